@@ -1,0 +1,67 @@
+# `make rollout` and `make test` need nothing but Python >= 3.11 and make: they create .venv, install the pinned
+# packages once, and see to a GL library. Override the interpreter with PYTHON=python3.12, pip's arguments with PIP_ARGS=...
+
+PYTHON ?= python3
+PIP_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
+GL_LINE := apt-get install -y libegl1 libegl-mesa0 libgl1-mesa-dri
+WORKERS ?= 2
+
+.PHONY: help setup gl rollout test lint proof images clean
+
+help:
+	@echo "make rollout   VIMA episodes with the packaged policy: table, videos, dataset, page"
+	@echo "make test      the tests (under 30 minutes on two cores)"
+	@echo "make lint      ruff check and ruff format --check"
+	@echo "make proof     the long checks; their tables go to docs/proof/"
+	@echo "make images    the pictures of the README, made by our own code"
+	@echo "make clean     removes the virtual environment and caches"
+
+setup: gl $(STAMP)
+
+# torch comes first: with it in place, no other package pulls in a second build of it.
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python >= 3.11 is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1): make PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "no virtual environment could be made; on Debian: apt-get install -y python3-venv"; exit 1; }
+	@echo "installing the pinned packages into $(VENV) (a few minutes, once)"
+	@$(PIP) --upgrade pip
+	@$(PIP) torch==2.13.0
+	@$(PIP) -r requirements.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# A bare Debian has no GL library; MuJoCo renders through EGL (Mesa's, or a GPU driver's).
+gl:
+	@ld=$$(command -v ldconfig || echo /sbin/ldconfig); \
+	if ! $$ld -p 2>/dev/null | grep -q 'libEGL\.so\.1' || ! $$ld -p | grep -qE 'libEGL_(mesa|nvidia)'; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "installing the GL libraries: $(GL_LINE)"; \
+			{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(GL_LINE) -qq >/dev/null; } || \
+				echo "that failed; rendering needs: $(GL_LINE)"; \
+		else echo "no GL library found; rendering needs: $(GL_LINE)"; fi; fi
+
+rollout: setup
+	@$(BIN)/uio2 rollout
+
+test: setup
+	@$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: $(STAMP)
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+proof: setup
+	@mkdir -p docs/proof
+	$(BIN)/python -m tests.proof.lerobot_loads docs/proof/lerobot.md
+	$(BIN)/python -m tests.proof.oracle_table docs/proof/oracle.md
+	$(BIN)/python -m tests.proof.random_vs_nano docs/proof/random_vs_nano.md
+
+images: setup
+	$(BIN)/python docs/make_images.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache *.egg-info

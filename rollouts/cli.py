@@ -1,0 +1,144 @@
+"""The `uio2` command: finds the command, reads its keys, runs it, and turns expected errors into one line.
+
+Heavy packages are imported by the commands themselves, so that `--help` and a mistyped key answer at once.
+Before anything runs, `envs` is looked up: the name is common, and another folder or package of that name must not
+be taken for ours silently.
+"""
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rollouts.errors import RolloutError
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: the function that takes its resolved keys, a line of help, and the keys its first words fill."""
+
+    function: str
+    summary: str
+    words: tuple[str, ...] = ()
+
+
+COMMANDS = {
+    "rollout": Command("rollouts.evaluate:rollout", "play episodes: table, videos, dataset and page"),
+    "collect": Command("rollouts.collect:main", "record episodes as a LeRobot dataset"),
+    "train": Command("rollouts.training:main", "train a model on such datasets"),
+    "evaluate": Command("rollouts.evaluate:main", "success on held-out seeds, with intervals and videos"),
+    "compare": Command("rollouts.compare:main", "paired test of two evaluations", ("first", "second")),
+    "inspect": Command("rollouts.inspect:main", "a page that shows a dataset or an evaluation", ("path",)),
+    "doctor": Command("rollouts.doctor:main", "what is installed and usable here"),
+}
+
+# Roots of the errors that are a message to the person and not a fault of ours. Looked up only where the module is
+# loaded already: an error of a package that was never imported cannot have been raised.
+_EXPECTED = (("rollouts.errors", "RolloutError"), ("uio2_agent.errors", "UIO2Error"), ("envs.errors", "EnvError"))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0 done, 2 a request that cannot be met, 130 interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(words)
+    except KeyboardInterrupt:
+        print("\nstopped; what was finished is kept, and the same command goes on from there", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        cause = getattr(error, "cause", None)  # an error that crossed a Ray actor carries the original here
+        cause = cause if isinstance(cause, Exception) else error
+        if not _expected(cause):
+            raise
+        print(f"uio2: {' '.join(str(cause).split())}", file=sys.stderr)
+        return 2
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0
+    if words[0] == "--version":
+        print(f"uio2-agent {version('uio2-agent')}")
+        return 0
+    name, *rest = words
+    if name not in COMMANDS:
+        raise RolloutError(f"unknown command {name!r}{_nearest(name, COMMANDS)}; uio2 --help lists the commands")
+    if "-h" in rest or "--help" in rest:
+        print(_help(name))
+        return 0
+    from rollouts.settings import resolve
+
+    config = resolve(name, _overrides(name, rest))
+    check_envs()
+    module, function = COMMANDS[name].function.split(":")
+    return getattr(importlib.import_module(module), function)(config) or 0
+
+
+def _overrides(name: str, rest: list[str]) -> list[str]:
+    """Give the leading words without `=` to the keys they stand for."""
+    command, taken = COMMANDS[name], []
+    for key in command.words:
+        if rest and "=" not in rest[0]:
+            taken.append(f"{key}={rest[0]}")
+            rest = rest[1:]
+    return taken + rest
+
+
+def check_envs() -> None:
+    """Raise RolloutError if `import envs` would bring in a folder or package that is not ours."""
+    ours = Path(__file__).resolve().parents[1] / "envs"
+    spec = importlib.util.find_spec("envs")
+    places = [Path(place).resolve() for place in spec.submodule_search_locations or [spec.origin]] if spec else []
+    if places[:1] != [ours]:
+        found = places[0] if places else "nothing"
+        raise RolloutError(
+            f"'import envs' finds {found} and not {ours}: another folder or package of that name comes first on "
+            "Python's path. Run the uio2 command (not python -m), unset PYTHONPATH, or uninstall the other package"
+        )
+
+
+def _expected(error: Exception) -> bool:
+    roots = tuple(getattr(sys.modules[m], n) for m, n in _EXPECTED if m in sys.modules)
+    return isinstance(error, roots) or (isinstance(error, OSError) and error.filename is not None)
+
+
+def _nearest(name: str, names: Any) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, names, n=1)
+    return f", did you mean {close[0]!r}?" if close else ""
+
+
+def _overview() -> str:
+    lines = ["usage: uio2 COMMAND [key=value ...]", ""]
+    lines += [f"  {name:<10}{command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join([*lines, "", "uio2 COMMAND --help lists the keys of a command."])
+
+
+def _help(name: str) -> str:
+    from rollouts.settings import keys
+
+    command = COMMANDS[name]
+    words = "".join(f" {word.upper()}" for word in command.words)
+    lines = [f"usage: uio2 {name}{words} [key=value ...]", "", f"  {command.summary}", "", "keys (default):"]
+    for key in keys(name).values():
+        default = "must be given" if key.required else _written(key.default)
+        lines.append(f"  {key.name:<16}{key.meaning} ({default})")
+    return "\n".join(lines)
+
+
+def _written(default: Any) -> str:
+    return {None: "null", True: "true", False: "false"}.get(default, str(default)) if not isinstance(default, dict | list) else str(default)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
