@@ -1,0 +1,212 @@
+"""How each kind of texture is drawn: uint8 (256, 256, 3) pictures from formulas and seeded noise.
+
+Unusual: nothing is loaded; the natural textures are thresholded value noise and Worley cells whose seeds are constants, so
+that a texture is the same in every process. Means and feature sizes follow measured statistics of the benchmark's pictures.
+Refuses to know texture names (`textures.py`) and objects.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from collections.abc import Callable
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.spatial import cKDTree
+
+SIDE = 256
+
+Colour = tuple[int, int, int]
+
+_ROW, _COLUMN = np.mgrid[0:SIDE, 0:SIDE]
+# pixel centres in [0, 1): _U along the columns, _V along the rows
+_U, _V = (_COLUMN + 0.5) / SIDE, (_ROW + 0.5) / SIDE
+_WHITE = (255, 255, 255)
+
+
+def plain(colour: Colour) -> np.ndarray:
+    return np.full((SIDE, SIDE, 3), colour, np.uint8)
+
+
+def stripes(first: Colour, second: Colour) -> np.ndarray:
+    """Ten periods of vertical bars, half and half."""
+    return _choose((_U * 10) % 1.0 < 0.5, first, second)
+
+
+def dots(dot: Colour, ground: Colour) -> np.ndarray:
+    """Six slightly elliptical dots per row, eleven rows, every second row shifted by half a pitch; 20 % of the area."""
+    pitch_u, pitch_v = 1 / 6, 1 / 5.5
+    inside = np.zeros((SIDE, SIDE), bool)
+    for shift in (0.0, 0.5):
+        du = ((_U / pitch_u + shift + 0.5) % 1.0 - 0.5) * pitch_u
+        dv = ((_V / pitch_v + shift + 0.25) % 1.0 - 0.5) * pitch_v
+        inside |= (du / 0.034) ** 2 + (dv / 0.029) ** 2 < 1
+    return _choose(inside, dot, ground)
+
+
+def swirl(colour: Colour) -> np.ndarray:
+    """Sixteen arms that wind out of the centre, colour and white half and half."""
+    x, y = _U - 0.5, _V - 0.5
+    radius, angle = np.hypot(x, y), np.arctan2(y, x)
+    return _choose((16 * angle / (2 * np.pi) + 9 * radius) % 1.0 < 0.5, colour, _WHITE)
+
+
+def paisley(colour: Colour) -> np.ndarray:
+    """White drops, rings and curls on the colour; about a third of the area is white."""
+    rng = np.random.default_rng(36)
+    warp_u, warp_v = _noise(rng, 12), _noise(rng, 12)
+    u, v = _U + 0.012 * warp_u, _V + 0.012 * warp_v
+    sites = _jittered_sites(rng, 7)
+    distance, index = cKDTree(sites).query(np.stack([u, v], -1).reshape(-1, 2))
+    distance, index = distance.reshape(SIDE, SIDE), index.reshape(SIDE, SIDE)
+    offset = np.stack([u, v], -1) - sites[index]
+    turn = rng.uniform(0, 2 * np.pi, len(sites))[index]
+    angle = np.arctan2(offset[..., 1], offset[..., 0]) + turn
+    # a rosette around each site: petals between two rings, a curl that opens outwards, a dotted rim
+    petals = (np.cos(9 * angle) > 0.1) & (distance > 0.018) & (distance < 0.034)
+    rim = np.abs(distance - 0.044 - 0.004 * np.cos(9 * angle)) < 0.0045
+    curl = (np.cos(2 * np.pi * distance / 0.026 + 2 * angle) > 0.35) & (distance > 0.054)
+    core = distance < 0.011
+    return _choose(petals | rim | curl | core, _WHITE, colour)
+
+
+def _brick() -> np.ndarray:
+    rng = np.random.default_rng(1)
+    courses, per_course = 13, 5
+    course = np.floor(_V * courses).astype(int)
+    along = _U * per_course + 0.5 * (course % 2)
+    brick = np.floor(along).astype(int) % per_course
+    tone = rng.normal(0, 7, (courses, per_course))[course % courses, brick]
+    mortar = ((_V * courses) % 1.0 < 0.12) | (along % 1.0 < 0.05)
+    body = np.array([186, 112, 94]) + (tone + 8 * _noise(rng, 40) + 5 * _noise(rng, 110))[..., None]
+    joint = np.array([206, 190, 172]) + 10 * _noise(rng, 90)[..., None]
+    return _to_bytes(np.where(mortar[..., None], joint, body))
+
+
+def _tiles() -> np.ndarray:
+    rng = np.random.default_rng(2)
+    columns, rows = 22, 24
+    sites = np.array([((i + 0.5 * (j % 2)) / columns, j / rows) for j in range(rows + 1) for i in range(columns + 1)])
+    sites += rng.uniform(-0.002, 0.002, sites.shape)
+    nearest, index = cKDTree(sites).query(np.stack([_U, _V], -1).reshape(-1, 2), k=2)
+    gap = (nearest[:, 1] - nearest[:, 0]).reshape(SIDE, SIDE)
+    tones = np.array([[150, 158, 152], [172, 142, 134], [126, 142, 136], [140, 140, 146], [178, 180, 168], [120, 136, 146]])
+    body = tones[rng.integers(0, len(tones), len(sites))][index[:, 0]].reshape(SIDE, SIDE, 3)
+    body = body + 8 * _noise(rng, 80)[..., None]
+    return _to_bytes(np.where(gap[..., None] < 0.0075, np.array([52, 50, 50]), body))
+
+
+def _wooden() -> np.ndarray:
+    rng = np.random.default_rng(3)
+    planks = 8
+    plank = np.floor(_U * planks).astype(int)
+    tone = rng.normal(0, 7, planks)[plank]
+    shift = rng.uniform(0, 1, planks)[plank]
+    grain = _stretched(rng, 90, 5, shift)
+    fine = _stretched(rng, 200, 14, shift)
+    seam = (_U * planks) % 1.0 < 0.035
+    body = np.array([218, 175, 126]) + (tone + 12 * grain + 6 * fine)[..., None] * np.array([1.0, 1.05, 1.15])
+    return _to_bytes(body - 38 * seam[..., None])
+
+
+def _granite() -> np.ndarray:
+    rng = np.random.default_rng(4)
+    body = np.array([186, 199, 192]) + (14 * _noise(rng, 45) + 9 * _noise(rng, 110))[..., None]
+    flecks = _noise(rng, 60) + 0.5 * _noise(rng, 25)
+    pale = np.clip((flecks - 1.3) * 3, 0, 1)[..., None]
+    dark = np.clip((-flecks - 1.75) * 3, 0, 1)[..., None]
+    body = body * (1 - pale) + np.array([222, 224, 208]) * pale
+    return _to_bytes(body * (1 - dark) + np.array([50, 62, 88]) * dark)
+
+
+def _plastic() -> np.ndarray:
+    rng = np.random.default_rng(5)
+    folds = np.zeros((SIDE, SIDE))
+    for _ in range(26):
+        angle, offset, width = rng.uniform(0, np.pi), rng.uniform(-0.6, 0.6), rng.uniform(0.004, 0.02)
+        away = (_U - 0.5) * np.cos(angle) + (_V - 0.5) * np.sin(angle) - offset + 0.05 * _noise(rng, 3)
+        folds += rng.choice([-1, 1]) * np.exp(-np.abs(away) / width) * (_noise(rng, 3) > 0)
+    return _to_bytes(223 + (13 * folds + 8 * _noise(rng, 5))[..., None] + np.array([0.4, -0.4, -0.2]))
+
+
+def _checkerboard() -> np.ndarray:
+    rng = np.random.default_rng(7)
+    light = (np.floor(_U * 6) + np.floor(_V * 6)) % 2 == 0
+    wear = (5 * _noise(rng, 20) + 5 * _noise(rng, 70))[..., None]
+    groove = ((_U * 6) % 1.0 < 0.02) | ((_V * 6) % 1.0 < 0.02)
+    body = np.where(light[..., None], np.array([190, 184, 170]), np.array([77, 76, 72])) + wear
+    return _to_bytes(np.where(groove[..., None], np.array([58, 56, 52]), body))
+
+
+def _tiger() -> np.ndarray:
+    rng = np.random.default_rng(8)
+    phase = _U * 13 + 0.9 * _noise(rng, 4) + 0.35 * _noise(rng, 10)
+    width = 0.05 + 0.45 * _noise(rng, 5)
+    flame = np.clip((np.cos(2 * np.pi * phase) + width) * 4 + 0.5, 0, 1)[..., None]
+    fur = np.array([226, 148, 28]) + 10 * _stretched(rng, 120, 14, np.zeros((SIDE, SIDE)))[..., None]
+    return _to_bytes(fur * flame + np.array([14, 9, 4]) * (1 - flame))
+
+
+def _magma() -> np.ndarray:
+    rng = np.random.default_rng(9)
+    ridge = np.zeros((SIDE, SIDE))
+    for cells, weight in ((9, 1.0), (18, 0.7), (36, 0.45)):
+        ridge += weight * np.exp(-np.abs(_noise(rng, cells)) / 0.11)
+    heat = np.clip(ridge * np.clip(0.55 + 0.4 * _noise(rng, 5), 0, 1.4), 0, 1.6)
+    return _to_bytes(np.stack([12 + 210 * heat, 2 + 62 * heat**1.6, 1 + 12 * heat**2], -1))
+
+
+def _rainbow() -> np.ndarray:
+    """Magenta at the top over blue and green to red at the bottom, which keeps the last fifth."""
+    hue = np.interp(_V[:, 0], [0.0, 0.15, 0.3, 0.45, 0.6, 0.74, 0.86, 1.0], [0.86, 0.77, 0.66, 0.52, 0.36, 0.16, 0.0, 0.0])
+    value = np.interp(_V[:, 0], [0, 0.2, 0.35, 1], [0.55, 0.6, 0.95, 0.95])
+    colours = np.array([colorsys.hsv_to_rgb(h, 1.0, v) for h, v in zip(hue, value, strict=True)])
+    return _to_bytes(np.repeat(colours[:, None] * 255, SIDE, axis=1))
+
+
+def _black_dots() -> np.ndarray:
+    return dots((0, 0, 0), (255, 255, 255))
+
+
+PATTERNS: dict[str, Callable[[], np.ndarray]] = {
+    "brick": _brick,
+    "tiles": _tiles,
+    "wooden": _wooden,
+    "granite": _granite,
+    "plastic": _plastic,
+    "polka dot": _black_dots,
+    "checkerboard": _checkerboard,
+    "tiger": _tiger,
+    "magma": _magma,
+    "rainbow": _rainbow,
+}
+"""The ten textures without a colour argument."""
+
+
+def _choose(mask: np.ndarray, where_true: Colour, where_false: Colour) -> np.ndarray:
+    return np.where(mask[..., None], np.uint8(where_true), np.uint8(where_false))
+
+
+def _to_bytes(image: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+
+
+def _noise(rng: np.random.Generator, cells: int) -> np.ndarray:
+    """Periodic smooth noise of zero mean and unit variance with about `cells` features per side: (256, 256)."""
+    noise = gaussian_filter(rng.standard_normal((SIDE, SIDE)), SIDE / cells / 3, mode="wrap")
+    noise -= noise.mean()
+    return noise / noise.std()
+
+
+def _stretched(rng: np.random.Generator, cells_across: int, cells_along: int, shift: np.ndarray) -> np.ndarray:
+    """Noise that is fine along u and long along v, moved along v by `shift` (fraction of the side)."""
+    sigma = (SIDE / cells_along / 3, SIDE / cells_across / 3)
+    noise = gaussian_filter(rng.standard_normal((SIDE, SIDE)), sigma, mode="wrap")
+    noise = map_coordinates(noise / noise.std(), [(_ROW + shift * SIDE) % SIDE, _COLUMN], order=1, mode="grid-wrap")
+    return noise
+
+
+def _jittered_sites(rng: np.random.Generator, count: int) -> np.ndarray:
+    """One site per cell of a count × count grid plus a margin of one cell: ((count + 2)², 2) in texture units."""
+    grid = np.stack(np.meshgrid(np.arange(-1, count + 1), np.arange(-1, count + 1)), -1).reshape(-1, 2)
+    return (grid + 0.5 + rng.uniform(-0.25, 0.25, grid.shape)) / count
