@@ -1,0 +1,92 @@
+"""The named sizes in one table: three official ones, one between, and the one that ships.
+
+`nano` looks at the tabletop only: rectangular pictures, few patches, background left out, no audio towers, a small
+text vocabulary. `base` is an official layout at a third of the width, for a single GPU.
+"""
+
+from collections.abc import Callable
+
+from uio2_agent.config import ResamplerConfig, UnifiedIO2Config, ViTConfig
+from uio2_agent.vocabulary import Vocabulary
+
+LLAMA_PIECES = 32_000
+NANO_PIECES = 768
+
+
+def _official(
+    *, width: int, heads: int, head_dim: int, mlp_dim: int, layers: int, resampler: dict, latents: tuple[int, int] = (32, 16)
+) -> UnifiedIO2Config:
+    tower = dict(width=768, heads=12, head_dim=64, mlp_dim=3072, layers=11, patch_size=16)
+    return UnifiedIO2Config(
+        width=width,
+        heads=heads,
+        head_dim=head_dim,
+        mlp_dim=mlp_dim,
+        encoder_layers=layers,
+        decoder_layers=layers,
+        text_rows=Vocabulary(LLAMA_PIECES).padded_size,
+        image_rows=16_512,
+        audio_rows=8_320,
+        image_encoder=ViTConfig(**tower, channels=3, positions=(14, 14)),
+        audio_encoder=ViTConfig(**tower, channels=1, positions=(32, 16), lineage="ast"),
+        image_history=ResamplerConfig(layers=2, latents=latents[0], **resampler),
+        audio_history=ResamplerConfig(layers=2, latents=latents[1], **resampler),
+    )
+
+
+def _large() -> UnifiedIO2Config:
+    resampler = dict(width=768, heads=12, head_dim=64, mlp_dim=2048)
+    return _official(width=1024, heads=16, head_dim=64, mlp_dim=2816, layers=24, resampler=resampler)
+
+
+def _xl() -> UnifiedIO2Config:
+    resampler = dict(width=1024, heads=16, head_dim=64, mlp_dim=4096)
+    return _official(width=2048, heads=16, head_dim=128, mlp_dim=5120, layers=24, resampler=resampler)
+
+
+def _xxl() -> UnifiedIO2Config:
+    resampler = dict(width=1024, heads=16, head_dim=64, mlp_dim=4096, qk_norm=False, scaled_cosine=True)
+    return _official(width=3072, heads=24, head_dim=128, mlp_dim=8192, layers=24, resampler=resampler)
+
+
+def _base() -> UnifiedIO2Config:
+    resampler = dict(width=384, heads=6, head_dim=64, mlp_dim=1024)
+    return _official(width=512, heads=8, head_dim=64, mlp_dim=1408, layers=8, resampler=resampler)
+
+
+def _nano() -> UnifiedIO2Config:
+    return UnifiedIO2Config(
+        width=192,
+        heads=6,
+        head_dim=32,
+        mlp_dim=512,
+        encoder_layers=4,
+        decoder_layers=3,
+        text_rows=Vocabulary(NANO_PIECES).padded_size,
+        text_input_length=192,
+        text_target_length=192,
+        input_modalities=("text", "image", "image_history"),
+        target_modalities=("text",),
+        image_encoder=ViTConfig(
+            width=192, heads=6, head_dim=32, mlp_dim=768, layers=6, patch_size=16, channels=3, positions=(8, 16)
+        ),
+        image_history=ResamplerConfig(width=192, heads=6, head_dim=32, mlp_dim=768, layers=2, latents=8),
+        freeze_vit=False,
+        image_size=(128, 256),
+        history_size=(64, 128),
+        image_tokens=80,
+        history_tokens=32,
+        history_frames=8,
+        grid_scale=1.0,
+        drop_background=True,
+        position_init=0.5,
+    )
+
+
+PRESETS: dict[str, Callable[[], UnifiedIO2Config]] = {
+    "nano": _nano,
+    "base": _base,
+    "large": _large,
+    "xl": _xl,
+    "xxl": _xxl,
+}

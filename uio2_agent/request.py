@@ -1,0 +1,30 @@
+"""What a person hands to the model and gets back.
+
+Text carries markers for the other inputs: `<image_input>`, `<image_history_1>`. The tag of the target modality
+(`[Text] [S]`) is not part of it; the processor writes it. Nothing here knows about tensors of a batch.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Request:
+    """One multimodal question. Images are uint8 [height, width, 3], spectrograms float32 [time, mel]."""
+
+    text: str
+    image: np.ndarray | None = None
+    image_history: tuple[np.ndarray, ...] = ()
+    audio: np.ndarray | None = None
+    audio_history: tuple[np.ndarray, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer: text with its token ids (int64 [T], the end id not included), or an image, or audio."""
+
+    text: str | None = None
+    tokens: np.ndarray | None = None
+    image: np.ndarray | None = None
+    audio: np.ndarray | None = None
