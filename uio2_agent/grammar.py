@@ -124,7 +124,9 @@ def literal(tokenizer: Tokenizer, text: str) -> Element:
     special pieces match only at a word start. `check_literals` verifies that for a whole answer.
     """
     if text != text.strip() or not text:
-        raise UIO2Error(f"grammar: literal {text!r} must be words without outer spaces (spaces belong to word starts)")
+        raise UIO2Error(
+            f"grammar: literal {text!r} must be words without outer spaces (spaces belong to word starts)"
+        )
     return tokens(tokenizer.encode(text))
 
 
@@ -148,7 +150,9 @@ def choice(*options: Element) -> Element:
 def repeat(items: Sequence[Element], at_least: int = 0) -> Element:
     """The first k of `items` for any k from `at_least` to all of them (items may differ: numbered steps do)."""
     if not 0 <= at_least <= len(items):
-        raise UIO2Error(f"grammar: repeat(at_least={at_least}) with {len(items)} items; use 0 to {len(items)}")
+        raise UIO2Error(
+            f"grammar: repeat(at_least={at_least}) with {len(items)} items; use 0 to {len(items)}"
+        )
     return _Repeat(tuple(items), at_least)
 
 

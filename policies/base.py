@@ -1,0 +1,40 @@
+"""What a policy is: something that maps running episodes to actions, several episodes at a time.
+
+A *slot* is a number that names one running episode. State belongs to slots, so one policy (one model) serves many
+episodes at once, each starting and ending on its own. Refuses to know where episodes come from.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Step:
+    """A slot that waits for an action."""
+
+    slot: int
+    observation: Mapping[str, Any]
+    """What `reset` or the last `step` of the slot's environment returned."""
+    info: Mapping[str, Any]
+
+
+class Policy(ABC):
+    """Base class of policies, ours and other people's."""
+
+    name: str = "policy"
+    """What tables and folders call this policy."""
+
+    def reset(self, slot: int, observation: Mapping[str, Any], info: Mapping[str, Any]) -> None:  # noqa: B027
+        """Begin a new episode in `slot`; forget the one before. Stateless policies need not override it."""
+
+    @abstractmethod
+    def act(self, steps: list[Step]) -> list[dict[str, Any]]:
+        """Return one action per step, in order. The caller executes each of them."""
+
+    def answer(self, slot: int) -> Any | None:
+        """Return the model's last decoded `Answer` for `slot`; None for policies without a model."""
+        return None

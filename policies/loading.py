@@ -1,0 +1,98 @@
+"""`policy=` on the command line: a word, a directory or somebody's class → a policy."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import uio2_agent
+from policies.base import Policy
+from uio2_agent.errors import UIO2Error
+
+_PACKAGED = Path(uio2_agent.__file__).parent / "checkpoints"
+
+
+def load_policy(spec: str, **policy_args: Any) -> Policy:
+    """Return the policy that `spec` names.
+
+    Parameters
+    ----------
+    spec
+        `oracle`, `random`, a packaged checkpoint's name (`nano`), a checkpoint directory, or `module:Class`: any
+        class with the methods of `policies.Policy`, importable from the working directory or the installation.
+    policy_args
+        Handed to the policy (`plan="once"`, `temperature=0.5`, …).
+
+    Raises
+    ------
+    UIO2Error
+        Nothing of that name, a module that cannot be imported, an argument the policy does not take.
+    """
+    spec = str(spec)
+    if spec.startswith(("ws://", "wss://")):
+        raise UIO2Error(
+            f"policy={spec}: policies behind a websocket are not built yet; use a name, a directory or module:Class"
+        )
+    if spec == "oracle":
+        from policies.oracle_policy import OraclePolicy as make
+    elif spec == "random":
+        from policies.random_policy import RandomPolicy as make
+    elif Path(spec).is_dir() or spec in packaged_names():
+        from policies.unified_io2 import UnifiedIO2Policy
+
+        return _call(spec, UnifiedIO2Policy.from_pretrained, policy_args, spec)
+    elif ":" in spec:
+        make = _imported(spec)
+    else:
+        names = ["oracle", "random", *packaged_names()]
+        names = difflib.get_close_matches(spec, names, n=len(names), cutoff=0.0)
+        raise UIO2Error(
+            f"policy {spec!r} is no directory and no known name: use {', '.join(names)}, a directory or module:Class"
+        )
+    return _call(spec, make, policy_args)
+
+
+def packaged_names() -> list[str]:
+    """Names of the checkpoints that ship with the package."""
+    return sorted(path.parent.name for path in _PACKAGED.glob("*/config.json"))
+
+
+def _imported(spec: str) -> Callable[..., Policy]:
+    module_name, _, class_name = spec.partition(":")
+    if "" not in sys.path:
+        sys.path.append("")  # a console script does not look into the working directory by itself
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise UIO2Error(
+            f"policy={spec}: cannot import {module_name!r} ({error}); is it on PYTHONPATH?"
+        ) from error
+    if not hasattr(module, class_name):
+        classes = [
+            name
+            for name, value in vars(module).items()
+            if inspect.isclass(value) and not name.startswith("_")
+        ]
+        raise UIO2Error(
+            f"policy={spec}: {module_name} has no {class_name!r}; it has {', '.join(sorted(classes)) or 'no class'}"
+        )
+    return getattr(module, class_name)
+
+
+def _call(spec: str, make: Callable[..., Policy], policy_args: dict[str, Any], *first: Any) -> Policy:
+    try:
+        inspect.signature(make).bind(*first, **policy_args)
+    except TypeError as error:
+        takes = list(inspect.signature(make).parameters)[len(first) :]
+        raise UIO2Error(
+            f"policy={spec}: {error}; policy_args it takes: {', '.join(takes) or 'none'}"
+        ) from None
+    policy = make(*first, **policy_args)
+    if missing := [name for name in ("reset", "act", "answer", "name") if not hasattr(policy, name)]:
+        raise UIO2Error(f"policy={spec}: it has no {', '.join(missing)}; derive it from policies.Policy")
+    return policy
