@@ -39,7 +39,11 @@ COMMANDS = {
 
 # Roots of the errors that are a message to the person and not a fault of ours. Looked up only where the module is
 # loaded already: an error of a package that was never imported cannot have been raised.
-_EXPECTED = (("rollouts.errors", "RolloutError"), ("uio2_agent.errors", "UIO2Error"), ("envs.errors", "EnvError"))
+_EXPECTED = (
+    ("rollouts.errors", "RolloutError"),
+    ("uio2_agent.errors", "UIO2Error"),
+    ("envs.errors", "EnvError"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(words)
     except KeyboardInterrupt:
-        print("\nstopped; what was finished is kept, and the same command goes on from there", file=sys.stderr)
+        print(
+            "\nstopped; what was finished is kept, and the same command goes on from there", file=sys.stderr
+        )
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -71,7 +77,9 @@ def _run(words: list[str]) -> int:
         return 0
     name, *rest = words
     if name not in COMMANDS:
-        raise RolloutError(f"unknown command {name!r}{_nearest(name, COMMANDS)}; uio2 --help lists the commands")
+        raise RolloutError(
+            f"unknown command {name!r}{_nearest(name, COMMANDS)}; uio2 --help lists the commands"
+        )
     if "-h" in rest or "--help" in rest:
         print(_help(name))
         return 0
@@ -97,7 +105,9 @@ def check_envs() -> None:
     """Raise RolloutError if `import envs` would bring in a folder or package that is not ours."""
     ours = Path(__file__).resolve().parents[1] / "envs"
     spec = importlib.util.find_spec("envs")
-    places = [Path(place).resolve() for place in spec.submodule_search_locations or [spec.origin]] if spec else []
+    places = (
+        [Path(place).resolve() for place in spec.submodule_search_locations or [spec.origin]] if spec else []
+    )
     if places[:1] != [ours]:
         found = places[0] if places else "nothing"
         raise RolloutError(
@@ -137,7 +147,11 @@ def _help(name: str) -> str:
 
 
 def _written(default: Any) -> str:
-    return {None: "null", True: "true", False: "false"}.get(default, str(default)) if not isinstance(default, dict | list) else str(default)
+    return (
+        {None: "null", True: "true", False: "false"}.get(default, str(default))
+        if not isinstance(default, dict | list)
+        else str(default)
+    )
 
 
 if __name__ == "__main__":

@@ -84,10 +84,16 @@ def _prepare(command: str, word: str, known: dict[str, Key]) -> str:
     """Turn a person's `key=value` into a hydra override."""
     name, equals, value = word.partition("=")
     if not equals:
-        raise RolloutError(f"uio2 {command} takes key=value words, found {word!r}; uio2 {command} --help lists the keys")
+        raise RolloutError(
+            f"uio2 {command} takes key=value words, found {word!r}; uio2 {command} --help lists the keys"
+        )
     opened = name.split(".")[0]
     if name in known:
-        if isinstance(known[name].default, str | None) and value != "null" and value[:1] not in ("'", '"', "["):
+        if (
+            isinstance(known[name].default, str | None)
+            and value != "null"
+            and value[:1] not in ("'", '"', "[")
+        ):
             value = "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
         return f"{name}={value}"
     if opened != name and opened in known and known[opened].default == {}:
@@ -102,16 +108,22 @@ def _checked(command: str, key: Key, value: Any) -> Any:
     if key.required and value == "???":
         raise RolloutError(f"uio2 {command} needs {key.name}=... ({key.meaning})")
     default = key.default
-    if default is None or value is None or (isinstance(default, str) and isinstance(value, list)):
+    if default is None or (isinstance(default, str) and isinstance(value, list)):
         return value
-    if isinstance(default, str):
+    if isinstance(default, str) and value is not None:
         return str(value)
     if type(default) is int and isinstance(value, float) and value.is_integer():  # 1e6 is a whole number
         return int(value)
     if type(default) is float and type(value) is int:
         return float(value)
     if type(value) is not type(default):
-        wanted = {int: "a whole number", float: "a number", bool: "true or false", dict: "keys below it"}
-        expected = wanted.get(type(default), type(default).__name__)
-        raise RolloutError(f"uio2 {command}: {key.name} takes {expected}, found {value!r}")
+        wanted = {
+            int: "a whole number",
+            float: "a number",
+            bool: "true or false",
+            str: "a word",
+            dict: "keys below it",
+        }
+        found = "null" if value is None else repr(value)
+        raise RolloutError(f"uio2 {command}: {key.name} takes {wanted[type(default)]}, found {found}")
     return value
