@@ -1,7 +1,7 @@
 """Where environments and the model meet: prompts, action texts, and things that act.
 
-Importing it is light: every name is loaded on first use, so that `policies.prompts` and `policies.actions` serve
-training nodes without a simulator.
+Importing it is light: every name is loaded on first use, so that `policies.prompts` and `policies.actions`
+serve training nodes without a simulator.
 """
 
 from importlib import import_module

@@ -1,9 +1,10 @@
 """The tabletop's actions as UIO-2's text, and back.
 
-`0: pick from ( <X> <Y> <R> ) and place to ( <X> <Y> <R> )`, `push from … and push to …` for the spatula; steps are
-joined by one space. <X> <Y> <R> are location tokens `<extra_id_{200+bin}>` of position and yaw (uio2_training.md §7.3).
-Unusual: the text keeps only the yaw of a rotation, and which tool acts is told by the verb. Yaw has one bin less than
-the scale: bin 999 is a full turn, so it is written as bin 0, and a yaw of -1e-9 is 0 too.
+`0: pick from ( <X> <Y> <R> ) and place to ( <X> <Y> <R> )`, `push from … and push to …` for the spatula;
+steps are joined by one space. <X> <Y> <R> are location tokens `<extra_id_{200+bin}>` of position and yaw
+(uio2_training.md §7.3). Unusual: the text keeps only the yaw of a rotation, and which tool acts is told by
+the verb. Yaw has one bin less than the scale: bin 999 is a full turn, so it is written as bin 0, and a yaw of
+-1e-9 is 0 too.
 
 Knows the action space's bounds; refuses to know environments, observations and prompts.
 """
@@ -27,8 +28,9 @@ LOW = np.array([0.25, -0.5])
 HIGH = np.array([0.75, 0.5])
 """Upper bounds of x and y, metres."""
 
-# Positions and quaternions are float32; what they lose stays below 1e-4 of a bin. Without this fifth of a thousandth
-# of a bin, a decoded action (exactly on the lower edge of its bin) would often be written one bin lower.
+# Positions and quaternions are float32; what they lose stays below 1e-4 of a bin. Without this fifth of a
+# thousandth of a bin, a decoded action (exactly on the lower edge of its bin) would often be written one bin
+# lower.
 _ROUNDING = 2e-4 / (LOCATIONS - 1)
 
 _VERBS = {SUCTION: ("pick", "place"), SPATULA: ("push", "push")}
@@ -54,7 +56,7 @@ class ParsedStep:
 
 
 def yaw_of(rotation: float | Sequence[float] | np.ndarray) -> float:
-    """Return the yaw in [0, 2π) of a float yaw or a quaternion xyzw of any length; the zero quaternion has yaw 0.
+    """Return the yaw in [0, 2π) of a float yaw or a quaternion xyzw of any length (of length 0: yaw 0).
 
     Raises
     ------
@@ -81,8 +83,8 @@ def quaternion_of(yaw: float) -> np.ndarray:
 def idle_action(end_effector: int) -> dict[str, np.ndarray]:
     """Return an action that does next to nothing, for a policy that has nothing left to do.
 
-    Suction picks and places on one far corner of the mat. A push starts 2 cm before pose 0 and stops 5 cm short of
-    pose 1 (vima_bench.md §4), so poses 3 cm apart make a stroke of no length.
+    Suction picks and places on one far corner of the mat. A push starts 2 cm before pose 0 and stops 5 cm
+    short of pose 1 (vima_bench.md §4), so poses 3 cm apart make a stroke of no length.
     """
     _verbs(end_effector)
     end = LOW + ((0.0, 0.03) if end_effector == SPATULA else (0.0, 0.0))
@@ -110,9 +112,9 @@ class VimaActionCodec:
     Parameters
     ----------
     released
-        Read a bin as bin/1000, as the released UIO-2 code does from text, instead of bin/999 (which makes the round
-        trip exact to one bin). Writing is the same in both modes. Rotations are radians in both: the released code
-        hands degrees on, and no environment should see that.
+        Read a bin as bin/1000, as the released UIO-2 code does from text, instead of bin/999 (which makes the
+        round trip exact to one bin). Writing is the same in both modes. Rotations are radians in both: the
+        released code hands degrees on, and no environment should see that.
     """
 
     def __init__(self, released: bool = False) -> None:
@@ -140,7 +142,8 @@ class VimaActionCodec:
     def parse(self, text: str) -> list[ParsedStep]:
         """Read every complete step in `text`, in order of appearance; what is no step is passed over.
 
-        Separators between steps and step numbers are free; inside a step every word stands between single spaces.
+        Separators between steps and step numbers are free; inside a step every word stands between single
+        spaces.
         """
         steps = []
         for match in _STEP.finditer(text):
@@ -163,8 +166,8 @@ class VimaActionCodec:
     def grammar(self, tokenizer, end_effector: int, first: int = 0, max_steps: int = 1) -> grammar.Grammar:
         """The grammar of a plan: 1 to `max_steps` steps numbered from `first`, then the end token.
 
-        With `max_steps=1` everything after the sixth location token is forced: a step costs six open positions.
-        Grammars are kept, because every decision at the same step number uses the same one.
+        With `max_steps=1` everything after the sixth location token is forced: a step costs six open
+        positions. Grammars are kept, because every decision at the same step number uses the same one.
 
         Raises
         ------

@@ -1,7 +1,7 @@
 """What a policy is: something that maps running episodes to actions, several episodes at a time.
 
-A *slot* is a number that names one running episode. State belongs to slots, so one policy (one model) serves many
-episodes at once, each starting and ending on its own. Refuses to know where episodes come from.
+A *slot* is a number that names one running episode. State belongs to slots, so one policy (one model) serves
+many episodes at once, each starting and ending on its own. Refuses to know where episodes come from.
 """
 
 from __future__ import annotations

@@ -23,8 +23,9 @@ def load_policy(spec: str, **policy_args: Any) -> Policy:
     Parameters
     ----------
     spec
-        `oracle`, `random`, a packaged checkpoint's name (`nano`), a checkpoint directory, or `module:Class`: any
-        class with the methods of `policies.Policy`, importable from the working directory or the installation.
+        `oracle`, `random`, a packaged checkpoint's name (`nano`), a checkpoint directory, or `module:Class`:
+        any class with the methods of `policies.Policy`, importable from the working directory or the
+        installation.
     policy_args
         Handed to the policy (`plan="once"`, `temperature=0.5`, …).
 
@@ -36,7 +37,8 @@ def load_policy(spec: str, **policy_args: Any) -> Policy:
     spec = str(spec)
     if spec.startswith(("ws://", "wss://")):
         raise UIO2Error(
-            f"policy={spec}: policies behind a websocket are not built yet; use a name, a directory or module:Class"
+            f"policy={spec}: policies behind a websocket are not built yet; use a name, a directory or "
+            "module:Class"
         )
     if spec == "oracle":
         from policies.oracle_policy import OraclePolicy as make
@@ -52,7 +54,8 @@ def load_policy(spec: str, **policy_args: Any) -> Policy:
         names = ["oracle", "random", *packaged_names()]
         names = difflib.get_close_matches(spec, names, n=len(names), cutoff=0.0)
         raise UIO2Error(
-            f"policy {spec!r} is no directory and no known name: use {', '.join(names)}, a directory or module:Class"
+            f"policy {spec!r} is no directory and no known name: use {', '.join(names)}, a directory or "
+            "module:Class"
         )
     return _call(spec, make, policy_args)
 
@@ -79,7 +82,8 @@ def _imported(spec: str) -> Callable[..., Policy]:
             if inspect.isclass(value) and not name.startswith("_")
         ]
         raise UIO2Error(
-            f"policy={spec}: {module_name} has no {class_name!r}; it has {', '.join(sorted(classes)) or 'no class'}"
+            f"policy={spec}: {module_name} has no {class_name!r}; it has "
+            f"{', '.join(sorted(classes)) or 'no class'}"
         )
     return getattr(module, class_name)
 

@@ -1,4 +1,4 @@
-"""The environment's own expert as a policy: plays `info["expert_action"]`. Knows nothing about how it is found."""
+"""The environment's own expert as a policy: plays `info["expert_action"]`, however that was found."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from uio2_agent.errors import UIO2Error
 class OraclePolicy(Policy):
     """Play the expert action that environments made with `expert=True` report.
 
-    Where the expert has none (it saw the goal become unreachable), an idle action keeps the episode going, so that it
-    ends as it would for any policy.
+    Where the expert has none (it saw the goal become unreachable), an idle action keeps the episode going, so
+    that it ends as it would for any policy.
     """
 
     name = "oracle"

@@ -1,9 +1,9 @@
-"""Instruction and observation → the model's `Request`; the one place where it is written, for acting and for training.
+"""Instruction and observation → the model's `Request`, for acting and for training: the one place for both.
 
-The image input is the present table; prompt images (and, on re-planning, the first view of the episode) are image
-history, named by `<image_history_j>` in the text where the instruction shows them. Unusual: re-planning sees no past
-but what the request carries, so a request after the first step holds the first view and the executed steps as action
-text (DESIGN, "sequence of control").
+The image input is the present table; prompt images (and, on re-planning, the first view of the episode) are
+image history, named by `<image_history_j>` in the text where the instruction shows them. Unusual: re-planning
+sees no past but what the request carries, so a request after the first step holds the first view and the
+executed steps as action text (DESIGN, "sequence of control").
 
 Refuses to know environments: it takes arrays, strings and mappings. The wordings live in `templates.yaml`.
 """
@@ -27,8 +27,8 @@ from uio2_agent.request import Request
 STYLE_FILE = "policy.json"
 VIEWS = ("front", "top")
 
-# What of a 128x256 view holds the table, in pixels: rows, columns. Top: the mat without the light rim. Front: the mat
-# and whatever stands up to 0.1 m high on its far edge.
+# What of a 128x256 view holds the table, in pixels: rows, columns. Top: the mat without the light rim. Front:
+# the mat and whatever stands up to 0.1 m high on its far edge.
 _TABLE = {"top": (slice(2, 126), slice(4, 252)), "front": (slice(16, 126), slice(4, 252))}
 # Where a camera sees the point on which placeholder objects stand.
 _CENTRE = {"top": (64, 128), "front": (64, 128)}
@@ -97,7 +97,7 @@ class PromptStyle:
 
     @classmethod
     def load(cls, directory: str | Path) -> PromptStyle:
-        """Read the style of a checkpoint directory; a checkpoint without `policy.json` (an official one) has the default."""
+        """Read the style of a checkpoint directory; the default where it has none (an official checkpoint)."""
         path = Path(directory, STYLE_FILE)
         if not path.is_file():
             return cls()
@@ -124,7 +124,8 @@ def action_request(
     Parameters
     ----------
     prompt, prompt_assets
-        As in the environment's info: `{name}` in the prompt stands for `prompt_assets[name]` (vima_bench.md §7).
+        As in the environment's info: `{name}` in the prompt stands for `prompt_assets[name]`
+        (vima_bench.md §7).
     end_effector
         0 suction, 1 spatula.
     rgb
@@ -164,18 +165,18 @@ def boxes_request(
 
 
 def boxes_target(objects: Sequence[Mapping[str, Any]], style: PromptStyle | None = None) -> str:
-    """Write the answer to `boxes_request`: per object `y1 x1 y2 x2 texture name`, the four as location tokens.
+    """Write the answer to `boxes_request`: per object `y1 x1 y2 x2 texture name`, numbers as location tokens.
 
-    Boxes are those of the style's last camera (top, wherever it is used), in the coordinates of the request's image:
-    0…1 from its first to behind its last row or column, /999. Objects come from left to right by the centre of their
-    boxes, ties from top to bottom; a fixed order is easier to learn than UIO-2's shuffled one. Objects that the camera
-    does not see are left out.
+    Boxes are those of the style's last camera (top, wherever it is used), in the coordinates of the request's
+    image: 0…1 from its first to behind its last row or column, /999. Objects come from left to right by the
+    centre of their boxes, ties from top to bottom; a fixed order is easier to learn than UIO-2's shuffled
+    one. Objects that the camera does not see are left out.
 
     Parameters
     ----------
     objects
-        Mappings with `name`, `texture` and `boxes`: per view [row0, col0, row1, col1], inclusive pixels of 128x256,
-        or None.
+        Mappings with `name`, `texture` and `boxes`: per view [row0, col0, row1, col1], inclusive pixels of
+        128x256, or None.
     """
     style = style or PromptStyle()
     view = style.views[-1]
@@ -214,14 +215,15 @@ def training_pairs(
     style: PromptStyle | None = None,
     rng: np.random.Generator | None = None,
 ) -> Iterator[tuple[Request, str, str]]:
-    """Yield (request, target text, kind) for an episode: what a policy would have been asked and should have said.
+    """Yield (request, target text, kind) for an episode: what a policy is asked there and what it should say.
 
     Parameters
     ----------
     frames
         Per camera the observations before each step, (T, 128, 256, 3) or (T, 3, 128, 256).
     action_texts
-        The T executed steps. The target of step t is the plan from t on, numbered on, as re-planning asks for it.
+        The T executed steps. The target of step t is the plan from t on, numbered on, as re-planning asks for
+        it.
     objects
         Per frame the objects as `boxes_target` takes them; None leaves out the pairs of kind "boxes".
     rng

@@ -1,8 +1,9 @@
 """The model as a policy: slots → requests → one batch → action text → actions.
 
-By default every step is planned anew from the present observation, the first one and the executed steps; only the
-first step of the answer is decoded. `plan="once"` is the paper's protocol: the whole plan from the first observation.
-Unusual: answers are decoded under the grammar of action plans, so every answer parses, whatever the weights.
+By default every step is planned anew from the present observation, the first one and the executed steps; only
+the first step of the answer is decoded. `plan="once"` is the paper's protocol: the whole plan from the first
+observation. Unusual: answers are decoded under the grammar of action plans, so every answer parses, whatever
+the weights.
 
 Knows requests and action texts through `policies.prompts` and `policies.actions`; knows no environment.
 """
@@ -96,7 +97,7 @@ class UnifiedIO2Policy(Policy):
 
     @classmethod
     def from_pretrained(cls, path: str | Path, *, device: str = "cpu", **arguments: Any) -> UnifiedIO2Policy:
-        """Load a packaged checkpoint by name, or a checkpoint directory, with the prompt style stored in it."""
+        """Load a packaged checkpoint by name, or a directory, with the prompt style stored in it."""
         from uio2_agent import UnifiedIO2
         from uio2_agent.checkpoint import checkpoint_directory
 
@@ -128,7 +129,7 @@ class UnifiedIO2Policy(Policy):
         episodes = [self._episode(step.slot) for step in steps]
         asking = [i for i, episode in enumerate(episodes) if self.plan == "replan" or episode.plan is None]
         answers = self._decode([(episodes[i], steps[i]) for i in asking])
-        # From here on nothing fails: a call that raised has changed no episode, and can be repeated for its parts.
+        # From here on nothing fails: a call that raised has changed no episode and can be repeated in parts.
         for i, answer in zip(asking, answers, strict=True):
             episodes[i].answer = answer
             episodes[i].plan = deque(step.action for step in self.codec.parse(answer.text))

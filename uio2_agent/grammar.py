@@ -1,9 +1,10 @@
 """Token grammars: which tokens an answer may continue with.
 
-Combinators (`literal`, `one_of`, `location`, `sequence`, `choice`, `repeat`) describe an answer; `Grammar` turns the
-description into a small automaton whose states the decoder walks. Unusual: a state can say that several tokens in a
-row are *forced*; the decoder then feeds them together with the next open position, so punctuation costs no call.
-Every description is finite (repetitions are bounded), states are immutable and shared by all rows that reach them.
+Combinators (`literal`, `one_of`, `location`, `sequence`, `choice`, `repeat`) describe an answer; `Grammar`
+turns the description into a small automaton whose states the decoder walks. Unusual: a state can say that
+several tokens in a row are *forced*; the decoder then feeds them together with the next open position, so
+punctuation costs no call. Every description is finite (repetitions are bounded), states are immutable and
+shared by all rows that reach them.
 
 Knows tokens and the text tokenizer, nothing about any task.
 """
@@ -120,8 +121,8 @@ def tokens(ids: Iterable[int]) -> Element:
 def literal(tokenizer: Tokenizer, text: str) -> Element:
     """The tokens of `text`, which starts at a word start.
 
-    Sentencepiece marks word starts, so a text cut at its single spaces tokenizes as the concatenation of its parts;
-    special pieces match only at a word start. `check_literals` verifies that for a whole answer.
+    Sentencepiece marks word starts, so a text cut at its single spaces tokenizes as the concatenation of its
+    parts; special pieces match only at a word start. `check_literals` verifies that for a whole answer.
     """
     if text != text.strip() or not text:
         raise UIO2Error(
@@ -148,7 +149,7 @@ def choice(*options: Element) -> Element:
 
 
 def repeat(items: Sequence[Element], at_least: int = 0) -> Element:
-    """The first k of `items` for any k from `at_least` to all of them (items may differ: numbered steps do)."""
+    """The first k of `items`, for any k from `at_least` to all; items may differ (numbered steps do)."""
     if not 0 <= at_least <= len(items):
         raise UIO2Error(
             f"grammar: repeat(at_least={at_least}) with {len(items)} items; use 0 to {len(items)}"
@@ -162,8 +163,8 @@ def check_literals(tokenizer: Tokenizer, parts: Sequence[str]) -> None:
     pieces = [token for part in parts for token in tokenizer.encode(part)]
     if whole != pieces:
         raise UIO2Error(
-            f"grammar: the tokenizer encodes {' '.join(parts)!r} as {len(whole)} tokens, its words one by one as "
-            f"{len(pieces)} others; use a sentencepiece model that splits at spaces and holds the special pieces"
+            f"grammar: the tokenizer encodes {' '.join(parts)!r} as {len(whole)} tokens, its parts one by one "
+            f"as {len(pieces)} others; use a sentencepiece model that splits at spaces and has the special pieces"
         )
 
 
@@ -214,7 +215,9 @@ class State:
         return self._choices
 
     def forced(self) -> tuple[int, ...]:
-        """The longest run of tokens that must come next, the end token included; empty when there is a choice."""
+        """The longest run of tokens that must come next, the end token included; empty when there is a
+        choice.
+        """
         if self._forced is None:
             run, state = [], self
             while len(state.choices()) == 1:
