@@ -1,0 +1,69 @@
+"""The tensors of several requests, side by side: what the processor makes and the model reads.
+
+Padding is always at the end and marked by a mask; nothing in a row depends on how long its padding is.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+
+class _Movable:
+    def to(self, device: torch.device | str) -> Self:
+        """Return a copy with every tensor on the device."""
+        moved: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            moved[field.name] = value if value is None else value.to(device)
+        return dataclasses.replace(self, **moved)
+
+
+@dataclass(frozen=True)
+class TextInput(_Movable):
+    """Input text: tokens int64 [B, L], mask bool [B, L], positions int64 [B, L]."""
+
+    tokens: Tensor
+    mask: Tensor
+    positions: Tensor
+
+
+@dataclass(frozen=True)
+class Patches(_Movable):
+    """Patches of one picture per row ([B, N, patch dim]) or of several frames ([B, F, N, patch dim]).
+
+    mask is bool and positions int64 raster indices, both without the last axis of values.
+    """
+
+    values: Tensor
+    mask: Tensor
+    positions: Tensor
+
+
+@dataclass(frozen=True)
+class TextTarget(_Movable):
+    """Target text: decoder inputs (shifted right, 0 first) and targets int64 [B, T], mask bool, positions int64."""
+
+    inputs: Tensor
+    targets: Tensor
+    mask: Tensor
+    positions: Tensor
+
+
+@dataclass(frozen=True)
+class Batch(_Movable):
+    """Inputs and targets; a modality that no row has is None."""
+
+    text: TextInput
+    image: Patches | None = None
+    image_history: Patches | None = None
+    audio: Patches | None = None
+    audio_history: Patches | None = None
+    text_target: TextTarget | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number of requests."""
+        return len(self.text.tokens)

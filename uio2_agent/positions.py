@@ -1,0 +1,87 @@
+"""Positions that are not learned: rotary tables, and the resize of a learned position grid.
+
+Unusual: nothing here is a buffer of a module. Tables are functions of their sizes, computed once per device and kept,
+so models can be built on the meta device and state dicts hold weights only. Sources: spec sections 4 and 5.2.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def _constant(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Keep results of a function of sizes; never as inference tensors, which training could not use later."""
+
+    @functools.lru_cache(maxsize=64)
+    def kept(*arguments: Any) -> Tensor:
+        with torch.inference_mode(False), torch.no_grad():
+            return function(*arguments)
+
+    return functools.wraps(function)(kept)
+
+
+@_constant
+def rotary_1d(length: int, head_dim: int, device: torch.device) -> Tensor:
+    """Return float32 [length, head_dim]: interleaved (cos, sin) of position * 10000^(-2i/head_dim)."""
+    angles = torch.outer(torch.arange(length, dtype=torch.float32), _frequencies(head_dim))
+    return _interleave(angles).to(device)
+
+
+@_constant
+def rotary_2d(rows: int, columns: int, head_dim: int, scale: float, device: torch.device) -> Tensor:
+    """Return float32 [rows * columns, head_dim]: the first half of the pairs turn by the row, the rest by the column."""
+    frequencies = _frequencies(head_dim // 2)
+    row = torch.outer(torch.arange(rows, dtype=torch.float32) * scale, frequencies)
+    column = torch.outer(torch.arange(columns, dtype=torch.float32) * scale, frequencies)
+    grid = torch.cat([row[:, None].expand(-1, columns, -1), column[None].expand(rows, -1, -1)], dim=-1)
+    return _interleave(grid.flatten(0, 1)).to(device)
+
+
+@_constant
+def grid_resize(source: tuple[int, int], target: tuple[int, int], device: torch.device) -> Tensor:
+    """Return float32 [target cells, source cells]: the antialiased bicubic resize of a raster grid, as a matrix.
+
+    The resize is linear, so applying it is one product and its gradient comes for free.
+    """
+    cells = math.prod(source)
+    basis = torch.eye(cells).view(1, cells, *source)
+    resized = F.interpolate(basis, size=target, mode="bicubic", align_corners=False, antialias=True)
+    return resized.view(cells, -1).T.contiguous().to(device)
+
+
+@_constant
+def sine_grid(rows: int, columns: int, width: int) -> Tensor:
+    """Return float32 [rows * columns, width] of unit variance: sines and cosines of the column, then of the row."""
+    steps = 10_000.0 ** (-torch.arange(width // 4) / (width // 4))
+    halves = []
+    for count in (columns, rows):
+        angles = torch.outer(torch.arange(count) * (2 * math.pi / count), steps * count / 4)
+        halves.append(torch.cat([angles.sin(), angles.cos()], dim=-1) * math.sqrt(2))
+    column, row = halves
+    return torch.cat([column[None].expand(rows, -1, -1), row[:, None].expand(-1, columns, -1)], dim=-1).flatten(0, 1)
+
+
+def rotary_pair(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Split rotary rows [B, L, head_dim] into (cos, sin), each [B, 1, L, head_dim / 2], ready for `rotate`."""
+    cos, sin = rows.unflatten(-1, (-1, 2)).unbind(-1)
+    return cos.unsqueeze(1), sin.unsqueeze(1)
+
+
+def rotate(x: Tensor, pair: tuple[Tensor, Tensor]) -> Tensor:
+    """Turn each consecutive channel pair of x [B, H, L, head_dim] as one complex number, in float32."""
+    cos, sin = pair
+    a, b = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    return torch.stack((a * cos - b * sin, b * cos + a * sin), dim=-1).flatten(-2).to(x.dtype)
+
+
+def _frequencies(dim: int) -> Tensor:
+    return 10_000.0 ** (-torch.arange(0, dim, 2, dtype=torch.float32) / dim)
+
+
+def _interleave(angles: Tensor) -> Tensor:
+    return torch.stack((angles.cos(), angles.sin()), dim=-1).flatten(-2)

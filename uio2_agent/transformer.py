@@ -1,0 +1,126 @@
+"""Encoder and decoder stacks (spec section 7).
+
+Unusual: cross-attention is rotary too, decoder positions on the queries and encoder positions on the keys. The decoder
+takes the encoder's keys and values ready-made (`Decoder.cross`), because they are the same at every step of a decode,
+and asks a cache, if there is one, for the keys and values of earlier positions.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from uio2_agent.config import UnifiedIO2Config
+from uio2_agent.layers import Attention, GatedMLP, RMSNorm, Rotary
+
+KeysValues = tuple[Tensor, Tensor]
+"""Each [B, H, S, head_dim]."""
+
+
+class Cache(Protocol):
+    """Where the decoder leaves keys and values of the current positions and gets those of all positions so far."""
+
+    def append(self, layer: int, keys: Tensor, values: Tensor) -> KeysValues: ...
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention, then a gated MLP."""
+
+    def __init__(self, config: UnifiedIO2Config):
+        super().__init__()
+        self.attention_norm = RMSNorm(config.width)
+        self.attention = _attention(config)
+        self.mlp_norm = RMSNorm(config.width)
+        self.mlp = GatedMLP(config.width, config.mlp_dim)
+
+    def forward(self, x: Tensor, mask: Tensor, rotary: Rotary) -> Tensor:
+        normed = self.attention_norm(x)
+        keys, values = self.attention.keys_values(normed, rotary)
+        x = x + self.attention(normed, keys, values, mask, rotary)
+        return x + self.mlp(self.mlp_norm(x))
+
+
+class Encoder(nn.Module):
+    """Bidirectional layers and a final norm."""
+
+    def __init__(self, config: UnifiedIO2Config):
+        super().__init__()
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
+        self.norm = RMSNorm(config.width)
+
+    def forward(self, x: Tensor, mask: Tensor, rotary: Rotary) -> Tensor:
+        """Encode x [B, S, D] under a mask that broadcasts to [B, H, S, S]."""
+        for layer in self.layers:
+            x = layer(x, mask, rotary)
+        return self.norm(x)
+
+
+class DecoderLayer(nn.Module):
+    """Causal self-attention, cross-attention if the layer has it, then a gated MLP."""
+
+    def __init__(self, config: UnifiedIO2Config, crosses: bool):
+        super().__init__()
+        self.self_norm = RMSNorm(config.width)
+        self.self_attention = _attention(config)
+        self.cross_norm = RMSNorm(config.width) if crosses else None
+        self.cross_attention = _attention(config) if crosses else None
+        self.mlp_norm = RMSNorm(config.width)
+        self.mlp = GatedMLP(config.width, config.mlp_dim)
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        rotary: Rotary,
+        cross: KeysValues | None,
+        cross_mask: Tensor,
+        extend: Callable[[Tensor, Tensor], KeysValues] | None,
+    ) -> Tensor:
+        normed = self.self_norm(x)
+        keys, values = self.self_attention.keys_values(normed, rotary)
+        if extend is not None:
+            keys, values = extend(keys, values)
+        x = x + self.self_attention(normed, keys, values, mask, rotary)
+        if self.cross_attention is not None:
+            x = x + self.cross_attention(self.cross_norm(x), *cross, cross_mask, rotary)
+        return x + self.mlp(self.mlp_norm(x))
+
+
+class Decoder(nn.Module):
+    """Causal layers and a final norm."""
+
+    def __init__(self, config: UnifiedIO2Config):
+        super().__init__()
+        last = config.decoder_layers - 1
+        self.layers = nn.ModuleList(
+            DecoderLayer(config, crosses=index % config.cross_every == 0 or index == last)
+            for index in range(config.decoder_layers)
+        )
+        self.norm = RMSNorm(config.width)
+
+    def cross(self, encoded: Tensor, rotary: Rotary) -> list[KeysValues | None]:
+        """Return each layer's keys and values of the encoder output [B, S, D]; None where a layer has no cross-attention."""
+        return [
+            None if layer.cross_attention is None else layer.cross_attention.keys_values(encoded, rotary)
+            for layer in self.layers
+        ]
+
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        rotary: Rotary,
+        cross: list[KeysValues | None],
+        cross_mask: Tensor,
+        cache: Cache | None = None,
+    ) -> Tensor:
+        """Decode x [B, T, D]; mask broadcasts to [B, H, T, positions so far], cross_mask to [B, H, T, S]."""
+        for index, (layer, encoder_side) in enumerate(zip(self.layers, cross, strict=True)):
+            extend = None if cache is None else partial(cache.append, index)
+            x = layer(x, mask, rotary, encoder_side, cross_mask, extend)
+        return self.norm(x)
+
+
+def _attention(config: UnifiedIO2Config) -> Attention:
+    return Attention(config.width, config.heads, config.head_dim, qk_norm=config.qk_norm)
