@@ -1,0 +1,6 @@
+"""Readers of training data, and the layout of our own datasets (`schema`)."""
+
+from pretrain.sources.lerobot import EpisodeRecord, LeRobotSource
+from pretrain.sources.schema import FIRST_HELD_OUT_SEED, DatasetError
+
+__all__ = ["FIRST_HELD_OUT_SEED", "DatasetError", "EpisodeRecord", "LeRobotSource"]

@@ -1,0 +1,217 @@
+"""Reads our trajectory datasets (LeRobot v3.0 folders) for training, with pyarrow and PIL alone.
+
+Opening reads one metadata row per episode; everything else waits until it is looked at. A record keeps the PNG bytes
+of its frames and decodes a view when asked, so that ten thousand episodes cost their files' size and no more.
+The metadata rows are the authority: files of an episode that was not published completely are not seen.
+
+It refuses to know requests, tokens and batches.
+"""
+
+import io
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet as pq
+from PIL import Image
+
+from pretrain.sources import schema
+from pretrain.sources.schema import DatasetError
+
+_FACTS = pa.schema(
+    [schema.EPISODE_SCHEMA.field(name) for name in ("episode_index", "tasks", "length", *schema.EPISODE_COLUMNS)]
+)
+_PROMPT_PICTURES = 1024  # decoded, about 100 kB each
+
+
+class _Lazy(Mapping[str, Any]):
+    """A read-only mapping whose values are made when first looked at."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Any]]):
+        self._makers = dict(makers)
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._made:
+            self._made[key] = self._makers[key]()
+        return self._made[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+class EpisodeRecord:
+    """One stored episode of T actions.
+
+    Attributes known at once: `task`, `level`, `seed`, `env_id`, `env_kwargs` (JSON), `prompt` (with placeholders),
+    `instruction` (the prompt in words), `length` (T), `status`, `success`, `failure`, `policy`, `vocabulary_hash`,
+    `index` (rank in its dataset). The others are read from files when asked for; all arrays are read-only.
+    """
+
+    def __init__(self, root: Path, facts: Mapping[str, Any]):
+        self.root = root
+        self.index: int = facts["episode_index"]
+        self.instruction: str = facts["tasks"][0]
+        self.length: int = facts["length"]
+        self.task: str = facts["task_name"]
+        self.level: str = facts["level"]
+        self.seed: int = facts["seed"]
+        self.env_id: str = facts["env_id"]
+        self.env_kwargs: str = facts["env_kwargs"]
+        self.status: str = facts["status"]
+        self.success: bool = facts["success"]
+        self.failure: bool = facts["failure"]
+        self.prompt: str = facts["prompt"]
+        self.policy: str = facts["policy"]
+        self.vocabulary_hash: str = facts["vocabulary_hash"]
+        self._prompt_assets: str = facts["prompt_assets"]
+        self._final_objects: str = facts["final_objects"]
+
+    def __repr__(self) -> str:
+        return f"EpisodeRecord({self.root.name}[{self.index}]: {self.env_id}, {self.level}, seed {self.seed}, {self.status})"
+
+    @cached_property
+    def frames(self) -> Mapping[str, np.ndarray]:
+        """View to (T, H, W, 3) uint8 RGB: what was seen before each action. A view is decoded when looked at."""
+        return _Lazy({view: lambda key=key: self._decode(key) for view, key in schema.IMAGE_KEYS.items()})
+
+    @cached_property
+    def final(self) -> Mapping[str, np.ndarray]:
+        """View to (H, W, 3) uint8 RGB after the last action."""
+        place = schema.place(self.index)
+        paths = {view: self.root / schema.FINAL_PATH.format(**place, view=view) for view in schema.VIEWS}
+        return _Lazy({view: lambda path=path: _picture(path) for view, path in paths.items()})
+
+    @cached_property
+    def actions(self) -> np.ndarray:
+        """(T, 12) float32, columns `schema.ACTION_NAMES`, exactly as executed."""
+        return self._numbers("action")
+
+    @cached_property
+    def action_texts(self) -> list[str]:
+        """The executed actions in the model's action language, one string per step."""
+        return self._table["action.text"].to_pylist()
+
+    @cached_property
+    def tokens(self) -> list[np.ndarray | None]:
+        """Ids that a model answered with at each step, of the vocabulary `vocabulary_hash`; None for scripts."""
+        return [np.array(json.loads(ids), np.int64) if ids else None for ids in self._table["action.tokens"].to_pylist()]
+
+    @cached_property
+    def end_effector(self) -> int:
+        """0 suction, 1 spatula."""
+        return int(self._numbers("observation.state")[0].argmax())
+
+    @cached_property
+    def objects(self) -> list[list[dict[str, Any]]]:
+        """The objects at each of the T frames: id, name, texture, fixed, position, quaternion, size, scale and
+        `boxes`: view to [first row, first column, last row, last column] or None when unseen."""
+        return [json.loads(text) for text in self._table["observation.objects"].to_pylist()]
+
+    @cached_property
+    def final_objects(self) -> list[dict[str, Any]]:
+        """The objects after the last action, as in `objects`."""
+        return json.loads(self._final_objects)
+
+    @cached_property
+    def prompt_assets(self) -> Mapping[str, Mapping[str, Any]]:
+        """Placeholder to asset, laid out as the environments' info: `rgb` (3, H, W) and `segm` (H, W) by view,
+        `segm["obj_info"]`, `placeholder_type`. Pictures are decoded when looked at."""
+        assets = json.loads(self._prompt_assets)
+        return _Lazy({name: lambda asset=asset: self._asset(asset) for name, asset in assets.items()})
+
+    def _asset(self, asset: Mapping[str, Any]) -> dict[str, Any]:
+        rgb = {v: lambda p=p: _prompt_picture(self.root / p).transpose(2, 0, 1) for v, p in asset["rgb"].items()}
+        segm = {v: lambda p=p: _prompt_picture(self.root / p) for v, p in asset["segm"].items()}
+        segm["obj_info"] = lambda: asset["obj_info"]
+        return {"rgb": _Lazy(rgb), "segm": _Lazy(segm), "placeholder_type": asset["placeholder_type"]}
+
+    @cached_property
+    def _table(self) -> pa.Table:
+        path = self.root / schema.DATA_PATH.format(**schema.place(self.index))
+        try:
+            return pq.read_table(path, schema=schema.DATA_SCHEMA, partitioning=None)
+        except (OSError, pa.ArrowException) as error:
+            raise DatasetError(f"cannot read episode {self.index} of {self.root}: {error}; collect it again") from error
+
+    def _numbers(self, key: str) -> np.ndarray:
+        array = self._table[key].combine_chunks()
+        return array.flatten().to_numpy().reshape(self.length, -1)
+
+    def _decode(self, key: str) -> np.ndarray:
+        return _frozen(np.stack([_decoded(item["bytes"]) for item in self._table[key].to_pylist()]))
+
+
+class LeRobotSource(Sequence[EpisodeRecord]):
+    """The episodes of one or several dataset folders, in order of folder and rank.
+
+    The `cache_episodes` records used last stay in memory, with what was decoded of them (about 0.2 MB per frame).
+    Raises DatasetError when a folder is missing, empty, or no dataset of ours.
+    """
+
+    def __init__(self, paths: str | Path | Sequence[str | Path], cache_episodes: int = 256):
+        self.paths = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+        self._facts = [(path, row) for path in self.paths for row in _read_facts(path)]
+        self._cache: OrderedDict[int, EpisodeRecord] = OrderedDict()
+        self._cache_episodes = cache_episodes
+
+    def __len__(self) -> int:
+        return len(self._facts)
+
+    def __getitem__(self, index: int) -> EpisodeRecord:  # type: ignore[override] - no slices
+        """Return the episode at `index`."""
+        index = range(len(self))[index]
+        record = self._cache.pop(index, None) or EpisodeRecord(*self._facts[index])
+        self._cache[index] = record
+        if len(self._cache) > self._cache_episodes:
+            self._cache.popitem(last=False)
+        return record
+
+    @property
+    def facts(self) -> list[Mapping[str, Any]]:
+        """The metadata of each episode (`schema.EPISODE_COLUMNS`, `length`, `tasks`), for choosing without reading."""
+        return [row for _, row in self._facts]
+
+
+def _read_facts(root: Path) -> list[dict[str, Any]]:
+    folder = root / "meta" / "episodes"
+    if not folder.is_dir():
+        raise DatasetError(f"{root} is no dataset: it has no meta/episodes; make one with: uio2 collect output={root}")
+    paths = sorted(str(path) for path in folder.glob("chunk-*/file-*.parquet"))
+    try:
+        columns = pyarrow.dataset.dataset(paths, schema=_FACTS, format="parquet").to_table().to_pydict()
+    except (OSError, pa.ArrowException) as error:
+        raise DatasetError(f"{root} is no dataset of ours: {error}") from error
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    rows.sort(key=lambda row: row["episode_index"])
+    if not rows or rows[0]["env_id"] is None:
+        raise DatasetError(f"{root} holds no episodes of ours: make some with: uio2 collect output={root}")
+    return rows
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
+
+
+def _decoded(content: bytes) -> np.ndarray:
+    return np.array(Image.open(io.BytesIO(content)))
+
+
+def _picture(path: Path) -> np.ndarray:
+    try:
+        return _frozen(_decoded(path.read_bytes()))
+    except OSError as error:
+        raise DatasetError(f"cannot read {path}: {error}; collect the dataset again") from error
+
+
+_prompt_picture = lru_cache(maxsize=_PROMPT_PICTURES)(_picture)

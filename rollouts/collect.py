@@ -1,0 +1,235 @@
+"""Collects episodes into a dataset: work list → workers → encoded episodes → published in the list's order.
+
+Unusual: the number of workers and slots, interruptions and restarts leave no trace. A second call with the same
+settings goes on after the last published episode; more `episodes` extend the set. Training never sees held-out
+seeds, so they are refused here.
+
+It refuses to know the command line.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pretrain.sources.lerobot import EpisodeRecord
+from pretrain.sources.schema import FIRST_HELD_OUT_SEED, DatasetError, action_dict
+from rollouts.dataset import DatasetWriter
+from rollouts.encoding import EncodedEpisode, encode_episode
+from rollouts.runner import Episode, Work, play, work_list
+from rollouts.workers import Job, MakeEnv, run_job
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectConfig:
+    """What to collect, how and where to."""
+
+    output: str
+    """The dataset's folder; an unfinished one of the same settings is continued."""
+    tasks: tuple[str, ...] = ()
+    """Task names; empty means every registered task of `env`."""
+    env: str = "vima"
+    level: str = "placement"
+    policy: str = "oracle"
+    policy_args: Mapping[str, Any] = field(default_factory=dict)
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of `gym.make`."""
+    expert_style: str = "canonical"
+    """How the oracle picks: canonical (one learnable way) or upstream (any visible spot)."""
+    episodes: int = 1000
+    """Episodes played, over all tasks and shards; with `success_only` fewer are kept."""
+    seed: int = 0
+    """First seed; every task gets this one and those after it."""
+    success_only: bool = False
+    """Keep only episodes that solved the task."""
+    workers: int = 1
+    slots: int = 1
+    """Episodes that one worker plays at a time (one model call serves them all)."""
+    shard: str = "1/1"
+    """`i/n`: this process plays every n-th episode, from the i-th; `merge` joins the folders."""
+    ray_address: str | None = None
+    allow_held_out: bool = False
+    """Set where an evaluation is recorded: such a set must not be trained on."""
+
+    def __post_init__(self) -> None:
+        if self.episodes < 1 or self.workers < 1 or self.slots < 1 or self.seed < 0:
+            raise DatasetError(
+                f"episodes={self.episodes}, workers={self.workers} and slots={self.slots} must be at least 1, "
+                f"seed={self.seed} at least 0"
+            )
+        last = self.work()[-1:]
+        highest = max((item.seed for item in last), default=0)
+        if highest >= FIRST_HELD_OUT_SEED and not self.allow_held_out:
+            raise DatasetError(
+                f"seed={self.seed} with episodes={self.episodes} reaches seed {highest}: seeds from "
+                f"{FIRST_HELD_OUT_SEED} on are held out for evaluation; choose a lower seed="
+            )
+
+    def work(self) -> list[Work]:
+        """Return this shard's work list."""
+        return work_list(
+            self.tasks or registered_tasks(self.env),
+            self.level,
+            env=self.env,
+            seed=self.seed,
+            episodes=self.episodes,
+            shard=self.shard_numbers(),
+        )
+
+    def shard_numbers(self) -> tuple[int, int]:
+        """Return (i, n) of `shard`."""
+        part, _, parts = self.shard.partition("/")
+        if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+            raise DatasetError(f"shard={self.shard} is not i/n with 1 <= i <= n, such as 1/4")
+        return int(part), int(parts)
+
+    def recipe(self) -> dict[str, Any]:
+        """Return the settings that decide what the episodes are; a folder is continued only with the same."""
+        return {
+            "env": self.env,
+            "tasks": list(self.tasks or registered_tasks(self.env)),
+            "level": self.level,
+            "policy": self.policy,
+            "policy_args": {key: value for key, value in self.policy_args.items() if key != "device"},
+            "make_env": dict(self.make_env().kwargs),
+            "seed": self.seed,
+            "success_only": self.success_only,
+            "shard": self.shard,
+        }
+
+    def make_env(self) -> MakeEnv:
+        """Return the environment's maker."""
+        expert = {"expert": True, "expert_style": self.expert_style} if self.policy == "oracle" else {}
+        return MakeEnv({**expert, **self.env_kwargs})
+
+
+@dataclass(frozen=True)
+class CollectResult:
+    """What a collection came to."""
+
+    output: Path
+    published: int
+    """Episodes in the dataset now."""
+    played: int
+    """Episodes played by this call."""
+    outcomes: Mapping[str, int]
+    """Number of this call's episodes by status."""
+    interrupted: bool
+
+
+def registered_tasks(env: str) -> tuple[str, ...]:
+    """Return the names of the tasks that are registered with gymnasium for `env`."""
+    import gymnasium
+
+    import envs  # noqa: F401 - registers the ids
+
+    names = (spec.name for spec in gymnasium.registry.values() if spec.namespace == env)
+    tasks = tuple(dict.fromkeys(names))
+    if not tasks:
+        known = sorted({spec.namespace for spec in gymnasium.registry.values() if spec.namespace})
+        raise DatasetError(f"env={env} has no tasks; known: {', '.join(known)}")
+    return tasks
+
+
+def collect(config: CollectConfig, *, progress: bool = True) -> CollectResult:
+    """Play the work list and publish its episodes; Ctrl-C keeps what is published.
+
+    Raises DatasetError for held-out seeds, an unwritable folder, or a folder made with other settings.
+    """
+    outcomes: Counter[str] = Counter()
+    interrupted = False
+    with DatasetWriter(config.output, config.recipe()) as writer:
+        work = config.work()
+        left = [item for item in work if item.index >= writer.next_work]
+        finish = _encode_success if config.success_only else _encode
+        job = Job(config.policy, config.policy_args, config.make_env(), config.slots, finish)
+        results = run_job(left, job, workers=config.workers, ray_address=config.ray_address)
+        with _progress_bar(len(work), len(work) - len(left), progress) as advance:
+            try:
+                for item, (episode, encoded) in zip(left, results, strict=True):
+                    if episode.work != item:  # after an interrupt later ones may follow: resuming redoes them
+                        interrupted = True
+                        break
+                    outcomes[episode.status] += 1
+                    if encoded is not None:
+                        writer.publish(encoded)
+                    elif episode.status == "error":
+                        facts = {
+                            "task": item.task,
+                            "level": item.level,
+                            "seed": item.seed,
+                            "message": episode.message,
+                        }
+                        writer.record_error(item.index, facts)
+                    advance(outcomes)
+            except KeyboardInterrupt:
+                interrupted = True
+        return CollectResult(
+            Path(config.output), writer.episodes, sum(outcomes.values()), dict(outcomes), interrupted
+        )
+
+
+def replay(record: EpisodeRecord) -> Iterator[Mapping[str, Any]]:
+    """Yield the T + 1 observations of a stored episode, played again from its seed, arguments and actions."""
+    import gymnasium
+
+    import envs  # noqa: F401 - registers the ids
+
+    env = gymnasium.make(record.env_id, disable_env_checker=True, **json.loads(record.env_kwargs))
+    try:
+        yield from play(env, [action_dict(action) for action in record.actions], record.seed)
+    finally:
+        env.close()
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """The little of an episode that the driver needs beside the encoded one."""
+
+    work: Work
+    status: str
+    message: str
+
+
+def _encode(episode: Episode) -> tuple[_Outcome, EncodedEpisode | None]:
+    """Encode an episode in the worker. One that cannot be encoded is an error, not the end of the collection."""
+    encoded = None
+    if episode.status != "error":
+        try:
+            encoded = encode_episode(episode)
+        except Exception as error:
+            episode.fail(error)
+    return _Outcome(episode.work, episode.status, episode.message), encoded
+
+
+def _encode_success(episode: Episode) -> tuple[_Outcome, EncodedEpisode | None]:
+    if episode.success or episode.status == "error":
+        return _encode(episode)
+    return _Outcome(episode.work, episode.status, episode.message), None
+
+
+@contextmanager
+def _progress_bar(total: int, done: int, shown: bool) -> Iterator[Any]:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = ("collect", BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rates]}"))
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), disable=not shown) as progress:
+        bar = progress.add_task("collect", total=total, completed=done, rates="")
+
+        def advance(outcomes: Mapping[str, int]) -> None:
+            played = sum(outcomes.values())
+            errors = f", {outcomes['error']} errors" if outcomes["error"] else ""
+            speed = f", {progress.tasks[0].speed:.1f}/s" if progress.tasks[0].speed else ""
+            progress.update(bar, advance=1, rates=f"{outcomes['success'] / played:.0%} solved{errors}{speed}")
+
+        yield advance

@@ -1,0 +1,286 @@
+"""From an episode to what its files hold: PNG bytes, columns and statistics, all but the episode's rank.
+
+Runs where the episode was played, so that many workers share the cost and the driver only writes bytes.
+Pictures are PNG (few frames, flat colours: lossless and small); their statistics come from histograms of every fourth
+pixel. Boxes are inclusive pixel bounds read from the segmentation. Prompt pictures are named by their content, because
+the same object placeholder returns in thousands of episodes.
+
+It refuses to know where the files go.
+"""
+
+import hashlib
+import io
+import json
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+from scipy import ndimage
+
+from pretrain.sources import schema
+from rollouts.runner import Episode
+
+_PIXEL_STRIDE = 4
+_PNG_CACHE = 4096
+_prompt_pngs: dict[str, bytes] = {}  # by name: encoding costs more than hashing
+
+
+@dataclass
+class EncodedEpisode:
+    """An episode ready to be published."""
+
+    instruction: str
+    """The prompt in words, LeRobot's task string: placeholders are replaced by what they show."""
+    length: int
+    frames: dict[str, Any]
+    """Column of each feature that does not depend on the rank, length T."""
+    stats: dict[str, dict[str, Any]]
+    facts: dict[str, Any]
+    """Values of `schema.EPISODE_COLUMNS`."""
+    final: dict[str, bytes]
+    """PNG of each view after the last action."""
+    files: dict[str, bytes] = field(default_factory=dict)
+    """Prompt pictures by relative path."""
+
+
+def encode_episode(episode: Episode) -> EncodedEpisode:
+    """Turn a finished episode of at least one action into columns, PNG bytes and statistics."""
+    first, length = episode.infos[0], episode.steps
+    objects = [
+        json.dumps(describe_objects(info["objects"], observation["segm"]))
+        for observation, info in zip(episode.observations, episode.infos, strict=True)
+    ]
+    state = np.zeros((length, len(schema.END_EFFECTORS)), np.float32)
+    state[:, first["end_effector"]] = 1
+    last = np.arange(length) == length - 1
+    numbers = {
+        "observation.state": state,
+        "action": np.stack([schema.action_vector(action) for action in episode.actions]),
+        "next.reward": np.array(episode.rewards, np.float32),
+        "next.done": last,
+        "next.success": last & episode.success,
+        "next.truncated": last & (episode.status == "truncated"),
+        "timestamp": np.arange(length, dtype=np.float32) / schema.FPS,
+        "frame_index": np.arange(length, dtype=np.int64),
+    }
+    strings = {
+        "observation.objects": objects[:length],
+        "action.text": episode.action_texts,
+        "action.tokens": [
+            "" if ids is None else json.dumps(np.asarray(ids).tolist()) for ids in episode.tokens
+        ],
+    }
+    frames = {key: _column(key, values) for key, values in (numbers | strings).items()}
+    stats = {key: statistics(values) for key, values in numbers.items()}
+    final = {}
+    for view, key in schema.IMAGE_KEYS.items():
+        pictures = np.stack([observation["rgb"][view] for observation in episode.observations])  # T+1 C H W
+        pictures = np.ascontiguousarray(pictures.transpose(0, 2, 3, 1))
+        frames[key] = _column(key, [{"bytes": png(picture), "path": None} for picture in pictures[:length]])
+        stats[key] = image_statistics(pictures[:length])
+        final[view] = png(pictures[length])
+    assets, files = _prompt_files(first["prompt_assets"])
+    has_tokens = any(strings["action.tokens"])
+    facts = {
+        "env_id": episode.work.env_id,
+        "env_kwargs": json.dumps(episode.env_kwargs, sort_keys=True),
+        "task_name": episode.work.task,
+        "level": episode.work.level,
+        "seed": episode.work.seed,
+        "work_index": episode.work.index,
+        "status": episode.status,
+        "success": episode.success,
+        "failure": episode.failure,
+        "prompt": first["prompt"],
+        "prompt_assets": json.dumps(assets),
+        "final_objects": objects[-1],
+        "policy": episode.policy,
+        "vocabulary_hash": episode.vocabulary_hash if has_tokens else "",
+        "git_sha": git_sha(),
+    }
+    instruction = describe_prompt(first["prompt"], first["prompt_assets"])
+    return EncodedEpisode(instruction, length, frames, stats, facts, final, files)
+
+
+def describe_objects(objects: Sequence[Any], segmentation: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Return each object's facts and its boxes [first row, first column, last row, last column] by view.
+
+    `objects` are `ObjectState`s, `segmentation` holds (H, W) uint8 of object ids; an unseen object's box is None.
+    """
+    slices = {view: ndimage.find_objects(segmentation[view]) for view in schema.VIEWS}
+
+    def box(view: str, number: int) -> list[int] | None:
+        found = slices[view][number - 1] if 0 < number <= len(slices[view]) else None
+        return found and [found[0].start, found[1].start, found[0].stop - 1, found[1].stop - 1]
+
+    return [
+        {
+            "id": int(thing.id),
+            "name": thing.name,
+            "texture": thing.texture,
+            "fixed": bool(thing.fixed),
+            "position": np.asarray(thing.position, float).tolist(),
+            "quaternion": np.asarray(thing.quaternion, float).tolist(),
+            "size": np.asarray(thing.size, float).tolist(),
+            "scale": np.asarray(thing.scale, float).tolist(),
+            "boxes": {view: box(view, int(thing.id)) for view in schema.VIEWS},
+        }
+        for thing in objects
+    ]
+
+
+def describe_prompt(prompt: str, assets: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the prompt in words: `{dragged_obj}` becomes "red block", a scene becomes "this scene"."""
+
+    def words(match: re.Match[str]) -> str:
+        asset = assets[match.group(1)]
+        shown = asset["segm"]["obj_info"]
+        return (
+            f"{shown['obj_color']} {shown['obj_name']}"
+            if asset["placeholder_type"] == "object"
+            else "this scene"
+        )
+
+    return re.sub(r"{(\w+)}", words, prompt)
+
+
+def statistics(values: np.ndarray) -> dict[str, Any]:
+    """Return LeRobot's ten statistics of (T,) or (T, D) numbers over T, as lists of D."""
+    columns = np.asarray(values, float).reshape(len(values), -1)
+    result = {"min": columns.min(0), "max": columns.max(0), "mean": columns.mean(0), "std": columns.std(0)}
+    result |= dict(zip(schema.QUANTILES, _quantiles(np.sort(columns, axis=0)), strict=True))
+    return {name: value.tolist() for name, value in result.items()} | {"count": [len(values)]}
+
+
+def _quantiles(ordered: np.ndarray) -> list[np.ndarray]:
+    """Linear quantiles of sorted (T, D) columns; `np.quantile` costs ten times as much on a few rows."""
+    places = [q * (len(ordered) - 1) for q in schema.QUANTILES.values()]
+    lower = [int(place) for place in places]
+    upper = [min(low + 1, len(ordered) - 1) for low in lower]
+    return [
+        ordered[low] + (place - low) * (ordered[up] - ordered[low])
+        for place, low, up in zip(places, lower, upper, strict=True)
+    ]
+
+
+def image_statistics(pictures: np.ndarray) -> dict[str, Any]:
+    """Return the statistics of (T, H, W, 3) uint8 pictures per channel, scaled to [0, 1], as (3, 1, 1) lists."""
+    sampled = pictures[:, ::_PIXEL_STRIDE, ::_PIXEL_STRIDE].reshape(-1, 3)
+    counts = np.stack([np.bincount(channel, minlength=256) for channel in sampled.T])  # 3, 256
+    values, total = np.arange(256) / 255, len(sampled)
+    mean = counts @ values / total
+    variance = counts @ values**2 / total - mean**2
+    cumulative = counts.cumsum(1)
+
+    def at(fraction: float) -> np.ndarray:
+        return values[(cumulative > fraction * (total - 1)).argmax(1)]
+
+    result = {"min": at(0), "max": at(1), "mean": mean, "std": np.sqrt(np.maximum(variance, 0))}
+    result |= {name: at(fraction) for name, fraction in schema.QUANTILES.items()}
+    return {name: value.reshape(3, 1, 1).tolist() for name, value in result.items()} | {
+        "count": [len(pictures)]
+    }
+
+
+class StatisticsFold:
+    """Statistics of a growing set from those of its episodes, added in order: the same sum however it was resumed.
+
+    Quantiles of a union are not known from quantiles of its parts; as LeRobot does, they are averaged by count.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[str, dict[str, np.ndarray]] = {}
+
+    def add(self, stats: Mapping[str, Mapping[str, Any]]) -> None:
+        """Add one episode."""
+        for key, of_key in stats.items():
+            new = {name: np.asarray(value, float) for name, value in of_key.items()}
+            old = self._sums.get(key)
+            self._sums[key] = new if old is None else _joined(old, new)
+
+    def as_dict(self) -> dict[str, dict[str, Any]]:
+        """Return nested lists, ready for JSON."""
+        return {
+            key: {
+                name: (value.astype(int) if name == "count" else value).tolist()
+                for name, value in of_key.items()
+            }
+            for key, of_key in self._sums.items()
+        }
+
+
+def _joined(old: dict[str, np.ndarray], new: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    count = old["count"] + new["count"]
+    weight = float(new["count"][0] / count[0])
+    shift = new["mean"] - old["mean"]
+    variance = (1 - weight) * old["std"] ** 2 + weight * new["std"] ** 2 + weight * (1 - weight) * shift**2
+    joined = {name: old[name] + weight * (new[name] - old[name]) for name in ("mean", *schema.QUANTILES)}
+    return joined | {
+        "min": np.minimum(old["min"], new["min"]),
+        "max": np.maximum(old["max"], new["max"]),
+        "std": np.sqrt(variance),
+        "count": count,
+    }
+
+
+def png(picture: np.ndarray) -> bytes:
+    """Return (H, W, 3) or (H, W) uint8 as PNG, fast rather than smallest."""
+    sink = io.BytesIO()
+    Image.fromarray(picture).save(sink, "PNG", compress_level=1)
+    return sink.getvalue()
+
+
+def _prompt_files(assets: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return the assets with paths instead of pictures, and the files those paths name."""
+    described: dict[str, Any] = {}
+    files: dict[str, bytes] = {}
+    for name, asset in assets.items():
+        paths: dict[str, dict[str, str]] = {"rgb": {}, "segm": {}}
+        for view in schema.VIEWS:
+            for kind, picture in (
+                ("rgb", asset["rgb"][view].transpose(1, 2, 0)),
+                ("segm", asset["segm"][view]),
+            ):
+                path, content = _named_png(np.ascontiguousarray(picture))
+                paths[kind][view] = path
+                files[path] = content
+        obj_info = asset["segm"]["obj_info"]
+        obj_info = dict(obj_info) if isinstance(obj_info, Mapping) else [dict(item) for item in obj_info]
+        described[name] = {"placeholder_type": asset["placeholder_type"], "obj_info": obj_info, **paths}
+    return described, files
+
+
+def _named_png(picture: np.ndarray) -> tuple[str, bytes]:
+    name = hashlib.sha256(str(picture.shape).encode() + picture.tobytes()).hexdigest()[:20]
+    content = _prompt_pngs.get(name)
+    if content is None:
+        if len(_prompt_pngs) >= _PNG_CACHE:
+            _prompt_pngs.clear()
+        content = _prompt_pngs[name] = png(picture)
+    return f"prompts/{name[:2]}/{name}.png", content
+
+
+def _column(key: str, values: Any) -> pa.Array:
+    kind = schema.DATA_SCHEMA.field(key).type
+    if pa.types.is_fixed_size_list(kind):
+        return pa.FixedSizeListArray.from_arrays(
+            pa.array(values.reshape(-1), kind.value_type), kind.list_size
+        )
+    return pa.array(values, kind)
+
+
+@lru_cache(maxsize=1)
+def git_sha() -> str:
+    """Return the commit of this checkout, "" outside of one."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

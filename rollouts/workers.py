@@ -1,0 +1,172 @@
+"""Runs a work list in this process or in Ray actors and hands out results in the list's order.
+
+Each worker has its own environments and its own policy, and sends results one by one as its episodes end. A worker
+that dies (killed, crashed in native code) is replaced and its unfinished work is done again, piece by piece, so that
+work that kills every worker is found and becomes an error episode while the rest goes on.
+
+It refuses to know what a result is: `Job.finish` makes it, in the worker, from the episode.
+"""
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from policies.base import Policy
+from rollouts.runner import Episode, Work, run_episodes
+
+_LIVES = 3
+_ONE_THREAD = {
+    name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "LP_NUM_THREADS")
+}
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_LOG_TO_STDERR": "0"}
+
+
+@dataclass(frozen=True)
+class MakeEnv:
+    """Makes the environment of a piece of work: `gym.make(id, level=…, **kwargs)`."""
+
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, work: Work) -> Any:
+        """Make it, without gymnasium's per-step checks."""
+        import gymnasium
+
+        import envs  # noqa: F401 - registers the ids
+
+        return gymnasium.make(work.env_id, level=work.level, disable_env_checker=True, **self.kwargs)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every worker does. All fields must pickle: module-level functions and plain values."""
+
+    policy: str
+    """As `policy=` takes it: oracle, random, a packaged name, a directory, `module:Class`."""
+    policy_args: Mapping[str, Any] = field(default_factory=dict)
+    make_env: Callable[[Work], Any] = field(default_factory=MakeEnv)
+    slots: int = 1
+    finish: Callable[[Episode], Any] = lambda episode: episode
+    """Makes the result, in the worker."""
+
+    def load_policy(self) -> Policy:
+        """Load the policy in the process that acts."""
+        from policies import load_policy
+
+        return load_policy(self.policy, **self.policy_args)
+
+    def run(self, work: Sequence[Work], policy: Policy) -> Iterator[tuple[int, Any]]:
+        """Yield (index, result) in the order of `work`."""
+        for episode in run_episodes(work, self.make_env, policy, slots=self.slots):
+            yield episode.work.index, self.finish(episode)
+
+
+def run_job(
+    work: Sequence[Work], job: Job, *, workers: int = 1, ray_address: str | None = None
+) -> Iterator[Any]:
+    """Yield `job.finish(episode)` for each piece of `work`, in its order, whatever the number of workers.
+
+    One worker and no `ray_address` run in this process. Otherwise Ray actors are used: those of the cluster at
+    `ray_address`, or of one started for this call.
+    """
+    if workers == 1 and not ray_address:
+        for _, result in job.run(work, job.load_policy()):
+            yield result
+        return
+    results: dict[int, Any] = {}
+    places = iter([item.index for item in work])
+    awaited = next(places, None)
+    for index, result in _run_on_ray(work, job, workers, ray_address):
+        results[index] = result
+        while awaited in results:
+            yield results.pop(awaited)
+            awaited = next(places, None)
+
+
+class _Worker:
+    """A Ray actor. The policy is loaded with the first chunk, so that its errors arrive as such."""
+
+    def __init__(self, job: Job):
+        self._job = job
+        self._policy: Policy | None = None
+
+    def run(self, work: list[Work]) -> Iterator[tuple[int, Any]]:
+        if self._policy is None:
+            self._policy = self._job.load_policy()
+        yield from self._job.run(work, self._policy)
+
+
+@dataclass
+class _Running:
+    """A chunk of work on an actor."""
+
+    actor: Any
+    left: list[Work]
+
+
+def _run_on_ray(
+    work: Sequence[Work], job: Job, workers: int, address: str | None
+) -> Iterator[tuple[int, Any]]:
+    os.environ.update({key: os.environ.get(key, value) for key, value in _QUIET.items()})
+    import ray
+
+    started_here = not ray.is_initialized()
+    if started_here:
+        local = {} if address else {"num_cpus": workers, "include_dashboard": False}
+        ray.init(address=address or "local", logging_level="ERROR", log_to_driver=False, **local)
+    gpus = (
+        ray.cluster_resources().get("GPU", 0) / workers
+        if "cuda" in str(job.policy_args.get("device", ""))
+        else 0
+    )
+    actor_class = ray.remote(num_cpus=1, num_gpus=gpus, runtime_env={"env_vars": _ONE_THREAD})(_Worker)
+    chunks = _chunks(work, workers, job.slots)
+    deaths: Counter[int] = Counter()
+    running: dict[Any, _Running] = {}
+
+    def start(actor: Any) -> None:
+        if chunks:
+            chunk = chunks.popleft()
+            running[actor.run.options(num_returns="streaming").remote(chunk)] = _Running(actor, list(chunk))
+
+    try:
+        for _ in range(min(workers, len(chunks))):
+            start(actor_class.remote(job))
+        while running:
+            stream = ray.wait(list(running), num_returns=1)[0][0]
+            task = running[stream]
+            try:
+                index, result = ray.get(next(stream))
+            except StopIteration:
+                del running[stream]
+                start(task.actor)
+            except ray.exceptions.RayActorError:
+                del running[stream]
+                for item in task.left:
+                    deaths[item.index] += 1
+                    if deaths[item.index] < _LIVES:
+                        chunks.appendleft([item])
+                    else:
+                        yield item.index, job.finish(_lost(item, job))
+                start(actor_class.remote(job))
+            except ray.exceptions.RayTaskError as error:
+                raise error.as_instanceof_cause() from None
+            else:
+                task.left = [item for item in task.left if item.index != index]
+                yield index, result
+    finally:
+        if started_here:
+            ray.shutdown()
+
+
+def _chunks(work: Sequence[Work], workers: int, slots: int) -> deque[list[Work]]:
+    """Cut the list: long enough to keep slots busy, short enough to share the end of the list fairly."""
+    size = max(1, min(8 * slots, -(-len(work) // (4 * workers))))
+    return deque(list(work[i : i + size]) for i in range(0, len(work), size))
+
+
+def _lost(work: Work, job: Job) -> Episode:
+    episode = Episode(work, policy=job.policy)
+    episode.fail(RuntimeError(f"the worker process died {_LIVES} times in this episode"))
+    return episode
