@@ -1,8 +1,8 @@
 """The `uio2` command: finds the command, reads its keys, runs it, and turns expected errors into one line.
 
 Heavy packages are imported by the commands themselves, so that `--help` and a mistyped key answer at once.
-Before anything runs, `envs` is looked up: the name is common, and another folder or package of that name must not
-be taken for ours silently.
+Before anything runs, `envs` is looked up: the name is common, and another folder or package of that name must
+not be taken for ours silently.
 """
 
 import importlib
@@ -20,7 +20,9 @@ from rollouts.errors import RolloutError
 
 @dataclass(frozen=True)
 class Command:
-    """A command: the function that takes its resolved keys, a line of help, and the keys its first words fill."""
+    """A command: the function that takes its resolved keys, a line of help, and the keys its first words
+    fill.
+    """
 
     function: str
     summary: str
@@ -37,8 +39,8 @@ COMMANDS = {
     "doctor": Command("rollouts.doctor:main", "what is installed and usable here"),
 }
 
-# Roots of the errors that are a message to the person and not a fault of ours. Looked up only where the module is
-# loaded already: an error of a package that was never imported cannot have been raised.
+# Roots of the errors that are a message to the person and not a fault of ours. Looked up only where the
+# module is loaded already: an error of a package that was never imported cannot have been raised.
 _EXPECTED = (
     ("rollouts.errors", "RolloutError"),
     ("uio2_agent.errors", "UIO2Error"),
@@ -111,8 +113,8 @@ def check_envs() -> None:
     if places[:1] != [ours]:
         found = places[0] if places else "nothing"
         raise RolloutError(
-            f"'import envs' finds {found} and not {ours}: another folder or package of that name comes first on "
-            "Python's path. Run the uio2 command (not python -m), unset PYTHONPATH, or uninstall the other package"
+            f"'import envs' finds {found} and not {ours}: another folder or package of that name comes "
+            "first on Python's path. Run the uio2 command (not python -m), unset PYTHONPATH, or uninstall that package"
         )
 
 

@@ -1,7 +1,7 @@
 """`uio2 doctor`: what is installed and usable on this machine.
 
-Everything that can crash or hang (graphics drivers above all) is tried in a subprocess with a time limit, by doing
-the thing itself: a frame is rendered, a package imported. A file's presence proves nothing.
+Everything that can crash or hang (graphics drivers above all) is tried in a subprocess with a time limit, by
+doing the thing itself: a frame is rendered, a package imported. A file's presence proves nothing.
 """
 
 import importlib.util
@@ -117,7 +117,7 @@ def _package(name: str, purpose: str, needed: bool = False) -> Finding:
 
 
 def _try(code: str, **environment: str) -> tuple[bool, str]:
-    """Run Python code apart; whether it succeeded, and the last line it wrote (what it died of, if it did)."""
+    """Run Python code apart; whether it succeeded, and the last line it wrote or died of."""
     try:
         run = subprocess.run(
             [sys.executable, "-P", "-c", code],  # -P: the person's folder may hold modules of the same names

@@ -1,4 +1,6 @@
-"""Where a command leaves its results: the directory is claimed before the work begins, files appear whole or not at all."""
+"""Where a command leaves its results: the directory is claimed before the work begins, files appear whole or
+not at all.
+"""
 
 import json
 import os
@@ -26,7 +28,7 @@ def claim(path: str | Path) -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file so that a reader, or a run killed now, sees the old or the new content and never a part."""
+    """Write a file so that a reader, or a run killed now, finds the old or the new content, never a part."""
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)

@@ -1,8 +1,8 @@
-"""One picture of an episode for a person: the prompt with its images on the left, the table from above and from the
-front on the right, the action as an arrow over both.
+"""One picture of an episode for a person: the prompt with its images on the left, the table from above and
+from the front on the right, the action as an arrow over both.
 
-Knows VIMA's cameras (orthographic, so a point on the table is a pixel by two multiplications) and nothing about where
-episodes come from. Everything drawn here is for people; datasets keep the plain frames.
+Knows VIMA's cameras (orthographic, so a point on the table is a pixel by two multiplications) and nothing
+about where episodes come from. Everything drawn here is for people; datasets keep the plain frames.
 """
 
 import math
@@ -132,7 +132,9 @@ def _panel(scene: Scene) -> Image.Image:
 
 
 def _flow(panel: Image.Image, scene: Scene, top: int) -> int:
-    """Set words and images in lines, each line's items centred on one height; returns where the last line ends."""
+    """Set words and images in lines, each line's items centred on one height; returns where the last line
+    ends.
+    """
     pen, font, space = ImageDraw.Draw(panel), _font(20), 6
     lines: list[list[tuple[int, Any, int, int]]] = [[]]  # of (x, word or image, width, height)
     x = 0
@@ -195,7 +197,9 @@ def _arrow(pen: ImageDraw.ImageDraw, view: str, action: Mapping[str, np.ndarray]
 
 
 def _tool(pen: ImageDraw.ImageDraw, view: str, tip: Sequence[float], end_effector: int) -> None:
-    """Draw a cup on a stalk (suction) or a blade (spatula): from above a mark, from the front with its height."""
+    """Draw a cup on a stalk (suction) or a blade (spatula): from above a mark, from the front with its
+    height.
+    """
     x, y = pixel(view, tip)
     foot = pixel(view, (tip[0], tip[1], 0.0))
     pen.ellipse((foot[0] - 7, foot[1] - 4, foot[0] + 7, foot[1] + 4), (0, 0, 0, 70))

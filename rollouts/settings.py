@@ -1,8 +1,8 @@
 """The keys of each command: read from conf/<command>.yaml, overridden by key=value words, checked.
 
-A configuration file is the one place where a key stands: its default, its type (that of the default) and, as the
-comment behind it, its meaning, which `--help` prints. Hydra's compose API does the overriding, so its grammar holds
-(lists, quotes, nested keys); plain strings need no quotes. Knows no command's business.
+A configuration file is the one place where a key stands: its default, its type (that of the default) and, as
+the comment behind it, its meaning, which `--help` prints. Hydra's compose API does the overriding, so its
+grammar holds (lists, quotes, nested keys); plain strings need no quotes. Knows no command's business.
 """
 
 import difflib

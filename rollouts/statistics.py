@@ -1,5 +1,5 @@
-"""The two statements about success that the commands make, both exact about few episodes. Nothing of ours inside:
-scipy computes them.
+"""The two statements about success that the commands make, both exact about few episodes. Nothing of ours
+inside: scipy computes them.
 """
 
 from scipy.stats import binomtest
@@ -14,10 +14,11 @@ def wilson(successes: int, episodes: int, confidence: float = 0.95) -> tuple[flo
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Two-sided exact McNemar test: the probability of so uneven a split of the seeds on which two policies differ.
+    """Two-sided exact McNemar test: the probability of so uneven a split of the seeds on which two policies
+    differ.
 
-    `only_first` counts the seeds that only the first policy solves, `only_second` those that only the second does;
-    seeds on which they agree say nothing about the difference.
+    `only_first` counts the seeds that only the first policy solves, `only_second` those that only the second
+    does; seeds on which they agree say nothing about the difference.
     """
     differing = only_first + only_second
     return float(binomtest(only_first, differing, 0.5).pvalue) if differing else 1.0

@@ -1,0 +1,129 @@
+"""Films of episodes, made afterwards: an episode is played again from its seed and actions, with a camera
+running.
+
+Environments are deterministic, so the film shows what was counted; evaluation itself stays free of drawing.
+An environment that offers `motion(action)` shows the movement inside a step too. Which episodes are filmed
+follows from the results alone: the first successes and the first failures of each task and level.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pretrain.sources.schema import action_dict
+from rollouts.pictures import Scene, describe, draw
+from rollouts.progress import progress
+from rollouts.runner import Work
+from rollouts.video import write_video
+from rollouts.workers import MakeEnv
+
+FPS = 15
+_OPENING, _AIM, _AFTER, _ENDING = 12, 10, 9, 24  # pictures of each part
+
+
+def record(output: Path, result: Mapping[str, Any], each: int) -> None:
+    """Write `videos/<name>.mp4` and a poster beside it for the episodes that `choose` picks; those there are
+    kept.
+    """
+    wanted = [row for row in choose(result["episodes"], each) if not (output / video_path(row)).exists()]
+    if not wanted:
+        return
+    (output / "videos").mkdir(exist_ok=True)
+    with progress("videos", len(wanted)) as advance:
+        for row in wanted:
+            write_film(output / video_path(row), play_again(row, result["config"]["env"]))
+            advance("")
+
+
+def choose(episodes: Iterable[Mapping[str, Any]], each: int) -> list[Mapping[str, Any]]:
+    """The first `each` solved and the first `each` unsolved episodes of every task and level."""
+    taken: dict[tuple, int] = {}
+    chosen = []
+    for row in episodes:
+        group = row["task"], row["level"], row["success"]
+        if row["actions"] and taken.get(group, 0) < each:
+            taken[group] = taken.get(group, 0) + 1
+            chosen.append(row)
+    return chosen
+
+
+def video_path(row: Mapping[str, Any]) -> str:
+    """Where the film of an episode lies in its result's directory."""
+    return f"videos/{row['task']}-{row['level']}-{row['seed']}.mp4"
+
+
+def write_film(path: Path, scenes: Sequence[tuple[Scene, int]]) -> None:
+    """Write the film, and as its poster the first picture that shows an action."""
+    pictures = [(draw(scene), count) for scene, count in scenes]
+    write_video(path, (picture for picture, count in pictures for _ in range(count)), FPS)
+    poster = next(
+        (
+            picture
+            for (scene, _), (picture, _) in zip(scenes, pictures, strict=True)
+            if scene.action is not None
+        ),
+        None,
+    )
+    if poster is not None:
+        poster.save(path.with_suffix(".jpg"), quality=88)
+
+
+def play_again(row: Mapping[str, Any], env_family: str) -> list[tuple[Scene, int]]:
+    """The scenes of an episode, each with how many pictures it stays."""
+    work = Work(index=0, env=env_family, task=row["task"], level=row["level"], seed=row["seed"])
+    env = MakeEnv()(work)
+    try:
+        observation, info = env.reset(seed=row["seed"])
+        views, moves = [_views(observation)], []
+        for vector in row["actions"]:
+            action = action_dict(np.asarray(vector))
+            moves.append(list(_motion(env, action)))
+            observation, *_ = env.step(action)
+            views.append(_views(observation))
+    finally:
+        env.close()
+    heading = f"{row['task']} · {row['level']} · seed {row['seed']}"
+    actions = [action_dict(np.asarray(vector)) for vector in row["actions"]]
+    return list(storyboard(info, views, actions, heading, row["status"], moves))
+
+
+def storyboard(
+    info: Mapping[str, Any],
+    views: Sequence[Mapping[str, np.ndarray]],
+    actions: Sequence[Mapping[str, np.ndarray]],
+    heading: str,
+    status: str,
+    moves: Sequence[Sequence[tuple[Mapping[str, np.ndarray], Any]]] = (),
+) -> Iterator[tuple[Scene, int]]:
+    """Scenes from T + 1 views and T actions; `moves` holds, for each action, (views, place of the tool) on
+    the way.
+    """
+    tool_kind = int(info["end_effector"])
+    done: list[str] = []
+
+    def scene(shown: Mapping[str, np.ndarray], **more: Any) -> Scene:
+        return Scene(
+            info["prompt"], info["prompt_assets"], shown, heading, tuple(done), end_effector=tool_kind, **more
+        )
+
+    yield scene(views[0]), _OPENING
+    for step, action in enumerate(actions):
+        done.append(describe(action, tool_kind))
+        yield scene(views[step], action=action), _AIM
+        for shown, tool in moves[step] if moves else ():
+            yield scene(shown, action=action, tool=tool), 1
+        yield scene(views[step + 1], action=action), _AFTER
+    yield scene(views[-1], status=status), _ENDING
+
+
+def _views(observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {
+        view: np.moveaxis(np.asarray(picture), 0, -1).copy() for view, picture in observation["rgb"].items()
+    }
+
+
+def _motion(env: Any, action: Mapping[str, np.ndarray]) -> Iterator[tuple[dict[str, np.ndarray], Any]]:
+    motion = getattr(env.unwrapped, "motion", None)
+    return iter(()) if motion is None else motion(action)

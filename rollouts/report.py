@@ -1,0 +1,179 @@
+"""The page and the table of an evaluation or a dataset. One HTML file, no scripts; videos and pictures lie
+beside it and are named relatively, so a directory can be moved, zipped or served as it is.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from rollouts.film import choose, video_path
+from rollouts.output import write_text
+
+_STYLE = (Path(__file__).parent / "page.css").read_text()
+
+
+@dataclass(frozen=True)
+class Card:
+    """One episode on a page. Paths are relative to the page."""
+
+    heading: str
+    status: str
+    prompt: str
+    lines: Sequence[str]
+    video: str
+    poster: str = ""
+
+
+def write_evaluation(directory: Path, result: Mapping[str, Any], page: Path | None = None) -> Path:
+    """Write the page of a `result.json`, whose videos lie in `directory`; returns the page's path."""
+    page = page or directory / "index.html"
+    config, rows = result["config"], result["rows"]
+    count, first = len(result["episodes"]), result["recipe"]["seed"]
+    lead = f"{count} episodes, seeds from {first}. Bars: success; lines: Wilson 95 %."
+    body = [_rows(rows), section("Time", _timing(result["timing"]))]
+    for row in rows:
+        mine = [e for e in choose(result["episodes"], len(result["episodes"])) if _of(e, row)]
+        cards = [
+            _episode_card(directory, page.parent, e) for e in mine if (directory / video_path(e)).exists()
+        ]
+        if cards:
+            body.append(section(f"{row['task']} · {row['level']}", gallery(cards)))
+    body.append(_every_episode(result["episodes"]))
+    body.append(_provenance(result))
+    write_text(page, document(f"{config['policy']} in {config['env']}", lead, body))
+    return page
+
+
+def document(title: str, lead: str, body: Iterable[str]) -> str:
+    """A whole page."""
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>\n'
+        f'<body><h1>{escape(title)}</h1><p class="lead">{escape(lead)}</p>\n'
+        + "\n".join(body)
+        + "\n</body></html>\n"
+    )
+
+
+def section(title: str, content: str) -> str:
+    """A heading over HTML."""
+    return f"<h2>{escape(title)}</h2>{content}"
+
+
+def gallery(cards: Iterable[Card]) -> str:
+    """Cards side by side."""
+    return '<div class="cards">' + "\n".join(map(_card, cards)) + "</div>"
+
+
+def table(result: Mapping[str, Any]) -> Any:
+    """The rows as a rich table for the terminal."""
+    from rich.table import Table
+
+    shown = Table(title=f"policy {result['recipe']['policy']}", title_justify="left")
+    for column in ("task", "level"):
+        shown.add_column(column)
+    for column in ("episodes", "success", "95 %", "steps", "reset ms", "policy ms/step", "env ms/step"):
+        shown.add_column(column, justify="right")
+    for row, spent in zip(result["rows"], result["timing"], strict=True):
+        shown.add_row(
+            *(
+                row["task"],
+                row["level"],
+                str(row["episodes"]),
+                f"{row['rate']:.1%}",
+                f"{row['low']:.1%} – {row['high']:.1%}",
+            ),
+            *(
+                f"{row['metrics']['steps']:.1f}",
+                *(f"{spent[key]:.0f}" for key in ("reset_ms", "policy_ms", "step_ms")),
+            ),
+        )
+    return shown
+
+
+def _card(card: Card) -> str:
+    lines = "".join(f"<p><code>{escape(line)}</code></p>" for line in card.lines)
+    options = "controls loop muted playsinline preload=none"
+    poster = f' poster="{escape(card.poster)}"' if card.poster else ""
+    return (
+        f'<div class="card"><video src="{escape(card.video)}"{poster} {options}></video>'
+        f'<div>{_tag(card.status)} <span class="faint">{escape(card.heading)}</span>'
+        f"<p>{escape(card.prompt)}</p>{lines}</div></div>"
+    )
+
+
+def _episode_card(directory: Path, page: Path, row: Mapping[str, Any]) -> Card:
+    video = directory / video_path(row)
+    lines = row["action_texts"] + ([row["message"]] if "message" in row else [])
+    relative, poster = (
+        Path(os.path.relpath(path, page)).as_posix() for path in (video, video.with_suffix(".jpg"))
+    )
+    return Card(
+        f"seed {row['seed']}, {row['steps']} steps", row["status"], row["prompt"], lines, relative, poster
+    )
+
+
+def _of(episode: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    return (episode["task"], episode["level"]) == (row["task"], row["level"])
+
+
+def _tag(status: str) -> str:
+    return f'<span class="tag {escape(status)}">{escape(status)}</span>'
+
+
+def _html_table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:
+    """Cells are HTML already; the first `left` columns are words, the others numbers."""
+
+    def line(cells: Sequence[str], kind: str) -> str:
+        return "<tr>" + "".join(
+            f"<{kind}{' class=l' if i < left else ''}>{cell}" for i, cell in enumerate(cells)
+        )
+
+    return f"<table>{line(head, 'th')}{''.join(line(cells, 'td') for cells in rows)}</table>"
+
+
+def _rows(rows: Sequence[Mapping[str, Any]]) -> str:
+    lines = []
+    for row in rows:
+        low, high = 100 * row["low"], 100 * row["high"]
+        interval = f"left:{low:.1f}%;width:{high - low:.1f}%"
+        bar = f'<span class=bar><i style="width:{row["rate"]:.1%}"></i><b style="{interval}"></b></span>'
+        counts = (row["episodes"], row["successes"], f"{row['rate']:.1%}", f"{low:.1f} – {high:.1f} %")
+        metrics = f"{row['metrics']['steps']:.2f}", row["metrics"]["errors"]
+        lines.append([escape(row["task"]), escape(row["level"]), bar, *map(str, (*counts, *metrics))])
+    return _html_table(
+        ["task", "level", "", "episodes", "solved", "success", "95 %", "steps", "errors"], lines, 3
+    )
+
+
+def _timing(timing: Sequence[Mapping[str, Any]]) -> str:
+    lines = [
+        [escape(row["task"]), escape(row["level"])]
+        + [f"{row[key]:.1f}" for key in ("reset_ms", "policy_ms", "step_ms")]
+        for row in timing
+    ]
+    head = ["task", "level", "reset, ms per episode", "policy, ms per step", "environment, ms per step"]
+    return _html_table(head, lines, 2)
+
+
+def _every_episode(episodes: Sequence[Mapping[str, Any]]) -> str:
+    lines = [
+        [escape(row["task"]), escape(row["level"]), _tag(row["status"]), escape(row["prompt"])]
+        + [str(row["seed"]), str(row["steps"])]
+        for row in episodes
+    ]
+    table = _html_table(["task", "level", "outcome", "prompt", "seed", "steps"], lines, 4)
+    return f"<details><summary>all {len(episodes)} episodes</summary>{table}</details>"
+
+
+def _provenance(result: Mapping[str, Any]) -> str:
+    facts = {
+        "commit": result["git_sha"],
+        "checkpoint": result["checkpoint_hash"] or "none",
+        **result["versions"],
+    }
+    text = " · ".join(f"{name} {value}" for name, value in facts.items() if value)
+    return f"<details><summary>made with</summary><p><code>{escape(text)}</code></p></details>"

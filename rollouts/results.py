@@ -1,0 +1,156 @@
+"""What an evaluation leaves behind: `result.json`, from the rows of its episodes.
+
+Every number in `rows` and `episodes` follows from the work list, the policy and the code alone: how many
+workers and slots there were, in how many sittings it was done, and how long it took stand elsewhere in the
+file (`seconds`, `timing`). An episode that ended in an error counts as not solved and is never dropped.
+"""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from policies.loading import packaged_names
+from pretrain.sources.schema import action_vector
+from rollouts.encoding import describe_prompt, git_sha
+from rollouts.errors import RolloutError
+from rollouts.output import write_json
+from rollouts.runner import PHASES, Episode
+from rollouts.statistics import wilson
+
+RESULT = "result.json"
+_PACKAGES = ("uio2-agent", "torch", "numpy", "mujoco", "gymnasium", "ray")
+
+
+def episode_row(episode: Episode) -> tuple[dict[str, Any], list[float]]:
+    """The row of an episode, and its seconds by phase. `actions` are 12 float32 each: enough to play it
+    again.
+    """
+    row = {
+        "task": episode.work.task,
+        "level": episode.work.level,
+        "seed": episode.work.seed,
+        "success": episode.success,
+        "failure": episode.failure,
+        "status": episode.status,
+        "steps": episode.steps,
+        "prompt": describe_prompt(episode.infos[0]["prompt"], episode.infos[0]["prompt_assets"])
+        if episode.infos
+        else "",
+        "actions": [action_vector(action).tolist() for action in episode.actions],
+        "action_texts": episode.action_texts,
+    }
+    if episode.message:
+        row["message"] = episode.message
+    return row, [round(episode.timings[phase], 4) for phase in PHASES]
+
+
+def summarise(episodes: Sequence[Mapping[str, Any]], env: str, policy: str) -> list[dict[str, Any]]:
+    """One row for each task and level, in order of first occurrence, with Wilson's 95 % interval."""
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for episode in episodes:
+        groups.setdefault((episode["task"], episode["level"]), []).append(episode)
+    rows = []
+    for (task, level), group in groups.items():
+        successes = sum(episode["success"] for episode in group)
+        low, high = wilson(successes, len(group))
+        counts = {
+            name: sum(e["status"] == status for e in group)
+            for name, status in (("failures", "failure"), ("truncated", "truncated"), ("errors", "error"))
+        }
+        rows.append(
+            {
+                "env": env,
+                "task": task,
+                "level": level,
+                "policy": policy,
+                "episodes": len(group),
+                "successes": successes,
+                "rate": successes / len(group),
+                "low": low,
+                "high": high,
+                "metrics": {"steps": sum(e["steps"] for e in group) / len(group), **counts},
+            }
+        )
+    return rows
+
+
+def timing(episodes: Sequence[Mapping[str, Any]], seconds: Sequence[Sequence[float]]) -> list[dict[str, Any]]:
+    """Milliseconds for each task and level: `reset` of an episode, `policy` and `step` of an action."""
+    groups: dict[tuple[str, str], list[float]] = {}
+    for episode, spent in zip(episodes, seconds, strict=True):
+        group = groups.setdefault((episode["task"], episode["level"]), [0.0, 0.0, *[0.0] * len(PHASES)])
+        group[:] = [a + b for a, b in zip(group, [1, episode["steps"], *spent], strict=True)]
+    return [
+        {
+            "task": task,
+            "level": level,
+            "reset_ms": 1e3 * reset / count,
+            "policy_ms": 1e3 * policy / max(steps, 1),
+            "step_ms": 1e3 * step / max(steps, 1),
+        }
+        for (task, level), (count, steps, reset, policy, step) in groups.items()
+    ]
+
+
+def save(
+    directory: Path, recipe: Mapping[str, Any], config: Mapping[str, Any], done: Mapping[Any, tuple]
+) -> dict[str, Any]:
+    """Write `result.json` of (row, seconds) pairs, in their order, and return its content."""
+    episodes, seconds = [row for row, _ in done.values()], [spent for _, spent in done.values()]
+    result = {
+        "rows": summarise(episodes, recipe["env"], recipe["policy"]),
+        "episodes": episodes,
+        "recipe": dict(recipe),
+        "config": dict(config),
+        "checkpoint_hash": recipe["checkpoint_hash"],
+        "git_sha": git_sha(),
+        "versions": versions(),
+        "timing": timing(episodes, seconds),
+        "seconds": seconds,
+    }
+    write_json(directory / RESULT, result)
+    return result
+
+
+def load(directory: str | Path) -> dict[str, Any]:
+    """Read the result of an evaluation; RolloutError in one line where there is none."""
+    path = Path(directory).expanduser() / RESULT
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RolloutError(
+            f"{directory} holds no {RESULT}: name a directory that uio2 evaluate or rollout wrote"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise RolloutError(f"cannot read {path}: {error}") from error
+
+
+def checkpoint_hash(policy: str) -> str | None:
+    """SHA-256 over the files of a checkpoint directory or packaged name; None for other policies."""
+    import uio2_agent
+
+    directory = Path(policy).expanduser()
+    if policy in packaged_names() and not directory.is_dir():
+        directory = Path(uio2_agent.__file__).parent / "checkpoints" / policy
+    files = [path for path in sorted(directory.glob("*")) if path.is_file()] if directory.is_dir() else []
+    if not files:
+        return None
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the numbers."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
