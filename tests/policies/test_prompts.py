@@ -1,0 +1,263 @@
+"""Requests: markers, images, memory and boxes, on recorded pictures where the shared folder is present."""
+
+import dataclasses
+import json
+import re
+import string
+import subprocess
+import sys
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+import yaml
+
+import policies.prompts as prompts
+from policies.actions import VimaActionCodec, idle_action
+from policies.prompts import PromptStyle, action_request, boxes_request, boxes_target, training_pairs
+from uio2_agent.errors import UIO2Error
+from uio2_agent.text import TextTokenizer
+
+STYLES = {"paper": PromptStyle(), "nano": PromptStyle.nano()}
+STEP = VimaActionCodec().encode(idle_action(0), 0)
+
+
+def _views(seed: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {view: rng.integers(0, 255, (3, 128, 256), dtype=np.uint8) for view in ("front", "top")}
+
+
+def _asset(seed: int, kind: str = "object") -> dict:
+    info = {"obj_id": 0, "obj_name": "bowl", "obj_color": "red swirl"}
+    return {
+        "rgb": _views(seed),
+        "segm": {"obj_info": info if kind == "object" else [info, info]},
+        "placeholder_type": kind,
+    }
+
+
+ASSETS = MappingProxyType({"dragged_obj": _asset(1), "base_obj": _asset(2), "scene": _asset(3, "scene")})
+PROMPT = "First put {dragged_obj} into {base_obj} as in {scene} then into the same {base_obj}."
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_markers_follow_the_prompt_and_point_at_its_images(style):
+    request = action_request(PROMPT, ASSETS, 0, _views(0), style=style)
+    assert request.text.startswith(
+        "First put <image_history_1> into <image_history_2> as in <image_history_3> "
+        "then into the same <image_history_2>."
+    )
+    crop, scene = (128, 128, 3), (256, 256, 3)
+    if style == STYLES["nano"]:
+        crop, scene = (64, 64, 3), (124, 248, 3)
+    assert [image.shape for image in request.image_history] == [crop, crop, scene]
+    assert request.image.shape == scene
+    # Every marker is one token, which it is at a word start only.
+    tokenizer = TextTokenizer.packaged()
+    ids = tokenizer.encode(request.text)
+    assert [ids.count(tokenizer.vocabulary.image_history(j)) for j in (1, 2, 3, 4)] == [1, 2, 1, 0]
+
+
+def test_pixels_are_where_the_cameras_put_them():
+    views = _views(0)
+    paper = action_request("{scene}", ASSETS, 0, views)
+    assert (paper.image[:128] == views["front"].transpose(1, 2, 0)).all()
+    assert (paper.image[128:] == views["top"].transpose(1, 2, 0)).all()
+    nano = action_request("{dragged_obj}", ASSETS, 0, views, style=PromptStyle.nano())
+    assert (nano.image == views["top"].transpose(1, 2, 0)[2:126, 4:252]).all()
+    shown = ASSETS["dragged_obj"]["rgb"]["top"].transpose(1, 2, 0)
+    assert (nano.image_history[0] == shown[32:96, 96:160]).all()
+    both = action_request("{scene}", ASSETS, 0, {v: i.transpose(1, 2, 0) for v, i in views.items()})
+    assert (both.image == paper.image).all()  # channels last are taken too
+
+
+def test_a_marker_after_a_letter_gets_its_space():
+    text = action_request("Look({scene}) and put\t{base_obj}.", ASSETS, 0, _views(0)).text
+    assert text.startswith("Look( <image_history_1>) and put\t<image_history_2>.")
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_after_a_step_the_request_remembers_the_start_and_the_steps(style):
+    first, now = _views(10), _views(11)
+    request = action_request(PROMPT, ASSETS, 0, now, first, [STEP, f"0: {STEP}"], style)
+    fresh = action_request(PROMPT, ASSETS, 0, first, first, [], style)
+    assert len(fresh.image_history) == 3 and len(request.image_history) == 4
+    assert (request.image_history[3] == fresh.image).all()
+    assert "<image_history_4>" in request.text and "<image_history_4>" not in fresh.text
+    assert [step.number for step in VimaActionCodec().parse(request.text)] == [0, 1]
+    forgetful = action_request(
+        PROMPT, ASSETS, 0, now, first, [STEP], dataclasses.replace(style, memory=False)
+    )
+    assert forgetful.text == fresh.text and len(forgetful.image_history) == 3
+
+
+def test_eight_images_leave_no_slot_for_the_start_but_steps_are_told():
+    assets = {f"frame_{j}": _asset(j, "scene") for j in range(9)}
+    prompt = " ".join(f"{{frame_{j}}}" for j in range(8))
+    request = action_request(prompt, assets, 0, _views(0), _views(1), [STEP])
+    assert len(request.image_history) == 8
+    assert STEP in request.text and "<image_history_9>" not in request.text
+    with pytest.raises(UIO2Error, match="9 images"):
+        action_request(prompt + " {frame_8}", assets, 0, _views(0))
+
+
+def test_names_instead_of_images():
+    style = dataclasses.replace(PromptStyle.nano(), object_names=True)
+    request = action_request(PROMPT, ASSETS, 0, _views(0), style=style)
+    assert request.text.startswith(
+        "First put red swirl bowl into red swirl bowl as in <image_history_1> then"
+    )
+    assert len(request.image_history) == 1
+
+
+def test_the_text_tells_the_tool():
+    for style in STYLES.values():
+        texts = {action_request("Go.", {}, ee, _views(0), style=style).text for ee in (0, 1)}
+        assert len(texts) == 2
+        assert any("suction" in text for text in texts) and any("spatula" in text for text in texts)
+
+
+def test_wordings():
+    """Every wording of a list has the same slots, each once; training draws all of them, acting the first."""
+    templates = yaml.safe_load(Path(prompts.__file__).with_name("templates.yaml").read_text())
+    for words in templates.values():
+        for key, expected in (("actions", ["form", "instruction", "tool"]), ("boxes", [])):
+            for wording in words[key]:
+                assert sorted(slot for _, slot, _, _ in string.Formatter().parse(wording) if slot) == expected
+                # Markers stand at a word start.
+                assert not re.search(r"\S<image", wording)
+    rng = np.random.default_rng(0)
+    drawn = {action_request("Go.", {}, 0, _views(0), rng=rng).text for _ in range(200)}
+    assert len(drawn) == len(templates["paper"]["actions"])
+    assert action_request("Go.", {}, 0, _views(0)).text in drawn
+    assert len({boxes_request(_views(0), rng=rng).text for _ in range(100)}) == len(
+        templates["paper"]["boxes"]
+    )
+
+
+def test_small_requests_are_short():
+    tokenizer = TextTokenizer.packaged()
+    first = action_request(
+        "Put the {dragged_obj} into the {base_obj}.", ASSETS, 0, _views(0), style=PromptStyle.nano()
+    )
+    assert len(tokenizer.encode(first.text)) <= 16
+    assert len(tokenizer.encode(boxes_request(_views(0), PromptStyle.nano()).text)) <= 2
+
+
+def test_boxes_lie_on_what_the_request_shows(shared):
+    """Boxes decoded from the text, looked up in the request image, are filled tightly by the objects."""
+    for style in STYLES.values():
+        for episode, views in _recorded(shared):
+            objects = _objects(episode)
+            target = boxes_target(objects, style)
+            image = boxes_request(views, style).image
+            found = re.findall(r"((?:<extra_id_\d+> ){4})([^<]+?)(?= <|$)", target)
+            assert sorted(name for _, name in found) == sorted(f"{o['texture']} {o['name']}" for o in objects)
+            boxes = [
+                np.array([int(n) - 200 for n in re.findall(r"\d+", tokens)]) / 999 for tokens, _ in found
+            ]
+            assert [b[1] + b[3] for b in boxes] == sorted(b[1] + b[3] for b in boxes)  # left to right
+            background = image[image.shape[0] // 2 + 8, 4].astype(int)
+            inside = np.zeros(image.shape[:2], bool)
+            for y1, x1, y2, x2 in boxes:
+                r1, r2 = round(y1 * image.shape[0]), round(y2 * image.shape[0])
+                c1, c2 = round(x1 * image.shape[1]), round(x2 * image.shape[1])
+                inside[r1:r2, c1:c2] = True
+                part = np.abs(image[r1:r2, c1:c2].astype(int) - background).sum(-1) > 60
+                assert part.mean() > 0.1
+                # A tight box: something of the object on each of its four edges.
+                assert part[:2].any() and part[-2:].any() and part[:, :2].any() and part[:, -2:].any()
+            mat = slice(image.shape[0] - 110, image.shape[0] - 14), slice(14, image.shape[1] - 14)
+            outside = (np.abs(image.astype(int) - background).sum(-1) > 60) & ~inside
+            assert outside[mat].sum() < 20
+
+
+def _recorded(shared):
+    pillow = pytest.importorskip("PIL.Image")
+    folder = shared / "fixtures" / "vima"
+    for line in (folder / "L1.jsonl").read_text().splitlines():
+        episode = json.loads(line)
+        if episode["task"] in ("visual_manipulation", "rotate") and episode["seed"] < 3:
+            files = {v: f"{episode['task']}_s{episode['seed']}_obs_{v}.png" for v in prompts.VIEWS}
+            opened = {v: pillow.open(folder / "png" / name).convert("RGB") for v, name in files.items()}
+            yield episode, {v: np.asarray(image) for v, image in opened.items()}
+
+
+def _objects(episode) -> list[dict]:
+    boxes = {str(o["id"]): {} for o in episode["objects"]}
+    for view, things in episode["obs_px"].items():
+        for key, thing in things.items():
+            if key in boxes:
+                boxes[key][view] = thing["bbox_rc"]
+    return [
+        {"name": o["name"], "texture": o["texture"], "boxes": boxes[str(o["id"])]} for o in episode["objects"]
+    ]
+
+
+def test_objects_out_of_sight_are_left_out():
+    seen = {"name": "bowl", "texture": "red", "boxes": {"top": [10, 20, 30, 40], "front": None}}
+    hidden = {"name": "pan", "texture": "red", "boxes": {"top": None, "front": [0, 0, 5, 5]}}
+    rim = {"name": "ring", "texture": "red", "boxes": {"top": [10, 0, 20, 3]}}
+    assert boxes_target([hidden, seen, rim], PromptStyle.nano()).count("red") == 1
+    assert boxes_target([hidden, seen, rim]).count("red") == 2
+    assert boxes_target([]) == ""
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_training_pairs_are_what_acting_asks(style):
+    frames = {view: np.stack([_views(s)[view] for s in (4, 5)]) for view in ("front", "top")}
+    objects = [[{"name": "bowl", "texture": "red", "boxes": {"top": [10, 20, 30, 40]}}]] * 2
+    texts = [f"0: {STEP}", f"1: {STEP}"]
+    pairs = list(training_pairs(PROMPT, ASSETS, 0, frames, texts, objects, style))
+    assert [kind for _, _, kind in pairs] == ["action", "boxes"] * 2
+    asked = action_request(PROMPT, ASSETS, 0, _views(5), _views(4), [texts[0]], style)
+    request, target, _ = pairs[2]
+    assert request.text == asked.text and target == f"1: {STEP}"
+    assert pairs[0][1] == f"0: {STEP} 1: {STEP}"
+    assert (request.image == asked.image).all()
+    for mine, theirs in zip(request.image_history, asked.image_history, strict=True):
+        assert (mine == theirs).all()
+    assert len(list(training_pairs(PROMPT, ASSETS, 0, frames, texts, None, style))) == 2
+
+
+def test_style_goes_through_its_file(tmp_path):
+    style = dataclasses.replace(PromptStyle.nano(), object_names=True, max_history=4)
+    assert PromptStyle.load(tmp_path) == PromptStyle()
+    style.save(tmp_path)
+    assert PromptStyle.load(tmp_path) == style
+    (tmp_path / "policy.json").write_text('{"prompt": {"colour": 1}}')
+    with pytest.raises(UIO2Error, match="colour"):
+        PromptStyle.load(tmp_path)
+    (tmp_path / "policy.json").write_text("{")
+    with pytest.raises(UIO2Error, match=r"policy\.json"):
+        PromptStyle.load(tmp_path)
+    wrongs = [
+        {"views": ("side",)},
+        {"views": ()},
+        {"wording": "long"},
+        {"object_crop": 500},
+        {"max_history": 9},
+    ]
+    for wrong in wrongs:
+        with pytest.raises(UIO2Error):
+            PromptStyle(**wrong)
+
+
+def test_bad_input_is_named():
+    with pytest.raises(UIO2Error, match="dragged_obj_1"):
+        action_request("Put {dragged_obj_1}.", ASSETS, 0, _views(0))
+    with pytest.raises(UIO2Error, match="front view"):
+        action_request("Go.", {}, 0, {"top": _views(0)["top"]})
+    with pytest.raises(UIO2Error, match="float32"):
+        action_request("Go.", {}, 0, {v: i.astype(np.float32) for v, i in _views(0).items()})
+
+
+def test_prompts_and_actions_load_no_simulator():
+    code = (
+        "import sys, policies.prompts, policies.actions\n"
+        "heavy = {'envs', 'gymnasium', 'mujoco', 'ray', 'av', 'torch'}\n"
+        "print(sorted({m.split('.')[0] for m in sys.modules} & heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
