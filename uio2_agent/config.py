@@ -101,7 +101,9 @@ class UnifiedIO2Config:
 
     def __post_init__(self) -> None:
         if self.heads * self.head_dim != self.width:
-            raise UIO2Error(f"heads * head_dim must equal width: {self.heads} * {self.head_dim} != {self.width}")
+            raise UIO2Error(
+                f"heads * head_dim must equal width: {self.heads} * {self.head_dim} != {self.width}"
+            )
         for name, known in (("input_modalities", INPUT_MODALITIES), ("target_modalities", TARGET_MODALITIES)):
             if unknown := set(getattr(self, name)) - set(known):
                 raise UIO2Error(f"{name} contains {sorted(unknown)}; known are {', '.join(known)}")

@@ -31,7 +31,9 @@ def check_image(image: np.ndarray, what: str) -> np.ndarray:
     """Return the image if it is uint8 [height, width, 3]; otherwise say what it is."""
     image = np.asarray(image)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise RequestError(f"{what} must be uint8 [height, width, 3]; it is {image.dtype} {list(image.shape)}")
+        raise RequestError(
+            f"{what} must be uint8 [height, width, 3]; it is {image.dtype} {list(image.shape)}"
+        )
     return image
 
 
@@ -65,7 +67,12 @@ def patchify(pixels: np.ndarray, patch: int) -> np.ndarray:
 
 
 def image_patches(
-    image: np.ndarray, size: tuple[int, int], patch: int, limit: int, drop_background: bool, what: str = "image"
+    image: np.ndarray,
+    size: tuple[int, int],
+    patch: int,
+    limit: int,
+    drop_background: bool,
+    what: str = "image",
 ) -> PatchList:
     """Turn uint8 [h, w, 3] into normalised patches of a picture of the given size.
 
@@ -85,7 +92,9 @@ def image_patches(
     return PatchList(values.reshape(len(values), -1), positions, mask)
 
 
-def _foreground(pixels: np.ndarray, pixel_mask: np.ndarray, mask: np.ndarray, patch: int, limit: int) -> np.ndarray:
+def _foreground(
+    pixels: np.ndarray, pixel_mask: np.ndarray, mask: np.ndarray, patch: int, limit: int
+) -> np.ndarray:
     """Return raster positions of the patches that show more than the median colour."""
     levels = patchify(np.rint(pixels * 255), patch).reshape(mask.size, -1, 3)  # [patches, pixels, 3]
     median = _median_colour(levels, patchify(pixel_mask[..., None], patch))

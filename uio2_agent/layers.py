@@ -53,7 +53,9 @@ class Attention(nn.Module):
         keys = keys if rotary is None else rotate(keys, rotary)
         return keys, self._split(self.value(context))
 
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, rotary: Rotary | None) -> Tensor:
+    def forward(
+        self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, rotary: Rotary | None
+    ) -> Tensor:
         """Attend from x [B, L, D] under a mask that broadcasts to [B, H, L, S]; returns [B, L, D]."""
         queries = self._split(self.query(x))
         queries = queries if self.query_norm is None else self.query_norm(queries)

@@ -79,10 +79,16 @@ class UnifiedIO2(nn.Module):
         if modality == "text":
             return TextEmbedder(config)
         vit = config.image_encoder if modality.startswith("image") else config.audio_encoder
-        resampler = {"image_history": config.image_history, "audio_history": config.audio_history}.get(modality)
+        resampler = {"image_history": config.image_history, "audio_history": config.audio_history}.get(
+            modality
+        )
         if vit is None or (modality == "audio_history" and resampler is None):
-            raise UIO2Error(f"input modality {modality!r} needs audio_encoder and audio_history in the configuration")
-        grid = {"image": config.image_grid, "image_history": config.history_grid}.get(modality, config.audio_grid)
+            raise UIO2Error(
+                f"input modality {modality!r} needs audio_encoder and audio_history in the configuration"
+            )
+        grid = {"image": config.image_grid, "image_history": config.history_grid}.get(
+            modality, config.audio_grid
+        )
         if resampler is not None:
             return HistoryEmbedder(config, resampler, vit, grid)
         return PatchEmbedder(config, vit, grid)
@@ -134,7 +140,9 @@ class UnifiedIO2(nn.Module):
         hidden = self.decode(target, self.encode(batch))
         logits = self.targets["text"].logits(hidden, self.text_table.weight)
         loss = token_loss(logits, target.targets, target.mask, z_loss)
-        return Output(loss, {"text": logits}, {"text": target.targets}, {"text": target.mask}, {"text": hidden})
+        return Output(
+            loss, {"text": logits}, {"text": target.targets}, {"text": target.mask}, {"text": hidden}
+        )
 
     def generate(
         self,

@@ -63,7 +63,9 @@ def sine_grid(rows: int, columns: int, width: int) -> Tensor:
         angles = torch.outer(torch.arange(count) * (2 * math.pi / count), steps * count / 4)
         halves.append(torch.cat([angles.sin(), angles.cos()], dim=-1) * math.sqrt(2))
     column, row = halves
-    return torch.cat([column[None].expand(rows, -1, -1), row[:, None].expand(-1, columns, -1)], dim=-1).flatten(0, 1)
+    return torch.cat(
+        [column[None].expand(rows, -1, -1), row[:, None].expand(-1, columns, -1)], dim=-1
+    ).flatten(0, 1)
 
 
 def rotary_pair(rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,14 @@ NANO_PIECES = 768
 
 
 def _official(
-    *, width: int, heads: int, head_dim: int, mlp_dim: int, layers: int, resampler: dict, latents: tuple[int, int] = (32, 16)
+    *,
+    width: int,
+    heads: int,
+    head_dim: int,
+    mlp_dim: int,
+    layers: int,
+    resampler: dict,
+    latents: tuple[int, int] = (32, 16),
 ) -> UnifiedIO2Config:
     tower = dict(width=768, heads=12, head_dim=64, mlp_dim=3072, layers=11, patch_size=16)
     return UnifiedIO2Config(
@@ -68,7 +75,14 @@ def _nano() -> UnifiedIO2Config:
         input_modalities=("text", "image", "image_history"),
         target_modalities=("text",),
         image_encoder=ViTConfig(
-            width=192, heads=6, head_dim=32, mlp_dim=768, layers=6, patch_size=16, channels=3, positions=(8, 16)
+            width=192,
+            heads=6,
+            head_dim=32,
+            mlp_dim=768,
+            layers=6,
+            patch_size=16,
+            channels=3,
+            positions=(8, 16),
         ),
         image_history=ResamplerConfig(width=192, heads=6, head_dim=32, mlp_dim=768, layers=2, latents=8),
         freeze_vit=False,

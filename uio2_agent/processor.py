@@ -49,7 +49,9 @@ class Processor:
         if target not in TARGET_MODALITIES:
             raise RequestError(f"there is no target {target!r}; there are {', '.join(TARGET_MODALITIES)}")
         if targets is not None and len(targets) != len(requests):
-            raise RequestError(f"{len(requests)} requests but {len(targets)} targets: hand in one per request")
+            raise RequestError(
+                f"{len(requests)} requests but {len(targets)} targets: hand in one per request"
+            )
         if any(request.audio is not None or request.audio_history for request in requests):
             raise RequestError("audio inputs are not supported by this version")
         return Batch(
@@ -79,7 +81,9 @@ class Processor:
         if not _wanted("image", config, any(image is not None for image in images), fixed_shape):
             return None
         cut = [
-            None if image is None else self._cut(image, config.image_size, config.image_tokens, f"image of request {row}")
+            None
+            if image is None
+            else self._cut(image, config.image_size, config.image_tokens, f"image of request {row}")
             for row, image in enumerate(images)
         ]
         length = config.image_tokens if fixed_shape else None
@@ -96,17 +100,26 @@ class Processor:
             return None
         cut = [
             [
-                self._cut(image, config.history_size, config.history_tokens, f"history image {j + 1} of request {row}")
+                self._cut(
+                    image,
+                    config.history_size,
+                    config.history_tokens,
+                    f"history image {j + 1} of request {row}",
+                )
                 for j, image in enumerate(images)
             ]
             for row, images in enumerate(histories)
         ]
         frames = max(config.history_frames, longest) if fixed_shape else longest
-        return _stack(cut, frames, config.history_tokens if fixed_shape else None, config.image_encoder.patch_dim)
+        return _stack(
+            cut, frames, config.history_tokens if fixed_shape else None, config.image_encoder.patch_dim
+        )
 
     def _cut(self, image: np.ndarray, size: tuple[int, int], limit: int, what: str) -> PatchList:
         config = self.config
-        return image_patches(image, size, config.image_encoder.patch_size, limit, config.drop_background, what)
+        return image_patches(
+            image, size, config.image_encoder.patch_size, limit, config.drop_background, what
+        )
 
 
 def _wanted(modality: str, config: UnifiedIO2Config, present: bool, fixed_shape: bool) -> bool:

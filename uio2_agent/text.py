@@ -31,7 +31,9 @@ class TextTokenizer:
 
         self.path = Path(path)
         if not self.path.is_file():
-            raise UIO2Error(f"no text tokenizer at {self.path}: give the path of a sentencepiece tokenizer.model")
+            raise UIO2Error(
+                f"no text tokenizer at {self.path}: give the path of a sentencepiece tokenizer.model"
+            )
         self.model = self.path.read_bytes()
         try:
             pieces = SentencePieceProcessor(model_proto=self.model).get_piece_size()
@@ -42,7 +44,9 @@ class TextTokenizer:
             raise UIO2Error(f"{self.path} is not a sentencepiece model: {error}") from error
         controls = (self._processor.bos_id(), self._processor.eos_id(), self._processor.unk_id())
         if sorted(controls) != [0, 1, 2]:
-            raise UIO2Error(f"{self.path} must hold begin, end and unknown at ids 0..2; they are at {controls}")
+            raise UIO2Error(
+                f"{self.path} must hold begin, end and unknown at ids 0..2; they are at {controls}"
+            )
         self._to_file = dict(enumerate(controls))
         self._from_file = {file_id: ours for ours, file_id in enumerate(controls)}
 

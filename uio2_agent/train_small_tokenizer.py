@@ -14,9 +14,7 @@ from uio2_agent.presets import NANO_PIECES
 from uio2_agent.text import SMALL_MODEL
 
 _COLOURS = "red yellow green blue purple orange pink cyan olive gray black white".split()
-_PATTERNS = (
-    "brick tiles wooden granite plastic checkerboard tiger magma rainbow stripe polka dot swirl paisley dark".split()
-)
+_PATTERNS = "brick tiles wooden granite plastic checkerboard tiger magma rainbow stripe polka dot swirl paisley dark".split()
 _OBJECTS = [
     *(f"letter {letter}" for letter in "AEGMRTV"),
     *"cross diamond triangle flower heart hexagon pentagon ring round star block bowl container frame square".split(),
@@ -52,7 +50,11 @@ _PLAIN = "the quick brown fox jumps over the lazy dog , while five dozen jugs of
 def corpus() -> list[str]:
     """Return the training lines; how often a line is repeated is how much its words matter."""
     instructions = [line.replace("<image>", "") for line in _INSTRUCTIONS]
-    textures = [f"{a} and {b} {p}" for a, b in itertools.combinations(_COLOURS[:5], 2) for p in ("stripe", "polka dot")]
+    textures = [
+        f"{a} and {b} {p}"
+        for a, b in itertools.combinations(_COLOURS[:5], 2)
+        for p in ("stripe", "polka dot")
+    ]
     things = [f"{texture} {thing}" for texture in textures[::4] for thing in _OBJECTS]
     actions = [f"{step}: {line}" for line in _ACTIONS for step in range(10)]
     alphabet = [" ".join(string.ascii_letters), " ".join(string.digits), " ".join(string.printable[62:94])]

@@ -15,7 +15,15 @@ EXTRA_IDS = 1200
 SENTINELS = 200
 LOCATIONS = EXTRA_IDS - SENTINELS
 HISTORY_MARKERS = 8
-PREFIXES = (("text", "S"), ("text", "R"), ("text", "X"), ("image", "S"), ("image", "R"), ("audio", "S"), ("audio", "R"))
+PREFIXES = (
+    ("text", "S"),
+    ("text", "R"),
+    ("text", "X"),
+    ("image", "S"),
+    ("image", "R"),
+    ("audio", "S"),
+    ("audio", "R"),
+)
 
 
 @dataclass(frozen=True)

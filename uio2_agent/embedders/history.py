@@ -18,7 +18,9 @@ from uio2_agent.positions import rotary_2d
 class HistoryEmbedder(nn.Module):
     """Embed up to `max_frames` frames of patches. The ViT belongs to the model."""
 
-    def __init__(self, config: UnifiedIO2Config, part: ResamplerConfig, vit: ViTConfig, grid: tuple[int, int]):
+    def __init__(
+        self, config: UnifiedIO2Config, part: ResamplerConfig, vit: ViTConfig, grid: tuple[int, int]
+    ):
         super().__init__()
         self.modality = nn.Parameter(torch.randn(config.width) * 0.02)
         self.pre_projection = linear(vit.width, part.width)
@@ -71,7 +73,11 @@ class ResamplerLayer(nn.Module):
         super().__init__()
         self.attention_norm = RMSNorm(config.width)
         self.attention = Attention(
-            config.width, config.heads, config.head_dim, qk_norm=config.qk_norm, scaled_cosine=config.scaled_cosine
+            config.width,
+            config.heads,
+            config.head_dim,
+            qk_norm=config.qk_norm,
+            scaled_cosine=config.scaled_cosine,
         )
         self.mlp_norm = RMSNorm(config.width)
         self.mlp = MLP(config.width, config.mlp_dim)

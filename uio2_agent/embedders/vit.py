@@ -33,13 +33,19 @@ class ViT(nn.Module):
         self.input_norm = None if ast else nn.LayerNorm(config.width, eps=1e-5)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
 
-    def forward(self, patches: Tensor, mask: Tensor, positions: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, patches: Tensor, mask: Tensor, positions: Tensor, grid: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
         """Encode patches [B, N, patch dim] with mask bool [B, N] and raster positions [B, N] on a grid (rows, columns).
 
         Returns the features of the last and of the second block, each [B, N, width].
         """
         x = self.patch(patches.to(self.patch.weight.dtype))
-        extra = [self.class_token] if self.distillation_token is None else [self.class_token, self.distillation_token]
+        extra = (
+            [self.class_token]
+            if self.distillation_token is None
+            else [self.class_token, self.distillation_token]
+        )
         table, count = self._position_table(grid), len(extra)
         x = x + table[count:].to(x.dtype)[positions]
         tokens = torch.stack(extra) + table[:count]  # [count, width]
@@ -57,7 +63,9 @@ class ViT(nn.Module):
     def _position_table(self, grid: tuple[int, int]) -> Tensor:
         """Return the rows of the extra tokens, then one row per raster cell of the grid."""
         if self.config.lineage == "ast":
-            rows, columns = grid  # raster cell (row, column) reads the learned row that column * rows + row names
+            rows, columns = (
+                grid  # raster cell (row, column) reads the learned row that column * rows + row names
+            )
             order = torch.arange(rows * columns, device=self.positions.device).view(columns, rows).T.flatten()
             return torch.cat([self.positions[:2], self.positions[2:][order]])
         if grid == self.config.positions:
@@ -100,7 +108,8 @@ class BiasedAttention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         query, key, value = (
-            project(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for project in (self.query, self.key, self.value)
+            project(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for project in (self.query, self.key, self.value)
         )
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         return self.out(mixed.transpose(1, 2).flatten(2))
