@@ -1,0 +1,26 @@
+"""The tabletop: VIMA-Bench's tasks on MuJoCo, with the seeds, prompts and goals of the original.
+
+Importing this package loads no simulator; `VimaEnv` and `Task` are loaded when first asked for.
+"""
+
+from envs.vima.levels import LEVELS as LEVELS
+from envs.vima.levels import Pools as Pools
+from envs.vima.registration import TASKS as TASKS
+from envs.vima.registration import register_task as register_task
+
+_LAZY = {
+    "VimaEnv": "envs.vima.environment",
+    "Task": "envs.vima.tasks.base",
+    "Cast": "envs.vima.tasks.base",
+    "Goal": "envs.vima.goals",
+    "ObjectState": "envs.vima.state",
+    "PromptAssets": "envs.vima.prompts",
+}
+
+
+def __getattr__(name: str):
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_LAZY[name]), name)

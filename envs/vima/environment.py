@@ -1,0 +1,227 @@
+"""One tabletop episode as a gymnasium environment; every `vima/<task>-v0` is this class with another task.
+
+A step is a whole motion: pick and place, or a push. All randomness of an episode comes from its seed, so a seed is an
+episode, in any process and after any other. The environment knows no task's rules (tasks/) and no physics (scene,
+primitives).
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from envs.errors import EnvError, SpawnError, unknown_name
+from envs.vima.actions import action_space, read_action
+from envs.vima.camera import HEIGHT, WIDTH
+from envs.vima.expert import check_style
+from envs.vima.goals import Progress
+from envs.vima.levels import level_name
+from envs.vima.prompts import PromptAssets
+from envs.vima.registration import find_task
+from envs.vima.scene import Scene
+from envs.vima.state import object_from_record
+from envs.vima.tasks.base import SUCTION, Cast, Task
+from envs.vima.world import World
+from envs.vima import primitives
+
+VIEWS = ("front", "top")
+EXTRA_STEPS = 2
+"""Steps a policy may take beyond the expert's budget."""
+RESET_ATTEMPTS = 20
+EXPERT_STREAM = 0x0E5
+UNSEEDED_RANGE = 5_000_000
+"""A reset without a seed draws one below this, so that it never plays a held-out episode."""
+
+
+class VimaEnv(gymnasium.Env):
+    """A table, a suction gripper or a spatula, and an instruction with pictures in it.
+
+    Args:
+        task: name of a registered task, or a `Task` subclass.
+        level: `placement`, `combinatorial`, `novel_object`, `novel_task` or `train`; None draws from everything.
+        expert: whether info carries `expert_action`, what the scripted expert would do next (None when nothing is left).
+        expert_style: `upstream` or `canonical` (see envs.vima.expert).
+        oracle_rules: whether goals meant for the expert only count too, as when upstream records demonstrations.
+        difficulty: `easy`, the only one upstream can reach.
+        render_mode: None or `rgb_array` (both views, front above top).
+
+    `info` holds prompt, prompt_assets, task, level, seed, end_effector (0 suction, 1 spatula), objects, success, failure,
+    oracle_max_steps and max_steps; `terminated` is success or failure, `truncated` that max_steps were taken.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 2}
+
+    def __init__(
+        self,
+        task: str | type[Task],
+        level: str | None = None,
+        *,
+        expert: bool = False,
+        expert_style: str = "upstream",
+        oracle_rules: bool = False,
+        difficulty: str = "easy",
+        render_mode: str | None = None,
+    ) -> None:
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise unknown_name("render mode", render_mode, self.metadata["render_modes"])
+        task_class = find_task(task) if isinstance(task, str) else task
+        self.level = level_name(level)
+        self.task = task_class(level=self.level, difficulty=difficulty)
+        self.expert = expert
+        self.expert_style = check_style(expert_style)
+        self.oracle_rules = oracle_rules
+        self.render_mode = render_mode
+        self.max_steps = self.task.oracle_max_steps + EXTRA_STEPS
+        self.action_space = action_space()
+        self.observation_space = _observation_space()
+        self._world = World(Scene())
+        self._seed: int | None = None
+        self._steps = 0
+        self._cast = Cast()
+        self._progress = Progress()
+        self._prompt = ""
+        self._assets = PromptAssets({})
+
+    # gymnasium
+
+    def reset(
+        self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Begin the episode of `seed`.
+
+        `options={"objects": [...]}` puts recorded objects (ObjectState or mappings) in the place of the drawn ones; prompt
+        values such as angles stay the seed's. Raises EnvError when the recorded scene does not fit the task.
+        """
+        super().reset(seed=seed)
+        unknown = set(options or {}) - {"objects"}
+        if unknown:
+            raise EnvError(f"unknown reset options {sorted(unknown)}: only 'objects' is understood")
+        self._seed = int(self.np_random.integers(UNSEEDED_RANGE)) if seed is None else int(seed)
+        self._spawn((options or {}).get("objects"))
+        task, world, cast = self.task, self._world, self._cast
+        self._prompt = task.prompt(world, cast)
+        self._assets = task.assets(world, cast)
+        cast.goals = tuple(task.goals(world, cast))
+        self._progress = Progress(goals=list(cast.goals))
+        self._steps = 0
+        return self._observation(), self._info()
+
+    def step(self, action: Mapping[str, Any]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """Carry out one motion until everything stands still; the reward is 1 when the task is solved by it."""
+        if self._seed is None:
+            raise EnvError("step before reset: call reset(seed=...) first")
+        self._move(action)
+        task, skip = self.task, not self.oracle_rules
+        task.update(self._world, self._cast, self._progress, skip_oracle=skip)
+        self._steps += 1
+        info = self._info()
+        terminated = info["success"] or info["failure"]
+        truncated = not terminated and self._steps >= self.max_steps
+        return self._observation(), float(info["success"]), terminated, truncated, info
+
+    def render(self) -> np.ndarray | None:
+        """Return both views, front above top, as uint8 (256, 256, 3)."""
+        if self.render_mode is None:
+            return None
+        rgb, _ = self._world.scene.render(VIEWS)
+        return np.concatenate([rgb[view].transpose(1, 2, 0) for view in VIEWS])
+
+    # saving and restoring
+
+    def state(self) -> dict[str, Any]:
+        """Return everything the episode depends on, as plain data that pickles."""
+        return {
+            "task": self.task.name,
+            "seed": self._seed,
+            "steps": self._steps,
+            "scene": copy.deepcopy(self._world.scene.state()),
+            "records": dict(self._world.records),
+            "cast": copy.deepcopy(self._cast),
+            "progress": copy.deepcopy(self._progress),
+            "prompt": self._prompt,
+            "prompt_assets": self._assets,
+            "np_random": copy.deepcopy(self.np_random.bit_generator.state),
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Go back (or over, from another environment of the same task) to a state; return observation and info."""
+        if state["task"] != self.task.name:
+            raise EnvError(f"a state of task {state['task']!r} does not fit an environment of {self.task.name!r}")
+        self._seed, self._steps = state["seed"], state["steps"]
+        self._world.scene.set_state(copy.deepcopy(state["scene"]))
+        self._world.records = dict(state["records"])
+        self._cast = copy.deepcopy(state["cast"])
+        self._progress = copy.deepcopy(state["progress"])
+        self._prompt, self._assets = state["prompt"], state["prompt_assets"]
+        self.np_random.bit_generator.state = copy.deepcopy(state["np_random"])
+        return self._observation(), self._info()
+
+    # inside
+
+    def _spawn(self, recorded: Any) -> None:
+        """Let the task fill the table; a table too full is tried again on a sub-stream of the same seed."""
+        for attempt in range(RESET_ATTEMPTS):
+            rng = np.random.default_rng(self._seed if attempt == 0 else [self._seed, attempt])
+            self._world.begin(rng, self.task.end_effector)
+            try:
+                self._cast = self.task.spawn(self._world)
+                break
+            except SpawnError as error:
+                reason = error
+        else:
+            raise EnvError(f"{self.task.name}, seed {self._seed}: {RESET_ATTEMPTS} attempts, {reason}")
+        if recorded is not None:
+            objects = sorted(map(object_from_record, recorded), key=lambda record: record.id)
+            self._cast = self.task.adopt(self._world, self._cast, objects)
+
+    def _move(self, action: Mapping[str, Any]) -> None:
+        motion = read_action(action)
+        scene = self._world.scene
+        if self.task.end_effector == SUCTION:
+            primitives.pick_place(scene, (*motion.start, motion.start_yaw), (*motion.end, motion.end_yaw))
+        else:
+            check = lambda: self.task.on_check(self._world, self._cast, self._progress)  # noqa: E731
+            primitives.push(scene, motion.start, motion.end, on_check=check)
+
+    def _observation(self) -> dict[str, Any]:
+        rgb, segm = self._world.scene.render(VIEWS)
+        return {"rgb": rgb, "segm": segm, "ee": self.task.end_effector}
+
+    def _info(self) -> dict[str, Any]:
+        task, world, cast, progress = self.task, self._world, self._cast, self._progress
+        started = self._steps > 0  # what holds before the first motion does not end an episode
+        failure = started and task.failed(world, cast, progress)
+        success = started and not failure and task.succeeded(world, cast, progress, skip_oracle=not self.oracle_rules)
+        info = {
+            "prompt": self._prompt,
+            "prompt_assets": self._assets,
+            "task": task.name,
+            "level": self.level,
+            "seed": self._seed,
+            "end_effector": task.end_effector,
+            "objects": world.objects(),
+            "success": success,
+            "failure": failure,
+            "oracle_max_steps": task.oracle_max_steps,
+            "max_steps": self.max_steps,
+        }
+        if self.expert:
+            info["expert_action"] = None if success or failure else self._expert_action()
+        return info
+
+    def _expert_action(self) -> dict[str, np.ndarray] | None:
+        rng = np.random.default_rng([self._seed, EXPERT_STREAM, self._steps])
+        return self.task.expert_action(self._world, self._cast, self._progress, style=self.expert_style, rng=rng)
+
+
+def _observation_space() -> gymnasium.spaces.Dict:
+    box, spaces = gymnasium.spaces.Box, gymnasium.spaces.Dict
+    return spaces(
+        {
+            "rgb": spaces({view: box(0, 255, (3, HEIGHT, WIDTH), np.uint8) for view in VIEWS}),
+            "segm": spaces({view: box(0, 255, (HEIGHT, WIDTH), np.uint8) for view in VIEWS}),
+            "ee": gymnasium.spaces.Discrete(2),
+        }
+    )

@@ -1,0 +1,98 @@
+"""What an object on the table is and where: the records that tasks, info and recorded scenes share.
+
+Metres, radians, quaternions xyzw, world frame of the spec (x away from the robot, y left, z up).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from envs.errors import EnvError
+
+Vector = tuple[float, float, float]
+Quaternion = tuple[float, float, float, float]
+
+IDENTITY: Quaternion = (0.0, 0.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Pose:
+    """A rigid pose: position in metres, unit quaternion xyzw."""
+
+    position: Vector
+    quaternion: Quaternion = IDENTITY
+
+    @property
+    def yaw(self) -> float:
+        """Angle about z in radians, in (-π, π]; the heading of the local x axis."""
+        return yaw_of(self.quaternion)
+
+
+@dataclass(frozen=True)
+class ObjectState:
+    """One object: what it is and where it is now."""
+
+    id: int
+    """The number the segmentation image shows it with."""
+    name: str
+    texture: str
+    fixed: bool
+    size: Vector
+    """Nominal extent in metres, as drawn; spacing and spawn height follow from it."""
+    scale: float | Vector
+    """Factor on the object's true geometry."""
+    position: Vector
+    quaternion: Quaternion
+
+    @property
+    def pose(self) -> Pose:
+        return Pose(self.position, self.quaternion)
+
+
+def yaw_of(quaternion: Quaternion) -> float:
+    """Return the rotation about z (radians) of a quaternion xyzw, which need not be normalised; zero gives 0."""
+    x, y, z, w = (float(value) for value in quaternion)
+    return math.atan2(2 * (w * z + x * y), w * w + x * x - y * y - z * z)
+
+
+def yaw_quaternion(yaw: float) -> Quaternion:
+    """Return the quaternion xyzw of a rotation by `yaw` radians about z."""
+    return (0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2))
+
+
+def object_from_record(record: "ObjectState | Mapping[str, Any]") -> ObjectState:
+    """Read an object from a recorded scene: an ObjectState, or a mapping of its fields.
+
+    Fixture names are understood too: `spawn_pos`/`spawn_quat` (or `pos`/`quat`), `category`, `scaling`.
+    """
+    if isinstance(record, ObjectState):
+        return record
+    if not isinstance(record, Mapping):
+        raise EnvError(f"a recorded object is an ObjectState or a mapping, not {type(record).__name__}")
+
+    def field(*names: str) -> Any:
+        for name in names:
+            if name in record:
+                return record[name]
+        raise EnvError(f"recorded object lacks {names[0]!r}: it has {', '.join(map(str, record))}")
+
+    fixed = record["category"] == "fixed" if "category" in record else bool(field("fixed"))
+    scale = record.get("scale", record.get("scaling", 1.0))
+    return ObjectState(
+        id=int(record.get("id", 0)),
+        name=str(field("name")),
+        texture=str(field("texture")),
+        fixed=fixed,
+        size=_floats(field("size"), 3),
+        scale=float(scale) if isinstance(scale, int | float) else _floats(scale, 3),
+        position=_floats(field("position", "spawn_pos", "pos"), 3),
+        quaternion=_floats(field("quaternion", "spawn_quat", "quat"), 4),
+    )
+
+
+def _floats(values: Any, length: int) -> tuple[float, ...]:
+    numbers = tuple(float(value) for value in values)
+    if len(numbers) != length or not all(map(math.isfinite, numbers)):
+        raise EnvError(f"expected {length} finite numbers, got {numbers}")
+    return numbers

@@ -1,0 +1,190 @@
+"""What a task is: who appears, what the prompt says, which goals hold, what counts as failure, what an expert does.
+
+A task object holds only names (its pools) and constants; everything that belongs to an episode is in `Cast` (fixed after
+reset) and `Progress` (changes while it runs), both plain data, so that one object serves any number of episodes and
+`state()` can copy them. Derive, override `spawn`, `prompt`, `assets`, `goals`, and register with
+`envs.vima.register_task`.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from envs.errors import EnvError, unknown_name
+from envs.vima import expert
+from envs.vima.goals import Goal, Progress, goal_reached, near_any, pose_matches
+from envs.vima.levels import Pools, pools_for
+from envs.vima.prompts import PromptAssets
+from envs.vima.spawning import in_workspace
+from envs.vima.state import ObjectState, Pose
+from envs.vima.textures import GRAY
+from envs.vima.world import World
+
+SUCTION, SPATULA = 0, 1
+
+
+@dataclass
+class Cast:
+    """Who is who in an episode, and the values its prompt was drawn with; fixed after reset, plain data."""
+
+    roles: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    distractors: tuple[int, ...] = ()
+    goals: tuple[Goal, ...] = ()
+    """The goals as they were at the start."""
+
+    def one(self, role: str) -> int:
+        """Return the only body of a role."""
+        (body,) = self.roles[role]
+        return body
+
+    def renamed(self, bodies: Mapping[int, int]) -> "Cast":
+        """Return the same cast played by other bodies."""
+        return Cast(
+            roles={role: tuple(bodies[body] for body in ids) for role, ids in self.roles.items()},
+            values=dict(self.values),
+            distractors=tuple(bodies[body] for body in self.distractors),
+        )
+
+
+class Task:
+    """One of the benchmark's tasks, or one of your own."""
+
+    name: ClassVar[str]
+    oracle_max_steps: ClassVar[int]
+    """Steps the expert may take; policies get two more."""
+    end_effector: ClassVar[int] = SUCTION
+    position_tolerance: ClassVar[float] = 0.1
+    """Metres within which a body counts as being at its target."""
+    sequential: ClassVar[bool] = False
+    """Whether only the first open goal is tested after each step."""
+    difficulties: ClassVar[Mapping[str, Mapping[str, int]]] = {"easy": {}}
+    """Object counts by difficulty; upstream can reach `easy` only."""
+
+    def __init__(
+        self, *, level: str | None = None, difficulty: str = "easy", pools: Pools | None = None
+    ) -> None:
+        if difficulty not in self.difficulties:
+            raise unknown_name(f"difficulty of {self.name}", difficulty, self.difficulties)
+        self.counts = self.difficulties[difficulty]
+        self.pools = pools or self.pools_at(level)
+
+    @classmethod
+    def pools_at(cls, level: str | None) -> Pools:
+        """Return what the task draws from at a level; raise EnvError where the level does not hold the task."""
+        return pools_for(cls.name, level)
+
+    # an episode's beginning
+
+    def spawn(self, world: World) -> Cast:
+        """Draw and place every body, draw for draw in upstream's order; raise SpawnError when the table is too full."""
+        raise NotImplementedError
+
+    def prompt(self, world: World, cast: Cast) -> str:
+        """Return the instruction with its `{placeholders}`."""
+        raise NotImplementedError
+
+    def assets(self, world: World, cast: Cast) -> PromptAssets:
+        """Return a picture for every placeholder of the prompt."""
+        raise NotImplementedError
+
+    def goals(self, world: World, cast: Cast) -> list[Goal]:
+        """Return the goals from where the bodies are at the start."""
+        raise NotImplementedError
+
+    def adopt(self, world: World, cast: Cast, objects: list[ObjectState]) -> Cast:
+        """Replace the drawn bodies by recorded ones; by default the i-th recorded one takes the role of the i-th drawn.
+
+        `cast` was drawn for the same seed. Raises EnvError when the scene does not fit the task.
+        """
+        drawn = list(world.records.values())
+        fixed = [record.fixed for record in drawn]
+        if [record.fixed for record in objects] != fixed:
+            raise EnvError(
+                f"a recorded scene of {self.name} has {len(fixed)} objects, fixed = {fixed}; "
+                f"got {[(record.name, record.fixed) for record in objects]}"
+            )
+        ids = place_recorded(world, objects, self.end_effector)
+        return cast.renamed(dict(zip((record.id for record in drawn), ids, strict=True)))
+
+    # after each step
+
+    def on_check(self, world: World, cast: Cast, progress: Progress) -> None:
+        """Look at the table in the middle of a motion (every 25 physics steps of a push)."""
+
+    def matches(self, world: World, goal: Goal, body: int, target: Pose) -> bool:
+        return pose_matches(
+            world.pose(body),
+            target,
+            position_tolerance=self.position_tolerance,
+            symmetry=world.symmetry(body),
+            yaw_matters=goal.yaw_matters,
+        )
+
+    def update(self, world: World, cast: Cast, progress: Progress, *, skip_oracle: bool) -> None:
+        """Strike off the goals that are reached now."""
+        candidates = [goal for goal in progress.goals if not (skip_oracle and goal.oracle_only)]
+        for goal in candidates[:1] if self.sequential else candidates:
+            if goal_reached(goal, lambda body, target, goal=goal: self.matches(world, goal, body, target)):
+                progress.goals.remove(goal)
+                progress.achieved += 1
+
+    def succeeded(self, world: World, cast: Cast, progress: Progress, *, skip_oracle: bool) -> bool:
+        return all(skip_oracle and goal.oracle_only for goal in progress.goals)
+
+    def failed(self, world: World, cast: Cast, progress: Progress) -> bool:
+        """Tell whether the episode is lost: a body of an open goal left the workspace, or a distractor was placed."""
+        return self.out_of_workspace(world, progress) or self.distractor_placed(world, cast)
+
+    def out_of_workspace(self, world: World, progress: Progress) -> bool:
+        bodies = {body for goal in progress.goals for body in goal.objects}
+        return not all(in_workspace(world.position(body)) for body in bodies)
+
+    def distractor_placed(self, world: World, cast: Cast) -> bool:
+        """Tell whether a distractor is near a target, or a goal's object near a distractor."""
+        reserved = [target.position for goal in cast.goals for target in goal.targets]
+        reserved += [world.position(body) for goal in cast.goals for body in goal.objects]
+        return any(
+            near_any(world.position(body), reserved, self.position_tolerance) for body in cast.distractors
+        )
+
+    def expert_action(
+        self, world: World, cast: Cast, progress: Progress, *, style: str, rng: np.random.Generator
+    ) -> dict[str, np.ndarray] | None:
+        """Return what the expert does now, or None when nothing is left to do; must leave the world as it is."""
+        if not progress.goals:
+            return None
+        goal = progress.goals[0]
+        at = lambda body, target: self.matches(world, goal, body, target)  # noqa: E731
+        return expert.pick_and_place(world, goal, at, style=style, rng=rng)
+
+
+def object_assets(
+    world: World,
+    shown: Mapping[str, int],
+    *,
+    gray: Collection[str] = (),
+    scales: Mapping[str, float] | None = None,
+) -> PromptAssets:
+    """Render placeholders of bodies on the table, `{placeholder: body}`.
+
+    Those in `gray` hide their texture; `scales` draws some bigger than they are.
+    """
+    assets = {}
+    for name, body in shown.items():
+        record = world.records[body]
+        texture = GRAY if name in gray else record.texture
+        scale = (scales or {}).get(name, record.scale)
+        assets[name] = world.portrait(record.name, texture, record.size, scale)
+    return PromptAssets(assets)
+
+
+def place_recorded(world: World, objects: list[ObjectState], end_effector: int) -> list[int]:
+    """Clear the table and place recorded objects in order; return their new ids."""
+    world.begin(world.rng, end_effector)
+    return [
+        world.add(record.name, record.texture, record.pose, record.size, scale=record.scale)
+        for record in objects
+    ]

@@ -1,0 +1,169 @@
+"""Push exactly so many blocks into a frame without any of them entering the line (spec section 10, task 12)."""
+
+import math
+
+import numpy as np
+
+from envs.errors import EnvError
+from envs.vima import sweep_expert
+from envs.vima.goals import Goal, Progress, Zone
+from envs.vima.objects import OBJECTS
+from envs.vima.prompts import PromptAssets
+from envs.vima.spawning import in_workspace
+from envs.vima.state import ObjectState, Pose, Vector, yaw_quaternion
+from envs.vima.tasks.base import SPATULA, Cast, Task, object_assets, place_recorded
+from envs.vima.world import World
+
+BOUNDS, LINE, BLOCK = "three-sided rectangle", "line", "small block"
+QUARTER_TURN = yaw_quaternion(-math.pi / 2)
+BIRTH_CORNERS = ((0.57, -0.22), (0.58, 0.03))
+"""Lower (x, y) corners of the two areas blocks are born in."""
+SWEPT_SPAN, DISTRACTOR_SPAN = 0.18, 0.09
+"""Sides of the square a block's centre is drawn from."""
+SCALE = 1.35
+BOUNDS_CENTRE = (0.41, 0.0)
+LINE_X = (0.3425, 0.437)
+POINT_PITCH_M = 0.02
+MARGIN_M = 0.015
+ENLARGED = 7.0
+"""How much bigger the prompt shows the block."""
+NUMBERS = ("one", "two", "three")
+
+
+class SweepWithoutExceeding(Task):
+    """`Sweep <how many> {swept_obj} into {bounds} without exceeding {constraint}.`
+
+    A block counts while all its sample points are in the zone between the line and the open side of the frame; the count
+    must be met exactly. A swept block on the line, a distractor in the zone or too many blocks lose the episode.
+    """
+
+    name = "sweep_without_exceeding"
+    end_effector = SPATULA
+    oracle_max_steps = 8
+    position_tolerance = 0.05
+    difficulties = {"easy": {"most_blocks": 3}}
+
+    def spawn(self, world: World) -> Cast:
+        pools, rng = self.pools, world.rng
+        number = int(rng.choice(self.counts["most_blocks"], p=[0.5, 0.25, 0.25])) + 1
+        swept_texture = world.choice(pools.dragged_textures)
+        bounds_texture = world.choice(pools.base_textures)
+        line_texture = world.choice([name for name in pools.base_textures if name != bounds_texture])
+        corners = [BIRTH_CORNERS[index] for index in rng.choice(2, size=2, replace=False)]
+        distractor_texture = world.choice([name for name in pools.dragged_textures if name != swept_texture])
+        x, y, z = world.draw_size(BOUNDS)
+        bounds_size = (x * SCALE, y * SCALE, z)
+        x, y, z = world.draw_size(LINE)
+        line_size = (x * SCALE, y, z)
+        line_x = float(rng.uniform(*LINE_X))
+        block_size = world.draw_size(BLOCK)
+        bounds = world.add(BOUNDS, bounds_texture, Pose((*BOUNDS_CENTRE, 0.0), QUARTER_TURN), bounds_size)
+        line = world.add(LINE, line_texture, Pose((line_x, 0.0, line_size[2] / 2), QUARTER_TURN), line_size)
+
+        def blocks(texture: str, corner: tuple[float, float], span: float) -> tuple[int, ...]:
+            return tuple(
+                world.add(BLOCK, texture, _born(rng, corner, span, block_size), block_size)
+                for _ in range(number)
+            )
+
+        swept = blocks(swept_texture, corners[0], SWEPT_SPAN)
+        distractors = blocks(distractor_texture, corners[1], DISTRACTOR_SPAN)
+        determiners = {"any": 1, **{NUMBERS[i]: i + 1 for i in range(number)}, "all": number}
+        determiner = world.choice(list(determiners))
+        return Cast(
+            roles={"bounds": (bounds,), "line": (line,), "swept": swept},
+            values={"determiner": determiner, "count": determiners[determiner]},
+            distractors=distractors,
+        )
+
+    def prompt(self, world: World, cast: Cast) -> str:
+        return f"Sweep {cast.values['determiner']} {{swept_obj}} into {{bounds}} without exceeding {{constraint}}."
+
+    def assets(self, world: World, cast: Cast) -> PromptAssets:
+        shown = {
+            "bounds": cast.one("bounds"),
+            "constraint": cast.one("line"),
+            "swept_obj": cast.roles["swept"][0],
+        }
+        return object_assets(world, shown, scales={"swept_obj": ENLARGED})
+
+    def goals(self, world: World, cast: Cast) -> list[Goal]:
+        bounds, line = (world.records[cast.one(role)] for role in ("bounds", "line"))
+        near = line.position[0] + line.size[1] / 2 + MARGIN_M
+        far = bounds.position[0] + bounds.size[1] / 2 + MARGIN_M
+        centre = Pose(((near + far) / 2, bounds.position[1], 0.0), QUARTER_TURN)
+        zone = Zone(centre, (bounds.size[0], far - near))
+        return [Goal(objects=(body,), targets=(centre,), zone=zone) for body in cast.roles["swept"]]
+
+    def adopt(self, world: World, cast: Cast, objects: list[ObjectState]) -> Cast:
+        """Read the roles off the recorded scene: the blocks' number may differ from the one drawn."""
+        names = [record.name for record in objects]
+        number = (len(names) - 2) // 2
+        if number < 1 or names != [BOUNDS, LINE, *[BLOCK] * (2 * number)]:
+            raise EnvError(
+                f"a recorded scene of {self.name} is {BOUNDS}, {LINE}, blocks to sweep, as many others; got {names}"
+            )
+        ids = place_recorded(world, objects, self.end_effector)
+        values = dict(cast.values)
+        values["count"] = min(values["count"], number) if values["determiner"] != "all" else number
+        return Cast(
+            roles={"bounds": (ids[0],), "line": (ids[1],), "swept": tuple(ids[2 : 2 + number])},
+            values=values,
+            distractors=tuple(ids[2 + number :]),
+        )
+
+    # during and after a push
+
+    def on_check(self, world: World, cast: Cast, progress: Progress) -> None:
+        """Note when a swept block stands on the line or a distractor in the zone."""
+        line = world.records[cast.one("line")]
+        forbidden = Zone(line.pose, line.size[:2])
+        zone = cast.goals[0].zone
+        if (
+            _inside(world, forbidden, cast.roles["swept"]).any()
+            or _inside(world, zone, cast.distractors).any()
+        ):
+            progress.violated = True
+
+    def update(self, world: World, cast: Cast, progress: Progress, *, skip_oracle: bool) -> None:
+        """Count anew which blocks are wholly in the zone now."""
+        inside = _inside(world, cast.goals[0].zone, cast.roles["swept"]).all(axis=1)
+        progress.goals = [goal for goal, done in zip(cast.goals, inside, strict=True) if not done]
+        progress.achieved = int(inside.sum())
+        self.on_check(world, cast, progress)
+
+    def succeeded(self, world: World, cast: Cast, progress: Progress, *, skip_oracle: bool) -> bool:
+        return progress.achieved == cast.values["count"] and not progress.violated
+
+    def failed(self, world: World, cast: Cast, progress: Progress) -> bool:
+        lost = not all(in_workspace(world.position(body)) for body in cast.roles["swept"])
+        return progress.violated or progress.achieved > cast.values["count"] or lost
+
+    def expert_action(
+        self, world: World, cast: Cast, progress: Progress, *, style: str, rng: np.random.Generator
+    ) -> dict[str, np.ndarray] | None:
+        if self.succeeded(world, cast, progress, skip_oracle=False):
+            return None
+        return sweep_expert.plan(self, world, cast, progress)
+
+
+def _born(rng: np.random.Generator, corner: tuple[float, float], span: float, size: Vector) -> Pose:
+    """Draw a block's pose in a square area; areas are not checked for overlap, as upstream."""
+    x = corner[0] + span * rng.random()
+    y = corner[1] + span * rng.random()
+    return Pose((x, y, size[2] / 2), yaw_quaternion(2 * math.pi * rng.random()))
+
+
+def _inside(world: World, zone: Zone, bodies: tuple[int, ...]) -> np.ndarray:
+    """Tell for each sample point of each block (bodies, points) whether it is in the zone, in x and y."""
+    return np.array([zone.contains(_points(world, body)) for body in bodies])
+
+
+def _points(world: World, body: int) -> np.ndarray:
+    """Return a body's sample points in the world (points, 3): upstream's lattice from the lower corner of its box."""
+    axes = [np.arange(-extent / 2, extent / 2, POINT_PITCH_M) for extent in world.records[body].size]
+    local = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 3)
+    pose = world.pose(body)
+    x, y, z, w = pose.quaternion
+    twice_cross = 2 * np.cross((x, y, z), local)
+    return local + w * twice_cross + np.cross((x, y, z), twice_cross) + pose.position

@@ -1,0 +1,53 @@
+"""Put one object into another (spec section 10, task 01)."""
+
+from envs.vima.goals import Goal
+from envs.vima.prompts import PromptAssets
+from envs.vima.tasks.base import Cast, Task, object_assets
+from envs.vima.world import World
+
+
+class VisualManipulation(Task):
+    """`Put the {dragged_obj_1} into the {base_obj}.` One object, one base, one distractor of either kind."""
+
+    name = "visual_manipulation"
+    oracle_max_steps = 3
+    sequential = True
+
+    def spawn(self, world: World) -> Cast:
+        pools, rng = self.pools, world.rng
+        base_texture = world.choice(pools.base_textures)
+        (index,) = rng.choice(len(pools.dragged_textures), size=1)
+        dragged_texture = pools.dragged_textures[index]
+
+        def of(names: tuple[str, ...], texture: str):
+            def draw():
+                name = world.choice(names)
+                return name, texture, world.draw_size(name)
+
+            return draw
+
+        base = world.try_place(of(pools.bases, base_texture))
+        dragged = world.try_place(of(pools.dragged, dragged_texture), away_from=[base])
+        used = {(world.records[body].name, world.records[body].texture) for body in (base, dragged)}
+        pairs = [
+            (name, texture)
+            for name in (*pools.dragged, *pools.bases)
+            for texture in (*pools.dragged_textures, *pools.base_textures)
+            if (name, texture) not in used
+        ]
+
+        def draw_distractor():
+            name, texture = world.choice(pairs)
+            return name, texture, world.draw_size(name)
+
+        distractor = world.try_place(draw_distractor, away_from=[base, dragged], attempts=11)
+        return Cast(roles={"base": (base,), "dragged": (dragged,)}, distractors=(distractor,))
+
+    def prompt(self, world: World, cast: Cast) -> str:
+        return "Put the {dragged_obj_1} into the {base_obj}."
+
+    def assets(self, world: World, cast: Cast) -> PromptAssets:
+        return object_assets(world, {"base_obj": cast.one("base"), "dragged_obj_1": cast.one("dragged")})
+
+    def goals(self, world: World, cast: Cast) -> list[Goal]:
+        return [Goal(objects=cast.roles["dragged"], targets=(world.pose(cast.one("base")),))]

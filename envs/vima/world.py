@@ -1,0 +1,123 @@
+"""The table of one episode: bodies with their records, and the draws that place them.
+
+A thin layer over `Scene` that adds what tasks speak of (textures, nominal sizes, roles by id) and owns the episode's
+generator. It refuses to know goals or prompts.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from envs.errors import EnvError, SpawnError, unknown_name
+from envs.vima.objects import OBJECTS
+from envs.vima.scene import Scene
+from envs.vima.spawning import HOLLOW_BASES, draw_pose, too_close
+from envs.vima.state import IDENTITY, ObjectState, Pose, Vector, yaw_quaternion
+from envs.vima.textures import is_texture
+
+ATTEMPTS = 10
+"""How often a task tries to place one object before the reset starts over."""
+
+
+class World:
+    """Bodies on the table, by segmentation id."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.rng = np.random.default_rng(0)
+        self.records: dict[int, ObjectState] = {}
+
+    def begin(self, rng: np.random.Generator, end_effector: int) -> None:
+        """Empty the table and take over the generator of the episode to come."""
+        self.scene.clear(end_effector)
+        self.rng = rng
+        self.records = {}
+
+    # draws, in upstream's order of numpy calls
+
+    def choice(self, options: Sequence):
+        """Draw one element of a sequence (one integer draw, whatever the elements are)."""
+        return options[int(self.rng.choice(len(options)))]
+
+    def draw_size(self, name: str) -> Vector:
+        """Draw the nominal size of an object; three doubles even where nothing varies."""
+        kind = OBJECTS[name]
+        return tuple(float(value) for value in self.rng.uniform(kind.size_low, kind.size_high))
+
+    def draw_pose(self, size: Vector) -> Pose | None:
+        """Draw a free pose for an object of this nominal size; None when the table is too full."""
+        return draw_pose(self.scene.silhouette(), size, self.rng)
+
+    def try_place(
+        self,
+        draw: Callable[[], tuple[str, str, Vector]],
+        *,
+        away_from: Iterable[int] = (),
+        attempts: int = ATTEMPTS,
+    ) -> int:
+        """Draw (name, texture, size) and a pose until one fits, clear of hollow bases; return the new body's id.
+
+        Raises SpawnError after `attempts` tries.
+        """
+        for _ in range(attempts):
+            name, texture, size = draw()
+            pose = self.draw_pose(size)
+            if pose is not None and self.is_clear(name, size, pose, away_from):
+                return self.add(name, texture, pose, size)
+        raise SpawnError(f"no free place on the table after {attempts} attempts")
+
+    def is_clear(self, name: str, size: Vector, pose: Pose, others: Iterable[int]) -> bool:
+        """Apply the hollow rule: spacing by nominal size wherever one of the two is a frame or a square."""
+        for other in others:
+            record = self.records[other]
+            hollow = record.name in HOLLOW_BASES or name in HOLLOW_BASES
+            if hollow and too_close(pose.position, size, record.position, record.size):
+                return False
+        return True
+
+    # bodies
+
+    def add(self, name: str, texture: str, pose: Pose, size: Vector, *, scale: float | Vector = 1.0) -> int:
+        """Put a body on the table and return its id."""
+        if name not in OBJECTS:
+            raise unknown_name("object", name, OBJECTS)
+        if not is_texture(texture):
+            raise EnvError(f"unknown texture {texture!r}")
+        fixed = OBJECTS[name].base
+        body = self.scene.add(name, texture, pose.position, pose.quaternion, size, fixed, scale)
+        self.records[body] = ObjectState(
+            id=body,
+            name=name,
+            texture=texture,
+            fixed=fixed,
+            size=tuple(size),
+            scale=scale,
+            position=tuple(pose.position),
+            quaternion=tuple(pose.quaternion),
+        )
+        return body
+
+    def pose(self, body: int) -> Pose:
+        """Return where a body is now."""
+        position, quaternion = self.scene.pose(body)
+        return Pose(tuple(map(float, position)), tuple(map(float, quaternion)))
+
+    def position(self, body: int) -> Vector:
+        return self.pose(body).position
+
+    def symmetry(self, body: int) -> float | None:
+        return OBJECTS[self.records[body].name].symmetry
+
+    def objects(self) -> tuple[ObjectState, ...]:
+        """Return every body where it is now, in creation order."""
+        poses = {body: self.pose(body) for body in self.records}
+        return tuple(
+            replace(record, position=poses[body].position, quaternion=poses[body].quaternion)
+            for body, record in self.records.items()
+        )
+
+
+def upright(x: float, y: float, z: float, yaw: float = 0.0) -> Pose:
+    """Return the pose of an upright body."""
+    return Pose((x, y, z), yaw_quaternion(yaw) if yaw else IDENTITY)
