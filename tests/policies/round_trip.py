@@ -1,6 +1,6 @@
-"""Does action text lose what the oracle knows? Plays the oracle's actions as they are and after text and back.
+"""Does action text lose what the oracle knows? Its actions are played as they are, and from their text.
 
-`python -m tests.policies.round_trip [EPISODES]` prints a table for the built tasks (proof; 200 episodes by default).
+`python -m tests.policies.round_trip [EPISODES]` prints a table for the built tasks (200 episodes by default).
 """
 
 import sys
@@ -16,7 +16,7 @@ TASKS = ("visual_manipulation", "scene_understanding", "rotate", "sweep_without_
 def oracle_successes(
     task: str, seeds: Sequence[int], level: str = "placement", through_text: bool = False
 ) -> list[bool]:
-    """Play the oracle on `seeds`, its actions written and read again if `through_text`; return success by seed."""
+    """Play the oracle on `seeds`, through text and back if asked; return success by seed."""
     import envs  # noqa: F401  registers the ids
 
     codec = VimaActionCodec()
