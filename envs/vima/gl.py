@@ -1,0 +1,91 @@
+"""The off-screen OpenGL context: picks EGL or OSMesa, opens one context per process, says clearly when none works.
+
+Unusual: imported before `mujoco`, because mujoco reads `MUJOCO_GL` while it is imported; a variable that is already set
+is respected. Refuses to know what is drawn.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from typing import Any
+
+from ..errors import EnvError
+
+_ADVICE = (
+    "no OpenGL library for off-screen rendering works here ({reason}): "
+    "run `apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri`, or set MUJOCO_GL to egl, osmesa or glfw"
+)
+
+
+class GraphicsError(EnvError):
+    """Rendering was asked for and no off-screen OpenGL context can be opened."""
+
+
+def _egl_devices() -> int:
+    """Count the EGL devices; 0 when the library or its drivers are missing."""
+    try:
+        library = ctypes.CDLL("libEGL.so.1")
+        library.eglGetProcAddress.restype = ctypes.c_void_p
+        address = library.eglGetProcAddress(b"eglQueryDevicesEXT")
+    except (OSError, AttributeError):
+        return 0
+    if not address:
+        return 0
+    query = ctypes.CFUNCTYPE(ctypes.c_uint, ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(ctypes.c_int))(
+        address
+    )
+    count = ctypes.c_int(0)
+    return count.value if query(0, None, ctypes.byref(count)) else 0
+
+
+def _has_osmesa() -> bool:
+    for name in ("libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so"):
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def choose_backend() -> str:
+    """Set `MUJOCO_GL` if it is unset and return the backend's name ("" when this machine has none)."""
+    chosen = os.environ.get("MUJOCO_GL", "").lower()
+    if chosen or not sys.platform.startswith("linux"):
+        return chosen or "default"
+    if _egl_devices() > 0:
+        chosen = "egl"
+    elif _has_osmesa():
+        chosen = "osmesa"
+    if chosen:
+        os.environ["MUJOCO_GL"] = chosen
+    return chosen
+
+
+BACKEND = choose_backend()
+
+
+def open_context(width: int, height: int) -> Any:
+    """Open an off-screen OpenGL context and make it current.
+
+    Raises GraphicsError, with the line that installs a software renderer, when that is impossible.
+    """
+    try:
+        if BACKEND == "egl":
+            from mujoco.egl import GLContext
+        elif BACKEND == "osmesa":
+            from mujoco.osmesa import GLContext
+        elif BACKEND == "":
+            raise GraphicsError(_ADVICE.format(reason="neither EGL nor OSMesa found"))
+        else:
+            from mujoco import GLContext
+        context = GLContext(width, height)
+        context.make_current()
+    except GraphicsError:
+        raise
+    except Exception as error:  # PyOpenGL and mujoco raise many kinds for a missing or broken driver
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise GraphicsError(_ADVICE.format(reason=f"MUJOCO_GL={BACKEND}: {reason[0]}")) from error
+    return context

@@ -1,0 +1,275 @@
+"""MuJoCo models of what can collide on the table, and the one way to let them come to rest.
+
+Unusual: a model holds collision shapes only (convex hulls; nothing is drawn from it), is compiled once per combination of
+bodies and kept; fixed bodies are moved by their mocap pose. Its data is reset before every use, so that what happens
+depends on the poses alone and never on earlier episodes. Refuses to know tasks, textures and grippers' programmes.
+
+Source: VIMA-Bench's measured collision shapes, masses, friction and resting heights.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import ConvexHull
+
+from . import gl  # noqa: F401  isort: skip  (chooses the OpenGL backend before mujoco is imported)
+import mujoco
+
+from .objects import OBJECTS
+from .outlines import outline
+
+TIME_STEP = 0.004
+TABLE_HEIGHT = -0.001
+STATIC_SPEED = 5e-3
+"""Linear speed (m/s) below which a body counts as at rest."""
+MAX_SETTLE_STEPS = 1000
+_MIN_SETTLE_STEPS = 10
+_SMALL_BLOCK_MASS = 0.02  # the benchmark's 1 g is too light for a soft-contact solver; pushing is quasi-static
+
+PLATE_SIZE = (0.005, 0.05, 0.11)
+"""Thickness, width and height of the spatula's plate in metres."""
+
+Size = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class BodyShape:
+    """What decides a body's collision shape."""
+
+    name: str
+    size: Size
+    scale: Size
+    fixed: bool
+
+
+def _hull(points: np.ndarray) -> np.ndarray:
+    """The corners of the convex hull of points in the plane, in order."""
+    return points[ConvexHull(points).vertices]
+
+
+@functools.lru_cache(maxsize=256)
+def _hull_vertices(name: str, size: Size, scale: Size) -> np.ndarray:
+    """Corners (n, 3) of the convex collision hull of an extruded shape or of the pan, in its own frame."""
+    flat = _hull(np.concatenate(outline(name, size))) * np.asarray(scale[:2])
+    if name == "pan":
+        disc = np.array([(math.cos(a), math.sin(a)) for a in np.arange(16) * math.pi / 8])
+        rings = [np.column_stack([disc * r, np.full(16, z)]) for r, z in ((0.066, -0.015), (0.085, 0.017))]
+        handle = np.array([(0.208, y, z) for y in (-0.0125, 0.0125) for z in (0.007, 0.028)])
+        return np.concatenate([*rings, handle])
+    low, high = TABLE_HEIGHT, OBJECTS[name].height * scale[2] + 0.0005
+    return np.concatenate([np.column_stack([flat, np.full(len(flat), z)]) for z in (low, high)])
+
+
+def _base_boxes(name: str, size: Size) -> list[tuple[Size, Size, float]] | None:
+    """Collision boxes of a base as (centre, half extents, yaw); None for the pan, empty for flat drawings."""
+    match name:
+        case "container":
+            x, y, z = size[0] / 2, size[1] / 2, size[2] / 1.1 / 2
+            wall, low = 0.002, -0.025
+            return [
+                ((0.0, 0.0, low + 0.0022), (x, y, 0.002), 0.0),
+                ((x - wall / 2, 0.0, low + z), (wall / 2, y, z), 0.0),
+                ((-x + wall / 2, 0.0, low + z), (wall / 2, y, z), 0.0),
+                ((0.0, y - wall / 2, low + z), (x, wall / 2, z), 0.0),
+                ((0.0, -y + wall / 2, low + z), (x, wall / 2, z), 0.0),
+            ]
+        case "frame":
+            return [((0.0, 0.0, 0.00075), (0.09, 0.09, 0.00175), 0.0)]
+        case "square":
+            return [((0.0, 0.0, 0.0), (0.1, 0.02, 0.001), 0.0)]
+        case "pallet":
+            return [((0.0, 0.0, 0.0), (0.105, 0.0875, 0.0145), 0.0)]
+        case "bowl":
+            walls = 16
+            boxes: list[tuple[Size, Size, float]] = [((0.0, 0.0, 0.006), (0.06, 0.06, 0.006), math.pi / 4), ((0.0, 0.0, 0.006), (0.06, 0.06, 0.006), 0.0)]
+            half_width = 0.104 * math.tan(math.pi / walls)
+            for i in range(walls):
+                yaw = 2 * math.pi * i / walls
+                boxes.append(((0.098 * math.cos(yaw), 0.098 * math.sin(yaw), 0.0285), (0.006, half_width, 0.0285), yaw))
+            return boxes
+        case "pan":
+            return None
+        case _:
+            return []
+
+
+class Physics:
+    """One compiled combination of bodies, the table and the spatula's plate."""
+
+    def __init__(self, shapes: tuple[BodyShape, ...]) -> None:
+        self.shapes = shapes
+        spec = mujoco.MjSpec()
+        option = spec.option
+        option.timestep = TIME_STEP
+        option.gravity = (0.0, 0.0, -9.8)
+        option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+        option.impratio = 10.0
+        spec.worldbody.add_geom(
+            name="table", type=mujoco.mjtGeom.mjGEOM_PLANE, size=(2, 2, 0.1), pos=(0.5, 0, TABLE_HEIGHT), friction=(1, 0.005, 1e-4)
+        )
+        for index, shape in enumerate(shapes):
+            _add_body(spec, index, shape)
+        _add_plate(spec)
+        self.model = spec.compile()
+        self.data = mujoco.MjData(self.model)
+        self._index(len(shapes))
+
+    def _index(self, count: int) -> None:
+        model = self.model
+        self.free = [i for i in range(count) if not self.shapes[i].fixed]
+        self._qpos = {i: int(model.joint(f"free{i}").qposadr[0]) for i in self.free}
+        self._qvel = {i: int(model.joint(f"free{i}").dofadr[0]) for i in self.free}
+        self._mocap = {i: int(model.body(f"body{i}").mocapid[0]) for i in range(count) if self.shapes[i].fixed}
+        self.body_of_geom = {}
+        for i in range(count):
+            body = model.body(f"body{i}")
+            for geom in range(int(body.geomadr[0]), int(body.geomadr[0] + body.geomnum[0])) if body.geomnum[0] else ():
+                self.body_of_geom[geom] = i
+        self.geoms_of = {i: [g for g, b in self.body_of_geom.items() if b == i] for i in range(count)}
+        self.table_geom = model.geom("table").id
+        self._plate_qpos = int(model.joint("plate_x").qposadr[0])
+        self._plate_qvel = int(model.joint("plate_x").dofadr[0])
+        self._plate_geom = model.geom("plate").id
+
+    # poses: position (3,), quaternion xyzw (4,)
+
+    def load(self, poses: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+        """Forget everything and put every body at its pose, at rest, with the plate out of the way."""
+        data = self.data
+        mujoco.mj_resetData(self.model, data)
+        for i, (position, quaternion) in enumerate(poses):
+            wxyz = (quaternion[3], quaternion[0], quaternion[1], quaternion[2])
+            if i in self._mocap:
+                data.mocap_pos[self._mocap[i]] = position
+                data.mocap_quat[self._mocap[i]] = wxyz
+            else:
+                at = self._qpos[i]
+                data.qpos[at : at + 3] = position
+                data.qpos[at + 3 : at + 7] = wxyz
+        self.plate_off()
+
+    def pose(self, body: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return a free body's position and unit quaternion xyzw."""
+        at = self._qpos[body]
+        w, x, y, z = self.data.qpos[at + 3 : at + 7]
+        quaternion = np.array([x, y, z, w])
+        return self.data.qpos[at : at + 3].copy(), quaternion / np.linalg.norm(quaternion)
+
+    def place(self, body: int, position: np.ndarray, quaternion: np.ndarray) -> None:
+        """Put a free body somewhere, at rest."""
+        at, speed = self._qpos[body], self._qvel[body]
+        self.data.qpos[at : at + 3] = position
+        self.data.qpos[at + 3 : at + 7] = (quaternion[3], quaternion[0], quaternion[1], quaternion[2])
+        self.data.qvel[speed : speed + 6] = 0.0
+
+    def is_static(self) -> bool:
+        speeds = self.data.qvel
+        return all(
+            float(np.dot(speeds[a : a + 3], speeds[a : a + 3])) < STATIC_SPEED**2
+            and float(np.dot(speeds[a + 3 : a + 6], speeds[a + 3 : a + 6])) < 0.01
+            for a in self._qvel.values()
+        )
+
+    def settle(self, on_step: Callable[[], None] | None = None, held: int | None = None) -> int:
+        """Step until every body rests; a held body stays where it is. Returns the number of steps."""
+        steps = 0
+        still = None if held is None else self.pose(held)
+        while steps < MAX_SETTLE_STEPS:
+            if still is None and on_step is None:
+                mujoco.mj_step(self.model, self.data, nstep=5)
+                steps += 5
+            else:
+                mujoco.mj_step(self.model, self.data)
+                steps += 1
+                if still is not None:
+                    self.place(held, *still)
+                if on_step is not None:
+                    on_step()
+            if steps >= _MIN_SETTLE_STEPS and self.is_static():
+                break
+        return steps
+
+    def plate_off(self) -> None:
+        """Take the plate out of the world."""
+        self.model.geom_contype[self._plate_geom] = self.model.geom_conaffinity[self._plate_geom] = 0
+        self.data.qvel[self._plate_qvel : self._plate_qvel + 4] = 0.0
+        self.data.qpos[self._plate_qpos : self._plate_qpos + 4] = (0.0, 0.0, 1.0, 0.0)
+
+    def plate_at(self, x: float, y: float, z: float, yaw: float, velocity: tuple[float, float, float]) -> None:
+        """Put the plate's centre somewhere, turned by yaw (its thin side along local x), moving at a constant velocity."""
+        self.model.geom_contype[self._plate_geom] = self.model.geom_conaffinity[self._plate_geom] = 1
+        self.data.qpos[self._plate_qpos : self._plate_qpos + 4] = (x, y, z, yaw)
+        self.data.qvel[self._plate_qvel : self._plate_qvel + 3] = velocity
+        self.data.qvel[self._plate_qvel + 3] = 0.0
+
+    def plate_position(self) -> np.ndarray:
+        return self.data.qpos[self._plate_qpos : self._plate_qpos + 3].copy()
+
+    def plate_gap(self, limit: float) -> float:
+        """Return the distance (metres, at most `limit`) between the plate and the nearest free body."""
+        best = limit
+        segment = np.empty(6)
+        mujoco.mj_kinematics(self.model, self.data)
+        for body in self.free:
+            for geom in self.geoms_of[body]:
+                best = min(best, mujoco.mj_geomDistance(self.model, self.data, self._plate_geom, geom, best, segment))
+        return best
+
+    def distance_below(self, body: int, limit: float) -> float:
+        """Return the smallest distance (metres, at most `limit`) between a body and everything else but the plate."""
+        best = limit
+        segment = np.empty(6)
+        mujoco.mj_kinematics(self.model, self.data)
+        for mine in self.geoms_of[body]:
+            for other in (self.table_geom, *(g for g, b in self.body_of_geom.items() if b != body)):
+                best = min(best, mujoco.mj_geomDistance(self.model, self.data, mine, other, best, segment))
+        return best
+
+
+def _add_body(spec: mujoco.MjSpec, index: int, shape: BodyShape) -> None:
+    kind = OBJECTS[shape.name]
+    body = spec.worldbody.add_body(name=f"body{index}", mocap=shape.fixed, pos=(0, 0, 0))
+    friction = (kind.friction, 0.005, 1e-4)
+    priority = 1 if kind.friction != 1.0 else 0
+    common = {"friction": friction, "priority": priority, "condim": 4, "solref": (0.01, 1.0)}
+    mass = _SMALL_BLOCK_MASS if shape.name == "small block" else kind.mass
+    if not shape.fixed:
+        body.add_freejoint(name=f"free{index}")
+        common["mass"] = mass
+    boxes = _base_boxes(shape.name, shape.size) if kind.base else None
+    if boxes is not None:
+        for centre, half, yaw in boxes:
+            body.add_geom(
+                type=mujoco.mjtGeom.mjGEOM_BOX, size=half, pos=centre,
+                quat=(math.cos(yaw / 2), 0, 0, math.sin(yaw / 2)), **common,
+            )  # fmt: skip
+    elif not kind.base and kind.extrusion_scale is None:
+        half = tuple(0.5 * a * b for a, b in zip(shape.size, shape.scale, strict=True))
+        body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=half, **common)
+    else:
+        mesh = spec.add_mesh(name=f"hull{index}")
+        mesh.uservert = _hull_vertices(shape.name, shape.size, shape.scale).ravel().tolist()
+        body.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname=mesh.name, **common)
+
+
+def _add_plate(spec: mujoco.MjSpec) -> None:
+    """A heavy plate on three slides and a hinge: its constant velocity is not slowed by what it pushes."""
+    plate = spec.worldbody.add_body(name="plate", pos=(0, 0, 0), gravcomp=1.0)
+    for name, axis in (("plate_x", (1, 0, 0)), ("plate_y", (0, 1, 0)), ("plate_z", (0, 0, 1))):
+        plate.add_joint(name=name, type=mujoco.mjtJoint.mjJNT_SLIDE, axis=axis)
+    plate.add_joint(name="plate_yaw", type=mujoco.mjtJoint.mjJNT_HINGE, axis=(0, 0, 1))
+    plate.add_geom(
+        name="plate", type=mujoco.mjtGeom.mjGEOM_BOX, size=tuple(s / 2 for s in PLATE_SIZE), mass=1e5,
+        friction=(0.25, 0.005, 1e-4), priority=2, condim=4, solref=(0.01, 1.0),
+    )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=64)
+def physics(shapes: tuple[BodyShape, ...]) -> Physics:
+    """Return the compiled physics of a combination of bodies; one per process, reset before each use by `load`."""
+    return Physics(shapes)

@@ -1,0 +1,209 @@
+"""The two macro actions: pick an object up and place it, push with the spatula.
+
+Unusual: there is no arm. The suction cup is a vertical probe and the held body is carried to where it must go, physics
+running only while something can move: objects that still hover fall, what leaned on a lifted body settles, a released body
+comes to rest, blocks slide before the plate. Rotations mean yaw only; any quaternion that is not normalised is accepted.
+Refuses to know tasks; a video callback sees the motion that is otherwise skipped.
+
+Source: VIMA-Bench's measured primitives (hover height, 1 mm contact steps, push offsets and speed).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import mujoco
+import numpy as np
+
+from .physics import PLATE_SIZE, TABLE_HEIGHT, TIME_STEP, Physics
+from .scene import Scene
+from .toolmotion import FrameCallback, ToolMotion
+
+HOVER = 0.32
+TIP_RADIUS = 0.001
+_CLEARANCE = 3e-4
+_LEAN = 1.5e-3
+"""Bodies closer than this (metres) may rest on each other."""
+
+PUSH_SPEED = 0.12
+PUSH_BACK, PUSH_SHORT = 0.02, 0.05
+PLATE_BOTTOM = 0.007
+CHECK_EVERY = 25
+"""Physics steps (0.1 s) between two checks during a push."""
+
+Target = tuple[Sequence[float], float | Sequence[float]]
+"""Where a tool goes: (x, y[, z ignored]) in metres, and a yaw in radians or a quaternion xyzw."""
+
+
+def yaw_of(rotation: float | Sequence[float]) -> float:
+    """Read a yaw from a number or any quaternion xyzw; the zero quaternion gives 0."""
+    if isinstance(rotation, int | float) or np.ndim(rotation) == 0:
+        return float(rotation)
+    x, y, z, w = (float(value) for value in rotation)
+    return math.atan2(2 * (w * z + x * y), w * w + x * x - y * y - z * z)
+
+
+def settle(scene: Scene) -> None:
+    """Let hovering bodies fall and come to rest; does nothing when all of them rest already."""
+    if not scene.resting:
+        world = scene.load_physics()
+        if world.free:
+            world.settle()
+            scene.take_poses(world)
+        scene.resting = True
+
+
+def pick_place(scene: Scene, start: Target, end: Target, on_frame: FrameCallback | None = None) -> int | None:
+    """Lower the suction cup at `start`, lift what it touches first, put it down at `end`.
+
+    The held body turns by end yaw minus start yaw about the cup. Returns the id of the moved body, None when the cup
+    touched the table or something fixed. `on_frame` is called about 20 times per simulated second with the tool's parts.
+    """
+    motion = ToolMotion(scene, on_frame) if on_frame else None
+    settle(scene)
+    (x0, y0), (x1, y1) = start[0][:2], end[0][:2]
+    turn = yaw_of(end[1]) - yaw_of(start[1])
+    world = scene.load_physics()
+    index, height = _first_contact(world, float(x0), float(y0))
+    if motion:
+        motion.lower(x0, y0, height)
+    if index is None:
+        if motion:
+            motion.lift()
+        return None
+    body = scene.bodies[index].id
+    position, quaternion = world.pose(index)
+    leaning = _leans_on(world, index)
+    cosine, sine = math.cos(turn), math.sin(turn)
+    dx, dy = position[0] - x0, position[1] - y0
+    goal = np.array([x1 + cosine * dx - sine * dy, y1 + sine * dx + cosine * dy, position[2] + HOVER - height])
+    turned = _turn(quaternion, turn)
+    world.place(index, goal, turned)
+    if leaning:
+        world.settle(held=index)
+        scene.take_poses(world)
+        world.place(index, goal, turned)
+    if motion:
+        motion.carry(body, position, quaternion, (x1, y1), turn)
+    _descend(world, index, goal, turned)
+    if motion:
+        motion.put_down(body, world.pose(index)[0], turned)
+        world.settle(on_step=motion.physics_step(world))
+    else:
+        world.settle()
+    scene.take_poses(world)
+    scene.resting = True
+    if motion:
+        motion.lift()
+    return body
+
+
+def push(
+    scene: Scene, start: Target, end: Target, on_check: Callable[[], None] | None = None, on_frame: FrameCallback | None = None
+) -> None:
+    """Push with the plate from 2 cm before `start` to 5 cm before `end`; rotations are ignored.
+
+    `on_check` is called at most 0.1 simulated seconds apart while blocks move and once they rest, with the scene up to
+    date. Where the plate would come down on a block it starts farther back.
+    """
+    motion = ToolMotion(scene, on_frame) if on_frame else None
+    settle(scene)
+    world = scene.load_physics()
+    first, last = np.asarray(start[0][:2], float), np.asarray(end[0][:2], float)
+    way = last - first
+    length = float(np.hypot(*way))
+    direction = way / length if length > 1e-6 else np.array([1.0, 0.0])
+    yaw = math.atan2(direction[1], direction[0])
+    travel = length + PUSH_BACK - PUSH_SHORT
+    heading = direction if travel >= 0 else -direction
+    height = TABLE_HEIGHT + PLATE_BOTTOM + PLATE_SIZE[2] / 2
+    begin = first - PUSH_BACK * direction
+    stop = begin + travel * direction
+
+    def gap(at: np.ndarray) -> float:
+        world.plate_at(at[0], at[1], height, yaw, (0.0, 0.0, 0.0))
+        return world.plate_gap(limit=1.0)
+
+    backed = 0.0
+    while gap(begin) < 5e-4 and backed < 0.1:
+        begin = begin - 0.0025 * heading
+        backed += 0.0025
+    if motion:
+        motion.plate_down(begin, yaw)
+    remaining = abs(float(np.dot(stop - begin, heading)))
+    at = begin
+    while remaining > 0 and (free := gap(at)) > 1e-3:  # nothing can move before the plate touches
+        step = min(free - 5e-4, remaining)
+        at, remaining = at + step * heading, remaining - step
+        if motion:
+            motion.plate_slide(at)
+    if remaining > 0:
+        velocity = PUSH_SPEED * heading
+        world.plate_at(at[0], at[1], height, yaw, (velocity[0], velocity[1], 0.0))
+        steps = round(remaining / (PUSH_SPEED * TIME_STEP))
+        while steps > 0:
+            count = min(steps, CHECK_EVERY if not motion else motion.steps_per_frame)
+            mujoco.mj_step(world.model, world.data, nstep=count)
+            steps -= count
+            if on_check or motion:
+                scene.take_poses(world)
+            if on_check:
+                on_check()
+            if motion:
+                motion.plate_slide(world.plate_position()[:2])
+    world.plate_off()
+    world.settle()
+    scene.take_poses(world)
+    scene.resting = True
+    if on_check:
+        on_check()
+    if motion:
+        motion.lift()
+
+
+def _first_contact(world: Physics, x: float, y: float) -> tuple[int | None, float]:
+    """Lower a thin tip: the free body it touches first (None for table and fixed bodies) and the height of the touch."""
+    mujoco.mj_kinematics(world.model, world.data)
+    down = np.array([0.0, 0.0, -1.0])
+    geom = np.zeros(1, np.int32)
+    best, touched = math.inf, -1
+    for dx, dy in ((0, 0), (TIP_RADIUS, 0), (-TIP_RADIUS, 0), (0, TIP_RADIUS), (0, -TIP_RADIUS)):
+        distance = mujoco.mj_ray(
+            world.model, world.data, np.array([x + dx, y + dy, HOVER]), down, None, 1, -1, geom, None
+        )
+        if 0 <= distance < best - 1e-6:
+            best, touched = distance, int(geom[0])
+    body = world.body_of_geom.get(touched)
+    height = HOVER - best if math.isfinite(best) else TABLE_HEIGHT
+    return (body if body in world.free else None), height
+
+
+def _leans_on(world: Physics, index: int) -> bool:
+    """Whether another free body is close enough to be touched by this one."""
+    segment = np.empty(6)
+    return any(
+        mujoco.mj_geomDistance(world.model, world.data, a, b, 2 * _LEAN, segment) < _LEAN
+        for other in world.free
+        if other != index
+        for a in world.geoms_of[index]
+        for b in world.geoms_of[other]
+    )
+
+
+def _descend(world: Physics, index: int, position: np.ndarray, quaternion: np.ndarray) -> None:
+    """Lower a held body until it is within a fraction of a millimetre of something."""
+    position = position.copy()
+    while position[2] > -0.05:
+        gap = world.distance_below(index, limit=0.5)
+        if gap <= _CLEARANCE:
+            break
+        position[2] -= max(gap - 0.5 * _CLEARANCE, 2e-4)
+        world.place(index, position, quaternion)
+
+
+def _turn(quaternion: np.ndarray, yaw: float) -> np.ndarray:
+    """Rotate a quaternion xyzw by yaw about the world's z."""
+    s, c = math.sin(yaw / 2), math.cos(yaw / 2)
+    x, y, z, w = quaternion
+    return np.array([c * x - s * y, c * y + s * x, c * z + s * w, c * w - s * z])

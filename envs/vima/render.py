@@ -1,0 +1,248 @@
+"""Pictures of the tabletop through MuJoCo's classic renderer: flat light, true colours, exact segmentation.
+
+Unusual: one MuJoCo model holds only meshes and materials and serves every scene of the process; a picture is drawn from a
+list of things by filling the geom buffer directly, so nothing is compiled or uploaded again between episodes. Textures are
+uploaded when first worn, and sampled without filtering as the benchmark's software rasteriser does. All views and their
+segmentations are drawn side by side in one buffer and read back once each.
+Refuses to know physics, tasks and what a body is beyond its parts, texture, pose and id.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import gl  # isort: skip  (chooses the OpenGL backend before mujoco is imported)
+import mujoco
+
+from .camera import CAMERAS, HEIGHT, WIDTH, OrthographicCamera
+from .meshes import Part, meshes
+from .textures import DARK, GRAY, TEXTURES, texture_image
+
+MAX_GEOMS = 600
+BACKGROUND = 255
+"""Segmentation id where nothing is drawn."""
+PLANE_ID, MAT_ID = 0, 1
+
+_AMBIENT, _DIFFUSE = 0.595, 0.355
+_TOWARDS_LIGHT = np.array([-0.18, 0.163, 0.97])
+_WHITE, _MAT_COLOUR = (1.0, 1.0, 1.0, 1.0), (0.2, 0.2, 0.2, 1.0)
+_VIDEO_SIZE = (960, 1280)
+
+
+@dataclass(frozen=True)
+class Drawable:
+    """Something to draw: parts in a body frame, its texture (or a plain colour), its pose and its segmentation id."""
+
+    parts: Sequence[Part]
+    texture: str | None
+    position: np.ndarray  # (3,) metres
+    rotation: np.ndarray  # (3, 3)
+    id: int
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    colour: tuple[float, float, float, float] = _WHITE
+
+
+_IDENTITY = np.eye(3)
+TABLE: tuple[Drawable, ...] = (
+    Drawable((Part("cube", (3.0, 4.0, 0.1)),), None, np.array([0.5, 0.0, -0.051]), _IDENTITY, PLANE_ID),
+    Drawable(
+        (Part("cube", (0.501, 0.999, 0.0004)),),
+        None,
+        np.array([0.5, 0.0, -0.0008]),
+        _IDENTITY,
+        MAT_ID,
+        colour=_MAT_COLOUR,
+    ),
+)
+"""The light plane and the dark mat."""
+
+
+class Renderer:
+    """The process's only OpenGL context with all meshes in it."""
+
+    def __init__(self) -> None:
+        self._texture_id = {name: i for i, name in enumerate((*TEXTURES, *DARK, GRAY))}
+        self._meshes = {name: i for i, name in enumerate(meshes())}
+        self._model = _asset_model(self._texture_id)
+        self._context_gl = gl.open_context(2 * WIDTH, 2 * HEIGHT)
+        self._context = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_50)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        self._uploaded: set[str] = set()
+        self._scene = mujoco.MjvScene(self._model, MAX_GEOMS)
+        self._mesh_frames = [_mesh_frame(self._model, i) for i in range(self._model.nmesh)]
+        self._prepare_scene()
+
+    def _prepare_scene(self) -> None:
+        scene = self._scene
+        flags = mujoco.mjtRndFlag
+        for flag in (
+            flags.mjRND_SHADOW,
+            flags.mjRND_REFLECTION,
+            flags.mjRND_SKYBOX,
+            flags.mjRND_FOG,
+            flags.mjRND_HAZE,
+        ):
+            scene.flags[flag] = 0
+        scene.nlight = 1
+        light = scene.lights[0]
+        light.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
+        light.headlight = 0
+        light.castshadow = 0
+        light.dir = -_TOWARDS_LIGHT / np.linalg.norm(_TOWARDS_LIGHT)
+        light.pos = 10 * _TOWARDS_LIGHT
+        light.attenuation = (1.0, 0.0, 0.0)
+        light.ambient = (_AMBIENT,) * 3
+        light.diffuse = (_DIFFUSE,) * 3
+        light.specular = (0.0,) * 3
+        for geom in scene.geoms:
+            mujoco.mjv_initGeom(
+                geom,
+                mujoco.mjtGeom.mjGEOM_MESH,
+                np.ones(3),
+                np.zeros(3),
+                _IDENTITY.ravel(),
+                np.ones(4, np.float32),
+            )
+            geom.objtype = mujoco.mjtObj.mjOBJ_GEOM
+            geom.category = mujoco.mjtCatBit.mjCAT_DYNAMIC
+            geom.texcoord = 1
+            geom.specular = 0.0
+            geom.shininess = 0.0
+            geom.emission = 0.0
+
+    def render(
+        self,
+        things: Sequence[Drawable],
+        cameras: Sequence[OrthographicCamera],
+        height: int = HEIGHT,
+        width: int = WIDTH,
+        segmentation: bool = True,
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Draw things with each camera: RGB pictures uint8 (height, width, 3) and id pictures uint8 (height, width)."""
+        self._context_gl.make_current()
+        self._fill(things)
+        count = len(cameras)
+        colours = np.empty((height, width * count, 3), np.uint8)
+        self._draw(cameras, colours, height, width)
+        pictures = [colours[::-1, i * width : (i + 1) * width] for i in range(count)]
+        if not segmentation:
+            return pictures, []
+        flags = self._scene.flags
+        flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 1
+        codes = np.empty((height, width * count, 3), np.uint8)
+        self._draw(cameras, codes, height, width)
+        flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
+        ids = codes[::-1, :, 0] - np.uint8(1)  # the renderer writes id + 1; nothing (0) wraps to 255
+        return pictures, [ids[:, i * width : (i + 1) * width] for i in range(count)]
+
+    def _draw(self, cameras: Sequence[OrthographicCamera], out: np.ndarray, height: int, width: int) -> None:
+        for i, camera in enumerate(cameras):
+            for eye in self._scene.camera:
+                eye.pos = np.asarray(camera.centre) - 2.0 * np.asarray(camera.forward)
+                eye.forward = camera.forward
+                eye.up = camera.up
+                eye.orthographic = 1
+                eye.frustum_near, eye.frustum_far = 0.5, 4.0
+                eye.frustum_center = 0.0
+                eye.frustum_top, eye.frustum_bottom = camera.extent / 2, -camera.extent / 2
+                eye.frustum_width = camera.extent / 2 * width / height
+            mujoco.mjr_render(mujoco.MjrRect(i * width, 0, width, height), self._scene, self._context)
+        mujoco.mjr_readPixels(out, None, mujoco.MjrRect(0, 0, width * len(cameras), height), self._context)
+
+    def _fill(self, things: Sequence[Drawable]) -> None:
+        used = 0
+        geoms = self._scene.geoms
+        for thing in things:
+            texture = -1
+            if thing.texture is not None:
+                if thing.texture not in self._uploaded:
+                    self._upload(thing.texture)
+                texture = self._texture_id[thing.texture]
+            for part in thing.parts:
+                geom = geoms[used]
+                mesh = self._meshes[part.mesh]
+                offset, frame = self._mesh_frames[mesh]
+                stretch = thing.rotation * np.asarray(thing.scale)  # R · diag(scale)
+                local = stretch * np.asarray(part.scale)
+                geom.pos = thing.position + stretch @ np.asarray(part.offset) + local @ offset
+                geom.mat = local @ frame
+                geom.dataid = 2 * mesh
+                geom.matid = texture
+                geom.rgba = thing.colour
+                geom.segid = thing.id
+                used += 1
+        self._scene.ngeom = used
+
+    def _upload(self, name: str) -> None:
+        from OpenGL import GL
+
+        image = texture_image(name)
+        GL.glBindTexture(GL.GL_TEXTURE_2D, int(self._context.texture[self._texture_id[name]]))
+        GL.glPixelStorei(GL.GL_UNPACK_ALIGNMENT, 1)
+        # rows are stored from the bottom up, so that v = 0 is the picture's lower edge
+        flipped = np.ascontiguousarray(image[::-1])
+        rows, columns = image.shape[:2]
+        GL.glTexImage2D(
+            GL.GL_TEXTURE_2D, 0, GL.GL_RGB, columns, rows, 0, GL.GL_RGB, GL.GL_UNSIGNED_BYTE, flipped
+        )
+        for parameter in (GL.GL_TEXTURE_MIN_FILTER, GL.GL_TEXTURE_MAG_FILTER):
+            GL.glTexParameteri(GL.GL_TEXTURE_2D, parameter, GL.GL_NEAREST)
+        for parameter in (GL.GL_TEXTURE_WRAP_S, GL.GL_TEXTURE_WRAP_T):
+            GL.glTexParameteri(GL.GL_TEXTURE_2D, parameter, GL.GL_REPEAT)
+        self._uploaded.add(name)
+
+
+def _asset_model(textures: dict[str, int]) -> mujoco.MjModel:
+    """Compile the model that holds every mesh and one material per texture (of one pixel, filled later)."""
+    spec = mujoco.MjSpec()
+    for name, mesh in meshes().items():
+        asset = spec.add_mesh(name=name, inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL)
+        faces = np.arange(len(mesh.corners)).tolist()
+        asset.uservert = mesh.corners.ravel().tolist()
+        asset.usernormal = mesh.normals.ravel().tolist()
+        asset.usertexcoord = mesh.texture.ravel().tolist()
+        asset.userface = asset.userfacenormal = asset.userfacetexcoord = faces
+        spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, contype=0, conaffinity=0)
+    for name in textures:
+        spec.add_texture(
+            name=name,
+            type=mujoco.mjtTexture.mjTEXTURE_2D,
+            builtin=mujoco.mjtBuiltin.mjBUILTIN_FLAT,
+            width=1,
+            height=1,
+        )
+        material = spec.add_material(name=name)
+        material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
+    spec.visual.quality.offsamples = 0
+    spec.visual.quality.shadowsize = 1
+    spec.visual.global_.offheight, spec.visual.global_.offwidth = _VIDEO_SIZE
+    return spec.compile()
+
+
+def _mesh_frame(model: mujoco.MjModel, mesh: int) -> tuple[np.ndarray, np.ndarray]:
+    """The compiler moved and turned each mesh into its inertial frame: return that frame's origin and axes."""
+    rotation = np.empty(9)
+    mujoco.mju_quat2Mat(rotation, model.mesh_quat[mesh])
+    return model.mesh_pos[mesh].copy(), rotation.reshape(3, 3)
+
+
+@functools.cache
+def _renderer_of(process: int) -> Renderer:
+    return Renderer()
+
+
+def renderer() -> Renderer:
+    """Return the process's renderer, opening it on first use (again after a fork).
+
+    Raises GraphicsError when no OpenGL context can be opened.
+    """
+    return _renderer_of(os.getpid())
+
+
+def agent_cameras(views: Sequence[str]) -> list[OrthographicCamera]:
+    return [CAMERAS[view] for view in views]

@@ -1,0 +1,257 @@
+"""One table: its bodies and their poses, what the cameras see of it, and its silhouette from above.
+
+Unusual: the scene is plain data; the renderer and the compiled physics are shared by all scenes of a process and hold no
+state of a scene between calls. Refuses to know tasks, goals and prompts.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .camera import VIDEO_CAMERA, VIEWS
+from .meshes import parts
+from .objects import OBJECTS
+from .physics import BodyShape, Physics, physics
+from .render import TABLE, Drawable, agent_cameras, renderer
+from .silhouette import covered_cells, silhouette
+
+Vector = tuple[float, float, float]
+SUCTION, SPATULA = 0, 1
+_FIRST_ID = {SUCTION: 5, SPATULA: 4}
+_PLACEHOLDER_POSITION = (0.5, 0.0, 0.0)
+
+
+@dataclass
+class Body:
+    """One object on the table: type, look, drawn size, scale of its geometry, and pose (metres, xyzw)."""
+
+    id: int
+    name: str
+    texture: str
+    size: Vector
+    fixed: bool
+    scale: Vector
+    position: np.ndarray
+    quaternion: np.ndarray
+    cells: np.ndarray | None = None
+
+    def rotation(self) -> np.ndarray:
+        return rotation_matrix(self.quaternion)
+
+    def top(self) -> float:
+        """Height of the highest point when upright, for the silhouette."""
+        kind = OBJECTS[self.name]
+        if kind.extrusion_scale is not None:
+            return float(self.position[2] + kind.height * self.scale[2])
+        return float(self.position[2] + self.size[2] * self.scale[2] / 2)
+
+    def drawable(self, shown_id: int | None = None) -> Drawable:
+        return Drawable(
+            parts(self.name, self.size), self.texture, self.position, self.rotation(),
+            self.id if shown_id is None else shown_id, self.scale,
+        )  # fmt: skip
+
+
+def rotation_matrix(quaternion: Sequence[float]) -> np.ndarray:
+    """The matrix (3, 3) of a unit quaternion xyzw."""
+    x, y, z, w = (float(value) for value in quaternion)
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def _unit(quaternion: Sequence[float]) -> np.ndarray:
+    """Normalise a quaternion; zero becomes the identity."""
+    value = np.asarray(quaternion, float).copy()
+    norm = float(np.linalg.norm(value))
+    return value / norm if norm > 1e-9 else np.array([0.0, 0.0, 0.0, 1.0])
+
+
+def _vector(value: float | Sequence[float]) -> Vector:
+    if isinstance(value, int | float):
+        return (float(value),) * 3
+    x, y, z = (float(v) for v in value)
+    return x, y, z
+
+
+class Scene:
+    """The bodies of one episode, by segmentation id."""
+
+    def __init__(self, end_effector: int = SUCTION) -> None:
+        self.clear(end_effector)
+
+    def clear(self, end_effector: int) -> None:
+        """Empty the table; ids start at 5 for the suction cup (0) and at 4 for the spatula (1)."""
+        self.end_effector = end_effector
+        self._next_id = _FIRST_ID[end_effector]
+        self._bodies: dict[int, Body] = {}
+        self.resting = True
+
+    def add(
+        self, name: str, texture: str, position: Sequence[float], quaternion: Sequence[float], size: Sequence[float],
+        fixed: bool, scale: float | Sequence[float] = 1.0,
+    ) -> int:
+        """Put a body on the table and return its segmentation id."""
+        body = Body(
+            self._next_id, name, texture, _vector(size), bool(fixed), _vector(scale),
+            np.array(position, float), _unit(quaternion),
+        )  # fmt: skip
+        self._bodies[body.id] = body
+        self._next_id += 1
+        self.resting = False
+        return body.id
+
+    def remove(self, body: int) -> None:
+        """Take a body away; the id of the last one is given again."""
+        del self._bodies[body]
+        if body == self._next_id - 1:
+            self._next_id = body
+        self.resting = False
+
+    @property
+    def bodies(self) -> list[Body]:
+        """The bodies in creation order."""
+        return list(self._bodies.values())
+
+    def body(self, body: int) -> Body:
+        return self._bodies[body]
+
+    def pose(self, body: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return a body's position (3,) and quaternion xyzw (4,)."""
+        found = self._bodies[body]
+        return found.position.copy(), found.quaternion.copy()
+
+    def set_pose(self, body: int, position: Sequence[float], quaternion: Sequence[float]) -> None:
+        """Move a body at once."""
+        found = self._bodies[body]
+        found.position, found.quaternion = np.array(position, float), _unit(quaternion)
+        found.cells = None
+        self.resting = False
+
+    # pictures
+
+    def render(self, views: Sequence[str] = VIEWS) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Draw the agent's views: RGB uint8 (3, 128, 256) and body ids uint8 (128, 256), by view."""
+        return _pictures([*TABLE, *(body.drawable() for body in self._bodies.values())], views)
+
+    def render_video_frame(self, height: int, width: int, tool: Iterable[Drawable] = ()) -> np.ndarray:
+        """Draw an oblique view for people: uint8 (height, width, 3), with the parts of a tool if given."""
+        things = [*TABLE, *(body.drawable() for body in self._bodies.values()), *tool]
+        pictures, _ = renderer().render(things, [VIDEO_CAMERA], height, width, segmentation=False)
+        return np.ascontiguousarray(pictures[0])
+
+    def silhouette(self) -> np.ndarray:
+        """Return which body shows in each cell seen from above: int16 (320, 160), 0 for the table."""
+        layers = []
+        for body in self._bodies.values():
+            if body.cells is None:
+                body.cells = covered_cells(body.name, body.size, body.scale, body.position, body.rotation())
+            layers.append((body.top(), body.id, body.cells))
+        return silhouette(layers)
+
+    # physics
+
+    def load_physics(self) -> Physics:
+        """Put the bodies into the shared physics, in creation order, everything at rest."""
+        bodies = self._bodies.values()
+        world = physics(tuple(BodyShape(b.name, _shape_size(b), b.scale, b.fixed) for b in bodies))
+        world.load((b.position, b.quaternion) for b in bodies)
+        return world
+
+    def take_poses(self, world: Physics) -> None:
+        """Read the moved bodies back from the physics."""
+        order = list(self._bodies.values())
+        for index in world.free:
+            position, quaternion = world.pose(index)
+            self.set_pose(order[index].id, position, quaternion)
+
+    # state
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that decides what happens next, as plain values."""
+        return {
+            "end_effector": self.end_effector,
+            "next_id": self._next_id,
+            "resting": self.resting,
+            "bodies": [
+                {
+                    "id": b.id, "name": b.name, "texture": b.texture, "size": b.size, "fixed": b.fixed, "scale": b.scale,
+                    "position": b.position.tolist(), "quaternion": b.quaternion.tolist(),
+                }
+                for b in self._bodies.values()
+            ],
+        }  # fmt: skip
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Return to a state exactly, bit by bit."""
+        self.clear(state["end_effector"])
+        for record in state["bodies"]:
+            self._bodies[record["id"]] = Body(
+                record["id"], record["name"], record["texture"], _vector(record["size"]), record["fixed"],
+                _vector(record["scale"]), np.array(record["position"], float), np.array(record["quaternion"], float),
+            )  # fmt: skip
+        self._next_id = state["next_id"]
+        self.resting = state["resting"]
+
+
+def _shape_size(body: Body) -> Vector:
+    """The size that matters for collisions: hulls of extruded shapes do not depend on the drawn one."""
+    return body.size if OBJECTS[body.name].extrusion_scale is None else OBJECTS[body.name].size_high
+
+
+def _pictures(things: Sequence[Drawable], views: Sequence[str]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    pictures, ids = renderer().render(things, agent_cameras(views))
+    rgb = {view: np.ascontiguousarray(p.transpose(2, 0, 1)) for view, p in zip(views, pictures, strict=True)}
+    return rgb, {view: np.ascontiguousarray(i) for view, i in zip(views, ids, strict=True)}
+
+
+def render_object(
+    name: str, texture: str, scale: float | Sequence[float] = 1.0, size: Sequence[float] | None = None,
+    views: Sequence[str] = VIEWS,
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Draw the placeholder of an object alone: id 0 on white (id 255), at (0.5, 0, 0), turned by 90 degrees.
+
+    The arrays are shared between calls and read-only.
+    """
+    chosen = OBJECTS[name].size_high if size is None else _vector(size)
+    return _object_pictures(name, texture, _vector(scale), chosen, tuple(views))
+
+
+@functools.lru_cache(maxsize=512)
+def _object_pictures(
+    name: str, texture: str, scale: Vector, size: Vector, views: tuple[str, ...]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    quarter = rotation_matrix((0.0, 0.0, 2**-0.5, 2**-0.5))
+    thing = Drawable(parts(name, size), texture, np.array(_PLACEHOLDER_POSITION), quarter, 0, scale)
+    rgb, ids = _pictures([thing], views)
+    for view in views:
+        rgb[view][:, ids[view] == 255] = 255
+        rgb[view].setflags(write=False)
+        ids[view].setflags(write=False)
+    return rgb, ids
+
+
+def render_scene(
+    bodies: Sequence[Body], views: Sequence[str] = VIEWS
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Draw a scene placeholder: the table with these bodies, whose ids run from 2 in the order given."""
+    return _pictures([*TABLE, *(body.drawable(index) for index, body in enumerate(bodies, start=2))], views)
+
+
+def placed(
+    name: str, texture: str, position: Sequence[float], quaternion: Sequence[float], size: Sequence[float],
+    scale: float | Sequence[float] = 1.0,
+) -> Body:
+    """Make a body that is on no table, for `render_scene`."""
+    return replace(
+        Body(0, name, texture, _vector(size), False, _vector(scale), np.array(position, float), _unit(quaternion))
+    )  # fmt: skip
