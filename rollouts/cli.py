@@ -31,8 +31,8 @@ class Command:
 
 COMMANDS = {
     "rollout": Command("rollouts.evaluate:rollout", "play episodes: table, videos, dataset and page"),
-    "collect": Command("rollouts.collect:main", "record episodes as a LeRobot dataset"),
-    "train": Command("rollouts.training:main", "train a model on such datasets"),
+    "collect": Command("rollouts.commands:collect", "record episodes as a LeRobot dataset"),
+    "train": Command("rollouts.commands:train", "train a model on such datasets"),
     "evaluate": Command("rollouts.evaluate:main", "success on held-out seeds, with intervals and videos"),
     "compare": Command("rollouts.compare:main", "paired test of two evaluations", ("first", "second")),
     "inspect": Command("rollouts.inspect:main", "a page that shows a dataset or an evaluation", ("path",)),
@@ -114,7 +114,7 @@ def check_envs() -> None:
         found = places[0] if places else "nothing"
         raise RolloutError(
             f"'import envs' finds {found} and not {ours}: another folder or package of that name comes "
-            "first on Python's path. Run the uio2 command (not python -m), unset PYTHONPATH, or uninstall that package"
+            "first on Python's path. Run the uio2 command (not python -m), unset PYTHONPATH, or uninstall it"
         )
 
 

@@ -10,23 +10,22 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pretrain.sources.schema import FIRST_HELD_OUT_SEED
 from rollouts import report, results
-from rollouts.collect import registered_tasks
 from rollouts.encoding import encode_episode
 from rollouts.errors import RolloutError
 from rollouts.output import claim, write_config
 from rollouts.progress import progress
-from rollouts.runner import Episode, Work, run_episodes, work_list
+from rollouts.runner import Episode, Work, run_episodes
 from rollouts.workers import Job, MakeEnv, run_job
+from rollouts.worklist import ALL, check_environment, work_items
 
 _SAVE_EVERY_S = 2.0
-_ALL = "all"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +36,9 @@ class EvaluateConfig:
     env: str = "vima"
     policy: str = "nano"
     policy_args: Mapping[str, Any] = field(default_factory=dict)
-    task: str | Sequence[str] = _ALL
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of `gym.make`."""
+    task: str | Sequence[str] = ALL
     level: str | Sequence[str] = "placement"
     episodes: int = 100
     """Episodes of each task and level."""
@@ -59,6 +60,15 @@ class EvaluateConfig:
         flat = {key: value for key, value in keys.items() if key != "ray"}
         return cls(**flat, ray_address=keys["ray"]["address"])
 
+    def work(self) -> list[Work]:
+        """The fixed list of what is played."""
+        return work_items(self.env, self.task, self.level, seed=self.seed, episodes=self.episodes)
+
+    def job(self, encode: bool = False) -> Job:
+        """What a worker does; the oracle reads the action of the environment's expert."""
+        make_env = MakeEnv({**({"expert": True} if self.policy == "oracle" else {}), **self.env_kwargs})
+        return Job(self.policy, self.policy_args, make_env, self.slots, partial(_finish, encode=encode))
+
     def recipe(self) -> dict[str, Any]:
         """What decides the numbers of an episode; a directory is continued only with the same."""
         arguments = {key: value for key, value in self.policy_args.items() if key != "device"}
@@ -66,6 +76,7 @@ class EvaluateConfig:
             "env": self.env,
             "policy": self.policy,
             "policy_args": arguments,
+            "env_kwargs": dict(self.env_kwargs),
             "checkpoint_hash": results.checkpoint_hash(self.policy),
             "seed": self.seed,
         }
@@ -77,9 +88,8 @@ def main(keys: Mapping[str, Any]) -> int:
     if config.seed < FIRST_HELD_OUT_SEED:
         print(f"note: seeds below {FIRST_HELD_OUT_SEED} may have been trained on: no held-out evaluation")
     output = claim(config.output)
-    write_config(output, dict(keys))
     result = evaluate(config, output)
-    return _conclude(config, output, result)
+    return _conclude(keys, output, result)
 
 
 def rollout(keys: Mapping[str, Any]) -> int:
@@ -88,10 +98,13 @@ def rollout(keys: Mapping[str, Any]) -> int:
     """
     config = EvaluateConfig.from_keys(keys)
     output = claim(config.output)
+    (
+        config.work(),
+        config.job().load_policy(),
+    )  # a mistyped name must not cost the results of an earlier rollout
     _clear(output)
-    write_config(output, dict(keys))
     result = evaluate(config, output, dataset=output / "dataset")
-    return _conclude(config, output, result, dataset=output / "dataset")
+    return _conclude(keys, output, result, dataset=output / "dataset")
 
 
 def evaluate(config: EvaluateConfig, output: Path, dataset: Path | None = None) -> dict[str, Any]:
@@ -101,20 +114,14 @@ def evaluate(config: EvaluateConfig, output: Path, dataset: Path | None = None) 
     """
     from rollouts.dataset import DatasetWriter
 
-    recipe, work = config.recipe(), work_items(config)
+    recipe, work = config.recipe(), config.work()
     done = _earlier(output, recipe)
     left = [item for item in work if _key(item) not in done]
-    make_env = MakeEnv({"expert": True, "expert_style": "upstream"} if config.policy == "oracle" else {})
+    job = config.job(encode=dataset is not None)
     if left:
-        _check_environment(make_env, left[0])
-    job = Job(
-        config.policy,
-        config.policy_args,
-        make_env,
-        config.slots,
-        partial(_finish, encode=dataset is not None),
-    )
+        check_environment(job.make_env, left[0])
     writer = DatasetWriter(str(dataset), recipe) if dataset else None
+    save = partial(_save, output, config, recipe, done, work)
     saved, outcomes = time.monotonic(), Counter()
     episodes = run_job(left, job, workers=config.workers, ray_address=config.ray_address)
     try:
@@ -126,13 +133,14 @@ def evaluate(config: EvaluateConfig, output: Path, dataset: Path | None = None) 
                 outcomes[row["status"]] += 1
                 advance(_words(outcomes))
                 if time.monotonic() - saved > _SAVE_EVERY_S:
-                    results.save(output, recipe, _plain(config), _in_order(done, work))
+                    save()
                     saved = time.monotonic()
     finally:
-        result = results.save(output, recipe, _plain(config), _in_order(done, work))
         if writer:
             writer.close()
-    return result
+        if done:
+            save()
+    return save()
 
 
 def measure(policy: Any, work: Sequence[Work], *, slots: int = 8) -> list[dict[str, Any]]:
@@ -144,51 +152,12 @@ def measure(policy: Any, work: Sequence[Work], *, slots: int = 8) -> list[dict[s
     return results.summarise(episodes, work[0].env, policy.name) if work else []
 
 
-def work_items(config: EvaluateConfig) -> list[Work]:
-    """The fixed list: levels in the order asked for, in each the tasks taking turns over the seeds."""
-    from envs.vima.levels import LEVELS, TASK_LEVELS, level_name
-
-    built = registered_tasks(config.env)
-    tasks = built if config.task == _ALL else _names(config.task)
-    unknown = [task for task in tasks if task not in built]
-    if unknown:
-        from envs.errors import unknown_name
-
-        raise unknown_name("task", unknown[0], built)
-    levels = LEVELS[:4] if config.level == _ALL else [level_name(level) for level in _names(config.level)]
-    items: list[Work] = []
-    for level in dict.fromkeys(levels):
-        held = [task for task in dict.fromkeys(tasks) if level in TASK_LEVELS.get(task, LEVELS)]
-        if held:
-            count = config.episodes * len(held)
-            items += work_list(held, level, seed=config.seed, episodes=count, env=config.env)
-    if not items:
-        places = "; ".join(f"{task} at {', '.join(TASK_LEVELS[task])}" for task in tasks)
-        raise RolloutError(f"no task of task={config.task} exists at level={config.level}: there is {places}")
-    return [replace(item, index=index) for index, item in enumerate(items)]
-
-
-def _names(value: str | Sequence[str]) -> list[str]:
-    return [value] if isinstance(value, str) else [str(item) for item in value]
-
-
 def _finish(episode: Episode, encode: bool) -> tuple[dict[str, Any], list[float], Any]:
     """Made in the worker, so that little travels: the row, the seconds and, if asked for, the encoded
     episode.
     """
     encoded = encode_episode(episode) if encode and episode.status != "error" and episode.steps else None
     return *results.episode_row(episode), encoded
-
-
-def _check_environment(make_env: MakeEnv, item: Work) -> None:
-    """Make and reset one environment here, so that a missing GL library is one error and not a list of failed
-    episodes.
-    """
-    env = make_env(item)
-    try:
-        env.reset(seed=item.seed)
-    finally:
-        env.close()
 
 
 def _earlier(output: Path, recipe: Mapping[str, Any]) -> dict[tuple, tuple]:
@@ -222,8 +191,14 @@ def _in_order(done: Mapping[tuple, tuple], work: Sequence[Work]) -> dict[tuple, 
     return {key: done[key] for key in (*asked, *(key for key in done if key not in asked)) if key in done}
 
 
-def _plain(config: EvaluateConfig) -> dict[str, Any]:
-    return asdict(config)
+def _save(
+    output: Path,
+    config: EvaluateConfig,
+    recipe: Mapping[str, Any],
+    done: Mapping[tuple, tuple],
+    work: Sequence[Work],
+) -> dict[str, Any]:
+    return results.save(output, recipe, asdict(config), _in_order(done, work))
 
 
 def _words(outcomes: Counter) -> str:
@@ -245,14 +220,15 @@ def _clear(output: Path) -> None:
 
 
 def _conclude(
-    config: EvaluateConfig, output: Path, result: Mapping[str, Any], dataset: Path | None = None
+    keys: Mapping[str, Any], output: Path, result: Mapping[str, Any], dataset: Path | None = None
 ) -> int:
     """Videos, page, table, and where everything is; status 1 if an episode ended in an error."""
     from rich.console import Console
 
     from rollouts.film import record
 
-    record(output, result, config.videos)
+    write_config(output, dict(keys))
+    record(output, result, keys["videos"])
     page = report.write_evaluation(output, result)
     console = Console()
     console.print(report.table(result))

@@ -6,7 +6,7 @@ An environment that offers `motion(action)` shows the movement inside a step too
 follows from the results alone: the first successes and the first failures of each task and level.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,12 @@ def record(output: Path, result: Mapping[str, Any], each: int) -> None:
     if not wanted:
         return
     (output / "videos").mkdir(exist_ok=True)
+    config = result["config"]
     with progress("videos", len(wanted)) as advance:
         for row in wanted:
-            write_film(output / video_path(row), play_again(row, result["config"]["env"]))
+            write_film(
+                output / video_path(row), play_again(row, config["env"], MakeEnv(config["env_kwargs"]))
+            )
             advance("")
 
 
@@ -70,10 +73,9 @@ def write_film(path: Path, scenes: Sequence[tuple[Scene, int]]) -> None:
         poster.save(path.with_suffix(".jpg"), quality=88)
 
 
-def play_again(row: Mapping[str, Any], env_family: str) -> list[tuple[Scene, int]]:
+def play_again(row: Mapping[str, Any], env: str, make_env: Callable[[Work], Any]) -> list[tuple[Scene, int]]:
     """The scenes of an episode, each with how many pictures it stays."""
-    work = Work(index=0, env=env_family, task=row["task"], level=row["level"], seed=row["seed"])
-    env = MakeEnv()(work)
+    env = make_env(Work(index=0, env=env, task=row["task"], level=row["level"], seed=row["seed"]))
     try:
         observation, info = env.reset(seed=row["seed"])
         views, moves = [_views(observation)], []

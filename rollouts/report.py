@@ -72,25 +72,19 @@ def table(result: Mapping[str, Any]) -> Any:
     """The rows as a rich table for the terminal."""
     from rich.table import Table
 
-    shown = Table(title=f"policy {result['recipe']['policy']}", title_justify="left")
+    shown = Table(
+        title=f"policy {result['recipe']['policy']}; ms of a reset, a decision, an environment step",
+        title_justify="left",
+    )
     for column in ("task", "level"):
-        shown.add_column(column)
-    for column in ("episodes", "success", "95 %", "steps", "reset ms", "policy ms/step", "env ms/step"):
-        shown.add_column(column, justify="right")
+        shown.add_column(column, overflow="fold")
+    for column in ("n", "success", "95 %", "steps", "reset", "policy", "env"):
+        shown.add_column(column, justify="right", no_wrap=True)
     for row, spent in zip(result["rows"], result["timing"], strict=True):
-        shown.add_row(
-            *(
-                row["task"],
-                row["level"],
-                str(row["episodes"]),
-                f"{row['rate']:.1%}",
-                f"{row['low']:.1%} – {row['high']:.1%}",
-            ),
-            *(
-                f"{row['metrics']['steps']:.1f}",
-                *(f"{spent[key]:.0f}" for key in ("reset_ms", "policy_ms", "step_ms")),
-            ),
-        )
+        interval = f"{100 * row['low']:.0f}–{100 * row['high']:.0f}"
+        times = (f"{spent[key]:.0f}" for key in ("reset_ms", "policy_ms", "step_ms"))
+        counts = str(row["episodes"]), f"{row['rate']:.1%}", interval, f"{row['metrics']['steps']:.1f}"
+        shown.add_row(row["task"], row["level"], *counts, *times)
     return shown
 
 

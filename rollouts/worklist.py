@@ -1,0 +1,71 @@
+"""From the words `task=` and `level=` to a fixed list of work, and the checks that belong before the first
+episode.
+
+Names are checked here once, so that a mistyped one is a single error and not a list of failed episodes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from rollouts.collect import registered_tasks
+from rollouts.errors import RolloutError
+from rollouts.runner import Work, work_list
+
+ALL = "all"
+
+
+def task_names(env: str, task: str | Sequence[str]) -> list[str]:
+    """The tasks that `task=` names: one, several, or `all`. EnvError lists the right names, the nearest
+    first.
+    """
+    from envs.errors import unknown_name
+
+    built = registered_tasks(env)
+    if task == ALL:
+        return list(built)
+    names = _words(task)
+    for name in names:
+        if name not in built:
+            raise unknown_name("task", name, built)
+    return names
+
+
+def level_names(level: str | Sequence[str]) -> list[str]:
+    """The short names of the levels that `level=` names; `all` are the four that are tested on."""
+    from envs.vima.levels import LEVELS, level_name
+
+    if level == ALL:
+        return [name for name in LEVELS if name != "train"]
+    return list(dict.fromkeys(level_name(name) for name in _words(level)))
+
+
+def work_items(
+    env: str, task: str | Sequence[str], level: str | Sequence[str], *, seed: int, episodes: int
+) -> list[Work]:
+    """`episodes` of each task at each level that holds it; level by level, tasks take turns over the seeds."""
+    from envs.vima.levels import LEVELS, TASK_LEVELS
+
+    tasks = task_names(env, task)
+    items: list[Work] = []
+    for name in level_names(level):
+        held = [task for task in tasks if name in TASK_LEVELS.get(task, LEVELS)]
+        if held:
+            items += work_list(held, name, seed=seed, episodes=episodes * len(held), env=env)
+    if not items:
+        places = "; ".join(f"{name} exists at {', '.join(TASK_LEVELS[name])}" for name in tasks)
+        raise RolloutError(f"level={level} holds nothing of task={task}: {places}")
+    return [replace(item, index=index) for index, item in enumerate(items)]
+
+
+def check_environment(make_env: Callable[[Work], Any], item: Work) -> None:
+    """Make and reset one environment here: a missing GL library is one error before the work begins."""
+    env = make_env(item)
+    try:
+        env.reset(seed=item.seed)
+    finally:
+        env.close()
+
+
+def _words(value: str | Sequence[str]) -> list[str]:
+    return [value] if isinstance(value, str) else [str(item) for item in value]
