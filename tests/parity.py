@@ -1,8 +1,10 @@
-"""Compare the model with recorded outputs of the official one: `python -m tests.parity DIR [--case NAME] [--strict]`.
+"""Compare the model with recorded outputs of the official one: `python -m tests.parity DIR [--case NAME]
+[--strict]`.
 
-DIR holds `weights/NAME.config.json`, `weights/NAME.safetensors` and `cases/NAME__CASE.npz` in the official formats.
-Prints the largest error of each case; exits 1 if a known case is off. Cases of parts that are not built yet are listed
-as *not yet*, and count as off under --strict. `--case` takes a file's stem or what follows its `__`; no match exits 2.
+DIR holds `weights/NAME.config.json`, `weights/NAME.safetensors` and `cases/NAME__CASE.npz` in the official
+formats. Prints the largest error of each case; exits 1 if a known case is off. Cases of parts that are not
+built yet are listed as *not yet*, and count as off under --strict. `--case` takes a file's stem or what
+follows its `__`; no match exits 2.
 """
 
 import argparse
@@ -176,7 +178,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{stem:36} {errors[worst]:14.2e}  {worst}{'  OFF' if off(errors) else ''}")
     known = sum(errors is not None for errors in results.values())
     print(
-        f"{known} compared, {len(results) - known} not yet, {failed} off (tolerance {TOLERANCE:g}, integers exact)"
+        f"{known} compared, {len(results) - known} not yet, {failed} off (tolerance {TOLERANCE:g})"
     )
     return 1 if failed else 0
 

@@ -1,8 +1,9 @@
 """Unified-IO 2 in PyTorch: one encoder-decoder for text, images, image history and audio.
 
-The package knows nothing about simulators, tasks or training loops. Importing it is light: every public name is
-loaded on first use. Letters used in shape comments throughout: B batch, L text length, S source (encoder) length,
-T target length, N patches of an image, F history frames, K latents of a frame, H heads, D model width, V vocabulary.
+The package knows nothing about simulators, tasks or training loops. Importing it is light: every public
+name is loaded on first use. Letters used in shape comments throughout: B batch, L text length, S source
+(encoder) length, T target length, N patches of an image, F history frames, K latents of a frame, H heads, D
+model width, V vocabulary.
 """
 
 from importlib import import_module

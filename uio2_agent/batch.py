@@ -44,7 +44,7 @@ class Patches(_Movable):
 
 @dataclass(frozen=True)
 class TextTarget(_Movable):
-    """Target text: decoder inputs (shifted right, 0 first) and targets int64 [B, T], mask bool, positions int64."""
+    """Target text: inputs (targets shifted right, 0 first), targets and positions int64, mask bool, all [B, T]."""
 
     inputs: Tensor
     targets: Tensor

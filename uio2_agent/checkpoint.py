@@ -1,7 +1,8 @@
-"""Model directories on disk: config.json, model.safetensors, tokenizer.model; and official weights into a model.
+"""Model directories on disk: config.json, model.safetensors, tokenizer.model; and official weights into a
+model.
 
-Unusual: weights may be stored in half precision and come back in float32. Nothing is ever unpickled. Every mismatch is
-named, tensor by tensor, before anything is loaded.
+Unusual: weights may be stored in half precision and come back in float32. Nothing is ever unpickled. Every
+mismatch is named, tensor by tensor, before anything is loaded.
 """
 
 import json

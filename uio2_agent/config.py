@@ -1,8 +1,8 @@
 """Every number that fixes the shape of a model, and the named sizes.
 
-Unusual: one dataclass covers the official models (square images, every patch kept) and the small ones (rectangular
-images, background patches left out), so both run through the same code. The official nested dictionary is read and
-written in `official.py`.
+Unusual: one dataclass covers the official models (square images, every patch kept) and the small ones
+(rectangular images, background patches left out), so both run through the same code. The official nested
+dictionary is read and written in `official.py`.
 """
 
 import dataclasses
@@ -31,8 +31,8 @@ class ViTConfig:
     positions: tuple[int, int]
     """Rows and columns of the learned position grid. Images resize it, spectrograms index it."""
     lineage: str = "clip"
-    """"clip": class token, norm before the blocks, exact GELU, eps 1e-5. "ast": two extra tokens, a patch bias, tanh
-    GELU, eps 1e-6, and a position grid that is indexed transposed."""
+    """"clip": class token, norm before the blocks, exact GELU, eps 1e-5. "ast": two extra tokens, a patch
+    bias, tanh GELU, eps 1e-6, and a position grid that is indexed transposed."""
 
     @property
     def patch_dim(self) -> int:
@@ -93,11 +93,11 @@ class UnifiedIO2Config:
     """Most history frames of a request; the number of frames with fixed shapes."""
     audio_tokens: int = 128
     grid_scale: float = 4 / 3
-    """Factor on the rotary coordinates of image and audio patches: sqrt(image target length / image patches)."""
+    """Factor on rotary coordinates of image and audio patches: sqrt(image target length / patches)."""
     drop_background: bool = False
     """Leave out patches that show nothing but the image's median colour."""
     position_init: float = 0.02
-    """Standard deviation of a fresh position table; above 0.1 it starts as sines and cosines of that amplitude."""
+    """Spread of a fresh position table; above 0.1 it starts as sines and cosines of that amplitude."""
 
     def __post_init__(self) -> None:
         if self.heads * self.head_dim != self.width:
@@ -110,7 +110,7 @@ class UnifiedIO2Config:
         for name in ("image_size", "history_size"):
             if any(side % self.image_encoder.patch_size for side in getattr(self, name)):
                 raise UIO2Error(
-                    f"{name} {getattr(self, name)} is no multiple of the patch size {self.image_encoder.patch_size}"
+                    f"{name} {getattr(self, name)} is no multiple of patch_size {self.image_encoder.patch_size}"
                 )
 
     @property

@@ -1,9 +1,11 @@
-"""Decoding token by token with everything kept: the encoder runs once, keys and values of both attentions are stored.
+"""Decoding token by token with everything kept: the encoder runs once, keys and values of both attentions
+are stored.
 
-Unusual: a step may feed several tokens. What a grammar forces is fed together with the next open position in one call,
-so punctuation costs no call of its own. Rows of a batch may be at different positions and finish independently. The
-loop knows token ids only; what may follow is asked of a grammar, which is anything with `start() -> state` and states
-with `forced()`, `choices()`, `advance(token)` and `done` (see `grammar.py`).
+Unusual: a step may feed several tokens. What a grammar forces is fed together with the next open position
+in one call, so punctuation costs no call of its own. Rows of a batch may be at different positions and
+finish independently. The loop knows token ids only; what may follow is asked of a grammar, which is
+anything with `start() -> state` and states with `forced()`, `choices()`, `advance(token)` and `done` (see
+`grammar.py`).
 """
 
 from collections.abc import Sequence
@@ -37,7 +39,7 @@ class StaticCache:
         self._length = 0
 
     def move_to(self, positions: Tensor, length: int) -> None:
-        """Let the next keys and values belong to positions [B, q]; attention then reads the first `length`."""
+        """Let the next keys and values belong to positions [B, q]; attention reads the first `length`."""
         self._positions, self._length = positions, length
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> KeysValues:
@@ -57,9 +59,11 @@ class Stepper:
         self._cache = StaticCache(model.config, len(encoded.mask), length, encoded.hidden)
 
     def __call__(self, tokens: np.ndarray, positions: np.ndarray) -> Tensor:
-        """Feed each row its next tokens, both int64 [B, q], and return the logits [B, V] after the last of them.
+        """Feed each row its next tokens, both int64 [B, q], and return the logits [B, V] after the last of
+        them.
 
-        A row that has fewer than q tokens to feed repeats its last token at its last position, which changes nothing.
+        A row that has fewer than q tokens to feed repeats its last token at its last position, which
+        changes nothing.
         """
         target, table, device = self._model.targets["text"], self._model.text_table.weight, self._model.device
         seen = int(positions.max()) + 1
@@ -121,8 +125,9 @@ def decode(
 ) -> list[list[int]]:
     """Decode every row of an encoded batch to its end token, its grammar's end, or `limit` tokens.
 
-    Greedy at temperature 0, else drawn from the whole (allowed) distribution with each row's own seed. The logits
-    [B, V] of every step are appended to `scores` if it is given. Returned rows include the end token.
+    Greedy at temperature 0, else drawn from the whole (allowed) distribution with each row's own seed. The
+    logits [B, V] of every step are appended to `scores` if it is given. Returned rows include the end
+    token.
     """
     count = len(encoded.mask)
     states = [None] * count if grammars is None else [grammar.start() for grammar in grammars]
@@ -188,13 +193,11 @@ def generate(
 ) -> list[Answer]:
     """Answer requests in one batch.
 
-    Arguments
-        grammar: one grammar for all requests, or a sequence with one per request.
-        max_new_tokens: at most this many tokens; the configuration's target length bounds it. An answer under a grammar
-            that does not fit is cut like any other.
-        temperature: 0 is greedy.
-        seed: for sampling; an integer (row i draws from seed + i) or one per request.
-        fixed_shape: pad every part to its full length, so that answers do not depend on the batch.
+    Arguments grammar: one grammar for all requests, or a sequence with one per request. max_new_tokens: at
+        most this many tokens; the configuration's target length bounds it. An answer under a grammar that
+        does not fit is cut like any other. temperature: 0 is greedy. seed: for sampling; an integer (row i
+        draws from seed + i) or one per request. fixed_shape: pad every part to its full length, so that
+        answers do not depend on the batch.
     """
     if model.processor is None:
         raise UIO2Error("the model has no processor: load it with from_pretrained or set model.processor")

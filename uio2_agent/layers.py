@@ -1,8 +1,8 @@
 """Building blocks of the main transformer and the resamplers: norm, attention, MLPs (spec section 4).
 
-Unusual: attention is split into `keys_values` and `forward`, so that a decoder can keep what the first returns instead
-of recomputing it. Masks are boolean, True where a query may look; a row without any True is undefined and must not be
-read. Dropout is 0 in every release and does not exist here.
+Unusual: attention is split into `keys_values` and `forward`, so that a decoder can keep what the first
+returns instead of recomputing it. Masks are boolean, True where a query may look; a row without any True is
+undefined and must not be read. Dropout is 0 in every release and does not exist here.
 """
 
 import math
@@ -32,7 +32,7 @@ class RMSNorm(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention without biases, optionally with normed queries and keys, or scaled cosine logits."""
+    """Multi-head attention without biases; queries and keys may be normed, or compared by scaled cosine."""
 
     def __init__(self, width: int, heads: int, head_dim: int, *, qk_norm: bool, scaled_cosine: bool = False):
         super().__init__()

@@ -1,7 +1,8 @@
 """UnifiedIO2: embed, encode, decode, score (spec sections 5 to 8).
 
-Unusual: the ViTs and the text table belong to the model and are handed to the embedders that use them, so each weight
-has one owner and one name. Padded positions are masked as keys only; what stands in their rows is finite and unread.
+Unusual: the ViTs and the text table belong to the model and are handed to the embedders that use them, so
+each weight has one owner and one name. Padded positions are masked as keys only; what stands in their rows
+is finite and unread.
 """
 
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Encoded:
-    """The encoder's answer: hidden [B, S, D], mask bool [B, S], rotary (cos, sin) of the S positions, and its input."""
+    """What decoding reads: hidden [B, S, D], mask bool [B, S], rotary (cos, sin) of S positions; and the input."""
 
     hidden: Tensor
     mask: Tensor
@@ -43,7 +44,7 @@ class Encoded:
 
 @dataclass
 class Output:
-    """Scores by target modality. logits [B, T, V] are divided by sqrt(D); masks are True where the loss counts."""
+    """By target modality: logits [B, T, V] (divided by sqrt(D)), masks True where the loss counts."""
 
     loss: Tensor
     logits: dict[str, Tensor]
@@ -98,7 +99,7 @@ class UnifiedIO2(nn.Module):
         return self.text_table.weight.device
 
     def embed(self, batch: Batch) -> Tokens:
-        """Embed every input modality of the batch, in the fixed order text, image, history, audio, audio history."""
+        """Embed the batch in the fixed order text, image, image history, audio, audio history."""
         parts = []
         for name in ("text", "image", "image_history", "audio", "audio_history"):
             value = getattr(batch, name)
@@ -186,7 +187,7 @@ class UnifiedIO2(nn.Module):
 
 
 def token_loss(logits: Tensor, targets: Tensor, mask: Tensor, z_loss: float = 0.0) -> Tensor:
-    """Mean cross-entropy over True positions, plus z_loss times the squared log-partition (spec section 8.5)."""
+    """Mean cross-entropy over True positions, plus z_loss times the squared log-partition (spec 8.5)."""
     logits = logits.float()
     per_token = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape)
     if z_loss:

@@ -1,8 +1,10 @@
-"""The official UIO-2 format: nested configuration and weight names, translated both ways (spec sections 2.5 and 14).
+"""The official UIO-2 format: nested configuration and weight names, translated both ways (spec sections 2.5
+and 14).
 
-Unusual: names are a closed table of pairs, with `*` for a layer number, so a name that is not in it is a mistake and is
-reported. Weights of parts that are not built yet (target tokenizers, tables of image and audio codes) are known by
-prefix and left alone. It translates names and numbers; reading files is the business of `checkpoint.py`.
+Unusual: names are a closed table of pairs, with `*` for a layer number, so a name that is not in it is a
+mistake and is reported. Weights of parts that are not built yet (target tokenizers, tables of image and
+audio codes) are known by prefix and left alone. It translates names and numbers; reading files is the
+business of `checkpoint.py`.
 """
 
 import math

@@ -1,7 +1,8 @@
 """Positions that are not learned: rotary tables, and the resize of a learned position grid.
 
-Unusual: nothing here is a buffer of a module. Tables are functions of their sizes, computed once per device and kept,
-so models can be built on the meta device and state dicts hold weights only. Sources: spec sections 4 and 5.2.
+Unusual: nothing here is a buffer of a module. Tables are functions of their sizes, computed once per device
+and kept, so models can be built on the meta device and state dicts hold weights only. Sources: spec
+sections 4 and 5.2.
 """
 
 import functools
@@ -34,7 +35,7 @@ def rotary_1d(length: int, head_dim: int, device: torch.device) -> Tensor:
 
 @_constant
 def rotary_2d(rows: int, columns: int, head_dim: int, scale: float, device: torch.device) -> Tensor:
-    """Return float32 [rows * columns, head_dim]: the first half of the pairs turn by the row, the rest by the column."""
+    """Return float32 [rows * columns, head_dim]: half of the pairs turn by the row, the rest by the column."""
     frequencies = _frequencies(head_dim // 2)
     row = torch.outer(torch.arange(rows, dtype=torch.float32) * scale, frequencies)
     column = torch.outer(torch.arange(columns, dtype=torch.float32) * scale, frequencies)
@@ -44,7 +45,8 @@ def rotary_2d(rows: int, columns: int, head_dim: int, scale: float, device: torc
 
 @_constant
 def grid_resize(source: tuple[int, int], target: tuple[int, int], device: torch.device) -> Tensor:
-    """Return float32 [target cells, source cells]: the antialiased bicubic resize of a raster grid, as a matrix.
+    """Return float32 [target cells, source cells]: the antialiased bicubic resize of a raster grid, as a
+    matrix.
 
     The resize is linear, so applying it is one product and its gradient comes for free.
     """
@@ -56,7 +58,7 @@ def grid_resize(source: tuple[int, int], target: tuple[int, int], device: torch.
 
 @_constant
 def sine_grid(rows: int, columns: int, width: int) -> Tensor:
-    """Return float32 [rows * columns, width] of unit variance: sines and cosines of the column, then of the row."""
+    """Return float32 [rows * columns, width] of unit variance: sines and cosines of column, then row."""
     steps = 10_000.0 ** (-torch.arange(width // 4) / (width // 4))
     halves = []
     for count in (columns, rows):
@@ -69,7 +71,7 @@ def sine_grid(rows: int, columns: int, width: int) -> Tensor:
 
 
 def rotary_pair(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Split rotary rows [B, L, head_dim] into (cos, sin), each [B, 1, L, head_dim / 2], ready for `rotate`."""
+    """Split rotary rows [B, L, head_dim] into (cos, sin), each [B, 1, L, head_dim / 2], for `rotate`."""
     cos, sin = rows.unflatten(-1, (-1, 2)).unbind(-1)
     return cos.unsqueeze(1), sin.unsqueeze(1)
 

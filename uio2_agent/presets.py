@@ -1,7 +1,7 @@
 """The named sizes in one table: three official ones, one between, and the one that ships.
 
-`nano` looks at the tabletop only: rectangular pictures, few patches, background left out, no audio towers, a small
-text vocabulary. `base` is an official layout at a third of the width, for a single GPU.
+`nano` looks at the tabletop only: rectangular pictures, few patches, background left out, no audio towers,
+a small text vocabulary. `base` is an official layout at a third of the width, for a single GPU.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,9 @@
-"""Requests and targets to a batch: tag, tokenise, cut pictures into patches, pad, mask (spec sections 10 and 11).
+"""Requests and targets to a batch: tag, tokenise, cut pictures into patches, pad, mask (spec sections 10
+and 11).
 
-Unusual: padding goes only as far as the longest row, or, with `fixed_shape`, as far as the configuration allows in every
-part, so that a row's arithmetic has the same shape whatever it is batched with. Spectrograms come with a later version.
+Unusual: padding goes only as far as the longest row, or, with `fixed_shape`, as far as the configuration
+allows in every part, so that a row's arithmetic has the same shape whatever it is batched with.
+Spectrograms come with a later version.
 """
 
 from collections.abc import Sequence
@@ -31,7 +33,8 @@ class Processor:
     def __init__(self, config: UnifiedIO2Config, tokenizer: TextTokenizer):
         if tokenizer.vocabulary.size > config.text_rows:
             raise RequestError(
-                f"the tokenizer has {tokenizer.vocabulary.size} ids, the model {config.text_rows} rows: they do not belong together"
+                f"the tokenizer has {tokenizer.vocabulary.size} ids, the model {config.text_rows} rows: "
+                "hand in the tokenizer the model was made with"
             )
         self.config = config
         self.tokenizer = tokenizer

@@ -1,7 +1,8 @@
 """What a person hands to the model and gets back.
 
-Text carries markers for the other inputs: `<image_input>`, `<image_history_1>`. The tag of the target modality
-(`[Text] [S]`) is not part of it; the processor writes it. Nothing here knows about tensors of a batch.
+Text carries markers for the other inputs: `<image_input>`, `<image_history_1>`. The tag of the target
+modality (`[Text] [S]`) is not part of it; the processor writes it. Nothing here knows about tensors of a
+batch.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,9 @@
 """Text tokenizers: a sentencepiece model with the unified vocabulary on top.
 
-Unusual: the official code rewrites the sentencepiece file so that padding is 0, end is 1, unknown is 2. Here the file's
-own three control ids are permuted outside, and the special pieces are appended by concatenating protobuf bytes (a
-repeated field), so no protobuf library is needed. Special pieces match only at a word start. It adds no control ids.
+Unusual: the official code rewrites the sentencepiece file so that padding is 0, end is 1, unknown is 2.
+Here the file's own three control ids are permuted outside, and the special pieces are appended by
+concatenating protobuf bytes (a repeated field), so no protobuf library is needed. Special pieces match only
+at a word start. It adds no control ids.
 """
 
 import hashlib
@@ -77,7 +78,7 @@ class TextTokenizer:
 
 
 def _piece(text: str) -> bytes:
-    """Return the protobuf bytes of one user-defined piece: field 1 of the model {1: piece, 2: score, 3: type}."""
+    """Return the protobuf bytes of a user-defined piece: model field 1, {1: piece, 2: score, 3: type}."""
     piece = (_WORD_START + text.replace(" ", _WORD_START)).encode()
     body = b"\x0a" + _varint(len(piece)) + piece + b"\x15\x00\x00\x00\x00" + b"\x18" + _varint(_USER_DEFINED)
     return b"\x0a" + _varint(len(body)) + body

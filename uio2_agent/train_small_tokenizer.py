@@ -1,8 +1,10 @@
-"""Write the small text tokenizer that ships with the package: `python -m uio2_agent.train_small_tokenizer [FILE]`.
+"""Write the small text tokenizer that ships with the package: `python -m uio2_agent.train_small_tokenizer
+[FILE]`.
 
-A BPE model with byte fallback in the official control layout (begin and padding 0, end 1, unknown 2), trained on words
-written down here: what a tabletop instruction, an action line and a list of objects are made of, the alphabet, numbers,
-and a few plain sentences. Deterministic. Everything else is still representable, by letters and bytes.
+A BPE model with byte fallback in the official control layout (begin and padding 0, end 1, unknown 2),
+trained on words written down here: what a tabletop instruction, an action line and a list of objects are
+made of, the alphabet, numbers, and a few plain sentences. Deterministic. Everything else is still
+representable, by letters and bytes.
 """
 
 import itertools
@@ -13,14 +15,42 @@ from pathlib import Path
 from uio2_agent.presets import NANO_PIECES
 from uio2_agent.text import SMALL_MODEL
 
-_COLOURS = "red yellow green blue purple orange pink cyan olive gray black white".split()
-_PATTERNS = "brick tiles wooden granite plastic checkerboard tiger magma rainbow stripe polka dot swirl paisley dark".split()
-_OBJECTS = [
-    *(f"letter {letter}" for letter in "AEGMRTV"),
-    *"cross diamond triangle flower heart hexagon pentagon ring round star block bowl container frame square".split(),
-    *"pallet pan line disk stand".split(),
-    *("L-shaped block", "shorter block", "small block", "three-sided rectangle"),
+_COLOURS = [
+    "red",
+    "yellow",
+    "green",
+    "blue",
+    "purple",
+    "orange",
+    "pink",
+    "cyan",
+    "olive",
+    "gray",
+    "black",
+    "white",
 ]
+_PATTERNS = (
+    *("brick", "tiles", "wooden", "granite", "plastic", "checkerboard", "tiger", "magma", "rainbow"),
+    *("stripe", "polka", "dot", "swirl", "paisley", "dark"),
+)
+_OBJECTS = (
+    *(f"letter {letter}" for letter in "AEGMRTV"),
+    *(
+        "cross",
+        "diamond",
+        "triangle",
+        "flower",
+        "heart",
+        "hexagon",
+        "pentagon",
+        "ring",
+        "round",
+        "star",
+        "block",
+    ),
+    *("bowl", "container", "frame", "square", "pallet", "pan", "line", "disk", "stand"),
+    *("L-shaped block", "shorter block", "small block", "three-sided rectangle"),
+)
 _INSTRUCTIONS = [
     "Put the <image> into the <image>.",
     "Put the red object in <image> into the blue object.",
@@ -30,21 +60,23 @@ _INSTRUCTIONS = [
     "This is a <image>. This is a <image>. Put a dax into a blicket. Put a wug into a zup.",
     "<image> is daxer than <image>. <image> is blicker than <image>. <image> is modier than <image>.",
     "<image> is kobar than <image>. Put the less daxer <image> into the <image>.",
-    '"Twist" is defined as rotating object a specific angle. For examples: From <image> to <image>. Now twist all objects.',
+    '"Twist" is defined as rotating object a specific angle. For examples: From <image> to <image>.',
+    "Now twist all objects.",
     "Follow this motion for <image>: <image> <image> <image>.",
     "Stack objects in this order <image> <image> <image>.",
     "Sweep any one two three all <image> into <image> without exceeding <image>.",
     "Sweep all <image> into <image> without touching <image>.",
     "Put all objects with the same texture as <image> into it.",
     "Put all objects with the same profile as <image> into it.",
-    "First put <image> into <image> then put the object that was previously at its north south west east into the same.",
+    "First put <image> into <image> then put the object that was previously at its north into the same.",
+    "its north its south its west its east",
     "Put <image> into <image> then <image>. Finally restore it into its original container.",
     "The end effector is suction. The end effector is spatula. The observation is <image>.",
-    "What is the next action? List all objects and their boxes. Steps done so far: none. At the start: <image>.",
+    "What is the next action? List all objects and their boxes. Steps so far: none. At the start: <image>.",
     "move forward turn left turn right look up look down open close pick up put down stop done",
 ]
 _ACTIONS = ["pick from ( ) and place to ( )", "push from ( ) and push to ( )"]
-_PLAIN = "the quick brown fox jumps over the lazy dog , while five dozen jugs of liquid wax pack my box ; yes or no"
+_PLAIN = "the quick brown fox jumps over the lazy dog , five dozen jugs of liquid wax pack my box ; yes or no"
 
 
 def corpus() -> list[str]:

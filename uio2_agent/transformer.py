@@ -1,8 +1,8 @@
 """Encoder and decoder stacks (spec section 7).
 
-Unusual: cross-attention is rotary too, decoder positions on the queries and encoder positions on the keys. The decoder
-takes the encoder's keys and values ready-made (`Decoder.cross`), because they are the same at every step of a decode,
-and asks a cache, if there is one, for the keys and values of earlier positions.
+Unusual: cross-attention is rotary too, decoder positions on the queries and encoder positions on the keys.
+The decoder takes the encoder's keys and values ready-made (`Decoder.cross`), because they are the same at
+every step of a decode, and asks a cache, if there is one, for the keys and values of earlier positions.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ KeysValues = tuple[Tensor, Tensor]
 
 
 class Cache(Protocol):
-    """Where the decoder leaves keys and values of the current positions and gets those of all positions so far."""
+    """Takes keys and values of the current positions, gives those of all positions so far."""
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> KeysValues: ...
 
@@ -100,7 +100,7 @@ class Decoder(nn.Module):
         self.norm = RMSNorm(config.width)
 
     def cross(self, encoded: Tensor, rotary: Rotary) -> list[KeysValues | None]:
-        """Return each layer's keys and values of the encoder output [B, S, D]; None where a layer has no cross-attention."""
+        """Return each layer's keys and values of encoder output [B, S, D]; None without cross-attention."""
         return [
             None if layer.cross_attention is None else layer.cross_attention.keys_values(encoded, rotary)
             for layer in self.layers

@@ -1,7 +1,8 @@
 """The unified text vocabulary: which id means what, for any size of the text tokenizer underneath.
 
-Unusual: sentinels and locations run backwards (`<extra_id_i>` is n + 1199 - i), so location bin b is n + 999 - b, where
-n is the number of pieces of the text tokenizer (32,000 officially). Source: spec section 3.1. It knows no tokenizer.
+Unusual: sentinels and locations run backwards (`<extra_id_i>` is n + 1199 - i), so location bin b is n +
+999 - b, where n is the number of pieces of the text tokenizer (32,000 officially). Source: spec section
+3.1. It knows no tokenizer.
 """
 
 import hashlib

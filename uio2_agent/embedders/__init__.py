@@ -1,1 +1,1 @@
-"""One module per input modality: its part of a batch becomes tokens, a mask and rotary rows (spec section 5)."""
+"""One module per input modality: its part of a batch becomes tokens, a mask and rotary rows."""

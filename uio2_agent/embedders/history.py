@@ -1,7 +1,9 @@
-"""Image and audio history: each earlier frame becomes a few latents of a perceiver resampler (spec section 5.4).
+"""Image and audio history: each earlier frame becomes a few latents of a perceiver resampler (spec section
+5.4).
 
-Unusual: only frames that hold at least one valid patch run through the ViT and the resampler; absent frames become
-zeros under a False mask. With `freeze_vit` the ViT's features carry no gradient here; the official code always cuts it.
+Unusual: only frames that hold at least one valid patch run through the ViT and the resampler; absent frames
+become zeros under a False mask. With `freeze_vit` the ViT's features carry no gradient here; the official
+code always cuts it.
 """
 
 import torch
@@ -58,7 +60,7 @@ class Resampler(nn.Module):
         self.norm = RMSNorm(config.width)
 
     def forward(self, context: Tensor, mask: Tensor) -> Tensor:
-        """Read context [B, N, width] under mask bool [B, N], each row with at least one True; returns [B, K, width]."""
+        """Read context [B, N, width] under mask bool [B, N], True somewhere in each row; gives [B, K, width]."""
         context, mask = self.context_norm(context), mask[:, None, None]
         latents = self.latents.to(context.dtype).expand(len(context), -1, -1)
         for layer in self.layers:

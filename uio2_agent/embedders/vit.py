@@ -1,8 +1,9 @@
-"""The patch encoders under images and spectrograms: 11 pre-norm blocks of a CLIP-like or an AST-like ViT (spec 5.2, 5.3).
+"""The patch encoders under images and spectrograms: 11 pre-norm blocks of a CLIP-like or an AST-like ViT
+(spec 5.2, 5.3).
 
-Unusual: it returns the last and the *second* block's output, with no final norm; the class token (and the distillation
-token) always take part and are dropped at the end; image positions are resized to the grid asked for, spectrogram
-positions are indexed with rows and columns swapped.
+Unusual: it returns the last and the *second* block's output, with no final norm; the class token (and the
+distillation token) always take part and are dropped at the end; image positions are resized to the grid
+asked for, spectrogram positions are indexed with rows and columns swapped.
 """
 
 import torch
@@ -36,7 +37,8 @@ class ViT(nn.Module):
     def forward(
         self, patches: Tensor, mask: Tensor, positions: Tensor, grid: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        """Encode patches [B, N, patch dim] with mask bool [B, N] and raster positions [B, N] on a grid (rows, columns).
+        """Encode patches [B, N, patch dim] with mask bool [B, N] and raster positions [B, N] on a grid
+        (rows, columns).
 
         Returns the features of the last and of the second block, each [B, N, width].
         """
