@@ -1,6 +1,7 @@
 """Plays episodes, keeps them as datasets, evaluates policies and holds the `uio2` command.
 
-`rollouts.collect.collect` collects, `rollouts.runner.run_episodes` plays. Names are loaded when asked for: importing this package loads no simulator, no ray and no torch.
+`rollouts.collect.collect` collects, `rollouts.runner.run_episodes` plays. Names are loaded when asked for:
+importing this package loads no simulator, no ray and no torch.
 """
 
 from importlib import import_module
@@ -10,7 +11,6 @@ _HOME = {
     "CollectConfig": "rollouts.collect",
     "replay": "rollouts.collect",
     "DatasetWriter": "rollouts.dataset",
-    "merge": "rollouts.dataset",
     "encode_episode": "rollouts.encoding",
     "Episode": "rollouts.runner",
     "Work": "rollouts.runner",

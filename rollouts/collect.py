@@ -1,8 +1,8 @@
 """Collects episodes into a dataset: work list → workers → encoded episodes → published in the list's order.
 
-Unusual: the number of workers and slots, interruptions and restarts leave no trace. A second call with the same
-settings goes on after the last published episode; more `episodes` extend the set. Training never sees held-out
-seeds, so they are refused here.
+Unusual: the number of workers and slots, interruptions and restarts leave no trace. A second call with the
+same settings goes on after the last published episode; more `episodes` extend the set. Training never sees
+held-out seeds, so they are refused here.
 
 It refuses to know the command line.
 """
@@ -57,8 +57,8 @@ class CollectConfig:
     def __post_init__(self) -> None:
         if self.episodes < 1 or self.workers < 1 or self.slots < 1 or self.seed < 0:
             raise DatasetError(
-                f"episodes={self.episodes}, workers={self.workers} and slots={self.slots} must be at least 1, "
-                f"seed={self.seed} at least 0"
+                f"episodes={self.episodes}, workers={self.workers} and slots={self.slots} must be at least "
+                f"1, seed={self.seed} at least 0"
             )
         last = self.work()[-1:]
         highest = max((item.seed for item in last), default=0)
@@ -195,7 +195,7 @@ class _Outcome:
 
 
 def _encode(episode: Episode) -> tuple[_Outcome, EncodedEpisode | None]:
-    """Encode an episode in the worker. One that cannot be encoded is an error, not the end of the collection."""
+    """Encode in the worker. An episode that cannot be encoded is an error, not the end of the collection."""
     encoded = None
     if episode.status != "error":
         try:

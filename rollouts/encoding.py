@@ -1,9 +1,9 @@
 """From an episode to what its files hold: PNG bytes, columns and statistics, all but the episode's rank.
 
 Runs where the episode was played, so that many workers share the cost and the driver only writes bytes.
-Pictures are PNG (few frames, flat colours: lossless and small); their statistics come from histograms of every fourth
-pixel. Boxes are inclusive pixel bounds read from the segmentation. Prompt pictures are named by their content, because
-the same object placeholder returns in thousands of episodes.
+Pictures are PNG (few frames, flat colours: lossless and small); their statistics come from histograms of
+every fourth pixel. Boxes are inclusive pixel bounds read from the segmentation. Prompt pictures are named by
+their content, because the same object placeholder returns in thousands of episodes.
 
 It refuses to know where the files go.
 """
@@ -78,7 +78,7 @@ def encode_episode(episode: Episode) -> EncodedEpisode:
         ],
     }
     frames = {key: _column(key, values) for key, values in (numbers | strings).items()}
-    stats = {key: statistics(values) for key, values in numbers.items()}
+    stats = {key: statistics(numbers[key]) for key in schema.STATISTIC_KEYS if key in numbers}
     final = {}
     for view, key in schema.IMAGE_KEYS.items():
         pictures = np.stack([observation["rgb"][view] for observation in episode.observations])  # T+1 C H W
@@ -112,7 +112,8 @@ def encode_episode(episode: Episode) -> EncodedEpisode:
 def describe_objects(objects: Sequence[Any], segmentation: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     """Return each object's facts and its boxes [first row, first column, last row, last column] by view.
 
-    `objects` are `ObjectState`s, `segmentation` holds (H, W) uint8 of object ids; an unseen object's box is None.
+    `objects` are `ObjectState`s, `segmentation` holds (H, W) uint8 of object ids; an unseen object's box is
+    None.
     """
     slices = {view: ndimage.find_objects(segmentation[view]) for view in schema.VIEWS}
 
@@ -171,7 +172,7 @@ def _quantiles(ordered: np.ndarray) -> list[np.ndarray]:
 
 
 def image_statistics(pictures: np.ndarray) -> dict[str, Any]:
-    """Return the statistics of (T, H, W, 3) uint8 pictures per channel, scaled to [0, 1], as (3, 1, 1) lists."""
+    """Return statistics of (T, H, W, 3) uint8 pictures per channel, in [0, 1], as (3, 1, 1) lists."""
     sampled = pictures[:, ::_PIXEL_STRIDE, ::_PIXEL_STRIDE].reshape(-1, 3)
     counts = np.stack([np.bincount(channel, minlength=256) for channel in sampled.T])  # 3, 256
     values, total = np.arange(256) / 255, len(sampled)
@@ -190,9 +191,10 @@ def image_statistics(pictures: np.ndarray) -> dict[str, Any]:
 
 
 class StatisticsFold:
-    """Statistics of a growing set from those of its episodes, added in order: the same sum however it was resumed.
+    """Statistics of a growing set from those of its episodes, added in order.
 
-    Quantiles of a union are not known from quantiles of its parts; as LeRobot does, they are averaged by count.
+    Quantiles of a union are not known from quantiles of its parts; as LeRobot does, they are averaged by
+    count.
     """
 
     def __init__(self) -> None:
@@ -206,13 +208,13 @@ class StatisticsFold:
             self._sums[key] = new if old is None else _joined(old, new)
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
-        """Return nested lists, ready for JSON."""
+        """Return nested lists, ready for JSON, in an order that does not depend on how it was resumed."""
         return {
             key: {
-                name: (value.astype(int) if name == "count" else value).tolist()
-                for name, value in of_key.items()
+                name: (values[name].astype(int) if name == "count" else values[name]).tolist()
+                for name in schema.STATISTICS
             }
-            for key, of_key in self._sums.items()
+            for key, values in sorted(self._sums.items())
         }
 
 
@@ -233,7 +235,7 @@ def _joined(old: dict[str, np.ndarray], new: dict[str, np.ndarray]) -> dict[str,
 def png(picture: np.ndarray) -> bytes:
     """Return (H, W, 3) or (H, W) uint8 as PNG, fast rather than smallest."""
     sink = io.BytesIO()
-    Image.fromarray(picture).save(sink, "PNG", compress_level=1)
+    Image.fromarray(np.ascontiguousarray(picture)).save(sink, "PNG", compress_level=1)
     return sink.getvalue()
 
 
@@ -244,11 +246,8 @@ def _prompt_files(assets: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, An
     for name, asset in assets.items():
         paths: dict[str, dict[str, str]] = {"rgb": {}, "segm": {}}
         for view in schema.VIEWS:
-            for kind, picture in (
-                ("rgb", asset["rgb"][view].transpose(1, 2, 0)),
-                ("segm", asset["segm"][view]),
-            ):
-                path, content = _named_png(np.ascontiguousarray(picture))
+            for kind in paths:
+                path, content = _named_png(asset[kind][view])
                 paths[kind][view] = path
                 files[path] = content
         obj_info = asset["segm"]["obj_info"]
@@ -258,12 +257,13 @@ def _prompt_files(assets: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, An
 
 
 def _named_png(picture: np.ndarray) -> tuple[str, bytes]:
+    """Return the path and the PNG of a (3, H, W) or (H, W) picture."""
     name = hashlib.sha256(str(picture.shape).encode() + picture.tobytes()).hexdigest()[:20]
     content = _prompt_pngs.get(name)
     if content is None:
         if len(_prompt_pngs) >= _PNG_CACHE:
             _prompt_pngs.clear()
-        content = _prompt_pngs[name] = png(picture)
+        content = _prompt_pngs[name] = png(np.moveaxis(picture, 0, -1) if picture.ndim == 3 else picture)
     return f"prompts/{name[:2]}/{name}.png", content
 
 

@@ -1,9 +1,9 @@
 """The only episode loop: a list of work goes through slots and comes back as episodes, in the list's order.
 
-What is unusual: every episode has its own seed, so slots are stepped here and not by a vector environment (whose
-automatic resets lose seeds), and a slot takes the next piece of work the moment its episode ends. One policy serves
-all slots with one `act` call per tick. Nothing is dropped: an exception in environment or policy makes an episode
-with status "error" and the message, and Ctrl-C still hands out what was finished.
+What is unusual: every episode has its own seed, so slots are stepped here and not by a vector environment
+(whose automatic resets lose seeds), and a slot takes the next piece of work the moment its episode ends. One
+policy serves all slots with one `act` call per tick. Nothing is dropped: an exception in environment or
+policy makes an episode with status "error" and the message, and Ctrl-C still hands out what was finished.
 
 It refuses to know what becomes of an episode (files, tables, videos) and in which process it runs.
 """
@@ -115,7 +115,7 @@ class _Slot:
 
 
 class _EnvPool:
-    """Environments by (id, level): made once, reset many times, closed when the work list needs them no more."""
+    """Environments by (id, level): made once, reset many times, closed when no work is left for them."""
 
     def __init__(self, make_env: Callable[[Work], Any], work: Sequence[Work]):
         self._make_env = make_env
@@ -149,8 +149,8 @@ def run_episodes(
 
     `make_env` gets the first piece of work of its kind; later pieces with the same id and level reuse that
     environment. Observations are kept as they come: an environment must not write into what it returned.
-    After KeyboardInterrupt the episodes that finished behind a slower one are handed out too (so there may be gaps)
-    and the interrupt goes on.
+    After KeyboardInterrupt the episodes that finished behind a slower one are handed out too (so there may be
+    gaps) and the interrupt goes on.
     """
     order = {item.index: place for place, item in enumerate(work)}
     finished: dict[int, Episode] = {}
@@ -195,7 +195,7 @@ def run_episodes(
 
 
 def play(env: Any, actions: Sequence[Mapping[str, Any]], seed: int) -> Iterator[Mapping[str, Any]]:
-    """Yield the T + 1 observations of `env` reset with `seed` and given `actions`: how a stored episode is replayed."""
+    """Yield the T + 1 observations of `env` reset with `seed` and given `actions`: a replay."""
     yield env.reset(seed=seed)[0]
     for action in actions:
         yield env.step(dict(action))[0]
@@ -290,5 +290,5 @@ def _close_quietly(env: Any) -> None:
     try:
         if env is not None:
             env.close()
-    except Exception:  # noqa: S110
+    except Exception:
         pass

@@ -1,8 +1,8 @@
 """Runs a work list in this process or in Ray actors and hands out results in the list's order.
 
-Each worker has its own environments and its own policy, and sends results one by one as its episodes end. A worker
-that dies (killed, crashed in native code) is replaced and its unfinished work is done again, piece by piece, so that
-work that kills every worker is found and becomes an error episode while the rest goes on.
+Each worker has its own environments and its own policy, and sends results one by one as its episodes end. A
+worker that dies (killed, crashed in native code) is replaced and its unfinished work is done again, piece by
+piece, so that work that kills every worker is found and becomes an error episode while the rest goes on.
 
 It refuses to know what a result is: `Job.finish` makes it, in the worker, from the episode.
 """
@@ -67,8 +67,8 @@ def run_job(
 ) -> Iterator[Any]:
     """Yield `job.finish(episode)` for each piece of `work`, in its order, whatever the number of workers.
 
-    One worker and no `ray_address` run in this process. Otherwise Ray actors are used: those of the cluster at
-    `ray_address`, or of one started for this call.
+    One worker and no `ray_address` run in this process. Otherwise Ray actors are used: those of the cluster
+    at `ray_address`, or of one started for this call.
     """
     if workers == 1 and not ray_address:
         for _, result in job.run(work, job.load_policy()):

@@ -1,7 +1,7 @@
-"""Small fakes with the layouts of the real things: an environment, policies, and a registered id for each level.
+"""Small fakes with the layouts of the real things: an environment in several moods, and a policy.
 
-`toy/slide-v0`: a coloured square must be moved onto another by one or two actions; `toy/crash-v0` raises at its
-second step; `toy/kill-v0` kills its process. Observation and info are laid out as the tabletop's.
+`toy/slide-v0`: a coloured square must be moved onto another by one to three actions; `toy/crash-v0` raises at
+its second step; `toy/kill-v0` kills its process. Observation and info are laid out as the tabletop's.
 """
 
 import os
@@ -36,7 +36,7 @@ class ToyObject:
 
 
 class ToyEnv(gym.Env):
-    """Two squares on a plain table: bring the movable one onto the fixed one; each step covers half of the way."""
+    """Two squares on a plain table: bring the movable one onto the fixed one, in one to three steps."""
 
     action_space = gym.spaces.Dict(
         {
@@ -87,7 +87,9 @@ class ToyEnv(gym.Env):
     def _objects(self) -> tuple[ToyObject, ...]:
         return (
             ToyObject(5, "square", str(self._textures[0]), False, (*self._place.tolist(), 0.0)),
-            ToyObject(6, "target", str(self._textures[1]), True, (*self._goal.tolist(), 0.0), (0.1, 0.1, 0.01)),
+            ToyObject(
+                6, "target", str(self._textures[1]), True, (*self._goal.tolist(), 0.0), (0.1, 0.1, 0.01)
+            ),
         )
 
     def _observation(self) -> dict[str, Any]:
@@ -108,8 +110,7 @@ class ToyEnv(gym.Env):
         info = {
             "prompt": "Put the {square} onto the {target} in {scene}.",
             "prompt_assets": MappingProxyType(
-                {thing.name: _asset(thing) for thing in self._objects()}
-                | {"scene": _scene(self._seed)}
+                {thing.name: _asset(thing) for thing in self._objects()} | {"scene": _scene(self._seed)}
             ),
             "task": self.mode,
             "level": self.level,

@@ -1,8 +1,8 @@
 """Reads our trajectory datasets (LeRobot v3.0 folders) for training, with pyarrow and PIL alone.
 
-Opening reads one metadata row per episode; everything else waits until it is looked at. A record keeps the PNG bytes
+Opening reads one line per episode; everything else waits until it is looked at. A record keeps the PNG bytes
 of its frames and decodes a view when asked, so that ten thousand episodes cost their files' size and no more.
-The metadata rows are the authority: files of an episode that was not published completely are not seen.
+The index is the authority: files of an episode that was not published completely are not seen.
 
 It refuses to know requests, tokens and batches.
 """
@@ -17,16 +17,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset
 import pyarrow.parquet as pq
 from PIL import Image
 
 from pretrain.sources import schema
 from pretrain.sources.schema import DatasetError
 
-_FACTS = pa.schema(
-    [schema.EPISODE_SCHEMA.field(name) for name in ("episode_index", "tasks", "length", *schema.EPISODE_COLUMNS)]
-)
 _PROMPT_PICTURES = 1024  # decoded, about 100 kB each
 
 
@@ -52,9 +48,10 @@ class _Lazy(Mapping[str, Any]):
 class EpisodeRecord:
     """One stored episode of T actions.
 
-    Attributes known at once: `task`, `level`, `seed`, `env_id`, `env_kwargs` (JSON), `prompt` (with placeholders),
-    `instruction` (the prompt in words), `length` (T), `status`, `success`, `failure`, `policy`, `vocabulary_hash`,
-    `index` (rank in its dataset). The others are read from files when asked for; all arrays are read-only.
+    Attributes known at once: `task`, `level`, `seed`, `env_id`, `env_kwargs` (JSON), `prompt` (with
+    placeholders), `instruction` (the prompt in words), `length` (T), `status`, `success`, `failure`,
+    `policy`, `vocabulary_hash`, `index` (rank in its dataset). The others are read from files when asked for;
+    all arrays are read-only.
     """
 
     def __init__(self, root: Path, facts: Mapping[str, Any]):
@@ -77,11 +74,12 @@ class EpisodeRecord:
         self._final_objects: str = facts["final_objects"]
 
     def __repr__(self) -> str:
-        return f"EpisodeRecord({self.root.name}[{self.index}]: {self.env_id}, {self.level}, seed {self.seed}, {self.status})"
+        what = f"{self.env_id}, {self.level}, seed {self.seed}, {self.status}"
+        return f"EpisodeRecord({self.root.name}[{self.index}]: {what})"
 
     @cached_property
     def frames(self) -> Mapping[str, np.ndarray]:
-        """View to (T, H, W, 3) uint8 RGB: what was seen before each action. A view is decoded when looked at."""
+        """View to (T, H, W, 3) uint8 RGB seen before each action. A view is decoded when looked at."""
         return _Lazy({view: lambda key=key: self._decode(key) for view, key in schema.IMAGE_KEYS.items()})
 
     @cached_property
@@ -103,8 +101,11 @@ class EpisodeRecord:
 
     @cached_property
     def tokens(self) -> list[np.ndarray | None]:
-        """Ids that a model answered with at each step, of the vocabulary `vocabulary_hash`; None for scripts."""
-        return [np.array(json.loads(ids), np.int64) if ids else None for ids in self._table["action.tokens"].to_pylist()]
+        """Ids a model answered with at each step, of the vocabulary `vocabulary_hash`; None for scripts."""
+        return [
+            np.array(json.loads(ids), np.int64) if ids else None
+            for ids in self._table["action.tokens"].to_pylist()
+        ]
 
     @cached_property
     def end_effector(self) -> int:
@@ -113,8 +114,8 @@ class EpisodeRecord:
 
     @cached_property
     def objects(self) -> list[list[dict[str, Any]]]:
-        """The objects at each of the T frames: id, name, texture, fixed, position, quaternion, size, scale and
-        `boxes`: view to [first row, first column, last row, last column] or None when unseen."""
+        """The objects at each of the T frames: id, name, texture, fixed, position, quaternion, size, scale
+        and `boxes`: view to [first row, first column, last row, last column] or None when unseen."""
         return [json.loads(text) for text in self._table["observation.objects"].to_pylist()]
 
     @cached_property
@@ -124,13 +125,15 @@ class EpisodeRecord:
 
     @cached_property
     def prompt_assets(self) -> Mapping[str, Mapping[str, Any]]:
-        """Placeholder to asset, laid out as the environments' info: `rgb` (3, H, W) and `segm` (H, W) by view,
-        `segm["obj_info"]`, `placeholder_type`. Pictures are decoded when looked at."""
+        """Placeholder to asset, laid out as the environments' info: `rgb` (3, H, W) and `segm` (H, W) by
+        view, `segm["obj_info"]`, `placeholder_type`. Pictures are decoded when looked at."""
         assets = json.loads(self._prompt_assets)
         return _Lazy({name: lambda asset=asset: self._asset(asset) for name, asset in assets.items()})
 
     def _asset(self, asset: Mapping[str, Any]) -> dict[str, Any]:
-        rgb = {v: lambda p=p: _prompt_picture(self.root / p).transpose(2, 0, 1) for v, p in asset["rgb"].items()}
+        rgb = {
+            v: lambda p=p: _prompt_picture(self.root / p).transpose(2, 0, 1) for v, p in asset["rgb"].items()
+        }
         segm = {v: lambda p=p: _prompt_picture(self.root / p) for v, p in asset["segm"].items()}
         segm["obj_info"] = lambda: asset["obj_info"]
         return {"rgb": _Lazy(rgb), "segm": _Lazy(segm), "placeholder_type": asset["placeholder_type"]}
@@ -139,9 +142,11 @@ class EpisodeRecord:
     def _table(self) -> pa.Table:
         path = self.root / schema.DATA_PATH.format(**schema.place(self.index))
         try:
-            return pq.read_table(path, schema=schema.DATA_SCHEMA, partitioning=None)
+            return pq.ParquetFile(path).read()
         except (OSError, pa.ArrowException) as error:
-            raise DatasetError(f"cannot read episode {self.index} of {self.root}: {error}; collect it again") from error
+            raise DatasetError(
+                f"cannot read episode {self.index} of {self.root}: {error}; collect it again"
+            ) from error
 
     def _numbers(self, key: str) -> np.ndarray:
         array = self._table[key].combine_chunks()
@@ -154,13 +159,17 @@ class EpisodeRecord:
 class LeRobotSource(Sequence[EpisodeRecord]):
     """The episodes of one or several dataset folders, in order of folder and rank.
 
-    The `cache_episodes` records used last stay in memory, with what was decoded of them (about 0.2 MB per frame).
-    Raises DatasetError when a folder is missing, empty, or no dataset of ours.
+    The `cache_episodes` records used last stay in memory, with what was decoded of them (about 0.2 MB per
+    frame). Raises DatasetError when a folder is missing, empty, or no dataset of ours.
     """
 
     def __init__(self, paths: str | Path | Sequence[str | Path], cache_episodes: int = 256):
         self.paths = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
-        self._facts = [(path, row) for path in self.paths for row in _read_facts(path)]
+        self._facts = [(path, row) for path in self.paths for row in schema.read_index(path)]
+        if not self._facts:
+            raise DatasetError(
+                f"no episodes in {', '.join(map(str, self.paths)) or 'an empty list of folders'}"
+            )
         self._cache: OrderedDict[int, EpisodeRecord] = OrderedDict()
         self._cache_episodes = cache_episodes
 
@@ -178,24 +187,8 @@ class LeRobotSource(Sequence[EpisodeRecord]):
 
     @property
     def facts(self) -> list[Mapping[str, Any]]:
-        """The metadata of each episode (`schema.EPISODE_COLUMNS`, `length`, `tasks`), for choosing without reading."""
+        """The index line of each episode (`schema.INDEX_COLUMNS`), for choosing without reading."""
         return [row for _, row in self._facts]
-
-
-def _read_facts(root: Path) -> list[dict[str, Any]]:
-    folder = root / "meta" / "episodes"
-    if not folder.is_dir():
-        raise DatasetError(f"{root} is no dataset: it has no meta/episodes; make one with: uio2 collect output={root}")
-    paths = sorted(str(path) for path in folder.glob("chunk-*/file-*.parquet"))
-    try:
-        columns = pyarrow.dataset.dataset(paths, schema=_FACTS, format="parquet").to_table().to_pydict()
-    except (OSError, pa.ArrowException) as error:
-        raise DatasetError(f"{root} is no dataset of ours: {error}") from error
-    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    rows.sort(key=lambda row: row["episode_index"])
-    if not rows or rows[0]["env_id"] is None:
-        raise DatasetError(f"{root} holds no episodes of ours: make some with: uio2 collect output={root}")
-    return rows
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:

@@ -5,10 +5,13 @@ This page names every file, feature and column once; the writer (`rollouts.datas
 
 What is unusual: each episode has a data file, a metadata file and two final pictures of its own (legal v3.0:
 a reader globs the files), so that an episode is published by a few atomic renames. Per-episode facts that
-LeRobot has no place for are further columns of the metadata row, which its reader keeps.
+LeRobot has no place for are further columns of the metadata row, which its reader keeps. The same facts stand
+in one line of an index: ten thousand parquet footers take half a minute to read, ten thousand lines a
+fraction of a second.
 
     meta/info.json  meta/stats.json  meta/tasks.parquet      rewritten (atomically) with every episode
     meta/uio2_agent.json                                     how the set was made; `collect` resumes by it
+    meta/uio2_episodes.jsonl                                 one line per published episode: what counts
     meta/errors.jsonl                                        work that ended in an exception: never an episode
     meta/episodes/chunk-000/file-000.parquet                 one row: the episode
     data/chunk-000/file-000.parquet                          T rows: the frames an action was taken in
@@ -20,6 +23,7 @@ It refuses to know simulators, policies and training. Sources: specs/ecosystem.m
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,6 +52,7 @@ EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.par
 FINAL_PATH = "final/chunk-{chunk_index:03d}/file-{file_index:03d}-{view}.png"
 INFO_PATH, STATS_PATH, TASKS_PATH = "meta/info.json", "meta/stats.json", "meta/tasks.parquet"
 PROVENANCE_PATH, ERRORS_PATH = "meta/uio2_agent.json", "meta/errors.jsonl"
+INDEX_PATH = "meta/uio2_episodes.jsonl"
 
 
 class DatasetError(UIO2Error):
@@ -60,9 +65,13 @@ def _feature(dtype: str, shape: tuple[int, ...], names: list[str] | None = None)
 
 FEATURES: dict[str, dict[str, Any]] = {
     # in the data files: struct<bytes, path> with PNG bytes
-    **{key: _feature("image", (HEIGHT, WIDTH, 3), ["height", "width", "channels"]) for key in IMAGE_KEYS.values()},
+    **{
+        key: _feature("image", (HEIGHT, WIDTH, 3), ["height", "width", "channels"])
+        for key in IMAGE_KEYS.values()
+    },
     "observation.state": _feature("float32", (2,), list(END_EFFECTORS)),  # one-hot: the tool at hand
-    # JSON list of {id, name, texture, fixed, position, quaternion, size, scale, boxes: {view: [r0,c0,r1,c1] | null}}
+    # JSON list of {id, name, texture, fixed, position, quaternion, size, scale, boxes: {view: box | null}},
+    # box = [first row, first column, last row, last column] in pixels, inclusive
     "observation.objects": _feature("string", (1,)),
     "action": _feature("float32", (12,), ACTION_NAMES),
     "action.text": _feature("string", (1,)),  # the executed action in the model's action language
@@ -95,16 +104,20 @@ EPISODE_COLUMNS: dict[str, pa.DataType] = {
     "success": pa.bool_(),
     "failure": pa.bool_(),
     "prompt": pa.string(),  # with {placeholders}
-    "prompt_assets": pa.string(),  # JSON: placeholder -> {placeholder_type, obj_info, rgb and segm: {view: path}}
+    "prompt_assets": pa.string(),  # JSON: name -> {placeholder_type, obj_info, rgb, segm: {view: path}}
     "final_objects": pa.string(),  # JSON as observation.objects, after the last action
     "policy": pa.string(),
     "vocabulary_hash": pa.string(),  # "" without tokens
     "git_sha": pa.string(),
 }
 
+INDEX_COLUMNS = ("episode_index", "tasks", "length", "dataset_to_index", *EPISODE_COLUMNS)
+"""What a line of the index holds."""
+
 STATISTICS = ("min", "max", "mean", "std", "count", "q01", "q10", "q50", "q90", "q99")
 QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
-STATISTIC_KEYS = tuple(key for key, feature in FEATURES.items() if feature["dtype"] != "string")
+STATISTIC_KEYS = (*IMAGE_KEYS.values(), "observation.state", "action", "next.reward")
+"""Features with statistics. Counters and flags have none: nobody normalises them, each costs ten columns."""
 
 
 def place(episode: int) -> dict[str, int]:
@@ -134,7 +147,11 @@ def _huggingface_type(feature: Mapping[str, Any]) -> dict[str, Any]:
     if feature["dtype"] == "image":
         return {"_type": "Image"}
     value = {"dtype": feature["dtype"], "_type": "Value"}
-    return value if feature["shape"] == [1] else {"feature": value, "length": feature["shape"][0], "_type": "List"}
+    return (
+        value
+        if feature["shape"] == [1]
+        else {"feature": value, "length": feature["shape"][0], "_type": "List"}
+    )
 
 
 def _build_data_schema() -> pa.Schema:
@@ -161,9 +178,33 @@ def _build_episode_schema() -> pa.Schema:
         if FEATURES[key]["dtype"] == "image":
             values = pa.list_(pa.list_(values))  # (3, 1, 1)
         for statistic in STATISTICS:
-            columns.append((f"stats/{key}/{statistic}", pa.list_(pa.int64()) if statistic == "count" else values))
+            columns.append(
+                (f"stats/{key}/{statistic}", pa.list_(pa.int64()) if statistic == "count" else values)
+            )
     return pa.schema(columns)
 
 
 DATA_SCHEMA = _build_data_schema()
 EPISODE_SCHEMA = _build_episode_schema()
+
+
+def read_index(root: Path) -> list[dict[str, Any]]:
+    """Return the index line of every published episode, in order of rank.
+
+    A last line without its end (the writer was killed in it) does not count.
+    Raises DatasetError when the folder has no index or one that cannot be read.
+    """
+    try:
+        text = (root / INDEX_PATH).read_text()
+        rows = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    except FileNotFoundError as error:
+        raise DatasetError(
+            f"{root} is no dataset of ours: it has no {INDEX_PATH}; make one with uio2 collect"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise DatasetError(
+            f"{root / INDEX_PATH} cannot be read ({error}): restore it or collect again"
+        ) from error
+    if [row["episode_index"] for row in rows] != list(range(len(rows))):
+        raise DatasetError(f"{root / INDEX_PATH} does not count 0, 1, 2, …: restore it or collect again")
+    return rows

@@ -1,0 +1,159 @@
+"""Collecting: workers, interruptions, restarts and errors leave the dataset that one calm process makes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pretrain.sources import LeRobotSource
+from pretrain.sources.schema import DatasetError
+from rollouts.collect import CollectConfig, collect, replay
+from rollouts.dataset import DatasetWriter
+from tests.rollouts.test_dataset import configuration, contents
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("changes", [{"workers": 2, "slots": 2}, {"slots": 5}])
+def test_workers_and_slots_leave_no_trace(tmp_path, changes):
+    wanted, got = tmp_path / "one", tmp_path / "other"
+    collect(configuration(wanted, episodes=9), progress=False)
+    collect(configuration(got, episodes=9, **changes), progress=False)
+    assert contents(got) == contents(wanted)
+
+
+def test_killed_workers_are_replaced_and_guilty_work_is_found(tmp_path):
+    """`kill` work takes its process with it every time; the slides beside it must all arrive."""
+    config = configuration(tmp_path, tasks=("slide", "slide", "slide", "kill"), episodes=8, workers=2)
+    result = collect(config, progress=False)
+    assert result.outcomes == {"success": 6, "error": 2}
+    errors = [json.loads(line) for line in (tmp_path / "meta/errors.jsonl").read_text().splitlines()]
+    assert [error["work_index"] for error in errors] == [3, 7]
+    assert "died" in errors[0]["message"]
+    assert [row["work_index"] for row in LeRobotSource(tmp_path).facts] == [0, 1, 2, 4, 5, 6]
+
+
+@pytest.mark.parametrize("killed_after", [0, 3, 7])
+def test_sigkill_leaves_the_published_and_a_rerun_completes(tmp_path, killed_after):
+    calm, killed = tmp_path / "calm", tmp_path / "killed"
+    collect(configuration(calm, tasks=("slow",), episodes=10), progress=False)
+    code = (
+        "from tests.rollouts.test_dataset import configuration\n"
+        "from rollouts.collect import collect\n"
+        "from pathlib import Path\n"
+        f"collect(configuration(Path({str(killed)!r}), tasks=('slow',), episodes=10), progress=False)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    index = killed / "meta/uio2_episodes.jsonl"
+    deadline = time.monotonic() + 60
+    while not index.exists() or index.read_text().count("\n") < killed_after:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    if killed_after:
+        published = LeRobotSource(killed)
+        assert killed_after <= len(published) < 10
+        assert [record.frames["top"].shape[0] for record in published] == [r.length for r in published]
+    result = collect(configuration(killed, tasks=("slow",), episodes=10), progress=False)
+    assert result.played <= 10 - killed_after
+    assert contents(killed) == contents(calm)
+
+
+@pytest.mark.parametrize("stop_before", range(1, 14))
+def test_a_stop_between_any_two_files_is_recovered(tmp_path, monkeypatch, stop_before):
+    """Stop the writer before its k-th rename or append in the third episode; a rerun makes the same set."""
+    calm, stopped = tmp_path / "calm", tmp_path / "stopped"
+    collect(configuration(calm), progress=False)
+    collect(configuration(stopped, episodes=2), progress=False)
+    left = stop_before
+
+    class Stopped(BaseException):
+        pass
+
+    def counting(function):
+        def call(*arguments):
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise Stopped
+            return function(*arguments)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rollouts.dataset.os.replace", counting(os.replace))
+        patch.setattr(DatasetWriter, "_append", counting(DatasetWriter._append))
+        with pytest.raises(Stopped):
+            collect(configuration(stopped, episodes=6), progress=False)
+    assert len(LeRobotSource(stopped)) >= 2
+    collect(configuration(stopped), progress=False)
+    assert contents(stopped) == contents(calm)
+
+
+def test_more_episodes_extend_a_set(tmp_path):
+    collect(configuration(tmp_path / "grown", episodes=4), progress=False)
+    result = collect(configuration(tmp_path / "grown", episodes=6), progress=False)
+    assert (result.played, result.published) == (2, 6)
+    collect(configuration(tmp_path / "whole", episodes=6), progress=False)
+    assert contents(tmp_path / "grown") == contents(tmp_path / "whole")
+
+
+def test_success_only_and_errors(tmp_path):
+    spoiling = {"policy_args": {"spoil": 3}, "tasks": ("slide", "unplaceable"), "episodes": 12}
+    result = collect(configuration(tmp_path / "all", **spoiling), progress=False)
+    kept = collect(configuration(tmp_path / "kept", success_only=True, **spoiling), progress=False)
+    assert result.outcomes == kept.outcomes == {"success": 6, "truncated": 4, "error": 2}
+    assert (result.published, kept.published) == (10, 6)
+    source = LeRobotSource(tmp_path / "kept")
+    assert all(record.success for record in source)
+    assert [record.index for record in source] == list(range(6))
+    again = collect(configuration(tmp_path / "kept", success_only=True, **spoiling), progress=False)
+    assert again.published == 6
+    errors = [json.loads(line) for line in (tmp_path / "kept/meta/errors.jsonl").read_text().splitlines()]
+    assert [(e["seed"], e["message"]) for e in errors] == [
+        (s, "RuntimeError: cannot place the objects") for s in (1, 4)
+    ]
+
+
+def test_a_stored_episode_replays_to_the_same_frames(tmp_path):
+    collect(configuration(tmp_path, episodes=4), progress=False)
+    for record in LeRobotSource(tmp_path):
+        observations = list(replay(record))
+        assert len(observations) == record.length + 1
+        for view in ("front", "top"):
+            stored = [*record.frames[view], record.final[view]]
+            for observation, frame in zip(observations, stored, strict=True):
+                assert np.array_equal(observation["rgb"][view].transpose(1, 2, 0), frame)
+
+
+def test_interrupt_keeps_what_is_published(tmp_path, monkeypatch):
+    def interrupted(self, *arguments):
+        if self.episodes == 2:
+            raise KeyboardInterrupt
+        return publish(self, *arguments)
+
+    publish = DatasetWriter.publish
+    with monkeypatch.context() as patch:
+        patch.setattr(DatasetWriter, "publish", interrupted)
+        result = collect(configuration(tmp_path), progress=False)
+    assert (result.interrupted, result.published) == (True, 2)
+    assert collect(configuration(tmp_path), progress=False).published == 6
+
+
+def test_held_out_seeds_and_bad_settings_are_refused(tmp_path):
+    with pytest.raises(DatasetError, match="seeds from 5000000 on are held out"):
+        configuration(tmp_path, seed=4_999_999, episodes=2)
+    configuration(tmp_path, seed=4_999_999, episodes=1)
+    configuration(tmp_path, seed=5_000_000, allow_held_out=True)
+    for changes in ({"shard": "0/2"}, {"shard": "3/2"}, {"shard": "x"}, {"episodes": 0}, {"workers": 0}):
+        with pytest.raises(DatasetError):
+            configuration(tmp_path, **changes)
+    with pytest.raises(DatasetError, match="env=nothing has no tasks; known"):
+        CollectConfig(output=str(tmp_path), env="nothing")
