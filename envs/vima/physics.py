@@ -175,6 +175,34 @@ class Physics:
             for a in self._qvel.values()
         )
 
+    def separate(self) -> None:
+        """Move free bodies that were born inside each other apart, sideways, until they only touch."""
+        segment = np.empty(6)
+        for _ in range(60):
+            mujoco.mj_kinematics(self.model, self.data)
+            moved = False
+            for n, first in enumerate(self.free):
+                for second in self.free[n + 1 :]:
+                    gap = min(
+                        mujoco.mj_geomDistance(self.model, self.data, a, b, 0.01, segment)
+                        for a in self.geoms_of[first]
+                        for b in self.geoms_of[second]
+                    )
+                    if gap < -1e-4:
+                        self._push_apart(first, second, -gap)
+                        moved = True
+            if not moved:
+                return
+
+    def _push_apart(self, first: int, second: int, depth: float) -> None:
+        (p, p_quaternion), (q, q_quaternion) = self.pose(first), self.pose(second)
+        away = q[:2] - p[:2]
+        norm = float(np.hypot(*away))
+        away = np.array([*(away / norm if norm > 1e-6 else (1.0, 0.0)), 0.0])
+        step = (0.5 * depth + 1e-4) * away
+        self.place(first, p - step, p_quaternion)
+        self.place(second, q + step, q_quaternion)
+
     def settle(self, on_step: Callable[[], None] | None = None, held: int | None = None) -> int:
         """Step until every body rests; a held body stays where it is. Returns the number of steps."""
         steps = 0

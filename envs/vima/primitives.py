@@ -21,13 +21,20 @@ from .scene import Scene
 from .toolmotion import FrameCallback, ToolMotion
 
 HOVER = 0.32
-TIP_RADIUS = 0.001
+CUP_RADIUS = 0.004
+"""Reach of the cup in metres: the tip's 1 mm, the collision margins and the error of the benchmark's arm together."""
+_PROBES = [(0.0, 0.0)] + [
+    (radius * math.cos(angle), radius * math.sin(angle))
+    for radius in (0.001, 0.0025, CUP_RADIUS)
+    for angle in (i * math.pi / 4 for i in range(8))
+]
+_DOWN = np.array([0.0, 0.0, -1.0])
 _CLEARANCE = 3e-4
 _LEAN = 1.5e-3
 """Bodies closer than this (metres) may rest on each other."""
 
 PUSH_SPEED = 0.12
-PUSH_BACK, PUSH_SHORT = 0.02, 0.05
+PUSH_BACK, PUSH_SHORT = 0.02, 0.053  # the benchmark commands 0.05; its arm stops 3 mm before that
 PLATE_BOTTOM = 0.007
 CHECK_EVERY = 25
 """Physics steps (0.1 s) between two checks during a push."""
@@ -49,6 +56,7 @@ def settle(scene: Scene) -> None:
     if not scene.resting:
         world = scene.load_physics()
         if world.free:
+            world.separate()
             world.settle()
             scene.take_poses(world)
         scene.resting = True
@@ -102,7 +110,7 @@ def pick_place(scene: Scene, start: Target, end: Target, on_frame: FrameCallback
 def push(
     scene: Scene, start: Target, end: Target, on_check: Callable[[], None] | None = None, on_frame: FrameCallback | None = None
 ) -> None:
-    """Push with the plate from 2 cm before `start` to 5 cm before `end`; rotations are ignored.
+    """Push with the plate from 2 cm before `start` to about 5 cm before `end`; rotations are ignored.
 
     `on_check` is called at most 0.1 simulated seconds apart while blocks move and once they rest, with the scene up to
     date. Where the plate would come down on a block it starts farther back.
@@ -163,20 +171,29 @@ def push(
 
 
 def _first_contact(world: Physics, x: float, y: float) -> tuple[int | None, float]:
-    """Lower a thin tip: the free body it touches first (None for table and fixed bodies) and the height of the touch."""
+    """Lower the cup: the free body it touches (None for table and fixed bodies) and the height of the touch.
+
+    What lies under the middle counts; where that is not a free body, the nearest one within the cup's reach does.
+    """
     mujoco.mj_kinematics(world.model, world.data)
-    down = np.array([0.0, 0.0, -1.0])
+    floor = None
+    for dx, dy in _PROBES:
+        body, height = _probe(world, x + dx, y + dy)
+        if body is not None:
+            return body, height
+        floor = height if floor is None else floor
+    return None, TABLE_HEIGHT if floor is None else floor
+
+
+def _probe(world: Physics, x: float, y: float) -> tuple[int | None, float]:
+    """Look straight down: the free body hit first, or None, and the height of the hit."""
     geom = np.zeros(1, np.int32)
-    best, touched = math.inf, -1
-    for dx, dy in ((0, 0), (TIP_RADIUS, 0), (-TIP_RADIUS, 0), (0, TIP_RADIUS), (0, -TIP_RADIUS)):
-        distance = mujoco.mj_ray(
-            world.model, world.data, np.array([x + dx, y + dy, HOVER]), down, None, 1, -1, geom, None
-        )
-        if 0 <= distance < best - 1e-6:
-            best, touched = distance, int(geom[0])
-    body = world.body_of_geom.get(touched)
-    height = HOVER - best if math.isfinite(best) else TABLE_HEIGHT
-    return (body if body in world.free else None), height
+    start = np.array([x, y, HOVER])
+    distance = mujoco.mj_ray(world.model, world.data, start, _DOWN, None, 1, -1, geom, None)
+    if distance < 0:
+        return None, TABLE_HEIGHT
+    body = world.body_of_geom.get(int(geom[0]))
+    return (body if body in world.free else None), HOVER - distance
 
 
 def _leans_on(world: Physics, index: int) -> bool:
