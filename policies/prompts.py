@@ -97,7 +97,7 @@ class PromptStyle:
 
     @classmethod
     def load(cls, directory: str | Path) -> PromptStyle:
-        """Read the style of a checkpoint directory; the default where it has none (an official checkpoint)."""
+        """Read the style of a checkpoint directory; the default where there is none (official ones)."""
         path = Path(directory, STYLE_FILE)
         if not path.is_file():
             return cls()
@@ -179,30 +179,36 @@ def boxes_target(objects: Sequence[Mapping[str, Any]], style: PromptStyle | None
         128x256, or None.
     """
     style = style or PromptStyle()
+    found = []
+    for thing, box in zip(objects, image_boxes(objects, style), strict=True):
+        if not np.isnan(box).any():
+            centre = (box[1] + box[3], box[0] + box[2])
+            found.append((*centre, f"{locations_text(box)} {object_name(thing['texture'], thing['name'])}"))
+    return " ".join(text for _, _, text in sorted(found))
+
+
+def image_boxes(objects: Sequence[Mapping[str, Any]], style: PromptStyle | None = None) -> np.ndarray:
+    """Return the boxes of objects in the request's image: float64 [objects, 4], y0 x0 y1 x1 as fractions of its sides.
+
+    Each runs from its first to behind its last row or column in the style's last camera; an object that this camera
+    does not see has four nan. `objects` as in `boxes_target`.
+    """
+    style = style or PromptStyle()
     view = style.views[-1]
     rows, cols = _kept(view, style)
     above = sum(_height(other, style) for other in style.views[:-1])
-    size = np.array([above + rows.stop - rows.start, cols.stop - cols.start])
-    found = []
-    for thing in objects:
+    kept = np.array([rows.stop - rows.start, cols.stop - cols.start])
+    boxes = np.full((len(objects), 4), np.nan)
+    for index, thing in enumerate(objects):
         box = thing["boxes"].get(view)
         if box is None:
             continue
-        low = np.clip(
-            (box[0] - rows.start, box[1] - cols.start), 0, (rows.stop - rows.start, cols.stop - cols.start)
-        )
-        high = np.clip(
-            (box[2] + 1 - rows.start, box[3] + 1 - cols.start),
-            0,
-            (rows.stop - rows.start, cols.stop - cols.start),
-        )
+        low = np.clip((box[0] - rows.start, box[1] - cols.start), 0, kept)
+        high = np.clip((box[2] + 1 - rows.start, box[3] + 1 - cols.start), 0, kept)
         if (high > low).all():
-            centre = (low[1] + high[1], low[0] + high[0])
-            corners = np.concatenate([(low + (above, 0)) / size, (high + (above, 0)) / size])
-            found.append(
-                (*centre, f"{locations_text(corners)} {object_name(thing['texture'], thing['name'])}")
-            )
-    return " ".join(text for _, _, text in sorted(found))
+            size = kept + (above, 0)
+            boxes[index] = np.concatenate([(low + (above, 0)) / size, (high + (above, 0)) / size])
+    return boxes
 
 
 def training_pairs(
