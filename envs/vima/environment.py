@@ -180,10 +180,10 @@ class VimaEnv(gymnasium.Env):
         motion = read_action(action)
         scene = self._world.scene
         if self.task.end_effector == SUCTION:
-            primitives.pick_place(scene, (*motion.start, motion.start_yaw), (*motion.end, motion.end_yaw))
+            primitives.pick_place(scene, (motion.start, motion.start_yaw), (motion.end, motion.end_yaw))
         else:
             check = lambda: self.task.on_check(self._world, self._cast, self._progress)  # noqa: E731
-            primitives.push(scene, motion.start, motion.end, on_check=check)
+            primitives.push(scene, (motion.start, 0.0), (motion.end, 0.0), on_check=check)
 
     def _observation(self) -> dict[str, Any]:
         rgb, segm = self._world.scene.render(VIEWS)

@@ -11,7 +11,7 @@ This module knows names only: neither geometry nor how a task uses its pools.
 from dataclasses import dataclass, replace
 
 from envs.errors import EnvError, unknown_name
-from envs.vima.textures import TEXTURES
+from envs.vima.textures import LIGHT_DARK, TEXTURES
 
 LEVELS = ("placement", "combinatorial", "novel_object", "novel_task", "train")
 
@@ -83,15 +83,6 @@ S2_DARK = _with_dark(
     ("blue", "purple", "cyan", *S2[8:14], *S2[14:17], "purple swirl", "blue swirl"),
 )
 """Light and dark textures of novel adjectives at the combinatorial level (28)."""
-
-_LIGHT_DARK_PAIRS = (
-    *("blue", "red", "green", "orange", "yellow", "purple", "pink", "cyan"),
-    *(name for name in TEXTURES if name.endswith("stripe")),
-    *(name for name in TEXTURES if name.endswith(" polka dot")),
-    *(f"{colour} swirl" for colour in ("red", "yellow", "green", "blue", "purple")),
-)
-LIGHT_DARK = _with_dark(_LIGHT_DARK_PAIRS)
-"""Every light texture that has a dark variant, each followed by it (66)."""
 
 _LETTERS = ("letter A", "letter E", "letter G", "letter M", "letter R", "letter T", "letter V")
 _ALL_DRAGGED = (

@@ -4,20 +4,29 @@ A thin layer over `Scene` that adds what tasks speak of (textures, nominal sizes
 generator. It refuses to know goals or prompts.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from envs.errors import EnvError, SpawnError, unknown_name
 from envs.vima.objects import OBJECTS
-from envs.vima.scene import Scene
+from envs.vima.prompts import object_asset, scene_asset
+from envs.vima.scene import SUCTION, Scene, placed, render_object, render_scene
 from envs.vima.spawning import HOLLOW_BASES, draw_pose, too_close
 from envs.vima.state import IDENTITY, ObjectState, Pose, Vector, yaw_quaternion
 from envs.vima.textures import is_texture
 
+BOWL_CENTRE = (-0.0435, 0.0144)
+"""Upstream's bowl stands this far from its origin, in its own frame; ours too, so that a seed means the same scene."""
 ATTEMPTS = 10
 """How often a task tries to place one object before the reset starts over."""
+
+
+Shown = tuple[str, str, Vector, Pose]
+"""An object in a prompt picture: name, texture, nominal size, pose."""
 
 
 class World:
@@ -85,7 +94,8 @@ class World:
         if not is_texture(texture):
             raise EnvError(f"unknown texture {texture!r}")
         fixed = OBJECTS[name].base
-        body = self.scene.add(name, texture, pose.position, pose.quaternion, size, fixed, scale)
+        centre = _centre(name, pose)
+        body = self.scene.add(name, texture, centre, pose.quaternion, size, fixed, scale)
         self.records[body] = ObjectState(
             id=body,
             name=name,
@@ -99,9 +109,17 @@ class World:
         return body
 
     def pose(self, body: int) -> Pose:
-        """Return where a body is now."""
+        """Return where a body's origin is now; fixed bodies are where they were put."""
+        record = self.records[body]
+        if record.fixed:
+            return record.pose
         position, quaternion = self.scene.pose(body)
         return Pose(tuple(map(float, position)), tuple(map(float, quaternion)))
+
+    def centre(self, body: int) -> Pose:
+        """Return where a body's middle is now: what the eye takes for its place, and what goals aim at."""
+        pose = self.pose(body)
+        return Pose(_centre(self.records[body].name, pose), pose.quaternion)
 
     def position(self, body: int) -> Vector:
         return self.pose(body).position
@@ -116,6 +134,35 @@ class World:
             replace(record, position=poses[body].position, quaternion=poses[body].quaternion)
             for body, record in self.records.items()
         )
+
+    # prompt pictures
+
+    def portrait(self, name: str, texture: str, size: Vector, scale: float | Vector = 1.0) -> dict[str, Any]:
+        """Return the prompt asset of an object alone on white."""
+        drawn = size if OBJECTS[name].base else None  # only bases take their geometry from the drawn size
+        rgb, segm = render_object(name, texture, scale, drawn)
+        return object_asset(rgb, segm, name, texture)
+
+    def picture(self, shown: Sequence[Shown]) -> dict[str, Any]:
+        """Return the prompt asset of a scene of its own, with these objects on an otherwise empty table."""
+        bodies = [placed(name, texture, _centre(name, pose), pose.quaternion, size) for name, texture, size, pose in shown]
+        rgb, segm = render_scene(bodies)
+        return scene_asset(rgb, segm, [(name, texture) for name, texture, _, _ in shown])
+
+    def draw_picture_pose(self, shown: Sequence[Shown], size: Vector) -> Pose | None:
+        """Draw a free pose in such a scene."""
+        scene = Scene(SUCTION)
+        for name, texture, other_size, pose in shown:
+            scene.add(name, texture, _centre(name, pose), pose.quaternion, other_size, True)
+        return draw_pose(scene.silhouette(), size, self.rng)
+
+
+def _centre(name: str, pose: Pose) -> Vector:
+    if name != "bowl":
+        return pose.position
+    (x, y, z), yaw = pose.position, pose.yaw
+    dx, dy = BOWL_CENTRE
+    return (x + math.cos(yaw) * dx - math.sin(yaw) * dy, y + math.sin(yaw) * dx + math.cos(yaw) * dy, z)
 
 
 def upright(x: float, y: float, z: float, yaw: float = 0.0) -> Pose:

@@ -92,4 +92,4 @@ class SceneUnderstanding(Task):
         return PromptAssets({"scene": world.picture(shown)})
 
     def goals(self, world: World, cast: Cast) -> list[Goal]:
-        return [Goal(objects=cast.roles["dragged"], targets=(world.pose(cast.one("base")),))]
+        return [Goal(objects=cast.roles["dragged"], targets=(world.centre(cast.one("base")),))]

@@ -50,4 +50,4 @@ class VisualManipulation(Task):
         return object_assets(world, {"base_obj": cast.one("base"), "dragged_obj_1": cast.one("dragged")})
 
     def goals(self, world: World, cast: Cast) -> list[Goal]:
-        return [Goal(objects=cast.roles["dragged"], targets=(world.pose(cast.one("base")),))]
+        return [Goal(objects=cast.roles["dragged"], targets=(world.centre(cast.one("base")),))]
