@@ -86,7 +86,9 @@ def _base_boxes(name: str, size: Size) -> list[tuple[Size, Size, float]] | None:
             return [((0.0, 0.0, 0.0), (0.105, 0.0875, 0.0145), 0.0)]
         case "bowl":
             walls = 16
-            boxes: list[tuple[Size, Size, float]] = [((0.0, 0.0, 0.006), (0.06, 0.06, 0.006), math.pi / 4), ((0.0, 0.0, 0.006), (0.06, 0.06, 0.006), 0.0)]
+            boxes: list[tuple[Size, Size, float]] = [
+                ((0.0, 0.0, 0.006), (0.06, 0.06, 0.006), yaw) for yaw in (0.0, math.pi / 4)
+            ]
             half_width = 0.104 * math.tan(math.pi / walls)
             for i in range(walls):
                 yaw = 2 * math.pi * i / walls
@@ -109,6 +111,9 @@ class Physics:
         option.gravity = (0.0, 0.0, -9.8)
         option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
         option.impratio = 10.0
+        option.tolerance = 1e-5
+        option.enableflags |= mujoco.mjtEnableBit.mjENBL_SLEEP  # bodies at rest cost nothing until they are touched
+        option.sleep_tolerance = 1e-3
         spec.worldbody.add_geom(
             name="table", type=mujoco.mjtGeom.mjGEOM_PLANE, size=(2, 2, 0.1), pos=(0.5, 0, TABLE_HEIGHT), friction=(1, 0.005, 1e-4)
         )
@@ -120,21 +125,20 @@ class Physics:
         self._index(len(shapes))
 
     def _index(self, count: int) -> None:
+        """Note where each body's numbers lie: free joints come first and in order, the plate's four joints last."""
         model = self.model
         self.free = [i for i in range(count) if not self.shapes[i].fixed]
-        self._qpos = {i: int(model.joint(f"free{i}").qposadr[0]) for i in self.free}
-        self._qvel = {i: int(model.joint(f"free{i}").dofadr[0]) for i in self.free}
-        self._mocap = {i: int(model.body(f"body{i}").mocapid[0]) for i in range(count) if self.shapes[i].fixed}
-        self.body_of_geom = {}
-        for i in range(count):
-            body = model.body(f"body{i}")
-            for geom in range(int(body.geomadr[0]), int(body.geomadr[0] + body.geomnum[0])) if body.geomnum[0] else ():
-                self.body_of_geom[geom] = i
-        self.geoms_of = {i: [g for g, b in self.body_of_geom.items() if b == i] for i in range(count)}
-        self.table_geom = model.geom("table").id
-        self._plate_qpos = int(model.joint("plate_x").qposadr[0])
-        self._plate_qvel = int(model.joint("plate_x").dofadr[0])
-        self._plate_geom = model.geom("plate").id
+        self._qpos = {body: 7 * n for n, body in enumerate(self.free)}
+        self._qvel = {body: 6 * n for n, body in enumerate(self.free)}
+        self._mocap = {i: int(model.body_mocapid[i + 1]) for i in range(count) if self.shapes[i].fixed}
+        self.geoms_of = {
+            i: list(range(model.body_geomadr[i + 1], model.body_geomadr[i + 1] + model.body_geomnum[i + 1]))
+            for i in range(count)
+        }
+        self.body_of_geom = {geom: body for body, geoms in self.geoms_of.items() for geom in geoms}
+        self.table_geom = 0
+        self._plate_geom = model.ngeom - 1
+        self._plate_qpos, self._plate_qvel = model.nq - 4, model.nv - 4
 
     # poses: position (3,), quaternion xyzw (4,)
 
@@ -264,7 +268,7 @@ def _add_body(spec: mujoco.MjSpec, index: int, shape: BodyShape) -> None:
     body = spec.worldbody.add_body(name=f"body{index}", mocap=shape.fixed, pos=(0, 0, 0))
     friction = (kind.friction, 0.005, 1e-4)
     priority = 1 if kind.friction != 1.0 else 0
-    common = {"friction": friction, "priority": priority, "condim": 4, "solref": (0.01, 1.0)}
+    common = {"friction": friction, "priority": priority, "condim": 3, "solref": (0.01, 1.0)}
     mass = _SMALL_BLOCK_MASS if shape.name == "small block" else kind.mass
     if not shape.fixed:
         body.add_freejoint(name=f"free{index}")
@@ -293,7 +297,7 @@ def _add_plate(spec: mujoco.MjSpec) -> None:
     plate.add_joint(name="plate_yaw", type=mujoco.mjtJoint.mjJNT_HINGE, axis=(0, 0, 1))
     plate.add_geom(
         name="plate", type=mujoco.mjtGeom.mjGEOM_BOX, size=tuple(s / 2 for s in PLATE_SIZE), mass=1e5,
-        friction=(0.25, 0.005, 1e-4), priority=2, condim=4, solref=(0.01, 1.0),
+        friction=(0.25, 0.005, 1e-4), priority=2, condim=3, solref=(0.01, 1.0),
     )  # fmt: skip
 
 

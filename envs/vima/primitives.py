@@ -21,11 +21,11 @@ from .scene import Scene
 from .toolmotion import FrameCallback, ToolMotion
 
 HOVER = 0.32
-CUP_RADIUS = 0.004
+CUP_RADIUS = 0.0055
 """Reach of the cup in metres: the tip's 1 mm, the collision margins and the error of the benchmark's arm together."""
 _PROBES = [(0.0, 0.0)] + [
     (radius * math.cos(angle), radius * math.sin(angle))
-    for radius in (0.001, 0.0025, CUP_RADIUS)
+    for radius in (0.001, 0.003, CUP_RADIUS)
     for angle in (i * math.pi / 4 for i in range(8))
 ]
 _DOWN = np.array([0.0, 0.0, -1.0])
