@@ -163,8 +163,8 @@ def check_literals(tokenizer: Tokenizer, parts: Sequence[str]) -> None:
     pieces = [token for part in parts for token in tokenizer.encode(part)]
     if whole != pieces:
         raise UIO2Error(
-            f"grammar: the tokenizer encodes {' '.join(parts)!r} as {len(whole)} tokens, its parts one by one "
-            f"as {len(pieces)} others; use a sentencepiece model that splits at spaces and has the special pieces"
+            f"grammar: {' '.join(parts)!r} is {len(whole)} tokens as a whole, but its parts one by one are "
+            f"{len(pieces)} others; use a tokenizer that splits at spaces and holds the special pieces"
         )
 
 
