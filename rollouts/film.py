@@ -7,10 +7,12 @@ follows from the results alone: the first successes and the first failures of ea
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from pretrain.sources.schema import action_dict
 from rollouts.pictures import Scene, describe, draw
@@ -19,8 +21,11 @@ from rollouts.runner import Work
 from rollouts.video import write_video
 from rollouts.workers import MakeEnv
 
-FPS = 15
-_OPENING, _AIM, _AFTER, _ENDING = 12, 10, 9, 24  # pictures of each part
+FPS = 20  # an environment that can be watched shows 20 pictures of a simulated second
+_OPENING, _AIM, _AFTER, _ENDING = 16, 14, 12, 30  # pictures of each part
+
+Views = Mapping[str, np.ndarray]
+"""Camera to picture, uint8 (128, 256, 3)."""
 
 
 def record(output: Path, result: Mapping[str, Any], each: int) -> None:
@@ -57,18 +62,19 @@ def video_path(row: Mapping[str, Any]) -> str:
     return f"videos/{row['task']}-{row['level']}-{row['seed']}.mp4"
 
 
-def write_film(path: Path, scenes: Sequence[tuple[Scene, int]]) -> None:
+def write_film(path: Path, scenes: Iterable[tuple[Scene, int]]) -> None:
     """Write the film, and as its poster the first picture that shows an action."""
-    pictures = [(draw(scene), count) for scene, count in scenes]
-    write_video(path, (picture for picture, count in pictures for _ in range(count)), FPS)
-    poster = next(
-        (
-            picture
-            for (scene, _), (picture, _) in zip(scenes, pictures, strict=True)
-            if scene.action is not None
-        ),
-        None,
-    )
+    poster = None
+
+    def pictures() -> Iterator[Image.Image]:
+        nonlocal poster
+        for scene, count in scenes:
+            picture = draw(scene)
+            if scene.action is not None and poster is None:
+                poster = picture
+            yield from repeat(picture, count)
+
+    write_video(path, pictures(), FPS)
     if poster is not None:
         poster.save(path.with_suffix(".jpg"), quality=88)
 
@@ -76,56 +82,46 @@ def write_film(path: Path, scenes: Sequence[tuple[Scene, int]]) -> None:
 def play_again(row: Mapping[str, Any], env: str, make_env: Callable[[Work], Any]) -> list[tuple[Scene, int]]:
     """The scenes of an episode, each with how many pictures it stays."""
     env = make_env(Work(index=0, env=env, task=row["task"], level=row["level"], seed=row["seed"]))
+    actions = [action_dict(np.asarray(vector)) for vector in row["actions"]]
+    views: list[Views] = []
+    moves: list[list[Views]] = [[] for _ in actions]
     try:
         observation, info = env.reset(seed=row["seed"])
-        views, moves = [_views(observation)], []
-        for vector in row["actions"]:
-            action = action_dict(np.asarray(vector))
-            moves.append(list(_motion(env, action)))
+        views.append(_pictures(observation["rgb"]))
+        for action, seen in zip(actions, moves, strict=True):
+            if hasattr(env.unwrapped, "watch"):
+                env.unwrapped.watch(lambda rgb, seen=seen: seen.append(_pictures(rgb)))
             observation, *_ = env.step(action)
-            views.append(_views(observation))
+            views.append(_pictures(observation["rgb"]))
     finally:
         env.close()
     heading = f"{row['task']} · {row['level']} · seed {row['seed']}"
-    actions = [action_dict(np.asarray(vector)) for vector in row["actions"]]
     return list(storyboard(info, views, actions, heading, row["status"], moves))
 
 
 def storyboard(
     info: Mapping[str, Any],
-    views: Sequence[Mapping[str, np.ndarray]],
+    views: Sequence[Views],
     actions: Sequence[Mapping[str, np.ndarray]],
     heading: str,
     status: str,
-    moves: Sequence[Sequence[tuple[Mapping[str, np.ndarray], Any]]] = (),
+    moves: Sequence[Sequence[Views]] = (),
 ) -> Iterator[tuple[Scene, int]]:
-    """Scenes from T + 1 views and T actions; `moves` holds, for each action, (views, place of the tool) on
-    the way.
-    """
-    tool_kind = int(info["end_effector"])
+    """Scenes from T + 1 views and T actions; `moves` holds what was seen on the way, for each action."""
     done: list[str] = []
 
-    def scene(shown: Mapping[str, np.ndarray], **more: Any) -> Scene:
-        return Scene(
-            info["prompt"], info["prompt_assets"], shown, heading, tuple(done), end_effector=tool_kind, **more
-        )
+    def scene(shown: Views, **more: Any) -> Scene:
+        return Scene(info["prompt"], info["prompt_assets"], shown, heading, tuple(done), **more)
 
     yield scene(views[0]), _OPENING
     for step, action in enumerate(actions):
-        done.append(describe(action, tool_kind))
+        done.append(describe(action, int(info["end_effector"])))
         yield scene(views[step], action=action), _AIM
-        for shown, tool in moves[step] if moves else ():
-            yield scene(shown, action=action, tool=tool), 1
+        for shown in moves[step] if moves else ():
+            yield scene(shown, action=action), 1
         yield scene(views[step + 1], action=action), _AFTER
     yield scene(views[-1], status=status), _ENDING
 
 
-def _views(observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    return {
-        view: np.moveaxis(np.asarray(picture), 0, -1).copy() for view, picture in observation["rgb"].items()
-    }
-
-
-def _motion(env: Any, action: Mapping[str, np.ndarray]) -> Iterator[tuple[dict[str, np.ndarray], Any]]:
-    motion = getattr(env.unwrapped, "motion", None)
-    return iter(()) if motion is None else motion(action)
+def _pictures(rgb: Mapping[str, np.ndarray]) -> Views:
+    return {view: np.moveaxis(np.asarray(picture), 0, -1).copy() for view, picture in rgb.items()}

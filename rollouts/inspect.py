@@ -48,7 +48,7 @@ def inspect_dataset(path: Path, output: Path, episodes: int) -> Path:
         for place in places:
             record = source[int(place)]
             name = f"episode-{record.index:06d}.mp4"
-            write_film(output / name, list(storyboard(*_story(record))))
+            write_film(output / name, storyboard(*_story(record)))
             heading = f"episode {record.index}, seed {record.seed}, {record.policy}"
             poster = name.replace(".mp4", ".jpg")
             card = report.Card(heading, record.status, record.instruction, record.action_texts, name, poster)

@@ -42,11 +42,8 @@ class Scene:
     """The actions so far, one line each."""
     action: Mapping[str, np.ndarray] | None = None
     """The action to draw as an arrow."""
-    tool: tuple[float, float, float] | None = None
-    """Where the tip of the tool is, while it moves."""
     status: str = ""
     """success, failure, truncated or error, once it is known."""
-    end_effector: int = 0
 
 
 def draw(scene: Scene) -> Image.Image:
@@ -62,14 +59,12 @@ def draw(scene: Scene) -> Image.Image:
 
 
 def annotated(scene: Scene, view: str) -> Image.Image:
-    """Return one camera's picture at twice its size, with the action and the tool drawn over it."""
+    """Return one camera's picture at twice its size, with the action drawn over it."""
     frame = np.asarray(scene.views[view])
     picture = Image.fromarray(frame).resize((frame.shape[1] * SCALE, frame.shape[0] * SCALE), Image.LANCZOS)
     pen = ImageDraw.Draw(picture, "RGBA")
     if scene.action is not None:
         _arrow(pen, view, scene.action)
-    if scene.tool is not None:
-        _tool(pen, view, scene.tool, scene.end_effector)
     _label(pen, (8, 6), view)
     return picture
 
@@ -194,21 +189,6 @@ def _arrow(pen: ImageDraw.ImageDraw, view: str, action: Mapping[str, np.ndarray]
     turn = _turn(action)
     if abs(turn) > 1.5:
         _label(pen, (end[0] + 12, end[1] - 26), f"{turn:+.0f}°", ACCENT)
-
-
-def _tool(pen: ImageDraw.ImageDraw, view: str, tip: Sequence[float], end_effector: int) -> None:
-    """Draw a cup on a stalk (suction) or a blade (spatula): from above a mark, from the front with its
-    height.
-    """
-    x, y = pixel(view, tip)
-    foot = pixel(view, (tip[0], tip[1], 0.0))
-    pen.ellipse((foot[0] - 7, foot[1] - 4, foot[0] + 7, foot[1] + 4), (0, 0, 0, 70))
-    if view == "front":
-        pen.line((x, y, x, 0), (60, 64, 72, 200), 6)
-    if end_effector:
-        pen.rectangle((x - 13, y - 4, x + 13, y + 4), (235, 235, 235, 235), (40, 44, 52, 255), 2)
-    else:
-        pen.ellipse((x - 9, y - 9, x + 9, y + 9), (235, 235, 235, 200), (40, 44, 52, 255), 3)
 
 
 def _badge(pen: ImageDraw.ImageDraw, place: tuple[int, int], status: str) -> None:

@@ -70,21 +70,28 @@ def gallery(cards: Iterable[Card]) -> str:
 
 def table(result: Mapping[str, Any]) -> Any:
     """The rows as a rich table for the terminal."""
+    from rich import box
     from rich.table import Table
 
+    levels = list(dict.fromkeys(row["level"] for row in result["rows"]))
+    where = f", level {levels[0]}" if len(levels) == 1 else ""
     shown = Table(
-        title=f"policy {result['recipe']['policy']}; ms of a reset, a decision, an environment step",
+        title=f"policy {result['recipe']['policy']}{where}",
+        caption="95 %: Wilson's interval; ms of a reset, a decision, an environment step",
         title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE,
     )
-    for column in ("task", "level"):
-        shown.add_column(column, overflow="fold")
+    for column in ("task", "level")[: 1 if where else 2]:
+        shown.add_column(column, no_wrap=True)
     for column in ("n", "success", "95 %", "steps", "reset", "policy", "env"):
         shown.add_column(column, justify="right", no_wrap=True)
     for row, spent in zip(result["rows"], result["timing"], strict=True):
+        names = [row["task"]] if where else [row["task"], row["level"]]
         interval = f"{100 * row['low']:.0f}–{100 * row['high']:.0f}"
         times = (f"{spent[key]:.0f}" for key in ("reset_ms", "policy_ms", "step_ms"))
         counts = str(row["episodes"]), f"{row['rate']:.1%}", interval, f"{row['metrics']['steps']:.1f}"
-        shown.add_row(row["task"], row["level"], *counts, *times)
+        shown.add_row(*names, *counts, *times)
     return shown
 
 
