@@ -1,16 +1,19 @@
 """Push exactly so many blocks into a frame without any of them entering the line (spec section 10, task 12)."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from envs.errors import EnvError
-from envs.vima import sweep_expert
+from envs.vima import primitives
+from envs.vima.actions import read_action
 from envs.vima.goals import Goal, Progress, Zone
 from envs.vima.objects import OBJECTS
 from envs.vima.prompts import PromptAssets
 from envs.vima.spawning import in_workspace
 from envs.vima.state import ObjectState, Pose, Vector, yaw_quaternion
+from envs.vima.sweep_expert import Push, Rehearsal, Table, plan
 from envs.vima.tasks.base import SPATULA, Cast, Task, object_assets, place_recorded
 from envs.vima.world import World
 
@@ -144,7 +147,32 @@ class SweepWithoutExceeding(Task):
     ) -> dict[str, np.ndarray] | None:
         if self.succeeded(world, cast, progress, skip_oracle=False):
             return None
-        return sweep_expert.plan(self, world, cast, progress)
+        before = world.scene.state()
+
+        def rehearse(pushes: list[Push]) -> Rehearsal:
+            trial = replace(progress, goals=list(progress.goals))
+            for push in pushes:
+                motion = read_action(push.action())
+                check = lambda: self.on_check(world, cast, trial)  # noqa: E731
+                primitives.push(world.scene, (motion.start, 0.0), (motion.end, 0.0), on_check=check)
+                self.update(world, cast, trial, skip_oracle=False)
+                if self.failed(world, cast, trial):
+                    break
+            table, lost = self._table(world, cast, trial), self.failed(world, cast, trial)
+            world.scene.set_state(before)
+            return Rehearsal(table, lost)
+
+        return plan(self._table(world, cast, progress), cast.goals[0].zone, rehearse)
+
+    def _table(self, world: World, cast: Cast, progress: Progress) -> Table:
+        blocks = (*cast.roles["swept"], *cast.distractors)
+        wanted = tuple(body for goal in progress.goals for body in goal.objects)
+        return Table(
+            blocks={body: world.position(body)[:2] for body in blocks},
+            wanted=wanted,
+            inside=tuple(body for body in cast.roles["swept"] if body not in wanted),
+            missing=cast.values["count"] - progress.achieved,
+        )
 
 
 def _born(rng: np.random.Generator, corner: tuple[float, float], span: float, size: Vector) -> Pose:
