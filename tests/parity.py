@@ -177,9 +177,7 @@ def main(arguments: list[str] | None = None) -> int:
         worst = max(errors, key=errors.get)
         print(f"{stem:36} {errors[worst]:14.2e}  {worst}{'  OFF' if off(errors) else ''}")
     known = sum(errors is not None for errors in results.values())
-    print(
-        f"{known} compared, {len(results) - known} not yet, {failed} off (tolerance {TOLERANCE:g})"
-    )
+    print(f"{known} compared, {len(results) - known} not yet, {failed} off (tolerance {TOLERANCE:g})")
     return 1 if failed else 0
 
 

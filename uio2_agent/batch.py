@@ -44,7 +44,7 @@ class Patches(_Movable):
 
 @dataclass(frozen=True)
 class TextTarget(_Movable):
-    """Target text: inputs (targets shifted right, 0 first), targets and positions int64, mask bool, all [B, T]."""
+    """Target text, all [B, T]: inputs (shifted right, 0 first), targets, positions int64, mask bool."""
 
     inputs: Tensor
     targets: Tensor

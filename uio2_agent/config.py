@@ -110,7 +110,7 @@ class UnifiedIO2Config:
         for name in ("image_size", "history_size"):
             if any(side % self.image_encoder.patch_size for side in getattr(self, name)):
                 raise UIO2Error(
-                    f"{name} {getattr(self, name)} is no multiple of patch_size {self.image_encoder.patch_size}"
+                    f"{name} {getattr(self, name)} must be a multiple of {self.image_encoder.patch_size}"
                 )
 
     @property

@@ -86,7 +86,7 @@ def image_patches(
 ) -> PatchList:
     """Turn uint8 [h, w, 3] into normalised patches of a picture of the given size.
 
-    Without `drop_background` every patch stays, those on padding with a False mask (the official batch). With it
+    Without `drop_background` every patch stays, those on padding with a False mask (as officially). With it
     only patches that show something stay, at least one; more than `limit` lose those of least variance.
     """
     pixels, inside = resize_and_pad(check_image(image, what), size)

@@ -35,7 +35,7 @@ def rotary_1d(length: int, head_dim: int, device: torch.device) -> Tensor:
 
 @_constant
 def rotary_2d(rows: int, columns: int, head_dim: int, scale: float, device: torch.device) -> Tensor:
-    """Return float32 [rows * columns, head_dim]: half of the pairs turn by the row, the rest by the column."""
+    """Return float32 [rows * columns, head_dim]: half the pairs turn by row, the rest by column."""
     frequencies = _frequencies(head_dim // 2)
     row = torch.outer(torch.arange(rows, dtype=torch.float32) * scale, frequencies)
     column = torch.outer(torch.arange(columns, dtype=torch.float32) * scale, frequencies)

@@ -60,7 +60,7 @@ class Resampler(nn.Module):
         self.norm = RMSNorm(config.width)
 
     def forward(self, context: Tensor, mask: Tensor) -> Tensor:
-        """Read context [B, N, width] under mask bool [B, N], True somewhere in each row; gives [B, K, width]."""
+        """Read context [B, N, width] under mask bool [B, N], nowhere all False; gives [B, K, width]."""
         context, mask = self.context_norm(context), mask[:, None, None]
         latents = self.latents.to(context.dtype).expand(len(context), -1, -1)
         for layer in self.layers:

@@ -17,7 +17,7 @@ class TextTargetEmbedder(nn.Module):
         self.length, self.head_dim = config.text_target_length, config.head_dim
 
     def embed(self, tokens: Tensor, positions: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
-        """Return embeddings [B, T, D] and rotary rows [B, T, head_dim] of tokens at positions, both [B, T]."""
+        """Return embeddings [B, T, D] and rotary rows [B, T, head_dim] of tokens and positions [B, T]."""
         rotary = rotary_1d(self.length, self.head_dim, table.device)
         return F.embedding(tokens, table) + self.modality, rotary[positions]
 

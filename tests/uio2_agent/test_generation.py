@@ -1,0 +1,159 @@
+"""Decoding: the cached steps against whole forward passes, grammars, rows of a batch, sampling."""
+
+import numpy as np
+import pytest
+import torch
+
+from uio2_agent.batch import TextTarget
+from uio2_agent.errors import RequestError
+from uio2_agent.generation import decode
+from uio2_agent.grammar import Grammar, choice, literal, location, repeat, sequence
+
+from .tiny import requests, tiny_model
+
+EOS = 1
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model()
+
+
+def scores_without_cache(model, encoded, row, tokens):
+    """Score one answer in a single pass: logits [len(tokens), V] that each token was chosen from."""
+    count = len(encoded.mask)
+    inputs = torch.tensor([[0, *tokens[:-1]]]).expand(count, -1)
+    positions = torch.arange(len(tokens)).expand_as(inputs)
+    hidden = model.decode(
+        TextTarget(inputs, inputs, torch.ones_like(inputs, dtype=torch.bool), positions), encoded
+    )
+    return model.targets["text"].logits(hidden, model.text_table.weight)[row]
+
+
+@pytest.mark.parametrize("cross_every", [1, 2])
+@torch.inference_mode()
+def test_cached_steps_equal_the_whole_forward(cross_every):
+    model = tiny_model(1, cross_every=cross_every)
+    encoded = model.encode(model.processor(requests()))
+    steps = []
+    rows = decode(model, encoded, limit=24, scores=steps)
+    stacked = torch.stack(steps, 1)
+    for row, tokens in enumerate(rows):
+        assert len(set(tokens)) > 3, "the model repeats itself: the test would prove little"
+        whole = scores_without_cache(model, encoded, row, tokens)
+        assert (whole - stacked[row, : len(tokens)]).abs().max() < 1e-4
+        assert whole.argmax(-1).tolist() == tokens
+
+
+def plan_grammar(tokenizer, steps=2):
+    triple = [location(tokenizer.vocabulary)] * 2
+    items = [
+        sequence(
+            literal(tokenizer, f"{n}: pick from ("),
+            *triple,
+            literal(tokenizer, ") and place to ("),
+            *triple,
+            literal(tokenizer, ")"),
+        )
+        for n in range(steps)
+    ]
+    return Grammar(repeat(items, at_least=1), EOS)
+
+
+@torch.inference_mode()
+def test_forced_runs_equal_one_token_at_a_time(model):
+    class Slow:
+        """The same grammar, which never forces more than it must."""
+
+        def __init__(self, state):
+            self.state, self.done = state, state.done
+
+        def start(self):
+            return self
+
+        def forced(self):
+            return ()
+
+        def choices(self):
+            return self.state.choices()
+
+        def advance(self, token):
+            return Slow(self.state.advance(token))
+
+    tokenizer = model.processor.tokenizer
+    grammars = [
+        plan_grammar(tokenizer),
+        Grammar(literal(tokenizer, "yes or no"), EOS),
+        Grammar(choice(literal(tokenizer, "pick up"), literal(tokenizer, "put down the small block")), EOS),
+        plan_grammar(tokenizer, 1),
+    ]
+    encoded = model.encode(model.processor(requests()))
+    fast_calls, slow_calls = [], []
+    fast = decode(model, encoded, limit=40, grammars=grammars, scores=fast_calls)
+    slow = decode(model, encoded, limit=40, grammars=[Slow(g.start()) for g in grammars], scores=slow_calls)
+    assert fast == slow
+    assert len(fast_calls) < len(slow_calls) / 2
+    assert tokenizer.decode(fast[1]) == "yes or no"
+
+
+@torch.inference_mode()
+def test_an_answer_without_choices_needs_no_decoder(model):
+    calls = []
+    grammar = Grammar(literal(model.processor.tokenizer, "stop"), EOS)
+    rows = decode(
+        model, model.encode(model.processor(requests())), limit=9, grammars=[grammar] * 4, scores=calls
+    )
+    assert not calls and all(row[-1] == EOS for row in rows)
+
+
+@pytest.mark.parametrize("fixed_shape", [False, True])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_rows_of_a_batch_equal_each_alone(model, fixed_shape, temperature):
+    options = dict(max_new_tokens=12, temperature=temperature, fixed_shape=fixed_shape)
+    together = model.generate(requests(), seed=[7, 8, 9, 10], **options)
+    for row, request in enumerate(requests()):
+        alone = model.generate(request, seed=7 + row, **options)
+        assert np.array_equal(alone.tokens, together[row].tokens)
+        assert alone.text == together[row].text
+    again = model.generate(requests(), seed=7, **options)
+    assert [a.text for a in again] == [a.text for a in together]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_answer_parses_whatever_the_weights(seed):
+    model = tiny_model(seed)
+    grammar = plan_grammar(model.processor.tokenizer)
+    for answer in model.generate(requests(), grammar=grammar, temperature=float(seed % 2), seed=seed):
+        state = grammar.start()
+        for token in [*answer.tokens.tolist(), EOS]:
+            state = state.advance(token)
+        assert state.done
+
+
+def test_sampling_follows_the_distribution(model):
+    """Frequencies of the first token against the softmax of its logits."""
+    request, tokenizer = requests()[1], model.processor.tokenizer
+    words = [tokenizer.encode(word)[0] for word in ("red", "blue", "green")]
+    grammar = Grammar(choice(*(literal(tokenizer, word) for word in ("red", "blue", "green"))), EOS)
+    with torch.inference_mode():
+        encoded = model.encode(model.processor([request]))
+        logits = scores_without_cache(model, encoded, 0, [words[0]])[0, words]
+        expected = (logits.double() / 3).softmax(-1).numpy()
+        draws = [
+            decode(model, encoded, limit=3, grammars=[grammar], temperature=3.0, seeds=[seed])[0][0]
+            for seed in range(600)
+        ]
+    found = np.array([draws.count(word) for word in words]) / len(draws)
+    assert np.abs(found - expected).max() < 4 * 0.5 / np.sqrt(len(draws))
+
+
+def test_limits_and_refusals(model):
+    assert len(model.generate(requests()[0], max_new_tokens=3).tokens) <= 3
+    long = model.generate(requests()[0], max_new_tokens=10_000)
+    assert len(long.tokens) <= model.config.text_target_length
+    with pytest.raises(RequestError, match="at least 1"):
+        model.generate(requests()[0], max_new_tokens=0)
+    with pytest.raises(RequestError, match="text only"):
+        model.generate(requests()[0], target="image")
+    with pytest.raises(RequestError, match="4 requests but 2 grammars"):
+        model.generate(requests(), grammar=[None, None])

@@ -1,0 +1,76 @@
+"""A model that is built in milliseconds, with weights spread so that outputs depend on everything, and its requests."""
+
+import numpy as np
+import torch
+
+from uio2_agent.config import ResamplerConfig, UnifiedIO2Config, ViTConfig
+from uio2_agent.model import UnifiedIO2
+from uio2_agent.processor import Processor
+from uio2_agent.request import Request
+from uio2_agent.text import TextTokenizer
+
+
+def tiny_config(**changes) -> UnifiedIO2Config:
+    """Return a configuration with every kind of part and a width of 32."""
+    tower = dict(width=32, heads=2, head_dim=16, mlp_dim=48, layers=3, patch_size=8)
+    fields = dict(
+        width=32,
+        heads=2,
+        head_dim=16,
+        mlp_dim=48,
+        encoder_layers=2,
+        decoder_layers=3,
+        text_rows=2048,
+        text_input_length=48,
+        text_target_length=40,
+        input_modalities=("text", "image", "image_history"),
+        target_modalities=("text",),
+        image_encoder=ViTConfig(**tower, channels=3, positions=(3, 5)),
+        image_history=ResamplerConfig(width=16, heads=2, head_dim=8, mlp_dim=24, layers=2, latents=3),
+        freeze_vit=False,
+        image_size=(32, 64),
+        history_size=(16, 32),
+        image_tokens=20,
+        history_tokens=8,
+        history_frames=4,
+        grid_scale=1.0,
+        drop_background=True,
+        position_init=0.5,
+    )
+    return UnifiedIO2Config(**(fields | changes))
+
+
+def tiny_model(seed: int = 0, **changes) -> UnifiedIO2:
+    """Return a model in evaluation mode, with its processor. Its greedy answers vary from token to token."""
+    torch.manual_seed(seed)
+    model = UnifiedIO2(tiny_config(**changes)).eval()
+    with torch.no_grad():
+        for layer in model.decoder.layers:  # otherwise the tied head repeats its input
+            layer.mlp.down.weight *= 20
+            layer.self_attention.out.weight *= 4
+    model.processor = Processor(model.config, TextTokenizer.packaged())
+    return model
+
+
+def picture(seed: int, height: int = 40, width: int = 60) -> np.ndarray:
+    """Return a grey picture with a few coloured rectangles."""
+    random = np.random.default_rng(seed)
+    image = np.full((height, width, 3), 120, np.uint8)
+    for _ in range(4):
+        row, column = random.integers(0, height - 12), random.integers(0, width - 12)
+        image[row : row + 12, column : column + 12] = random.integers(0, 256, (12, 12, 3))
+    return image
+
+
+def requests() -> list[Request]:
+    """Return requests of different kinds and lengths."""
+    return [
+        Request(
+            "Put the <image_history_1> into the <image_history_2>.", picture(0), (picture(1), picture(2))
+        ),
+        Request("List all objects.", picture(3)),
+        Request("Rotate it"),
+        Request(
+            "From <image_history_1> to <image_history_2> then <image_history_3>", None, (picture(4),) * 3
+        ),
+    ]
