@@ -10,7 +10,6 @@ It refuses to know the command line.
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from pretrain.sources.lerobot import EpisodeRecord
 from pretrain.sources.schema import FIRST_HELD_OUT_SEED, DatasetError, action_dict
 from rollouts.dataset import DatasetWriter
 from rollouts.encoding import EncodedEpisode, encode_episode
+from rollouts.progress import progress as progress_bar
 from rollouts.runner import Episode, Work, play, work_list
 from rollouts.workers import Job, MakeEnv, run_job
 
@@ -147,7 +147,7 @@ def collect(config: CollectConfig, *, progress: bool = True) -> CollectResult:
         finish = _encode_success if config.success_only else _encode
         job = Job(config.policy, config.policy_args, config.make_env(), config.slots, finish)
         results = run_job(left, job, workers=config.workers, ray_address=config.ray_address)
-        with _progress_bar(len(work), len(work) - len(left), progress) as advance:
+        with progress_bar("collect", len(work), len(work) - len(left), progress) as advance:
             try:
                 for item, (episode, encoded) in zip(left, results, strict=True):
                     if episode.work != item:  # after an interrupt later ones may follow: resuming redoes them
@@ -164,7 +164,7 @@ def collect(config: CollectConfig, *, progress: bool = True) -> CollectResult:
                             "message": episode.message,
                         }
                         writer.record_error(item.index, facts)
-                    advance(outcomes)
+                    advance(_summary(outcomes))
             except KeyboardInterrupt:
                 interrupted = True
         return CollectResult(
@@ -211,25 +211,6 @@ def _encode_success(episode: Episode) -> tuple[_Outcome, EncodedEpisode | None]:
     return _Outcome(episode.work, episode.status, episode.message), None
 
 
-@contextmanager
-def _progress_bar(total: int, done: int, shown: bool) -> Iterator[Any]:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = ("collect", BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rates]}"))
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), disable=not shown) as progress:
-        bar = progress.add_task("collect", total=total, completed=done, rates="")
-
-        def advance(outcomes: Mapping[str, int]) -> None:
-            played = sum(outcomes.values())
-            errors = f", {outcomes['error']} errors" if outcomes["error"] else ""
-            speed = f", {progress.tasks[0].speed:.1f}/s" if progress.tasks[0].speed else ""
-            progress.update(bar, advance=1, rates=f"{outcomes['success'] / played:.0%} solved{errors}{speed}")
-
-        yield advance
+def _summary(outcomes: Mapping[str, int]) -> str:
+    errors = f", {outcomes['error']} errors" if outcomes["error"] else ""
+    return f"{outcomes['success'] / sum(outcomes.values()):.0%} solved{errors}"

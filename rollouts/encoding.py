@@ -82,7 +82,6 @@ def encode_episode(episode: Episode) -> EncodedEpisode:
     final = {}
     for view, key in schema.IMAGE_KEYS.items():
         pictures = np.stack([observation["rgb"][view] for observation in episode.observations])  # T+1 C H W
-        pictures = np.ascontiguousarray(pictures.transpose(0, 2, 3, 1))
         frames[key] = _column(key, [{"bytes": png(picture), "path": None} for picture in pictures[:length]])
         stats[key] = image_statistics(pictures[:length])
         final[view] = png(pictures[length])
@@ -172,10 +171,10 @@ def _quantiles(ordered: np.ndarray) -> list[np.ndarray]:
 
 
 def image_statistics(pictures: np.ndarray) -> dict[str, Any]:
-    """Return statistics of (T, H, W, 3) uint8 pictures per channel, in [0, 1], as (3, 1, 1) lists."""
-    sampled = pictures[:, ::_PIXEL_STRIDE, ::_PIXEL_STRIDE].reshape(-1, 3)
-    counts = np.stack([np.bincount(channel, minlength=256) for channel in sampled.T])  # 3, 256
-    values, total = np.arange(256) / 255, len(sampled)
+    """Return statistics of (T, 3, H, W) uint8 pictures per channel, in [0, 1], as (3, 1, 1) lists."""
+    sampled = pictures[:, :, ::_PIXEL_STRIDE, ::_PIXEL_STRIDE].swapaxes(0, 1).reshape(3, -1)
+    counts = np.stack([np.bincount(channel, minlength=256) for channel in sampled])  # 3, 256
+    values, total = np.arange(256) / 255, sampled.shape[1]
     mean = counts @ values / total
     variance = counts @ values**2 / total - mean**2
     cumulative = counts.cumsum(1)
@@ -233,9 +232,11 @@ def _joined(old: dict[str, np.ndarray], new: dict[str, np.ndarray]) -> dict[str,
 
 
 def png(picture: np.ndarray) -> bytes:
-    """Return (H, W, 3) or (H, W) uint8 as PNG, fast rather than smallest."""
+    """Return (3, H, W) or (H, W) uint8 as PNG, fast rather than smallest."""
     sink = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(sink, "PNG", compress_level=1)
+    planes = [Image.fromarray(plane) for plane in picture.reshape(-1, *picture.shape[-2:])]
+    image = Image.merge("RGB", planes) if len(planes) == 3 else planes[0]
+    image.save(sink, "PNG", compress_level=1)
     return sink.getvalue()
 
 
@@ -263,7 +264,7 @@ def _named_png(picture: np.ndarray) -> tuple[str, bytes]:
     if content is None:
         if len(_prompt_pngs) >= _PNG_CACHE:
             _prompt_pngs.clear()
-        content = _prompt_pngs[name] = png(np.moveaxis(picture, 0, -1) if picture.ndim == 3 else picture)
+        content = _prompt_pngs[name] = png(picture)
     return f"prompts/{name[:2]}/{name}.png", content
 
 

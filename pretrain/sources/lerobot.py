@@ -56,6 +56,7 @@ class EpisodeRecord:
 
     def __init__(self, root: Path, facts: Mapping[str, Any]):
         self.root = root
+        self._facts = facts
         self.index: int = facts["episode_index"]
         self.instruction: str = facts["tasks"][0]
         self.length: int = facts["length"]
@@ -70,8 +71,9 @@ class EpisodeRecord:
         self.prompt: str = facts["prompt"]
         self.policy: str = facts["policy"]
         self.vocabulary_hash: str = facts["vocabulary_hash"]
-        self._prompt_assets: str = facts["prompt_assets"]
-        self._final_objects: str = facts["final_objects"]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return EpisodeRecord, (self.root, self._facts)  # loader processes read for themselves
 
     def __repr__(self) -> str:
         what = f"{self.env_id}, {self.level}, seed {self.seed}, {self.status}"
@@ -121,13 +123,13 @@ class EpisodeRecord:
     @cached_property
     def final_objects(self) -> list[dict[str, Any]]:
         """The objects after the last action, as in `objects`."""
-        return json.loads(self._final_objects)
+        return json.loads(self._facts["final_objects"])
 
     @cached_property
     def prompt_assets(self) -> Mapping[str, Mapping[str, Any]]:
         """Placeholder to asset, laid out as the environments' info: `rgb` (3, H, W) and `segm` (H, W) by
         view, `segm["obj_info"]`, `placeholder_type`. Pictures are decoded when looked at."""
-        assets = json.loads(self._prompt_assets)
+        assets = json.loads(self._facts["prompt_assets"])
         return _Lazy({name: lambda asset=asset: self._asset(asset) for name, asset in assets.items()})
 
     def _asset(self, asset: Mapping[str, Any]) -> dict[str, Any]:
