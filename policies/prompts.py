@@ -51,6 +51,8 @@ class PromptStyle:
     """Write "texture object" instead of showing an object placeholder ("pure text"); scenes stay images."""
     memory: bool = True
     """After the first step, carry the first view and the executed steps."""
+    told_steps: int = 8
+    """Most executed steps that are told, the latest ones; keeps long episodes within the text length."""
     wording: str = "paper"
     """Key of `templates.yaml`: paper or short."""
     max_history: int = 8
@@ -68,6 +70,8 @@ class PromptStyle:
             raise UIO2Error(
                 f"prompt style: wording {self.wording!r} is unknown; use one of {sorted(_templates())}"
             )
+        if self.told_steps < 1:
+            raise UIO2Error(f"prompt style: told_steps={self.told_steps}; use at least 1, or memory=False")
         if not 0 <= self.max_history <= 8:
             raise UIO2Error(f"prompt style: max_history={self.max_history}; the model has 8 image markers")
 
@@ -149,8 +153,8 @@ def action_request(
         if first_rgb is not None and len(history) < style.max_history:
             history.append(_scene(first_rgb, style))
             text += " " + words["memory"]["view"].format(j=len(history))
-        steps = " ".join(numbered(step, number) for number, step in enumerate(executed))
-        text += " " + words["memory"]["steps"].format(steps=steps)
+        steps = [numbered(step, number) for number, step in enumerate(executed)][-style.told_steps :]
+        text += " " + words["memory"]["steps"].format(steps=" ".join(steps))
     form, tool = words["forms"][int(end_effector)], words["tools"][int(end_effector)]
     text = _draw(words["actions"], rng).format(instruction=text, tool=tool, form=form)
     return Request(text=text, image=_scene(rgb, style), image_history=tuple(history))
@@ -188,10 +192,10 @@ def boxes_target(objects: Sequence[Mapping[str, Any]], style: PromptStyle | None
 
 
 def image_boxes(objects: Sequence[Mapping[str, Any]], style: PromptStyle | None = None) -> np.ndarray:
-    """Return the boxes of objects in the request's image: float64 [objects, 4], y0 x0 y1 x1 as fractions of its sides.
+    """Return where objects are in the request's image: float64 [objects, 4], y0 x0 y1 x1 / its sides.
 
-    Each runs from its first to behind its last row or column in the style's last camera; an object that this camera
-    does not see has four nan. `objects` as in `boxes_target`.
+    Each runs from its first to behind its last row or column in the style's last camera; an object that this
+    camera does not see has four nan. `objects` as in `boxes_target`.
     """
     style = style or PromptStyle()
     view = style.views[-1]

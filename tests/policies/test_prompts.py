@@ -86,6 +86,8 @@ def test_after_a_step_the_request_remembers_the_start_and_the_steps(style):
     assert (request.image_history[3] == fresh.image).all()
     assert "<image_history_4>" in request.text and "<image_history_4>" not in fresh.text
     assert [step.number for step in VimaActionCodec().parse(request.text)] == [0, 1]
+    long = action_request(PROMPT, ASSETS, 0, now, first, [STEP] * 11, style)
+    assert [step.number for step in VimaActionCodec().parse(long.text)] == list(range(3, 11))
     forgetful = action_request(
         PROMPT, ASSETS, 0, now, first, [STEP], dataclasses.replace(style, memory=False)
     )
