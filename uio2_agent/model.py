@@ -125,12 +125,9 @@ class UnifiedIO2(nn.Module):
         """Run the decoder over a whole target at once; returns normed hidden states [B, T, D]."""
         embed, rows = self.targets["text"].embed(target.inputs, target.positions, self.text_table.weight)
         length = target.inputs.shape[1]
-        causal = torch.ones(length, length, dtype=torch.bool, device=embed.device).tril()
-        # Position 0 stays visible, so that no row is empty even where a target is all padding.
-        keys = target.mask.clone()
-        keys[:, 0] = True
+        # Padding stands behind the tokens, so what is causal never looks at it.
+        mask = torch.ones(length, length, dtype=torch.bool, device=embed.device).tril()
         cross = self.decoder.cross(encoded.hidden, encoded.rotary)
-        mask = causal & keys[:, None, None]
         return self.decoder(embed, mask, rotary_pair(rows), cross, encoded.mask[:, None, None])
 
     def forward(self, batch: Batch, z_loss: float = 0.0) -> Output:
