@@ -16,8 +16,32 @@ import numpy as np
 from .objects import OBJECTS
 from .outlines import BAR_WIDTH, PALLET_SLATS, PALLET_STRINGERS, PAN_HANDLE, Polygon, outline
 
-_TEXTURE_SPAN = {"letter": 0.30, "L-sha": 0.30, "ring": 0.26}
-_SHAPE_SPAN = 0.20
+
+@dataclass(frozen=True)
+class _Mapping:
+    """How a picture lies on a shape seen from above: metres it spans, where its middle is, and which way it runs."""
+
+    span: float = 0.20
+    centre: tuple[float, float] = (0.5, 0.5)
+    u_axis: tuple[float, float] = (1.0, 0.0)
+    v_axis: tuple[float, float] = (0.0, -1.0)
+
+
+_PLAIN_MAPPING = _Mapping()
+_MAPPINGS = {
+    **{
+        name: _Mapping(span=0.30)
+        for name in ("letter A", "letter E", "letter G", "letter M", "letter R", "letter V")
+    },
+    "letter T": _Mapping(span=0.30, centre=(0.5, 0.48), u_axis=(0.0, 1.0), v_axis=(0.85, 0.0)),
+    "L-shaped block": _Mapping(span=0.30, centre=(0.5, 0.44)),
+    "ring": _Mapping(span=0.26, centre=(0.5, 0.44)),
+    "triangle": _Mapping(span=0.20, centre=(0.5, 0.53), v_axis=(0.0, -0.8)),
+    "heart": _Mapping(span=0.24, centre=(0.5, 0.27)),
+    "frame": _Mapping(span=0.60),
+    "pallet": _Mapping(span=0.36),
+    "pan": _Mapping(span=0.30),
+}
 
 
 @dataclass(frozen=True)
@@ -60,14 +84,14 @@ class _Builder:
         return Mesh(np.concatenate(self.corners), np.concatenate(self.normals), np.concatenate(self.texture))
 
 
-def _planar(corners: np.ndarray, span: float, top: float) -> np.ndarray:
+def _planar(corners: np.ndarray, mapping: _Mapping, top: float) -> np.ndarray:
     """Texture coordinates seen from above; below the top the picture runs on along v, five times faster."""
-    u = 0.5 + corners[..., 0] / span
-    v = 0.5 - corners[..., 1] / span + (top - corners[..., 2]) / (span * 0.2)
-    return np.stack([u, v], -1)
+    u = mapping.centre[0] + corners[..., :2] @ np.asarray(mapping.u_axis) / mapping.span
+    v = mapping.centre[1] + corners[..., :2] @ np.asarray(mapping.v_axis) / mapping.span
+    return np.stack([u, v + (top - corners[..., 2]) / (mapping.span * 0.2)], -1)
 
 
-def _prism(build: _Builder, polygon: Polygon, low: float, high: float, span: float) -> None:
+def _prism(build: _Builder, polygon: Polygon, low: float, high: float, mapping: _Mapping) -> None:
     """Append the top and the sides of an upright prism over a star-shaped polygon (its underside is never seen)."""
     following = np.roll(polygon, -1, axis=0)
     n = len(polygon)
@@ -77,97 +101,102 @@ def _prism(build: _Builder, polygon: Polygon, low: float, high: float, span: flo
 
     centre = at(np.broadcast_to(polygon.mean(0), (n, 2)), high)
     top = np.stack([centre, at(polygon, high), at(following, high)], 1)
-    build.triangles(top, np.array([0.0, 0.0, 1.0]), _planar(top, span, high))
+    build.triangles(top, np.array([0.0, 0.0, 1.0]), _planar(top, mapping, high))
     sides = np.stack([at(polygon, low), at(following, low), at(following, high), at(polygon, high)], 1)
     edge = following - polygon
     normals = np.column_stack([edge[:, 1], -edge[:, 0], np.zeros(n)]) / np.linalg.norm(edge, axis=1)[:, None]
-    build.quads(sides, normals[:, None], _planar(sides, span, high))
+    build.quads(sides, normals[:, None], _planar(sides, mapping, high))
     bottom = np.stack(
         [at(np.broadcast_to(polygon.mean(0), (n, 2)), low), at(following, low), at(polygon, low)], 1
     )
-    build.triangles(bottom, np.array([0.0, 0.0, -1.0]), _planar(bottom, span, high))
+    build.triangles(bottom, np.array([0.0, 0.0, -1.0]), _planar(bottom, mapping, high))
 
 
 def _cube() -> Mesh:
     """The unit cube about the origin; every face shows the lower right quarter of the picture."""
     build = _Builder()
-    half = 0.5
-    for axis in range(3):
+    x, y, z = np.eye(3)
+    # u runs along the first axis given, v against the second
+    for normal, first, second in ((x, z, y), (y, x, z), (z, x, y)):
         for sign in (-1.0, 1.0):
-            normal = np.zeros(3)
-            normal[axis] = sign
-            if axis == 2:
-                first, second = np.array([1.0, 0, 0]), np.array([0, 1.0, 0])
-            else:
-                first, second = np.roll(np.array([1.0, 0, 0]), (axis + 1) % 2), np.array([0, 0, 1.0])
-            square = [(-half, -half), (half, -half), (half, half), (-half, half)]
-            corners = np.array([half * normal + a * first + b * second for a, b in square])
-            texture = np.array([(0.5 + 0.25 * (a + half), 0.25 * (half - b)) for a, b in square])
-            if np.dot(np.cross(corners[1] - corners[0], corners[2] - corners[0]), normal) < 0:
+            square = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])
+            corners = 0.5 * sign * normal + square[:, :1] * first + square[:, 1:] * second
+            texture = np.column_stack([0.75 + 0.25 * (square[:, 0] + 0.5), 0.25 * (0.5 - square[:, 1])])
+            if np.dot(np.cross(corners[1] - corners[0], corners[2] - corners[0]), sign * normal) < 0:
                 corners, texture = corners[::-1], texture[::-1]
-            build.quads(corners[None], normal, texture[None])
+            build.quads(corners[None], sign * normal, texture[None])
     return build.mesh()
 
 
 def _lathe(
-    build: _Builder, rings: list[tuple[float, float, float, float]], corners: int, span: float, turns: float
+    build: _Builder,
+    rings: list[tuple[float, float, float, float]],
+    corners: int,
+    span: float,
+    turns: float,
+    lobes: int = 0,
 ) -> None:
     """Append a surface of revolution through (radius, z, normal radial, normal z) rings.
 
-    Flat rings are textured from above (`span` metres a picture), steep ones around (`turns` pictures a revolution).
+    Flat rings are textured from above (`span` metres a picture), steep ones around (`turns` pictures a revolution). With
+    `lobes`, the normals of the third ring alternate between up and level, as on a coarsely shaded mesh.
     """
     angles = np.arange(corners + 1) * 2 * math.pi / corners
-    ring = np.column_stack([np.cos(angles), np.sin(angles)])
+    circle = np.column_stack([np.cos(angles), np.sin(angles)])
+    wave = np.where(np.cos(lobes * angles) > 0.9, 0.0, 1.0) if lobes else np.ones(corners + 1)
 
-    for (r0, z0, n0, m0), (r1, z1, n1, m1) in zip(rings, rings[1:], strict=False):
+    def points(radius: float, z: float) -> np.ndarray:
+        return np.column_stack([circle * radius, np.full(corners + 1, z)])
 
-        def points(r: float, z: float) -> np.ndarray:
-            return np.column_stack([ring * r, np.full(corners + 1, z)])
+    def normals(ring: int) -> np.ndarray:
+        _, _, radial, up = rings[ring]
+        flat = wave if ring == 2 else np.ones(corners + 1)
+        return np.column_stack([circle * (radial - (1 - flat))[:, None], up * flat])
 
-        def normals(radial: float, up: float) -> np.ndarray:
-            return np.column_stack([ring * radial, np.full(corners + 1, up)])
-
-        inner, outer, normal_0, normal_1 = points(r0, z0), points(r1, z1), normals(n0, m0), normals(n1, m1)
-        quad = np.stack([inner[:-1], outer[:-1], outer[1:], inner[1:]], 1)
-        quad_normals = np.stack([normal_0[:-1], normal_1[:-1], normal_1[1:], normal_0[1:]], 1)
+    for inner in range(len(rings) - 1):
+        (r0, z0, *_), (r1, z1, *_) = rings[inner], rings[inner + 1]
+        a, b, normal_a, normal_b = points(r0, z0), points(r1, z1), normals(inner), normals(inner + 1)
+        quad = np.stack([a[:-1], b[:-1], b[1:], a[1:]], 1)
+        quad_normals = np.stack([normal_a[:-1], normal_b[:-1], normal_b[1:], normal_a[1:]], 1)
         if abs(z1 - z0) < abs(r1 - r0):
-            texture = np.stack([0.625 + quad[..., 0] / span, 0.125 - quad[..., 1] / span], -1)
+            texture = np.stack([0.625 + quad[..., 1] / span, 0.125 + quad[..., 0] / span], -1)
         else:
-            around = angles / (2 * math.pi) * turns
-            v = np.array([z0, z1]) / 0.25
-            texture = np.stack([
-                np.stack([around[:-1], np.full(corners, v[0])], -1), np.stack([around[:-1], np.full(corners, v[1])], -1),
-                np.stack([around[1:], np.full(corners, v[1])], -1), np.stack([around[1:], np.full(corners, v[0])], -1),
-            ], 1)  # fmt: skip
+            u = angles / (2 * math.pi) * turns
+            v = np.full(corners, z0 / 0.25), np.full(corners, z1 / 0.25)
+            texture = np.stack(
+                [
+                    np.column_stack(pair)
+                    for pair in ((u[:-1], v[0]), (u[:-1], v[1]), (u[1:], v[1]), (u[1:], v[0]))
+                ],
+                1,
+            )
         build.quads(quad, quad_normals, texture)
 
 
 def _bowl() -> Mesh:
     build = _Builder()
-    _lathe(
-        build,
-        [
-            (0.0, 0.012, 0.0, 1.0), (0.060, 0.012, 0.0, 1.0), (0.080, 0.020, -1.0, 0.0), (0.096, 0.069, -1.0, 0.0),
-            (0.100, 0.069, 0.0, 1.0), (0.100, 0.069, 1.0, 0.0), (0.066, 0.0, 1.0, -0.3),
-        ],
-        32, span=0.75, turns=0.8,
-    )  # fmt: skip
+    rings = [
+        (0.0, 0.012, 0.0, 1.0), (0.048, 0.012, 0.0, 1.0), (0.070, 0.013, 0.0, 1.0), (0.082, 0.020, -1.0, 0.0),
+        (0.096, 0.069, -1.0, 0.0),
+        (0.100, 0.069, 0.0, 1.0), (0.100, 0.069, 1.0, 0.0), (0.066, 0.0, 1.0, -0.3),
+    ]  # fmt: skip
+    _lathe(build, rings, 24, span=0.75, turns=0.8, lobes=8)
     return build.mesh()
 
 
 def _pan() -> Mesh:
     build = _Builder()
     z = -0.015
-    _lathe(
-        build,
-        [
-            (0.0, z + 0.005, 0.0, 1.0), (0.066, z + 0.005, 0.0, 1.0), (0.081, z + 0.028, -0.6, 0.6), (0.085, z + 0.030, 0.0, 1.0),
-            (0.085, z + 0.030, 1.0, 0.0), (0.066, z, 1.0, -0.3),
-        ],
-        32, span=0.2, turns=2.0,
-    )  # fmt: skip
+    rings = [
+        (0.0, z + 0.005, 0.0, 1.0), (0.060, z + 0.005, 0.0, 1.0), (0.079, z + 0.024, -0.8, 0.4), (0.083, z + 0.027, 0.0, 1.0),
+        (0.083, z + 0.027, 1.0, 0.0), (0.064, z, 1.0, -0.3),
+    ]  # fmt: skip
+    _lathe(build, rings, 32, span=0.36, turns=1.0)
     x0, y0, x1, y1 = PAN_HANDLE
-    _prism(build, np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]), z + 0.022, z + 0.038, 0.2)
+    handle = np.array(
+        [(x0, 0.6 * y0), (x1 - 0.01, y0), (x1, 0.6 * y0), (x1, 0.6 * y1), (x1 - 0.01, y1), (x0, 0.6 * y1)]
+    )
+    _prism(build, handle, z + 0.022, z + 0.038, _MAPPINGS["pan"])
     return build.mesh()
 
 
@@ -177,14 +206,14 @@ def _pallet() -> Mesh:
     for x0, x1 in PALLET_SLATS:
         slat = np.array([(x0, -0.5), (x1, -0.5), (x1, 0.5), (x0, 0.5)]) * unit
         for low, high in ((0.055, 0.075), (-0.075, -0.055)):
-            _prism(build, slat, low * unit, high * unit, _SHAPE_SPAN)
+            _prism(build, slat, low * unit, high * unit, _MAPPINGS["pallet"])
     for y0, y1 in PALLET_STRINGERS:
         _prism(
             build,
             np.array([(-0.6, y0), (0.6, y0), (0.6, y1), (-0.6, y1)]) * unit,
             -0.055 * unit,
             0.055 * unit,
-            _SHAPE_SPAN,
+            _MAPPINGS["pallet"],
         )
     return build.mesh()
 
@@ -195,14 +224,13 @@ def meshes() -> dict[str, Mesh]:
     built = {"cube": _cube(), "bowl": _bowl(), "pan": _pan(), "pallet": _pallet()}
     for name, kind in OBJECTS.items():
         if kind.extrusion_scale is not None:
-            span = next((s for key, s in _TEXTURE_SPAN.items() if name.startswith(key)), _SHAPE_SPAN)
             build = _Builder()
             for polygon in outline(name, kind.size_high):
-                _prism(build, polygon, 0.0, kind.height, span)
+                _prism(build, polygon, 0.0, kind.height, _MAPPINGS.get(name, _PLAIN_MAPPING))
             built[name] = build.mesh()
     build = _Builder()
     for polygon in outline("frame", OBJECTS["frame"].size_high):
-        _prism(build, polygon, 0.0, 0.0015, 0.30)
+        _prism(build, polygon, 0.0, 0.0015, _MAPPINGS["frame"])
     built["frame"] = build.mesh()
     return built
 
@@ -239,6 +267,7 @@ def parts(name: str, size: tuple[float, float, float]) -> tuple[Part, ...]:
                 _bar(0, half, 0.2, width), _bar(0, -half, 0.2, width), _bar(half, 0, width, 0.2), _bar(-half, 0, width, 0.2),
             )  # fmt: skip
         case "three-sided rectangle":
+            x, y = y, x  # its size is given as it lies on the table, turned by 90 degrees
             return (
                 _bar(0, -y / 2, x, BAR_WIDTH),
                 _bar(x / 2, 0, BAR_WIDTH, y),

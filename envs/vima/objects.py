@@ -46,7 +46,9 @@ class ObjectType:
         return 20 * 0.001 * self.extrusion_scale / 1.1
 
 
-def _extruded(name: str, k: float, symmetry: float | None, profile: str | None = None, low_k: float | None = None) -> ObjectType:
+def _extruded(
+    name: str, k: float, symmetry: float | None, profile: str | None = None, low_k: float | None = None
+) -> ObjectType:
     """An outline extruded to a prism; its nominal size is 0.08·k × 0.08·k × 0.02·k."""
     low = k if low_k is None else low_k
     return ObjectType(
@@ -59,14 +61,26 @@ def _extruded(name: str, k: float, symmetry: float | None, profile: str | None =
     )
 
 
-def _box(name: str, size: Size, symmetry: float | None, profile: str | None, mass: float, friction: float = 1.0) -> ObjectType:
+def _box(
+    name: str, size: Size, symmetry: float | None, profile: str | None, mass: float, friction: float = 1.0
+) -> ObjectType:
     return ObjectType(
-        name=name, size_low=size, size_high=size, symmetry=symmetry, profile=profile, mass=mass, friction=friction
+        name=name,
+        size_low=size,
+        size_high=size,
+        symmetry=symmetry,
+        profile=profile,
+        mass=mass,
+        friction=friction,
     )
 
 
-def _base(name: str, low: Size, high: Size | None = None, profile: str | None = None, friction: float = 1.0) -> ObjectType:
-    return ObjectType(name=name, size_low=low, size_high=high or low, profile=profile, friction=friction, base=True)
+def _base(
+    name: str, low: Size, high: Size | None = None, profile: str | None = None, friction: float = 1.0
+) -> ObjectType:
+    return ObjectType(
+        name=name, size_low=low, size_high=high or low, profile=profile, friction=friction, base=True
+    )
 
 
 _ALL = (

@@ -57,24 +57,25 @@ def _arc(
 
 
 def _heart() -> list[tuple[float, float]]:
-    t = np.linspace(0, 2 * math.pi, 40, endpoint=False)
-    x = 16 * np.sin(t) ** 3
-    y = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
+    """Two half discs over a rounded wedge whose tip points to -y; the cleft is shallow."""
+    t = np.linspace(0, 2 * math.pi, 48, endpoint=False)
+    x = np.sign(np.sin(t)) * np.abs(np.sin(t)) ** 2.3
+    y = 13 * np.cos(t) - 4.2 * np.cos(2 * t) - 1.6 * np.cos(3 * t) - 0.4 * np.cos(4 * t)
     x, y = x / np.ptp(x) * 19.15, (y - (y.max() + y.min()) / 2) / np.ptp(y) * 17.6
     return list(zip(x.tolist(), y.tolist(), strict=True))
 
 
 def _letter_a() -> list[list[tuple[float, float]]]:
     return [
-        _stroke((-6.3, -9.49), (0.0, 9.49), 4.0),
-        _stroke((6.3, -9.49), (0.0, 9.49), 4.0),
+        _stroke((-6.45, -9.49), (0.0, 9.49), 3.7),
+        _stroke((6.45, -9.49), (0.0, 9.49), 3.7),
         [(-5.2, -5.2), (5.2, -5.2), (4.2, -2.2), (-4.2, -2.2)],
     ]
 
 
 def _letter_g() -> list[list[tuple[float, float]]]:
-    curve = _arc((0.3, 0.0), (4.1, 6.1), (7.87, 9.7), math.radians(38), math.radians(318), 20)
-    return [*curve, _rectangle(4.1, -8.0, 7.57, 0.6), _rectangle(0.4, -2.4, 7.57, 0.6)]
+    curve = _arc((0.3, 0.0), (3.8, 5.7), (7.87, 9.7), math.radians(28), math.radians(322), 20)
+    return [*curve, _rectangle(3.9, -9.3, 7.57, 0.6), _rectangle(0.3, -2.8, 7.57, 0.6)]
 
 
 def _letter_r() -> list[list[tuple[float, float]]]:
@@ -115,7 +116,7 @@ _UNITS: dict[str, list[list[tuple[float, float]]]] = {
     "letter M": _letter_m(),
     "letter R": _letter_r(),
     "letter T": [_rectangle(4, -10, 10, 10), _rectangle(-10, -3, 4, 3)],
-    "letter V": [_stroke((0.0, -9.46), (-5.72, 9.46), 4.2), _stroke((0.0, -9.46), (5.72, 9.46), 4.2)],
+    "letter V": [_stroke((0.0, -9.46), (-5.9, 9.46), 3.85), _stroke((0.0, -9.46), (5.9, 9.46), 3.85)],
     "cross": [_rectangle(-10, -5, 10, 5), _rectangle(-5, -10, 5, 10)],
     "diamond": [[(12.5, 0), (0, 10), (-12.5, 0), (0, -10)]],
     "triangle": [[(0, -10), (10, 10), (-10, 10)]],
@@ -145,8 +146,8 @@ PALLET_STRINGERS = ((-0.5, -0.46), (-0.02, 0.02), (0.46, 0.5))
 
 BAR_WIDTH = 0.04
 BOWL_RADIUS = 0.100
-PAN_RADIUS = 0.085
-PAN_HANDLE = (0.07, -0.0125, 0.208, 0.0125)
+PAN_RADIUS = 0.083
+PAN_HANDLE = (0.07, -0.012, 0.208, 0.012)
 
 
 def _base_outline(name: str, size: tuple[float, float, float]) -> list[list[tuple[float, float]]]:
@@ -170,6 +171,7 @@ def _base_outline(name: str, size: tuple[float, float, float]) -> list[list[tupl
                 _rectangle(0.1 - bar, -0.1, 0.1 + bar, 0.1), _rectangle(-0.1 - bar, -0.1, -0.1 + bar, 0.1),
             ]  # fmt: skip
         case "three-sided rectangle":
+            x, y = y, x  # its size is given as it lies on the table, turned by 90 degrees
             return [
                 _rectangle(-x, -y - bar, x, -y + bar),
                 _rectangle(x - bar, -y, x + bar, y),

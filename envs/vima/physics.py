@@ -29,7 +29,9 @@ STATIC_SPEED = 5e-3
 """Linear speed (m/s) below which a body counts as at rest."""
 MAX_SETTLE_STEPS = 1000
 _MIN_SETTLE_STEPS = 10
-_SMALL_BLOCK_MASS = 0.02  # the benchmark's 1 g is too light for a soft-contact solver; pushing is quasi-static
+_SMALL_BLOCK_MASS = (
+    0.02  # the benchmark's 1 g is too light for a soft-contact solver; pushing is quasi-static
+)
 
 PLATE_SIZE = (0.005, 0.05, 0.11)
 """Thickness, width and height of the spatula's plate in metres."""
@@ -92,7 +94,9 @@ def _base_boxes(name: str, size: Size) -> list[tuple[Size, Size, float]] | None:
             half_width = 0.104 * math.tan(math.pi / walls)
             for i in range(walls):
                 yaw = 2 * math.pi * i / walls
-                boxes.append(((0.098 * math.cos(yaw), 0.098 * math.sin(yaw), 0.0285), (0.006, half_width, 0.0285), yaw))
+                boxes.append(
+                    ((0.098 * math.cos(yaw), 0.098 * math.sin(yaw), 0.0285), (0.006, half_width, 0.0285), yaw)
+                )
             return boxes
         case "pan":
             return None
@@ -112,10 +116,16 @@ class Physics:
         option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
         option.impratio = 10.0
         option.tolerance = 1e-5
-        option.enableflags |= mujoco.mjtEnableBit.mjENBL_SLEEP  # bodies at rest cost nothing until they are touched
+        option.enableflags |= (
+            mujoco.mjtEnableBit.mjENBL_SLEEP
+        )  # bodies at rest cost nothing until they are touched
         option.sleep_tolerance = 1e-3
         spec.worldbody.add_geom(
-            name="table", type=mujoco.mjtGeom.mjGEOM_PLANE, size=(2, 2, 0.1), pos=(0.5, 0, TABLE_HEIGHT), friction=(1, 0.005, 1e-4)
+            name="table",
+            type=mujoco.mjtGeom.mjGEOM_PLANE,
+            size=(2, 2, 0.1),
+            pos=(0.5, 0, TABLE_HEIGHT),
+            friction=(1, 0.005, 1e-4),
         )
         for index, shape in enumerate(shapes):
             _add_body(spec, index, shape)
@@ -232,7 +242,9 @@ class Physics:
         self.data.qvel[self._plate_qvel : self._plate_qvel + 4] = 0.0
         self.data.qpos[self._plate_qpos : self._plate_qpos + 4] = (0.0, 0.0, 1.0, 0.0)
 
-    def plate_at(self, x: float, y: float, z: float, yaw: float, velocity: tuple[float, float, float]) -> None:
+    def plate_at(
+        self, x: float, y: float, z: float, yaw: float, velocity: tuple[float, float, float]
+    ) -> None:
         """Put the plate's centre somewhere, turned by yaw (its thin side along local x), moving at a constant velocity."""
         self.model.geom_contype[self._plate_geom] = self.model.geom_conaffinity[self._plate_geom] = 1
         self.data.qpos[self._plate_qpos : self._plate_qpos + 4] = (x, y, z, yaw)
@@ -249,7 +261,9 @@ class Physics:
         mujoco.mj_kinematics(self.model, self.data)
         for body in self.free:
             for geom in self.geoms_of[body]:
-                best = min(best, mujoco.mj_geomDistance(self.model, self.data, self._plate_geom, geom, best, segment))
+                best = min(
+                    best, mujoco.mj_geomDistance(self.model, self.data, self._plate_geom, geom, best, segment)
+                )
         return best
 
     def distance_below(self, body: int, limit: float) -> float:

@@ -85,7 +85,9 @@ def pick_place(scene: Scene, start: Target, end: Target, on_frame: FrameCallback
     leaning = _leans_on(world, index)
     cosine, sine = math.cos(turn), math.sin(turn)
     dx, dy = position[0] - x0, position[1] - y0
-    goal = np.array([x1 + cosine * dx - sine * dy, y1 + sine * dx + cosine * dy, position[2] + HOVER - height])
+    goal = np.array(
+        [x1 + cosine * dx - sine * dy, y1 + sine * dx + cosine * dy, position[2] + HOVER - height]
+    )
     turned = _turn(quaternion, turn)
     world.place(index, goal, turned)
     if leaning:
@@ -108,7 +110,11 @@ def pick_place(scene: Scene, start: Target, end: Target, on_frame: FrameCallback
 
 
 def push(
-    scene: Scene, start: Target, end: Target, on_check: Callable[[], None] | None = None, on_frame: FrameCallback | None = None
+    scene: Scene,
+    start: Target,
+    end: Target,
+    on_check: Callable[[], None] | None = None,
+    on_frame: FrameCallback | None = None,
 ) -> None:
     """Push with the plate from 2 cm before `start` to about 5 cm before `end`; rotations are ignored.
 

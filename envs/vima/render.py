@@ -28,9 +28,9 @@ BACKGROUND = 255
 """Segmentation id where nothing is drawn."""
 PLANE_ID, MAT_ID = 0, 1
 
-_AMBIENT, _DIFFUSE = 0.595, 0.355
+_AMBIENT, _DIFFUSE = 0.594, 0.35
 _TOWARDS_LIGHT = np.array([-0.18, 0.163, 0.97])
-_WHITE, _MAT_COLOUR = (1.0, 1.0, 1.0, 1.0), (0.2, 0.2, 0.2, 1.0)
+_WHITE, _MAT_COLOUR = (1.0, 1.0, 1.0, 1.0), (0.198, 0.198, 0.198, 1.0)
 _VIDEO_SIZE = (960, 1280)
 
 

@@ -97,8 +97,14 @@ class Scene:
         self.resting = True
 
     def add(
-        self, name: str, texture: str, position: Sequence[float], quaternion: Sequence[float], size: Sequence[float],
-        fixed: bool, scale: float | Sequence[float] = 1.0,
+        self,
+        name: str,
+        texture: str,
+        position: Sequence[float],
+        quaternion: Sequence[float],
+        size: Sequence[float],
+        fixed: bool,
+        scale: float | Sequence[float] = 1.0,
     ) -> int:
         """Put a body on the table and return its segmentation id."""
         body = Body(
@@ -208,14 +214,19 @@ def _shape_size(body: Body) -> Vector:
     return body.size if OBJECTS[body.name].extrusion_scale is None else OBJECTS[body.name].size_high
 
 
-def _pictures(things: Sequence[Drawable], views: Sequence[str]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def _pictures(
+    things: Sequence[Drawable], views: Sequence[str]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     pictures, ids = renderer().render(things, agent_cameras(views))
     rgb = {view: np.ascontiguousarray(p.transpose(2, 0, 1)) for view, p in zip(views, pictures, strict=True)}
     return rgb, {view: np.ascontiguousarray(i) for view, i in zip(views, ids, strict=True)}
 
 
 def render_object(
-    name: str, texture: str, scale: float | Sequence[float] = 1.0, size: Sequence[float] | None = None,
+    name: str,
+    texture: str,
+    scale: float | Sequence[float] = 1.0,
+    size: Sequence[float] | None = None,
     views: Sequence[str] = VIEWS,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Draw the placeholder of an object alone: id 0 on white (id 255), at (0.5, 0, 0), turned by 90 degrees.
@@ -248,7 +259,11 @@ def render_scene(
 
 
 def placed(
-    name: str, texture: str, position: Sequence[float], quaternion: Sequence[float], size: Sequence[float],
+    name: str,
+    texture: str,
+    position: Sequence[float],
+    quaternion: Sequence[float],
+    size: Sequence[float],
     scale: float | Sequence[float] = 1.0,
 ) -> Body:
     """Make a body that is on no table, for `render_scene`."""

@@ -7,7 +7,7 @@ Refuses to know texture names (`textures.py`) and objects.
 
 from __future__ import annotations
 
-import colorsys
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -34,25 +34,39 @@ def stripes(first: Colour, second: Colour) -> np.ndarray:
 
 
 def dots(dot: Colour, ground: Colour) -> np.ndarray:
-    """Six slightly elliptical dots per row, eleven rows, every second row shifted by half a pitch; 20 % of the area."""
-    pitch_u, pitch_v = 1 / 6, 1 / 5.5
+    """Rows of six slightly elliptical dots, every second row shifted by half a pitch; a fifth of the area."""
+    return _choose(_dot_mask(), dot, ground)
+
+
+@functools.cache
+def _dot_mask() -> np.ndarray:
     inside = np.zeros((SIDE, SIDE), bool)
-    for shift in (0.0, 0.5):
-        du = ((_U / pitch_u + shift + 0.5) % 1.0 - 0.5) * pitch_u
-        dv = ((_V / pitch_v + shift + 0.25) % 1.0 - 0.5) * pitch_v
-        inside |= (du / 0.034) ** 2 + (dv / 0.029) ** 2 < 1
-    return _choose(inside, dot, ground)
+    for u, v in ((0.80, 0.145), (0.80 + 1 / 12, 0.145 + 1 / 12)):
+        du = ((_U - u) * 6 + 0.5) % 1.0 - 0.5
+        dv = ((_V + v) * 6 + 0.5) % 1.0 - 0.5
+        inside |= (du / 0.163) ** 2 + (dv / 0.185) ** 2 < 1
+    return inside
 
 
 def swirl(colour: Colour) -> np.ndarray:
     """Sixteen arms that wind out of the centre, colour and white half and half."""
+    return _choose(_swirl_mask(), colour, _WHITE)
+
+
+@functools.cache
+def _swirl_mask() -> np.ndarray:
     x, y = _U - 0.5, _V - 0.5
     radius, angle = np.hypot(x, y), np.arctan2(y, x)
-    return _choose((16 * angle / (2 * np.pi) + 9 * radius) % 1.0 < 0.5, colour, _WHITE)
+    return (16 * angle / (2 * np.pi) + 10 * radius) % 1.0 < 0.53
 
 
 def paisley(colour: Colour) -> np.ndarray:
     """White drops, rings and curls on the colour; about a third of the area is white."""
+    return _choose(_paisley_mask(), _WHITE, colour)
+
+
+@functools.cache
+def _paisley_mask() -> np.ndarray:
     rng = np.random.default_rng(36)
     warp_u, warp_v = _noise(rng, 12), _noise(rng, 12)
     u, v = _U + 0.012 * warp_u, _V + 0.012 * warp_v
@@ -65,9 +79,9 @@ def paisley(colour: Colour) -> np.ndarray:
     # a rosette around each site: petals between two rings, a curl that opens outwards, a dotted rim
     petals = (np.cos(9 * angle) > 0.1) & (distance > 0.018) & (distance < 0.034)
     rim = np.abs(distance - 0.044 - 0.004 * np.cos(9 * angle)) < 0.0045
-    curl = (np.cos(2 * np.pi * distance / 0.026 + 2 * angle) > 0.35) & (distance > 0.054)
+    curl = (np.cos(2 * np.pi * distance / 0.026 + 2 * angle) > 0.5) & (distance > 0.054)
     core = distance < 0.011
-    return _choose(petals | rim | curl | core, _WHITE, colour)
+    return petals | rim | curl | core
 
 
 def _brick() -> np.ndarray:
@@ -85,15 +99,19 @@ def _brick() -> np.ndarray:
 
 def _tiles() -> np.ndarray:
     rng = np.random.default_rng(2)
-    columns, rows = 22, 24
-    sites = np.array([((i + 0.5 * (j % 2)) / columns, j / rows) for j in range(rows + 1) for i in range(columns + 1)])
+    columns, rows = 20, 22
+    sites = np.array(
+        [((i + 0.5 * (j % 2)) / columns, j / rows) for j in range(rows + 1) for i in range(columns + 1)]
+    )
     sites += rng.uniform(-0.002, 0.002, sites.shape)
     nearest, index = cKDTree(sites).query(np.stack([_U, _V], -1).reshape(-1, 2), k=2)
     gap = (nearest[:, 1] - nearest[:, 0]).reshape(SIDE, SIDE)
-    tones = np.array([[150, 158, 152], [172, 142, 134], [126, 142, 136], [140, 140, 146], [178, 180, 168], [120, 136, 146]])
+    tones = np.array(
+        [[166, 176, 168], [186, 154, 144], [142, 158, 150], [154, 154, 160], [192, 194, 180], [134, 152, 164]]
+    )
     body = tones[rng.integers(0, len(tones), len(sites))][index[:, 0]].reshape(SIDE, SIDE, 3)
     body = body + 8 * _noise(rng, 80)[..., None]
-    return _to_bytes(np.where(gap[..., None] < 0.0075, np.array([52, 50, 50]), body))
+    return _to_bytes(np.where(gap[..., None] < 0.0068, np.array([52, 50, 50]), body))
 
 
 def _wooden() -> np.ndarray:
@@ -105,13 +123,13 @@ def _wooden() -> np.ndarray:
     grain = _stretched(rng, 90, 5, shift)
     fine = _stretched(rng, 200, 14, shift)
     seam = (_U * planks) % 1.0 < 0.035
-    body = np.array([218, 175, 126]) + (tone + 12 * grain + 6 * fine)[..., None] * np.array([1.0, 1.05, 1.15])
+    body = np.array([218, 175, 126]) + (tone + 8 * grain + 5 * fine)[..., None] * np.array([1.0, 1.05, 1.15])
     return _to_bytes(body - 38 * seam[..., None])
 
 
 def _granite() -> np.ndarray:
     rng = np.random.default_rng(4)
-    body = np.array([186, 199, 192]) + (14 * _noise(rng, 45) + 9 * _noise(rng, 110))[..., None]
+    body = np.array([180, 193, 188]) + (14 * _noise(rng, 45) + 9 * _noise(rng, 110))[..., None]
     flecks = _noise(rng, 60) + 0.5 * _noise(rng, 25)
     pale = np.clip((flecks - 1.3) * 3, 0, 1)[..., None]
     dark = np.clip((-flecks - 1.75) * 3, 0, 1)[..., None]
@@ -134,16 +152,16 @@ def _checkerboard() -> np.ndarray:
     light = (np.floor(_U * 6) + np.floor(_V * 6)) % 2 == 0
     wear = (5 * _noise(rng, 20) + 5 * _noise(rng, 70))[..., None]
     groove = ((_U * 6) % 1.0 < 0.02) | ((_V * 6) % 1.0 < 0.02)
-    body = np.where(light[..., None], np.array([190, 184, 170]), np.array([77, 76, 72])) + wear
+    body = np.where(light[..., None], np.array([194, 188, 174]), np.array([80, 79, 75])) + wear
     return _to_bytes(np.where(groove[..., None], np.array([58, 56, 52]), body))
 
 
 def _tiger() -> np.ndarray:
     rng = np.random.default_rng(8)
     phase = _U * 13 + 0.9 * _noise(rng, 4) + 0.35 * _noise(rng, 10)
-    width = 0.05 + 0.45 * _noise(rng, 5)
+    width = 0.22 + 0.45 * _noise(rng, 5)
     flame = np.clip((np.cos(2 * np.pi * phase) + width) * 4 + 0.5, 0, 1)[..., None]
-    fur = np.array([226, 148, 28]) + 10 * _stretched(rng, 120, 14, np.zeros((SIDE, SIDE)))[..., None]
+    fur = np.array([232, 152, 28]) + 10 * _stretched(rng, 120, 14, np.zeros((SIDE, SIDE)))[..., None]
     return _to_bytes(fur * flame + np.array([14, 9, 4]) * (1 - flame))
 
 
@@ -152,16 +170,26 @@ def _magma() -> np.ndarray:
     ridge = np.zeros((SIDE, SIDE))
     for cells, weight in ((9, 1.0), (18, 0.7), (36, 0.45)):
         ridge += weight * np.exp(-np.abs(_noise(rng, cells)) / 0.11)
-    heat = np.clip(ridge * np.clip(0.55 + 0.4 * _noise(rng, 5), 0, 1.4), 0, 1.6)
-    return _to_bytes(np.stack([12 + 210 * heat, 2 + 62 * heat**1.6, 1 + 12 * heat**2], -1))
+    heat = np.clip(ridge * np.clip(1.05 + 0.5 * _noise(rng, 5), 0, 1.8), 0, 1.8)
+    return _to_bytes(np.stack([12 + 205 * heat, 2 + 66 * heat**1.6, 1 + 12 * heat**2], -1))
+
+
+# heights above the picture's lower edge (fractions) and the colour there
+_RAINBOW = (
+    (0.00, (255, 0, 1)), (0.10, (255, 0, 1)), (0.13, (255, 24, 0)), (0.17, (255, 80, 1)), (0.19, (255, 134, 0)),
+    (0.25, (255, 216, 0)), (0.29, (160, 214, 14)), (0.33, (64, 202, 28)), (0.38, (4, 180, 60)), (0.43, (0, 192, 108)),
+    (0.47, (0, 218, 168)), (0.50, (0, 234, 228)), (0.53, (0, 216, 253)), (0.57, (0, 156, 226)), (0.60, (0, 72, 184)),
+    (0.65, (0, 14, 150)), (0.70, (26, 0, 140)), (0.80, (130, 0, 170)), (0.92, (240, 0, 210)), (1.00, (255, 0, 160)),
+)  # fmt: skip
 
 
 def _rainbow() -> np.ndarray:
-    """Magenta at the top over blue and green to red at the bottom, which keeps the last fifth."""
-    hue = np.interp(_V[:, 0], [0.0, 0.15, 0.3, 0.45, 0.6, 0.74, 0.86, 1.0], [0.86, 0.77, 0.66, 0.52, 0.36, 0.16, 0.0, 0.0])
-    value = np.interp(_V[:, 0], [0, 0.2, 0.35, 1], [0.55, 0.6, 0.95, 0.95])
-    colours = np.array([colorsys.hsv_to_rgb(h, 1.0, v) for h, v in zip(hue, value, strict=True)])
-    return _to_bytes(np.repeat(colours[:, None] * 255, SIDE, axis=1))
+    """A vertical gradient: red at the bottom over yellow, green, cyan and blue to magenta at the top."""
+    heights, colours = zip(*_RAINBOW, strict=True)
+    column = np.stack(
+        [np.interp(1 - _V[:, 0], heights, channel) for channel in zip(*colours, strict=True)], -1
+    )
+    return _to_bytes(np.repeat(column[:, None], SIDE, axis=1))
 
 
 def _black_dots() -> np.ndarray:
@@ -198,11 +226,15 @@ def _noise(rng: np.random.Generator, cells: int) -> np.ndarray:
     return noise / noise.std()
 
 
-def _stretched(rng: np.random.Generator, cells_across: int, cells_along: int, shift: np.ndarray) -> np.ndarray:
+def _stretched(
+    rng: np.random.Generator, cells_across: int, cells_along: int, shift: np.ndarray
+) -> np.ndarray:
     """Noise that is fine along u and long along v, moved along v by `shift` (fraction of the side)."""
     sigma = (SIDE / cells_along / 3, SIDE / cells_across / 3)
     noise = gaussian_filter(rng.standard_normal((SIDE, SIDE)), sigma, mode="wrap")
-    noise = map_coordinates(noise / noise.std(), [(_ROW + shift * SIDE) % SIDE, _COLUMN], order=1, mode="grid-wrap")
+    noise = map_coordinates(
+        noise / noise.std(), [(_ROW + shift * SIDE) % SIDE, _COLUMN], order=1, mode="grid-wrap"
+    )
     return noise
 
 

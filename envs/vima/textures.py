@@ -110,7 +110,9 @@ def texture_image(name: str) -> np.ndarray:
     else:
         recipe = _BY_NAME[name]
         colours = [dark_colour(COLOURS[c]) if recipe.dark else COLOURS[c] for c in recipe.colours]
-        draw = {"stripe": stripes, "dots": dots, "swirl": swirl, "paisley": paisley, "plain": plain}.get(recipe.pattern)
+        draw = {"stripe": stripes, "dots": dots, "swirl": swirl, "paisley": paisley, "plain": plain}.get(
+            recipe.pattern
+        )
         image = draw(*colours) if draw else PATTERNS[recipe.pattern]()
     image.setflags(write=False)
     return image

@@ -34,16 +34,29 @@ def _rotation(yaw: float) -> np.ndarray:
 def suction_cup(x: float, y: float, z: float, yaw: float) -> tuple[Drawable, ...]:
     """The suction tool with its tip at (x, y, z)."""
     at, turn = np.array([x, y, z]), _rotation(yaw)
-    tip = Drawable((Part("cube", (0.012, 0.012, 0.03), (0, 0, 0.015)),), None, at, turn, _TOOL_ID, colour=_TIP_COLOUR)
-    shaft = Drawable((Part("cube", (0.03, 0.03, 0.3), (0, 0, 0.18)),), None, at, turn, _TOOL_ID, colour=_TOOL_COLOUR)
+    tip = Drawable(
+        (Part("cube", (0.012, 0.012, 0.03), (0, 0, 0.015)),), None, at, turn, _TOOL_ID, colour=_TIP_COLOUR
+    )
+    shaft = Drawable(
+        (Part("cube", (0.03, 0.03, 0.3), (0, 0, 0.18)),), None, at, turn, _TOOL_ID, colour=_TOOL_COLOUR
+    )
     return tip, shaft
 
 
 def spatula(x: float, y: float, z: float, yaw: float) -> tuple[Drawable, ...]:
     """The spatula with the lower edge of its plate at (x, y, z)."""
     at, turn = np.array([x, y, z]), _rotation(yaw)
-    plate = Drawable((Part("cube", PLATE_SIZE, (0, 0, PLATE_SIZE[2] / 2)),), None, at, turn, _TOOL_ID, colour=_TIP_COLOUR)
-    shaft = Drawable((Part("cube", (0.025, 0.025, 0.25), (0, 0, PLATE_SIZE[2] + 0.125)),), None, at, turn, _TOOL_ID, colour=_TOOL_COLOUR)
+    plate = Drawable(
+        (Part("cube", PLATE_SIZE, (0, 0, PLATE_SIZE[2] / 2)),), None, at, turn, _TOOL_ID, colour=_TIP_COLOUR
+    )
+    shaft = Drawable(
+        (Part("cube", (0.025, 0.025, 0.25), (0, 0, PLATE_SIZE[2] + 0.125)),),
+        None,
+        at,
+        turn,
+        _TOOL_ID,
+        colour=_TOOL_COLOUR,
+    )
     return plate, shaft
 
 
@@ -63,7 +76,13 @@ class ToolMotion:
     def _show(self) -> None:
         self._on_frame(self._draw(*self._at, self._yaw))
 
-    def _go(self, goal: Sequence[float], speed: float, turn: float = 0.0, each: Callable[[float], None] | None = None) -> None:
+    def _go(
+        self,
+        goal: Sequence[float],
+        speed: float,
+        turn: float = 0.0,
+        each: Callable[[float], None] | None = None,
+    ) -> None:
         """Move in a straight line at a speed (m/s), turning on the way; `each` gets the fraction done."""
         start, yaw = self._at.copy(), self._yaw
         goal = np.asarray(goal, float)
@@ -83,7 +102,9 @@ class ToolMotion:
     def lift(self) -> None:
         self._go((self._at[0], self._at[1], _HOVER), _DESCEND_SPEED)
 
-    def carry(self, body: int, position: np.ndarray, quaternion: np.ndarray, end: Sequence[float], turn: float) -> None:
+    def carry(
+        self, body: int, position: np.ndarray, quaternion: np.ndarray, end: Sequence[float], turn: float
+    ) -> None:
         """Lift the held body from its pose, bring it over the end and turn it on the way."""
         grip, start_yaw = self._at.copy(), self._yaw
 
