@@ -10,6 +10,7 @@ Knows requests and action texts through `policies.prompts` and `policies.actions
 
 from __future__ import annotations
 
+import inspect
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -96,13 +97,29 @@ class UnifiedIO2Policy(Policy):
         self._episodes: dict[int, _Episode] = {}
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, *, device: str = "cpu", **arguments: Any) -> UnifiedIO2Policy:
-        """Load a packaged checkpoint by name, or a directory, with the prompt style stored in it."""
+    def from_pretrained(
+        cls, path: str | Path, *, device: str = "cpu", tokenizer: str | Path | None = None, **arguments: Any
+    ) -> UnifiedIO2Policy:
+        """Load a packaged checkpoint by name, or a directory, with the prompt style stored in it.
+
+        `tokenizer` is another sentencepiece file than the directory's; `arguments` are those of the class.
+        """
+        import torch
+
         from uio2_agent import UnifiedIO2
         from uio2_agent.checkpoint import checkpoint_directory
 
-        model = UnifiedIO2.from_pretrained(path).to(device).eval()
-        arguments.setdefault("style", PromptStyle.load(checkpoint_directory(path)))
+        takes = [name for name in inspect.signature(cls).parameters if name != "model"]
+        if unknown := [name for name in arguments if name not in takes]:
+            known = ", ".join(["device", "tokenizer", *takes])
+            raise UIO2Error(
+                f"policy {path}: unknown arguments {', '.join(unknown)}; policy_args it takes: {known}"
+            )
+        if str(device).startswith("cuda") and not torch.cuda.is_available():
+            raise UIO2Error(f"policy {path}: device={device} was asked for, but torch sees no GPU; use cpu")
+        style = PromptStyle.load(checkpoint_directory(path))
+        model = UnifiedIO2.from_pretrained(path, tokenizer=tokenizer).to(device).eval()
+        arguments.setdefault("style", style)
         arguments.setdefault("name", Path(path).name)
         return cls(model, **arguments)
 

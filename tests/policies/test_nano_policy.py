@@ -7,6 +7,7 @@ import torch
 from policies import Step, UnifiedIO2Policy, VimaActionCodec, load_policy
 from policies.prompts import PromptStyle
 from uio2_agent import Processor, TextTokenizer, UnifiedIO2, UnifiedIO2Config
+from uio2_agent.errors import UIO2Error
 from uio2_agent.generation import Stepper
 
 
@@ -86,5 +87,9 @@ def test_a_directory_is_a_policy(model, tmp_path):
     policy = load_policy(str(directory), plan="once", batch_size=4)
     assert policy.style == PromptStyle.nano() and policy.plan == "once" and policy.name == "run"
     assert policy.vocabulary_hash == TextTokenizer.packaged().vocabulary.hash()
+    with pytest.raises(
+        UIO2Error, match="unknown arguments plam; policy_args it takes: device, tokenizer, style"
+    ):
+        load_policy(str(directory), plam="once")
     expected = _play(UnifiedIO2Policy(model, PromptStyle.nano(), plan="once"), _episodes(2), rounds=1)
     assert _play(policy, _episodes(2), rounds=1) == expected
