@@ -27,7 +27,7 @@ class Processor:
 
     >>> processor = Processor(UnifiedIO2Config.preset("nano"), TextTokenizer.packaged())
     >>> processor([Request("Put the <image_history_1> into the bowl.")]).text.tokens.shape
-    torch.Size([1, 8])
+    torch.Size([1, 9])
     """
 
     def __init__(self, config: UnifiedIO2Config, tokenizer: TextTokenizer):

@@ -1,4 +1,4 @@
-"""A model built in milliseconds, with weights spread so that outputs depend on everything, and its requests."""
+"""A model built in milliseconds, with weights spread so that outputs depend on everything; its requests."""
 
 import numpy as np
 import torch
