@@ -10,13 +10,16 @@ It refuses to know what a result is: `Job.finish` makes it, in the worker, from 
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import chdir
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from policies.base import Policy
 from rollouts.runner import Episode, Work, run_episodes
 
 _LIVES = 3
+_PACKAGES = Path(__file__).parents[1]
 _ONE_THREAD = {
     name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "LP_NUM_THREADS")
 }
@@ -87,7 +90,9 @@ def run_job(
 class _Worker:
     """A Ray actor. The policy is loaded with the first chunk, so that its errors arrive as such."""
 
-    def __init__(self, job: Job):
+    def __init__(self, job: Job, folder: str):
+        if os.path.isdir(folder):  # relative paths mean the driver's folder
+            os.chdir(folder)
         self._job = job
         self._policy: Policy | None = None
 
@@ -114,7 +119,9 @@ def _run_on_ray(
     started_here = not ray.is_initialized()
     if started_here:
         local = {} if address else {"num_cpus": workers, "include_dashboard": False}
-        ray.init(address=address or "local", logging_level="ERROR", log_to_driver=False, **local)
+        # Ray puts the driver's folder first on the workers' path; a person's may hold an `envs` of its own.
+        with chdir(_PACKAGES):
+            ray.init(address=address or "local", logging_level="ERROR", log_to_driver=False, **local)
     gpus = (
         ray.cluster_resources().get("GPU", 0) / workers
         if "cuda" in str(job.policy_args.get("device", ""))
@@ -132,7 +139,7 @@ def _run_on_ray(
 
     try:
         for _ in range(min(workers, len(chunks))):
-            start(actor_class.remote(job))
+            start(actor_class.remote(job, os.getcwd()))
         while running:
             stream = ray.wait(list(running), num_returns=1)[0][0]
             task = running[stream]
@@ -149,7 +156,7 @@ def _run_on_ray(
                         chunks.appendleft([item])
                     else:
                         yield item.index, job.finish(_lost(item, job))
-                start(actor_class.remote(job))
+                start(actor_class.remote(job, os.getcwd()))
             except ray.exceptions.RayTaskError as error:
                 raise error.as_instanceof_cause() from None
             else:

@@ -1,4 +1,4 @@
-"""Fixtures every test may use. One thread for numpy and torch, so that parallel test processes do not fight."""
+"""Fixtures every test may use. One thread for numpy and torch, so that parallel tests do not fight."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,9 @@ SHARED = Path(__file__).parents[1] / ".." / "shared"
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of recorded reference data that lies beside the checkout; the test is skipped where it is absent."""
+    """The folder of recorded reference data that lies beside the checkout; the test is skipped where it is
+    absent.
+    """
     if not SHARED.is_dir():
         pytest.skip("no folder 'shared' beside the checkout: the recorded reference data is absent")
     return SHARED.resolve()

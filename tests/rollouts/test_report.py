@@ -1,0 +1,129 @@
+"""Pages, pictures and films: what a page names exists beside it, arrows lie where things are, films play."""
+
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tests.toys
+from rollouts import film, pictures, report
+from rollouts.evaluate import EvaluateConfig, evaluate
+from rollouts.inspect import inspect_dataset
+from rollouts.inspect import main as inspect
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    output = tmp_path_factory.mktemp("evaluated")
+    config = EvaluateConfig(
+        output=str(output),
+        env="toy",
+        policy="tests.toys:ScriptedPolicy",
+        policy_args={"spoil": 2},
+        env_kwargs={"expert": True},
+        task="slide",
+        episodes=3,
+    )
+    result = evaluate(config, output, dataset=output / "dataset")
+    film.record(output, result, 1)
+    report.write_evaluation(output, result)
+    return output, result
+
+
+def links(page: Path) -> list[str]:
+    return re.findall(r'(?:src|poster|href)="([^"]+)"', page.read_text())
+
+
+def test_page_names_what_lies_beside_it(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    page = evaluated[0] / "index.html"
+    named = links(page)
+    assert len(named) == 4, "a video and a poster of a success and of a failure"
+    for link in named:
+        assert not link.startswith(("/", "http")) and (page.parent / link).is_file(), link
+    text = page.read_text()
+    assert (
+        "<script" not in text and text.count('class="tag success"') + text.count('class="tag truncated"') >= 3
+    )
+
+
+def test_inspect_elsewhere_still_finds_the_videos(
+    evaluated: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    inspect({"path": str(evaluated[0]), "episodes": 2, "output": str(tmp_path / "page")})
+    page = tmp_path / "page" / "index.html"
+    assert all((page.parent / link).is_file() for link in links(page)) and links(page)
+
+
+def test_inspect_shows_a_dataset(evaluated: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    page = inspect_dataset(evaluated[0] / "dataset", tmp_path, episodes=2)
+    assert sorted(path.name for path in tmp_path.glob("*.mp4")) == [
+        "episode-000000.mp4",
+        "episode-000002.mp4",
+    ]
+    assert all((tmp_path / link).is_file() for link in links(page))
+
+
+def test_films_play_and_show_every_step(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    import av
+
+    output, result = evaluated
+    row = next(row for row in film.choose(result["episodes"], 1) if row["success"])
+    with av.open(str(output / film.video_path(row))) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264" and stream.codec_context.pix_fmt == "yuv420p"
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert frames[0].shape == (pictures.HEIGHT, pictures.WIDTH, 3)
+    changes = sum(np.abs(a.astype(int) - b).mean() > 0.2 for a, b in pairwise(frames))
+    assert changes == 2 * row["steps"] + 1, "arrow and outcome of each step, and the end"
+
+
+@pytest.mark.parametrize("view", pictures.VIEWS)
+def test_arrows_start_where_the_object_is_seen(view: str, shared: Path) -> None:
+    """A resting object's recorded position, projected, lies in the box in which upstream's camera saw it."""
+    rows = [json.loads(line) for line in (shared / "fixtures/vima/L1.jsonl").read_text().splitlines()]
+    checked = 0
+    for row in [row for row in rows if row["task"] == "visual_manipulation"][:20]:
+        for thing in row["objects"]:
+            seen = row["obs_px"][view].get(str(thing["id"]))
+            if seen is None:
+                continue
+            column, line = (value / pictures.SCALE for value in pictures.pixel(view, thing["pos"]))
+            top, left, bottom, right = seen["bbox_rc"]
+            assert top - 1 <= line <= bottom + 1 and left - 1 <= column <= right + 1, (
+                row["seed"],
+                thing["name"],
+            )
+            checked += 1
+    assert checked > 20
+
+
+def test_turns_are_signed_and_short() -> None:
+    def action(degrees: float) -> dict[str, np.ndarray]:
+        half = np.radians(degrees) / 2
+        still = {f"pose{i}_position": np.array([0.5, 0.0]) for i in (0, 1)}
+        turned = np.array([0, 0, np.sin(half), np.cos(half)])
+        return {**still, "pose0_rotation": np.array([0, 0, 0, 1.0]), "pose1_rotation": turned}
+
+    assert "turn +90°" in pictures.describe(action(90), 0)
+    assert "turn -150°" in pictures.describe(action(210), 0)
+    assert "turn" not in pictures.describe(action(0), 0)
+
+
+def test_prompt_images_stand_in_the_line(evaluated: tuple[Path, dict[str, Any]]) -> None:
+    env = tests.toys.ToyEnv()
+    observation, info = env.reset(seed=1)
+    views = {view: np.moveaxis(rgb, 0, -1) for view, rgb in observation["rgb"].items()}
+    drawn = np.asarray(pictures.draw(pictures.Scene(info["prompt"], info["prompt_assets"], views)))
+    plain = np.asarray(pictures.draw(pictures.Scene(info["prompt"], {}, views)))
+    panel = np.s_[:, : pictures.PROMPT_WIDTH + pictures.MARGIN]
+    colours = {tuple(colour) for colour in drawn[panel].reshape(-1, 3)}
+    for name in ("square", "target"):
+        shown = info["prompt_assets"][name]["segm"]["obj_info"]["obj_color"]
+        assert tests.toys.COLOURS[shown] in colours
+    assert not {*tests.toys.COLOURS.values()} & {tuple(c) for c in plain[panel].reshape(-1, 3)}
+    assert Image.fromarray(drawn).size == (pictures.WIDTH, pictures.HEIGHT)
