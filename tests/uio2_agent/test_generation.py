@@ -136,13 +136,11 @@ def test_sampling_follows_the_distribution(model):
     words = [tokenizer.encode(word)[0] for word in ("red", "blue", "green")]
     grammar = Grammar(choice(*(literal(tokenizer, word) for word in ("red", "blue", "green"))), EOS)
     with torch.inference_mode():
-        encoded = model.encode(model.processor([request]))
+        encoded = model.encode(model.processor([request] * 600))
         logits = scores_without_cache(model, encoded, 0, [words[0]])[0, words]
         expected = (logits.double() / 3).softmax(-1).numpy()
-        draws = [
-            decode(model, encoded, limit=3, grammars=[grammar], temperature=3.0, seeds=[seed])[0][0]
-            for seed in range(600)
-        ]
+        rows = decode(model, encoded, limit=3, grammars=[grammar] * 600, temperature=3.0, seeds=range(600))
+    draws = [row[0] for row in rows]
     found = np.array([draws.count(word) for word in words]) / len(draws)
     assert np.abs(found - expected).max() < 4 * 0.5 / np.sqrt(len(draws))
 
