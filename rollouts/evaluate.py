@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from policies.base import Policy
 from pretrain.sources.schema import FIRST_HELD_OUT_SEED
 from rollouts import report, results
 from rollouts.encoding import encode_episode
@@ -143,13 +144,10 @@ def evaluate(config: EvaluateConfig, output: Path, dataset: Path | None = None) 
     return save()
 
 
-def measure(policy: Any, work: Sequence[Work], *, slots: int = 8) -> list[dict[str, Any]]:
+def measure(policy: Policy, work: Sequence[Work], *, slots: int = 8) -> list[dict[str, Any]]:
     """Rows of a policy that is in memory: what training calls on the way."""
-    episodes = [
-        episode_row
-        for episode_row, _ in map(results.episode_row, run_episodes(work, MakeEnv(), policy, slots=slots))
-    ]
-    return results.summarise(episodes, work[0].env, policy.name) if work else []
+    episodes = run_episodes(work, MakeEnv(), policy, slots=slots)
+    return results.summarise([results.episode_row(e)[0] for e in episodes], work[0].env, policy.name)
 
 
 def _finish(episode: Episode, encode: bool) -> tuple[dict[str, Any], list[float], Any]:

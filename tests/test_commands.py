@@ -1,5 +1,6 @@
 """The `uio2` command as a person meets it: its keys, its errors in one line, and folders of unlucky names."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pretrain.train import TrainConfig
 from rollouts.cli import COMMANDS, main
 from rollouts.errors import RolloutError
 from rollouts.settings import keys, resolve
@@ -61,6 +63,14 @@ def rendering() -> None:
 @pytest.mark.parametrize("command", sorted(PUBLIC))
 def test_keys_are_public(command: str) -> None:
     assert list(keys(command)) == PUBLIC[command].split()
+
+
+def test_train_has_the_keys_and_defaults_of_its_configuration() -> None:
+    config = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+    shown = {name: key.default for name, key in keys("train").items() if not name.startswith("evaluate.")}
+    assert shown.pop("data") == "???" and config.pop("data") is dataclasses.MISSING
+    assert shown.pop("output") == "runs/train" and config.pop("output") is dataclasses.MISSING
+    assert shown == config
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

@@ -1,0 +1,41 @@
+"""Evaluations for `docs/proof/`: played into build/proof, where a stopped proof goes on; shown as Markdown."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rollouts.encoding import git_sha
+from rollouts.evaluate import EvaluateConfig, evaluate
+from rollouts.output import claim, write_text
+from rollouts.results import RESULT, load, versions
+
+ROOT = Path(__file__).parents[2]
+SEEDS = 200
+
+
+def played(name: str, **keys: Any) -> dict[str, Any]:
+    """The result of an evaluation on 200 held-out seeds of each task."""
+    output = claim(ROOT / "build" / "proof" / name)
+    if (output / RESULT).exists() and load(output)["git_sha"] != git_sha():  # proofs are about the present code
+        (output / RESULT).unlink()
+    return evaluate(EvaluateConfig(output=str(output), episodes=SEEDS, videos=0, **keys), output)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def rate(row: Mapping[str, Any]) -> str:
+    """Success in per cent with its interval."""
+    low, high = 100 * row["low"], 100 * row["high"]
+    return f"{row['successes']}/{row['episodes']} = {row['rate']:.1%} ({low:.1f} – {high:.1f})"
+
+
+def write(report: str, title: str, command: str, *parts: str) -> None:
+    """Write the page and print it."""
+    made = ", ".join(f"{name} {value}" for name, value in versions().items())
+    text = "\n\n".join([f"# {title}", f"`{command}`", *parts, f"Made with {made}."]) + "\n"
+    write_text(Path(report), text)
+    print(text)
