@@ -1,0 +1,72 @@
+"""Curves of a run: one JSON line per record, and a picture a person can look at (SVG, drawn here, no plotting library)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+METRICS, PICTURE = "metrics.jsonl", "curves.svg"
+_COLOURS = ("#4e79a7", "#ff5759", "#59a94f", "#f28e2b", "#b07aa1", "#76b7b2", "#808000", "#555555")
+_WIDTH, _HEIGHT, _MARGIN = 420, 220, 42
+
+
+class Curves:
+    """Records of a run in its directory. Opening it again after a stop drops what came after `step`."""
+
+    def __init__(self, directory: Path, step: int):
+        self._directory = directory
+        path = directory / METRICS
+        old = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        self.records: list[dict[str, float]] = [record for record in old if record["step"] <= step]
+        path.write_text("".join(json.dumps(record) + "\n" for record in self.records))
+
+    def add(self, step: int, values: Mapping[str, float]) -> None:
+        """Append a record and redraw the picture. Names are `group/curve`: one panel per group."""
+        record = {"step": step, **{name: round(float(value), 5) for name, value in values.items()}}
+        self.records.append(record)
+        with (self._directory / METRICS).open("a") as file:
+            file.write(json.dumps(record) + "\n")
+        (self._directory / PICTURE).write_text(draw(self.records))
+
+
+def draw(records: Sequence[Mapping[str, float]]) -> str:
+    """Return an SVG with one panel per group of curves."""
+    groups: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for record in records:
+        for name, value in record.items():
+            if "/" in name:
+                group, curve = name.split("/", 1)
+                groups.setdefault(group, {}).setdefault(curve, []).append((record["step"], value))
+    panels = [_panel(name, curves, index) for index, (name, curves) in enumerate(sorted(groups.items()))]
+    columns = min(3, max(1, len(panels)))
+    rows = -(-len(panels) // columns)
+    size = f'width="{columns * _WIDTH}" height="{max(1, rows) * _HEIGHT}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11">{"".join(panels)}</svg>\n'
+
+
+def _panel(title: str, curves: Mapping[str, Sequence[tuple[float, float]]], index: int) -> str:
+    points = [point for curve in curves.values() for point in curve]
+    last, low, high = (
+        max(x for x, _ in points) or 1,
+        min(0.0, *(y for _, y in points)),
+        max(y for _, y in points),
+    )
+    high = high if high > low else low + 1
+    wide, tall = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
+
+    def place(x: float, y: float) -> str:
+        return f"{_MARGIN + wide * x / last:.1f},{_MARGIN + tall * (1 - (y - low) / (high - low)):.1f}"
+
+    parts = [
+        f'<rect x="{_MARGIN}" y="{_MARGIN}" width="{wide}" height="{tall}" fill="none" stroke="#ccc"/>',
+        f'<text x="{_MARGIN}" y="18" font-weight="bold">{escape(title)}</text>',
+        f'<text x="4" y="{_MARGIN + 8}">{high:.3g}</text><text x="4" y="{_MARGIN + tall}">{low:.3g}</text>',
+        f'<text x="{_MARGIN + wide}" y="{_HEIGHT - 24}" text-anchor="end">{last:g} steps</text>',
+    ]
+    for number, (name, curve) in enumerate(sorted(curves.items())):
+        colour = _COLOURS[number % len(_COLOURS)]
+        path = " ".join(place(x, y) for x, y in curve)
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+        parts.append(f'<text x="{_MARGIN + 58 * number}" y="34" fill="{colour}">{escape(name)}</text>')
+    left, top = index % 3 * _WIDTH, index // 3 * _HEIGHT
+    return f'<g transform="translate({left},{top})">{"".join(parts)}</g>'

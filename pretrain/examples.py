@@ -1,0 +1,151 @@
+"""Stored episodes to training batches: which step, which question, which answer, and the labels of every patch.
+
+Unusual: batch number s is a function of the configuration and s alone (its own random generator), so a run that is
+stopped and resumed sees exactly the batches it would have seen. Requests come from `policies.prompts`, where acting
+takes them from too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from policies.actions import numbered
+from policies.prompts import PromptStyle, action_request, boxes_request, boxes_target, image_boxes
+from pretrain.augment import Moment, moment
+from pretrain.eye import NOTHING, Labels, image_labels, workspace_bins
+from pretrain.sources.lerobot import EpisodeRecord, LeRobotSource
+from uio2_agent.processor import Batch, Processor
+from uio2_agent.request import Request
+
+
+@dataclass(frozen=True)
+class Example:
+    """A question, its answer, and the moment it is about."""
+
+    request: Request
+    target: str
+    moment: Moment
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExampleOptions:
+    """What is asked of a moment."""
+
+    boxes_share: float = 0.25
+    """Share of examples that ask for the boxes of all objects; the others ask for the plan."""
+    augment: bool = True
+    """Mirror and turn the table at random."""
+    seed: int = 0
+
+
+def make_example(
+    record: EpisodeRecord, style: PromptStyle, options: ExampleOptions, rng: np.random.Generator
+) -> Example:
+    """Draw a step of the episode, a symmetry of the table and a kind of question."""
+    views = sorted({*style.views, style.object_view})
+    mirror, turn = (rng.random(2) < 0.5) & options.augment
+    now = moment(record, int(rng.integers(record.length)), views, bool(mirror), bool(turn))
+    if rng.random() < options.boxes_share:
+        return Example(boxes_request(now.rgb, style, rng), boxes_target(now.objects, style), now)
+    return plan_example(now, style, rng)
+
+
+def plan_example(now: Moment, style: PromptStyle, rng: np.random.Generator | None = None) -> Example:
+    """Ask for what remains of the plan, as a re-planning policy does."""
+    request = action_request(
+        now.prompt, now.prompt_assets, now.end_effector, now.rgb, now.first_rgb, now.executed, style, rng
+    )
+    first = len(now.executed)
+    target = " ".join(numbered(text, first + index) for index, text in enumerate(now.remaining))
+    return Example(request, target, now)
+
+
+class TrainingBatches(Dataset[tuple[Batch, Labels]]):
+    """Batch s of a run, made from (seed, s) alone."""
+
+    def __init__(
+        self,
+        source: LeRobotSource,
+        episodes: Sequence[int],
+        processor: Processor,
+        style: PromptStyle,
+        options: ExampleOptions,
+        batch_size: int,
+        names: Sequence[str],
+        textures: Sequence[str],
+    ):
+        self._source, self._episodes = source, np.asarray(episodes)
+        self._processor, self._style, self._options = processor, style, options
+        self._batch_size = batch_size
+        self._labeller = Labeller(processor, style, names, textures)
+
+    def __getitem__(self, step: int) -> tuple[Batch, Labels]:
+        """Return batch `step`."""
+        rng = np.random.default_rng([self._options.seed, step])
+        chosen = [self._source[int(self._episodes[i])] for i in self._order(step)]
+        return self._labeller([make_example(record, self._style, self._options, rng) for record in chosen])
+
+    def _order(self, step: int) -> np.ndarray:
+        """Places of the batch's episodes: passes over all of them, each in an order of its own."""
+        count, size = len(self._episodes), self._batch_size
+        places = np.arange(step * size, (step + 1) * size)
+        chosen = np.empty(size, np.int64)
+        for epoch in np.unique(places // count):
+            inside = places // count == epoch
+            order = np.random.default_rng([self._options.seed, int(epoch), 1]).permutation(count)
+            chosen[inside] = order[places[inside] % count]
+        return chosen
+
+
+class Labeller:
+    """Examples to a batch with the labels of its patches."""
+
+    def __init__(
+        self, processor: Processor, style: PromptStyle, names: Sequence[str], textures: Sequence[str]
+    ):
+        self._processor, self._style = processor, style
+        self._names = {name: index for index, name in enumerate(names)}
+        self._textures = {name: index for index, name in enumerate(textures)}
+
+    def __call__(self, examples: Sequence[Example]) -> tuple[Batch, Labels]:
+        """Build the batch of the examples, and the labels in its layout."""
+        batch = self._processor([e.request for e in examples], [e.target for e in examples])
+        shape = batch.image.mask.shape
+        name, texture = np.full(shape, NOTHING), np.full(shape, NOTHING)
+        centre = np.zeros((*shape, 2), np.int64)
+        grid = self._processor.config.image_grid
+        for row, example in enumerate(examples):
+            objects = example.moment.objects
+            if not objects:
+                continue
+            positions = batch.image.positions[row].numpy()
+            owner = image_labels(image_boxes(objects, self._style), positions, grid)  # [N]
+            owned = owner >= 0
+            ids = np.array([self._ids(thing["name"], thing["texture"]) for thing in objects])  # [objects, 2]
+            name[row, owned], texture[row, owned] = ids[owner[owned]].T
+            centre[row] = workspace_bins(objects)[owner]
+        frames = 0 if batch.image_history is None else batch.image_history.mask.shape[1]
+        history = np.full((2, len(examples), frames), NOTHING)
+        for row, example in enumerate(examples):
+            history[:, row, : len(example.request.image_history)] = self._shown(example)
+        tensors = [torch.from_numpy(array) for array in (name, texture, centre, *history)]
+        return batch, Labels(*tensors)
+
+    def _ids(self, name: str, texture: str) -> tuple[int, int]:
+        return self._names.get(name, NOTHING), self._textures.get(texture, NOTHING)
+
+    def _shown(self, example: Example) -> np.ndarray:
+        """Name and texture ids [2, frames] of the request's history images; scenes are several things: no label."""
+        shown = np.full((2, len(example.request.image_history)), NOTHING)
+        if not shown.size:
+            return shown
+        places = [(example.moment.prompt.find(f"{{{key}}}"), key) for key in example.moment.prompt_assets]
+        for frame, (_, key) in enumerate(sorted(place for place in places if place[0] >= 0)):
+            asset = example.moment.prompt_assets[key]
+            if asset["placeholder_type"] == "object":
+                info = asset["segm"]["obj_info"]
+                shown[:, frame] = self._ids(info["obj_name"], info["obj_color"])
+        return shown

@@ -1,0 +1,150 @@
+"""Dense targets for the image encoder: every patch says what it belongs to and where that thing's centre is.
+
+A decoder trained from scratch on four numbers an episode gets almost no gradient about *where* things are; hundreds of
+labels an image do (specs/nano_learning.md). UIO-2's own ViT comes pre-trained; this is how ours learns to see. The labels
+come from the boxes a dataset stores with each frame, so no simulator is needed. The heads live with the training state
+and do not ship.
+
+Unusual: the centre is scored against the location rows of the text table, the same rows the decoder answers with, so
+that features already speak the language of the answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from policies.actions import HIGH, LOW
+from pretrain.losses import bump_table
+from uio2_agent.batch import Batch
+from uio2_agent.model import UnifiedIO2
+from uio2_agent.vocabulary import LOCATIONS, value_to_bin
+
+NOTHING = -100  # what cross_entropy ignores
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Per patch of the image: name, texture int64 [B, N]; x and y bins of the object's centre int64 [B, N, 2].
+
+    Per history frame (all its patches alike): name, texture int64 [B, F]. -100 where nothing is known.
+    """
+
+    name: Tensor
+    texture: Tensor
+    centre: Tensor
+    history_name: Tensor
+    history_texture: Tensor
+
+    def to(self, device: torch.device | str) -> "Labels":
+        """Return a copy on the device."""
+        return Labels(**{key: value.to(device) for key, value in vars(self).items()})
+
+
+class Eye(nn.Module):
+    """The training-only heads on the image encoder's last features."""
+
+    def __init__(self, model: UnifiedIO2, names: Sequence[str], textures: Sequence[str], sigma: float):
+        super().__init__()
+        width, out = model.config.image_encoder.width, model.config.width
+        self.names = {name: index for index, name in enumerate(names)}
+        self.textures = {name: index for index, name in enumerate(textures)}
+        self.name = nn.Linear(width, len(names))
+        self.texture = nn.Linear(width, len(textures))
+        self.centre = nn.Linear(width, 2 * out)
+        self._kernel = bump_table(sigma)
+
+    def forward(self, model: UnifiedIO2, features: "Features", labels: Labels) -> dict[str, Tensor]:
+        """Return the mean losses over labelled patches: name, texture, centre."""
+        last, mask = features.image
+        known = mask & (labels.name != NOTHING)
+        seen, names, textures = last[known], labels.name[known], labels.texture[known]  # [n, width], [n], [n]
+        centre = self._centre(model, seen, labels.centre[known])
+        if features.history is not None:
+            last, mask = features.history  # [present frames, N, width]
+            # one row per present frame, as the history embedder ran them
+            known = mask & (labels.history_name[features.present] != NOTHING)[:, None]
+            seen = torch.cat([seen, last[known]])
+            frames = [table[features.present][:, None].expand_as(known)[known] for table in _history(labels)]
+            names, textures = torch.cat([names, frames[0]]), torch.cat([textures, frames[1]])
+        return {
+            "name": F.cross_entropy(self.name(seen).float(), names),
+            "texture": F.cross_entropy(self.texture(seen).float(), textures),
+            "centre": centre,
+        }
+
+    def _centre(self, model: UnifiedIO2, seen: Tensor, bins: Tensor) -> Tensor:
+        first = model.processor.tokenizer.vocabulary.pieces
+        table = model.text_table.weight[first : first + LOCATIONS].flip(0)  # row b is bin b
+        hidden = self.centre(seen).unflatten(-1, (2, -1))  # [n, 2, D]
+        scores = (hidden @ table.T * table.shape[1] ** -0.5).float().log_softmax(-1)  # [n, 2, 1000]
+        return -(self._kernel.to(seen.device)[bins] * scores).sum(-1).mean()
+
+
+def _history(labels: Labels) -> tuple[Tensor, Tensor]:
+    return labels.history_name, labels.history_texture
+
+
+@dataclass
+class Features:
+    """What the image encoder said: (last features, mask) of the image and of the present history frames."""
+
+    image: tuple[Tensor, Tensor]
+    history: tuple[Tensor, Tensor] | None
+    present: Tensor | None
+
+
+class Watch:
+    """Listens to a model's image encoder, so that the dense losses reuse the features of the same forward pass."""
+
+    def __init__(self, model: UnifiedIO2):
+        self._seen: list[tuple[Tensor, Tensor]] = []
+        model.image_encoder.register_forward_hook(self._hear)
+
+    def _hear(self, module: nn.Module, inputs: tuple, outputs: tuple) -> None:
+        if torch.is_grad_enabled():
+            self._seen.append((outputs[0], inputs[1]))
+
+    def take(self, batch: Batch) -> Features:
+        """Return and forget what was heard since the last call: the image first, then the history."""
+        seen, self._seen = self._seen, []
+        present = None if batch.image_history is None else batch.image_history.mask.any(-1)
+        return Features(seen[0], seen[1] if len(seen) > 1 else None, present)
+
+
+def look(model: UnifiedIO2, batch: Batch) -> None:
+    """Run the image encoder alone over a batch's pictures (for `Watch`), as the embedders would."""
+    image = batch.image
+    model.image_encoder(image.values, image.mask, image.positions, model.config.image_grid)
+    if (history := batch.image_history) is not None:
+        present = history.mask.any(-1)
+        parts = (x[present] for x in (history.values, history.mask, history.positions))
+        model.image_encoder(*parts, model.config.history_grid)
+
+
+def image_labels(boxes: np.ndarray, positions: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+    """Say which object each patch belongs to: int64 [N], the index of the box that covers most of it, or -1.
+
+    boxes float [objects, 4] are y0 x0 y1 x1 as fractions of the picture (nan when unseen); positions [N] are raster
+    indices on the grid (rows, columns). Of boxes that cover a patch alike, the one with the nearest centre wins.
+    """
+    rows, columns = grid
+    row, column = np.divmod(positions, columns)
+    low = np.stack([row / rows, column / columns], -1)[:, None]  # [N, 1, 2]
+    high = low + (1 / rows, 1 / columns)
+    start, end = boxes[None, :, :2], boxes[None, :, 2:]  # [1, objects, 2]
+    covered = np.clip(np.minimum(high, end) - np.maximum(low, start), 0, None).prod(-1) * rows * columns
+    covered = np.nan_to_num(covered)  # [N, objects]
+    distance = np.nan_to_num(np.linalg.norm((low + high - start - end) / 2, axis=-1), nan=9.0)
+    best = np.argmax(covered.round(1) - distance / 100, axis=-1)
+    return np.where(covered.max(-1) > 0, best, -1)
+
+
+def workspace_bins(objects: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Bins of the objects' centres in the action's own coordinates: int64 [objects, 2]."""
+    position = np.array([thing["position"][:2] for thing in objects], np.float64).reshape(-1, 2)
+    return value_to_bin(np.clip((position - LOW) / (HIGH - LOW), 0, 1))

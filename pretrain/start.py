@@ -1,0 +1,45 @@
+"""Where a run starts from: a fresh preset, or the weights of a checkpoint.
+
+Unusual: a fresh model's location rows are not independent noise but sines and cosines of the bin, so that neighbouring
+bins look alike from the first step (a location is a number).
+"""
+
+import math
+
+import torch
+
+from policies.prompts import PromptStyle
+from uio2_agent.checkpoint import checkpoint_directory
+from uio2_agent.config import UnifiedIO2Config
+from uio2_agent.model import UnifiedIO2
+from uio2_agent.presets import PRESETS
+from uio2_agent.processor import Processor
+from uio2_agent.text import TextTokenizer
+from uio2_agent.vocabulary import LOCATIONS
+
+
+def start_model(name: str) -> tuple[UnifiedIO2, PromptStyle]:
+    """Return a model with its processor, and the style of its requests.
+
+    `name`: "nano" and the other presets are fresh models with the packaged small tokenizer; anything else is loaded. A
+    checkpoint directory of the same name as a preset must be given as a path (`./nano`).
+    """
+    if name in PRESETS:
+        config = UnifiedIO2Config.preset(name)
+        model = UnifiedIO2(config)
+        model.processor = Processor(config, TextTokenizer.packaged())
+        smooth_locations(model)
+        return model, PromptStyle.nano() if name == "nano" else PromptStyle()
+    model = UnifiedIO2.from_pretrained(name)
+    return model, PromptStyle.load(checkpoint_directory(name))
+
+
+def smooth_locations(model: UnifiedIO2) -> None:
+    """Set the location rows of the text table to unit-variance waves of the bin, periods from 2 to 100 per range."""
+    vocabulary = model.processor.tokenizer.vocabulary
+    width = model.config.width
+    bins = torch.arange(LOCATIONS, dtype=torch.float32)[:, None] / LOCATIONS
+    waves = torch.logspace(math.log10(0.5), math.log10(50), width // 2) * 2 * math.pi
+    rows = torch.cat([(bins * waves).sin(), (bins * waves).cos()], -1) * math.sqrt(2)  # [1000, D]
+    with torch.no_grad():
+        model.text_table.weight[torch.from_numpy(vocabulary.location_ids.copy())] = rows

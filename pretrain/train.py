@@ -1,0 +1,294 @@
+"""Supervised training of any size on collected episodes: first the eye, then everything.
+
+A run has two phases in one schedule: for `eye_steps` only the image encoder learns, from dense labels (`pretrain.eye`);
+after that the whole model learns action text and boxes text under teacher forcing, the dense labels going on at a smaller
+weight. A run can be stopped at any time (Ctrl-C, or a kill) and goes on from its last saved step with the very batches it
+would have had, on CPU or GPU. It knows no simulator: evaluation is a callable handed in.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from pretrain.augment import moment
+from pretrain.curves import Curves
+from pretrain.examples import ExampleOptions, Labeller, TrainingBatches, plan_example
+from pretrain.eye import Eye, Labels, Watch, look
+from pretrain.losses import TextLoss
+from pretrain.optim import build_optimizer, learning_rate, set_learning_rate
+from pretrain.sources.lerobot import LeRobotSource
+from pretrain.sources.schema import FIRST_HELD_OUT_SEED
+from pretrain.start import start_model
+from pretrain.state import STATE, TrainingError, load_state, save_state
+from uio2_agent.processor import Batch
+
+Evaluate = Callable[[Path, int], Mapping[str, float]]
+"""Called as evaluate(checkpoint directory, step) -> numbers for the curves, named `group/curve`."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """A training run."""
+
+    data: tuple[str, ...]
+    """Dataset directories."""
+    output: str
+    """Directory of the checkpoint, the state and the curves."""
+    model: str = "nano"
+    """A preset, a packaged name, or a checkpoint directory to start from."""
+    steps: int = 20_000
+    """Optimizer steps, the eye's included."""
+    eye_steps: int = 2_000
+    """First steps, in which the image encoder learns alone."""
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    """Peak rate."""
+    warmup: int = 200
+    """Steps of linear warm-up, at the start of each phase."""
+    decay_share: float = 0.3
+    """Last part of the run, in which the rate falls to zero."""
+    weight_decay: float = 0.02
+    eye_weight: float = 0.2
+    """Weight of the dense losses once the whole model learns; 0 freezes the image encoder then."""
+    sigma: float = 8.0
+    """Width of a location's soft label, in bins; 0 for hard labels."""
+    boxes_share: float = 0.25
+    """Share of examples that ask for all objects' boxes."""
+    augment: bool = True
+    """Mirror and turn the table at random where a task allows it."""
+    validation_episodes: int = 128
+    """Last episodes of the data: never trained on, their losses are drawn beside the training's."""
+    seed: int = 0
+    device: str = "auto"
+    """cpu, cuda, or auto."""
+    dtype: str = "float32"
+    """float32, or bfloat16 (autocast; weights stay float32)."""
+    threads: int = 0
+    """CPU threads of torch; 0 leaves its default."""
+    workers: int = 1
+    """Processes that prepare batches."""
+    log_every: int = 50
+    save_every: int = 250
+    evaluate_every: int = 0
+    """Steps between evaluations; 0 for none."""
+    resume: bool = True
+    """Go on from the state in `output`, if there is one."""
+    stop_after: float = 0.0
+    """Minutes after which to save and stop (to go on later); 0 for never."""
+
+
+SETTINGS = [
+    "data",
+    "model",
+    "steps",
+    "eye_steps",
+    "batch_size",
+    "learning_rate",
+    "warmup",
+    "decay_share",
+    "weight_decay",
+    "eye_weight",
+    "sigma",
+    "boxes_share",
+    "augment",
+    "validation_episodes",
+    "seed",
+    "dtype",
+]
+"""What a resumed run must share with the one it goes on from."""
+
+
+def train(config: TrainConfig, evaluate: Evaluate | None = None) -> Path:
+    """Run or resume a training; return the checkpoint directory (`output`), which `from_pretrained` takes.
+
+    Raises TrainingError for data with held-out seeds, too few episodes, or a state of another run.
+    """
+    run = Run(config, evaluate)
+    try:
+        run.loop()
+    except KeyboardInterrupt:
+        run.save()
+        raise
+    return run.directory
+
+
+class Run:
+    """One training run: builds everything, then `loop`."""
+
+    def __init__(self, config: TrainConfig, evaluate: Evaluate | None = None):
+        self.config, self._evaluate = config, evaluate
+        self.directory = Path(config.output)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        torch.set_flush_denormal(True)  # vanishing probabilities would slow a CPU down
+        torch.manual_seed(config.seed)
+        source = LeRobotSource(config.data, cache_episodes=16_384)
+        trained, held = split_episodes(source, config.validation_episodes)
+        names, textures = seen_words(source)
+        self.device = torch.device(_device(config.device))
+        self.model, self.style = start_model(config.model)
+        self.model.to(self.device).train()
+        self.eye = Eye(self.model, names, textures, config.sigma).to(self.device)
+        self.watch = Watch(self.model)
+        processor = self.model.processor
+        self.text_loss = TextLoss(processor.tokenizer.vocabulary, config.sigma)
+        self.optimizer = build_optimizer([self.model, self.eye], config.weight_decay)
+        self.parts = {"model": self.model, "eye": self.eye}
+        self.settings = {key: getattr(config, key) for key in SETTINGS} | {
+            "data": [Path(d).name for d in config.data]
+        }
+        self.step = 0
+        if config.resume and (self.directory / STATE).exists():
+            self.step = load_state(self.directory, self.settings, self.parts, self.optimizer)
+        self.curves = Curves(self.directory, self.step)
+        options = ExampleOptions(boxes_share=config.boxes_share, augment=config.augment, seed=config.seed)
+        self.batches = TrainingBatches(
+            source, trained, processor, self.style, options, config.batch_size, names, textures
+        )
+        labeller = Labeller(processor, self.style, names, textures)
+        views = sorted({*self.style.views, self.style.object_view})
+        examples = [plan_example(moment(source[i], 0, views), self.style) for i in held]
+        size = config.batch_size
+        self.validation = [labeller(examples[i : i + size]) for i in range(0, len(examples), size)]
+
+    def loop(self) -> None:
+        """Train to the last step, or until the time is up."""
+        config = self.config
+        end = time.monotonic() + 60 * config.stop_after if config.stop_after else float("inf")
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        began, sums, count = time.monotonic(), {}, 0
+        with Progress(*columns, TextColumn("{task.fields[losses]}"), refresh_per_second=1) as progress:
+            bar = progress.add_task("train", total=config.steps, completed=self.step, losses="")
+            for batch, labels in self._loader():
+                losses = self._train_step(batch.to(self.device), labels.to(self.device))
+                count += 1
+                for name, value in losses.items():
+                    sums[name] = sums.get(name, 0.0) + value
+                self.step += 1
+                progress.advance(bar)
+                if self.step % config.log_every == 0 or self.step == config.steps:
+                    means = {name: value / count for name, value in sums.items()}
+                    means["speed/examples_per_s"] = count * config.batch_size / (time.monotonic() - began)
+                    means |= self.validate()
+                    self.curves.add(self.step, means)
+                    progress.update(bar, losses=_summary(means))
+                    began, sums, count = time.monotonic(), {}, 0
+                evaluated = config.evaluate_every and self.step % config.evaluate_every == 0
+                if evaluated or self.step % config.save_every == 0 or self.step == config.steps:
+                    self.save()
+                if evaluated and self._evaluate is not None:
+                    self.curves.add(self.step, self._evaluate(self.directory, self.step))
+                if time.monotonic() > end:
+                    break
+        self.save()
+
+    def _loader(self) -> Iterator[tuple[Batch, Labels]]:
+        workers = self.config.workers
+        steps = range(self.step, self.config.steps)
+        extra: dict[str, Any] = {"prefetch_factor": 4, "worker_init_fn": _one_thread} if workers else {}
+        return iter(DataLoader(self.batches, batch_size=None, sampler=steps, num_workers=workers, **extra))
+
+    def _train_step(self, batch: Batch, labels: Labels) -> dict[str, float]:
+        config = self.config
+        start = 0 if self.step < config.eye_steps else config.eye_steps  # each phase warms up
+        warmup = min(1.0, (self.step - start + 1) / config.warmup)
+        rate = learning_rate(self.step, config.learning_rate, 1, config.steps, config.decay_share) * warmup
+        set_learning_rate(self.optimizer, rate)
+        loss, losses = self._losses(batch, labels, self.step < config.eye_steps)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(
+            [p for part in self.parts.values() for p in part.parameters()], 1.0
+        )
+        if torch.isfinite(norm):
+            self.optimizer.step()
+        return {f"training/{name}": value.item() for name, value in losses.items()}
+
+    def _losses(self, batch: Batch, labels: Labels, eye_only: bool) -> tuple[Tensor, dict[str, Tensor]]:
+        weight = 1.0 if eye_only else self.config.eye_weight
+        self.model.image_encoder.requires_grad_(weight > 0)
+        losses: dict[str, Tensor] = {}
+        dense: dict[str, Tensor] = {}
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.dtype == "bfloat16"):
+            if eye_only:
+                look(self.model, batch)
+            else:
+                output = self.model(batch)
+                losses["locations"], losses["words"] = self.text_loss(
+                    output.logits["text"], output.targets["text"], output.masks["text"]
+                )
+            features = self.watch.take(batch)
+            if weight > 0:
+                dense = self.eye(self.model, features, labels)
+        total = sum(losses.values()) + weight * sum(dense.values())
+        return total, losses | dense
+
+    def validate(self) -> dict[str, float]:
+        """Losses on held-back episodes, as first steps of a plan."""
+        if not self.validation:
+            return {}
+        sums: dict[str, float] = {}
+        for batch, labels in self.validation:
+            batch, labels = batch.to(self.device), labels.to(self.device)
+            # Gradients stay enabled because `Watch` listens only then; nothing is run backward.
+            _, losses = self._losses(batch, labels, self.step < self.config.eye_steps)
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0.0) + value.item() / len(self.validation)
+        return {f"validation/{name}": value for name, value in sums.items()}
+
+    def save(self) -> None:
+        """Write state and checkpoint."""
+        save_state(self.directory, self.step, self.settings, self.parts, self.optimizer)
+        self.model.save_pretrained(self.directory)
+        self.style.save(self.directory)
+
+
+def split_episodes(source: LeRobotSource, validation: int) -> tuple[list[int], list[int]]:
+    """Return the successful episodes to train on, and the last `validation` of them, held back.
+
+    Raises TrainingError when one has a held-out seed or too few are left.
+    """
+    facts = source.facts
+    if held_out := [fact["seed"] for fact in facts if fact["seed"] >= FIRST_HELD_OUT_SEED]:
+        raise TrainingError(
+            f"the data hold {len(held_out)} episodes with held-out seeds (from {FIRST_HELD_OUT_SEED} on, first "
+            f"{held_out[0]}): these are for evaluation; collect with smaller seeds"
+        )
+    good = [index for index, fact in enumerate(facts) if fact["success"]]
+    validation = min(validation, len(good) // 10)
+    if len(good) < 2:
+        raise TrainingError(f"the data hold {len(good)} successful episodes: collect more")
+    return good[: len(good) - validation], good[len(good) - validation :]
+
+
+def seen_words(source: LeRobotSource) -> tuple[list[str], list[str]]:
+    """Return the names and the textures of the objects of some two thousand episodes, sorted: what the eye tells apart."""
+    names, textures = set(), set()
+    for index in range(0, len(source), max(1, len(source) // 2000)):
+        for thing in source[index].objects[0]:
+            names.add(thing["name"])
+            textures.add(thing["texture"])
+    return sorted(names), sorted(textures)
+
+
+def _device(name: str) -> str:
+    if name != "auto":
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _one_thread(worker: int) -> None:
+    torch.set_num_threads(1)
+
+
+def _summary(means: Mapping[str, float]) -> str:
+    short = {name.split("/")[-1]: value for name, value in means.items() if not name.startswith("validation")}
+    return " ".join(f"{name} {value:.2f}" for name, value in short.items())

@@ -1,0 +1,90 @@
+"""A mirrored or turned moment is what the simulator would have shown: pixels, boxes and actions move together."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from policies.actions import VimaActionCodec
+from policies.prompts import PromptStyle, action_request
+from pretrain.augment import moment
+
+CODEC = VimaActionCodec()
+
+
+def _pixel(point: np.ndarray) -> tuple[float, float]:
+    """Row and column of a workspace point in the top view (vima_bench.md section 2), in pixel edges."""
+    return 64 + 250.98 * (point[0] - 0.5), 128 + 250.98 * point[1]
+
+
+def _record(task: str = "visual_manipulation") -> SimpleNamespace:
+    """An episode with one bright square whose centre the action picks."""
+    place, goal = np.array([0.35, 0.2]), np.array([0.6, -0.3])
+    row, column = map(round, _pixel(place))
+    image = np.full((1, 128, 256, 3), 47, np.uint8)
+    image[0, row - 10 : row + 10, column - 6 : column + 6] = (255, 0, 0)
+    yaw = np.pi / 3
+    action = {
+        "pose0_position": place,
+        "pose0_rotation": [0, 0, 0, 1],
+        "pose1_position": goal,
+        "pose1_rotation": [0, 0, np.sin(yaw / 2), np.cos(yaw / 2)],
+    }
+    shown = np.zeros((3, 128, 256), np.uint8)
+    shown[:, 40:60, 110:120] = 200
+    asset = {"rgb": {"top": shown, "front": shown}, "segm": {"obj_info": {}}, "placeholder_type": "object"}
+    box = {"top": [row - 10, column - 6, row + 9, column + 5]}
+    thing = {"name": "block", "texture": "red", "boxes": box, "position": [*place, 0.0], "id": 5}
+    return SimpleNamespace(
+        task=task,
+        prompt="Put the {a} there.",
+        prompt_assets={"a": asset, "b": asset | {"placeholder_type": "scene"}},
+        end_effector=0,
+        frames={"top": image, "front": image},
+        action_texts=[CODEC.encode(action, 0)],
+        objects=[[thing]],
+    )
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("turn", [False, True])
+def test_action_box_and_position_stay_on_the_object(mirror, turn):
+    now = moment(_record(), 0, ["top"], mirror, turn)
+    red = np.argwhere(now.rgb["top"][..., 0] == 255)
+    (thing,) = now.objects
+    assert thing["boxes"]["top"] == [*red.min(0), *red.max(0)]
+    middle = red.mean(0) + 0.5
+    np.testing.assert_allclose(_pixel(thing["position"]), middle, atol=1.0)
+    (step,) = CODEC.parse("0: " + now.remaining[0])
+    np.testing.assert_allclose(_pixel(step.action["pose0_position"]), middle, atol=1.0)
+    # The goal keeps its distance and its side: mirrored once, the turn from pick to place changes sense.
+    original = np.array([0.6 - 0.35, -0.3 - 0.2])
+    moved = step.action["pose1_position"] - step.action["pose0_position"]
+    np.testing.assert_allclose(moved, original * (-1 if turn else 1, -1 if mirror != turn else 1), atol=2e-3)
+    yaw = 2 * np.arctan2(step.action["pose1_rotation"][2], step.action["pose1_rotation"][3])
+    assert np.isclose((yaw - (-1 if mirror else 1) * np.pi / 3 + np.pi) % (2 * np.pi), np.pi, atol=0.01)
+
+
+def test_objects_of_prompts_are_mirrored_but_never_turned():
+    record = _record()
+    stored = record.prompt_assets["a"]["rgb"]["top"].transpose(1, 2, 0)
+    turned = moment(record, 0, ["top"], mirror=False, turn=True).prompt_assets
+    np.testing.assert_array_equal(turned["a"]["rgb"]["top"], record.prompt_assets["a"]["rgb"]["top"])
+    np.testing.assert_array_equal(turned["b"]["rgb"]["top"], stored[::-1, ::-1])
+    mirrored = moment(record, 0, ["top"], mirror=True).prompt_assets
+    np.testing.assert_array_equal(mirrored["a"]["rgb"]["top"], stored[:, ::-1])
+
+
+def test_rotations_are_not_mirrored_and_oblique_views_not_turned():
+    for task, views in (("rotate", ["top"]), ("visual_manipulation", ["front", "top"])):
+        record = _record(task)
+        now = moment(record, 0, views, mirror=task == "rotate", turn=task != "rotate")
+        np.testing.assert_array_equal(now.rgb["top"], record.frames["top"][0])
+        assert now.remaining == record.action_texts
+
+
+def test_a_changed_moment_makes_a_request():
+    now = moment(_record(), 0, ["top"], mirror=True, turn=True)
+    request = action_request(now.prompt, now.prompt_assets, 0, now.rgb, style=PromptStyle.nano())
+    assert request.image.shape == (124, 248, 3)
+    assert len(request.image_history) == 1

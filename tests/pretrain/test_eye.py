@@ -1,0 +1,80 @@
+"""Which patch belongs to which object: against a brute-force count of pixels."""
+
+import numpy as np
+import torch
+
+from pretrain.eye import NOTHING, Eye, Labels, Watch, image_labels, look, workspace_bins
+from uio2_agent.config import UnifiedIO2Config
+from uio2_agent.model import UnifiedIO2
+from uio2_agent.processor import Processor
+from uio2_agent.request import Request
+from uio2_agent.text import TextTokenizer
+
+GRID = (8, 16)
+
+
+def _brute_force(boxes: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Count the pixels of a 128x256 picture that each box covers in each patch."""
+    owners = []
+    for position in positions:
+        row, column = divmod(int(position), GRID[1])
+        counts = []
+        for y0, x0, y1, x1 in boxes * (128, 256, 128, 256):
+            canvas = np.zeros((128, 256), bool)
+            canvas[round(y0) : round(y1), round(x0) : round(x1)] = True
+            counts.append(canvas[row * 16 : row * 16 + 16, column * 16 : column * 16 + 16].sum())
+        owners.append(int(np.argmax(counts)) if max(counts) else -1)
+    return np.array(owners)
+
+
+def test_patches_belong_to_the_box_that_covers_most():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        # Boxes in separate thirds of the picture, so that no patch is shared.
+        boxes = []
+        for third in range(3):
+            y0, x0 = rng.integers(0, 90), third * 80 + rng.integers(0, 20)
+            boxes.append([y0, x0, y0 + rng.integers(17, 38), x0 + rng.integers(17, 40)])
+        boxes = np.array(boxes) / (128, 256, 128, 256)
+        positions = rng.permutation(128)[:60]
+        np.testing.assert_array_equal(image_labels(boxes, positions, GRID), _brute_force(boxes, positions))
+
+
+def test_unseen_objects_own_nothing():
+    boxes = np.array([[np.nan] * 4, [0.0, 0.0, 0.5, 0.5]])
+    assert image_labels(boxes, np.array([0, 127]), GRID).tolist() == [1, -1]
+
+
+def test_centres_are_the_action_codecs_bins():
+    corners = [{"position": [0.25, -0.5, 0.1]}, {"position": [0.75, 0.5, 0]}, {"position": [0.5, 0.0, 0]}]
+    assert workspace_bins(corners).tolist() == [[0, 0], [999, 999], [499, 499]]
+
+
+def test_dense_losses_reach_the_encoder_and_fall():
+    """A few steps on one picture teach the encoder its labels: all three losses fall below half."""
+    torch.manual_seed(0)
+    config = UnifiedIO2Config.preset("nano")
+    model = UnifiedIO2(config)
+    model.processor = Processor(config, TextTokenizer.packaged())
+    rng = np.random.default_rng(1)
+    image = np.full((128, 256, 3), 47, np.uint8)
+    image[20:50, 30:70] = rng.integers(0, 255, 3)
+    image[70:110, 150:210] = rng.integers(0, 255, 3)
+    batch = model.processor([Request("objects", image=image, image_history=(image[:64, :64],))])
+    boxes = np.array([[20 / 128, 30 / 256, 50 / 128, 70 / 256], [70 / 128, 150 / 256, 110 / 128, 210 / 256]])
+    owner = image_labels(boxes, batch.image.positions[0].numpy(), GRID)
+    ids = torch.from_numpy(np.where(owner >= 0, owner, NOTHING))[None]
+    centre = torch.tensor([[[200, 300], [800, 700]]])[:, owner]
+    labels = Labels(ids, ids, centre, torch.zeros(1, 1, dtype=torch.long), torch.full((1, 1), NOTHING))
+    watch, eye = Watch(model), Eye(model, ["a", "b"], ["a", "b"], sigma=8.0)
+    optimizer = torch.optim.AdamW([*model.image_encoder.parameters(), *eye.parameters()], lr=1e-3)
+    history = []
+    for _ in range(30):
+        look(model, batch)
+        losses = eye(model, watch.take(batch), labels)
+        optimizer.zero_grad()
+        sum(losses.values()).backward()
+        optimizer.step()
+        history.append({name: value.item() for name, value in losses.items()})
+    assert all(history[-1][name] < 0.5 * history[0][name] for name in ("name", "texture"))
+    assert history[-1]["centre"] < history[0]["centre"] - 1.5
