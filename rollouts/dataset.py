@@ -1,9 +1,9 @@
 """Writes trajectory datasets: LeRobot v3.0, one set of files per episode, published one by one.
 
 An episode is *encoded* where it was played (`rollouts.encoding`) and *published* by the one driver, which
-gives it its rank. What is unusual: all files of an episode are written under temporary names, renamed
-together, and a line in the index makes them count, so a process killed at any moment leaves the episodes
-before, and opening the folder again removes what was published by half. The layout is
+gives it its rank. What is unusual: all files of an episode are written under temporary names and
+renamed together, and a line in the index makes them count, so a process killed at any moment leaves the
+episodes before, and opening the folder again removes what was published by half. The layout is
 `pretrain.sources.schema`'s.
 
 It refuses to know how episodes come about.
@@ -54,11 +54,11 @@ class DatasetWriter:
             self._tasks: dict[str, int] = {}
             for row in rows:
                 self._tasks.setdefault(row["tasks"][0], len(self._tasks))
-            self._fold = _recover_statistics(self.root, self.episodes)
+            self._fold = _recover_statistics(self.root, self.episodes, self.frames)
             self._remove_leftovers()
             self._forget_errors_from(self.next_work)
             self._known_files: set[str] = set()
-            self._replace(self._counters(new_task=True))
+            self._replace(self._counters(self.episodes, self.frames, new_task=True))
         except BaseException:
             self._lock.close()
             raise
@@ -107,14 +107,12 @@ class DatasetWriter:
         table = pa.table(columns, schema=schema.DATA_SCHEMA)
         new_files[schema.DATA_PATH.format(**place)] = _parquet(table)
         new_files[schema.EPISODES_PATH.format(**place)] = _parquet(_one_row(row))
-        self._replace(new_files)
+        self._fold.add(episode.stats)
+        self._replace(new_files | self._counters(rank + 1, end, new_task))
         self._append(schema.INDEX_PATH, indexed)
-
         self.episodes, self.frames = rank + 1, end
         self.successes += int(episode.facts["success"])
         self.next_work = episode.facts["work_index"] + 1
-        self._fold.add(episode.stats)
-        self._replace(self._counters(new_task))
         return rank
 
     def record_error(self, work_index: int, facts: Mapping[str, Any]) -> None:
@@ -166,19 +164,19 @@ class DatasetWriter:
         self._known_files.add(path)
         return not (self.root / path).exists()
 
-    def _counters(self, new_task: bool) -> dict[str, Any]:
+    def _counters(self, episodes: int, frames: int, new_task: bool) -> dict[str, Any]:
         """Return the files that describe the whole set, info.json last: a reader believes it."""
         info = {
             "codebase_version": schema.CODEBASE_VERSION,
             "robot_type": "vima",
-            "total_episodes": self.episodes,
-            "total_frames": self.frames,
+            "total_episodes": episodes,
+            "total_frames": frames,
             "total_tasks": len(self._tasks),
             "chunks_size": schema.CHUNK_SIZE,
             "data_files_size_in_mb": 100,
             "video_files_size_in_mb": 200,
             "fps": schema.FPS,
-            "splits": {"train": f"0:{self.episodes}"},
+            "splits": {"train": f"0:{episodes}"},
             "data_path": schema.DATA_PATH,
             "video_path": None,
         }
@@ -231,14 +229,17 @@ def _locked(root: Path) -> Any:
     return lock
 
 
-def _recover_statistics(root: Path, episodes: int) -> StatisticsFold:
-    """Read the statistics of the set; fold them again where the writer was killed before writing them."""
+def _recover_statistics(root: Path, episodes: int, frames: int) -> StatisticsFold:
+    """Read the statistics of the set; fold them again where a killed writer left those of another moment."""
     fold = StatisticsFold()
+    if episodes == 0:
+        return fold
     try:
-        if json.loads((root / schema.INFO_PATH).read_text())["total_episodes"] == episodes:
-            fold.add(json.loads((root / schema.STATS_PATH).read_text()))
+        stored = json.loads((root / schema.STATS_PATH).read_text())
+        if stored["action"]["count"] == [frames]:
+            fold.add(stored)
             return fold
-    except FileNotFoundError:
+    except (FileNotFoundError, KeyError):
         pass
     for rank in range(episodes):
         path = root / schema.EPISODES_PATH.format(**schema.place(rank))

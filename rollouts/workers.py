@@ -17,6 +17,7 @@ from typing import Any
 
 from policies.base import Policy
 from rollouts.runner import Episode, Work, run_episodes
+from uio2_agent.errors import UIO2Error
 
 _LIVES = 3
 _PACKAGES = Path(__file__).parents[1]
@@ -110,6 +111,24 @@ class _Running:
     left: list[Work]
 
 
+def _start_ray(workers: int, address: str | None) -> None:
+    """Join the cluster at `address` or start one here. A busy machine may be too slow for Ray's patience."""
+    import ray
+
+    local = {} if address else {"num_cpus": workers, "include_dashboard": False}
+    for _ in range(_LIVES):
+        try:
+            # Ray puts the driver's folder first on the workers' path; a person's may hold an `envs` of its own.
+            with chdir(_PACKAGES):
+                ray.init(address=address or "local", logging_level="ERROR", log_to_driver=False, **local)
+            return
+        except Exception as error:  # Ray raises plain exceptions here
+            reason = str(error).partition("\n")[0]
+            ray.shutdown()
+    what = f"join the Ray cluster at {address}" if address else f"start Ray for {workers} workers"
+    raise UIO2Error(f"cannot {what} ({reason}): try again, or use workers=1 without ray.address")
+
+
 def _run_on_ray(
     work: Sequence[Work], job: Job, workers: int, address: str | None
 ) -> Iterator[tuple[int, Any]]:
@@ -118,10 +137,7 @@ def _run_on_ray(
 
     started_here = not ray.is_initialized()
     if started_here:
-        local = {} if address else {"num_cpus": workers, "include_dashboard": False}
-        # Ray puts the driver's folder first on the workers' path; a person's may hold an `envs` of its own.
-        with chdir(_PACKAGES):
-            ray.init(address=address or "local", logging_level="ERROR", log_to_driver=False, **local)
+        _start_ray(workers, address)
     gpus = (
         ray.cluster_resources().get("GPU", 0) / workers
         if "cuda" in str(job.policy_args.get("device", ""))

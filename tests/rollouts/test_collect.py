@@ -66,11 +66,17 @@ def test_sigkill_leaves_the_published_and_a_rerun_completes(tmp_path, killed_aft
     assert contents(killed) == contents(calm)
 
 
-@pytest.mark.parametrize("stop_before", range(1, 14))
-def test_a_stop_between_any_two_files_is_recovered(tmp_path, monkeypatch, stop_before):
-    """Stop the writer before its k-th rename or append in the third episode; a rerun makes the same set."""
-    calm, stopped = tmp_path / "calm", tmp_path / "stopped"
-    collect(configuration(calm), progress=False)
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("calm")
+    collect(configuration(root), progress=False)
+    return root
+
+
+@pytest.mark.parametrize("stop_before", range(1, 16))
+def test_a_stop_between_any_two_files_is_recovered(tmp_path, monkeypatch, calm, stop_before):
+    """Stop the writer before its k-th rename or append on reopening; a rerun makes the same set."""
+    stopped = tmp_path / "stopped"
     collect(configuration(stopped, episodes=2), progress=False)
     left = stop_before
 
