@@ -34,7 +34,9 @@ class OrthographicCamera:
         return np.cross(self.forward, self.up)
 
     def project(self, points: np.ndarray, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
-        """Map world points (..., 3) in metres to (..., 2) pixel coordinates (row, column), the picture's corner being 0, 0."""
+        """Map world points (..., 3) in metres to (..., 2) pixel coordinates (row, column), the picture's
+        corner being 0, 0.
+        """
         relative = np.asarray(points, float) - self.centre
         scale = height / self.extent
         row = height / 2 - scale * (relative @ np.asarray(self.up))
@@ -58,6 +60,6 @@ VIDEO_CAMERA = OrthographicCamera(
     centre=(0.47, 0.0, 0.06),
     forward=(-math.cos(math.radians(50)), 0.0, -math.sin(math.radians(50))),
     up=(-math.sin(math.radians(50)), 0.0, math.cos(math.radians(50))),
-    extent=0.66,
+    extent=0.60,
 )
 """An oblique view of the whole table with room above it for the tool."""

@@ -1,7 +1,8 @@
-"""The off-screen OpenGL context: picks EGL or OSMesa, opens one context per process, says clearly when none works.
+"""The off-screen OpenGL context: picks EGL or OSMesa, opens one context per process, says clearly when none
+works.
 
-Unusual: imported before `mujoco`, because mujoco reads `MUJOCO_GL` while it is imported; a variable that is already set
-is respected. Refuses to know what is drawn.
+Unusual: imported before `mujoco`, because mujoco reads `MUJOCO_GL` while it is imported; a variable that is
+already set is respected. Refuses to know what is drawn.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ def _has_osmesa() -> bool:
 
 def choose_backend() -> str:
     """Set `MUJOCO_GL` if it is unset and return the backend's name ("" when this machine has none)."""
+    # without threads of its own, software Mesa draws small pictures faster and leaves the cores to workers
+    os.environ.setdefault("LP_NUM_THREADS", "0")
     chosen = os.environ.get("MUJOCO_GL", "").lower()
     if chosen or not sys.platform.startswith("linux"):
         return chosen or "default"
@@ -59,12 +62,23 @@ def choose_backend() -> str:
         chosen = "egl"
     elif _has_osmesa():
         chosen = "osmesa"
-    if chosen:
-        os.environ["MUJOCO_GL"] = chosen
+    os.environ["MUJOCO_GL"] = chosen or "disable"  # without a library physics still works
     return chosen
 
 
+def _unusable(error: Exception) -> GraphicsError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return GraphicsError(_ADVICE.format(reason=f"MUJOCO_GL={BACKEND}: {reason}"))
+
+
 BACKEND = choose_backend()
+
+try:
+    import mujoco  # noqa: F401  (everybody else imports it after this module)
+except Exception as error:  # the library MUJOCO_GL names is missing or broken; mujoco lets any error through
+    if BACKEND in ("", "default"):
+        raise
+    raise _unusable(error) from error
 
 
 def open_context(width: int, height: int) -> Any:
@@ -72,20 +86,17 @@ def open_context(width: int, height: int) -> Any:
 
     Raises GraphicsError, with the line that installs a software renderer, when that is impossible.
     """
+    if BACKEND in ("", "disable"):
+        raise GraphicsError(_ADVICE.format(reason="neither EGL nor OSMesa found"))
     try:
         if BACKEND == "egl":
             from mujoco.egl import GLContext
         elif BACKEND == "osmesa":
             from mujoco.osmesa import GLContext
-        elif BACKEND == "":
-            raise GraphicsError(_ADVICE.format(reason="neither EGL nor OSMesa found"))
         else:
             from mujoco import GLContext
         context = GLContext(width, height)
         context.make_current()
-    except GraphicsError:
-        raise
     except Exception as error:  # PyOpenGL and mujoco raise many kinds for a missing or broken driver
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise GraphicsError(_ADVICE.format(reason=f"MUJOCO_GL={BACKEND}: {reason[0]}")) from error
+        raise _unusable(error) from error
     return context

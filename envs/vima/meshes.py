@@ -1,8 +1,9 @@
-"""Drawn geometry: triangle meshes with normals and texture coordinates, and the parts an object is assembled from.
+"""Drawn geometry: triangle meshes with normals and texture coordinates, and the parts an object is
+assembled from.
 
-Unusual: side faces carry the texture of the top's edge stretched down, as the benchmark's planar mapping does; boxes show a
-quarter of the picture on every face whatever their size; the bowl's and pan's normals imitate coarse smooth shading.
-Refuses to know MuJoCo, colours and poses.
+Unusual: side faces carry the texture of the top's edge stretched down, as the benchmark's planar mapping
+does; boxes show a quarter of the picture on every face whatever their size; the bowl's and pan's normals
+imitate coarse smooth shading. Refuses to know MuJoCo, colours and poses.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from .outlines import BAR_WIDTH, PALLET_SLATS, PALLET_STRINGERS, PAN_HANDLE, Pol
 
 @dataclass(frozen=True)
 class _Mapping:
-    """How a picture lies on a shape seen from above: metres it spans, where its middle is, and which way it runs."""
+    """How a picture lies on a shape seen from above: metres it spans, where its middle is, and which way it
+    runs.
+    """
 
     span: float = 0.20
     centre: tuple[float, float] = (0.5, 0.5)
@@ -92,7 +95,9 @@ def _planar(corners: np.ndarray, mapping: _Mapping, top: float) -> np.ndarray:
 
 
 def _prism(build: _Builder, polygon: Polygon, low: float, high: float, mapping: _Mapping) -> None:
-    """Append the top and the sides of an upright prism over a star-shaped polygon (its underside is never seen)."""
+    """Append the top and the sides of an upright prism over a star-shaped polygon (its underside is never
+    seen).
+    """
     following = np.roll(polygon, -1, axis=0)
     n = len(polygon)
 
@@ -138,8 +143,9 @@ def _lathe(
 ) -> None:
     """Append a surface of revolution through (radius, z, normal radial, normal z) rings.
 
-    Flat rings are textured from above (`span` metres a picture), steep ones around (`turns` pictures a revolution). With
-    `lobes`, the normals of the third ring alternate between up and level, as on a coarsely shaded mesh.
+    Flat rings are textured from above (`span` metres a picture), steep ones around (`turns` pictures a
+    revolution). With `lobes`, the normals of the third ring alternate between up and level, as on a
+    coarsely shaded mesh.
     """
     angles = np.arange(corners + 1) * 2 * math.pi / corners
     circle = np.column_stack([np.cos(angles), np.sin(angles)])
@@ -188,7 +194,8 @@ def _pan() -> Mesh:
     build = _Builder()
     z = -0.015
     rings = [
-        (0.0, z + 0.005, 0.0, 1.0), (0.060, z + 0.005, 0.0, 1.0), (0.079, z + 0.024, -0.8, 0.4), (0.083, z + 0.027, 0.0, 1.0),
+        (0.0, z + 0.005, 0.0, 1.0), (0.060, z + 0.005, 0.0, 1.0), (0.079, z + 0.024, -0.8, 0.4),
+        (0.083, z + 0.027, 0.0, 1.0),
         (0.083, z + 0.027, 1.0, 0.0), (0.064, z, 1.0, -0.3),
     ]  # fmt: skip
     _lathe(build, rings, 32, span=0.36, turns=1.0)
@@ -264,7 +271,8 @@ def parts(name: str, size: tuple[float, float, float]) -> tuple[Part, ...]:
         case "square":
             half, width = 0.1, BAR_WIDTH
             return (
-                _bar(0, half, 0.2, width), _bar(0, -half, 0.2, width), _bar(half, 0, width, 0.2), _bar(-half, 0, width, 0.2),
+                _bar(0, half, 0.2, width), _bar(0, -half, 0.2, width),
+                _bar(half, 0, width, 0.2), _bar(-half, 0, width, 0.2),
             )  # fmt: skip
         case "three-sided rectangle":
             x, y = y, x  # its size is given as it lies on the table, turned by 90 degrees

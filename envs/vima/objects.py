@@ -1,9 +1,9 @@
 """The 28 object types of the tabletop: names, nominal sizes, symmetries, physical constants.
 
-Unusual: the nominal size drives spawn spacing and spawn height only; the geometry of extruded shapes is fixed by
-`extrusion_scale` and is smaller than the nominal size. Only the container, the line and the three-sided rectangle take
-their geometry from the drawn size.
-Refuses to know how a type looks (`outlines.py`, `meshes.py`) or which task uses it.
+Unusual: the nominal size drives spawn spacing and spawn height only; the geometry of extruded shapes is
+fixed by `extrusion_scale` and is smaller than the nominal size. Only the container, the line and the
+three-sided rectangle take their geometry from the drawn size. Refuses to know how a type looks
+(`outlines.py`, `meshes.py`) or which task uses it.
 
 Sources: VIMA-Bench's published object tables; sizes in metres, masses in kilograms, angles in radians.
 """
@@ -22,10 +22,10 @@ _TAU = 2.0 * math.pi
 class ObjectType:
     """One kind of thing that can stand on the table.
 
-    `symmetry` is the smallest rotation (radians) that maps the shape onto itself for the goal test: `2π` for none, `0` when
-    rotation means nothing (ring), `None` where the type has no rotation rule. `profile` is "circle", "square" or None.
-    `extrusion_scale` is k of the extruded shapes (outline units × 0.003·k metres), None for everything else.
-    `base` types are fixed containers that other objects are put into.
+    `symmetry` is the smallest rotation (radians) that maps the shape onto itself for the goal test: `2π`
+    for none, `0` when rotation means nothing (ring), `None` where the type has no rotation rule. `profile`
+    is "circle", "square" or None. `extrusion_scale` is k of the extruded shapes (outline units × 0.003·k
+    metres), None for everything else. `base` types are fixed containers that other objects are put into.
     """
 
     name: str

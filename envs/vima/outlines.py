@@ -1,8 +1,9 @@
-"""Top-view outlines of every object type, as unions of star-shaped polygons in the object's own frame (metres).
+"""Top-view outlines of every object type, as unions of star-shaped polygons in the object's own frame
+(metres).
 
-Unusual: a shape is a list of polygons that may overlap (a letter is its strokes), so that no triangulation with holes is
-needed: holes are what no polygon covers. Every polygon must see all of its corners from its mean point.
-Refuses to know heights' use, textures and MuJoCo.
+Unusual: a shape is a list of polygons that may overlap (a letter is its strokes), so that no triangulation
+with holes is needed: holes are what no polygon covers. Every polygon must see all of its corners from its
+mean point. Refuses to know heights' use, textures and MuJoCo.
 
 Sources: VIMA-Bench's published outline vertices and extents; the letters are drawn here, stroke by stroke.
 """
@@ -10,6 +11,7 @@ Sources: VIMA-Bench's published outline vertices and extents; the letters are dr
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 
 import numpy as np
@@ -44,16 +46,13 @@ def _arc(
     end: float,
     parts: int,
 ) -> list[list[tuple[float, float]]]:
-    """A curved stroke between two ellipses (half axes x, y) from angle `start` to `end`, as quadrilaterals."""
+    """A curved stroke between two ellipses (half axes x, y) from one angle to another, as quadrilaterals."""
 
     def at(axes: tuple[float, float], angle: float) -> tuple[float, float]:
         return centre[0] + axes[0] * math.cos(angle), centre[1] + axes[1] * math.sin(angle)
 
     angles = np.linspace(start, end, parts + 1)
-    return [
-        [at(inner, a), at(outer, a), at(outer, b), at(inner, b)]
-        for a, b in zip(angles, angles[1:], strict=False)
-    ]
+    return [[at(inner, a), at(outer, a), at(outer, b), at(inner, b)] for a, b in itertools.pairwise(angles)]
 
 
 def _heart() -> list[tuple[float, float]]:

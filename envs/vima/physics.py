@@ -1,8 +1,9 @@
 """MuJoCo models of what can collide on the table, and the one way to let them come to rest.
 
-Unusual: a model holds collision shapes only (convex hulls; nothing is drawn from it), is compiled once per combination of
-bodies and kept; fixed bodies are moved by their mocap pose. Its data is reset before every use, so that what happens
-depends on the poses alone and never on earlier episodes. Refuses to know tasks, textures and grippers' programmes.
+Unusual: a model holds collision shapes only (convex hulls; nothing is drawn from it), is compiled once per
+combination of bodies and kept; fixed bodies are moved by their mocap pose. Its data is reset before every
+use, so that what happens depends on the poses alone and never on earlier episodes. Refuses to know tasks,
+textures and grippers' programmes.
 
 Source: VIMA-Bench's measured collision shapes, masses, friction and resting heights.
 """
@@ -28,7 +29,7 @@ TABLE_HEIGHT = -0.001
 STATIC_SPEED = 5e-3
 """Linear speed (m/s) below which a body counts as at rest."""
 MAX_SETTLE_STEPS = 1000
-_MIN_SETTLE_STEPS = 10
+_MIN_SETTLE_STEPS, _CHECK_STEPS = 10, 5
 _SMALL_BLOCK_MASS = (
     0.02  # the benchmark's 1 g is too light for a soft-contact solver; pushing is quasi-static
 )
@@ -135,7 +136,9 @@ class Physics:
         self._index(len(shapes))
 
     def _index(self, count: int) -> None:
-        """Note where each body's numbers lie: free joints come first and in order, the plate's four joints last."""
+        """Note where each body's numbers lie: free joints come first and in order, the plate's four joints
+        last.
+        """
         model = self.model
         self.free = [i for i in range(count) if not self.shapes[i].fixed]
         self._qpos = {body: 7 * n for n, body in enumerate(self.free)}
@@ -219,19 +222,17 @@ class Physics:
 
     def settle(self, on_step: Callable[[], None] | None = None, held: int | None = None) -> int:
         """Step until every body rests; a held body stays where it is. Returns the number of steps."""
-        steps = 0
         still = None if held is None else self.pose(held)
-        while steps < MAX_SETTLE_STEPS:
+        for steps in range(_CHECK_STEPS, MAX_SETTLE_STEPS + 1, _CHECK_STEPS):
             if still is None and on_step is None:
-                mujoco.mj_step(self.model, self.data, nstep=5)
-                steps += 5
+                mujoco.mj_step(self.model, self.data, nstep=_CHECK_STEPS)
             else:
-                mujoco.mj_step(self.model, self.data)
-                steps += 1
-                if still is not None:
-                    self.place(held, *still)
-                if on_step is not None:
-                    on_step()
+                for _ in range(_CHECK_STEPS):
+                    mujoco.mj_step(self.model, self.data)
+                    if held is not None and still is not None:
+                        self.place(held, *still)
+                    if on_step is not None:
+                        on_step()
             if steps >= _MIN_SETTLE_STEPS and self.is_static():
                 break
         return steps
@@ -245,7 +246,9 @@ class Physics:
     def plate_at(
         self, x: float, y: float, z: float, yaw: float, velocity: tuple[float, float, float]
     ) -> None:
-        """Put the plate's centre somewhere, turned by yaw (its thin side along local x), moving at a constant velocity."""
+        """Put the plate's centre somewhere, turned by yaw (its thin side along local x), moving at a
+        constant velocity.
+        """
         self.model.geom_contype[self._plate_geom] = self.model.geom_conaffinity[self._plate_geom] = 1
         self.data.qpos[self._plate_qpos : self._plate_qpos + 4] = (x, y, z, yaw)
         self.data.qvel[self._plate_qvel : self._plate_qvel + 3] = velocity
@@ -267,7 +270,9 @@ class Physics:
         return best
 
     def distance_below(self, body: int, limit: float) -> float:
-        """Return the smallest distance (metres, at most `limit`) between a body and everything else but the plate."""
+        """Return the smallest distance (metres, at most `limit`) between a body and everything else but the
+        plate.
+        """
         best = limit
         segment = np.empty(6)
         mujoco.mj_kinematics(self.model, self.data)
@@ -311,11 +316,13 @@ def _add_plate(spec: mujoco.MjSpec) -> None:
     plate.add_joint(name="plate_yaw", type=mujoco.mjtJoint.mjJNT_HINGE, axis=(0, 0, 1))
     plate.add_geom(
         name="plate", type=mujoco.mjtGeom.mjGEOM_BOX, size=tuple(s / 2 for s in PLATE_SIZE), mass=1e5,
-        friction=(0.25, 0.005, 1e-4), priority=2, condim=3, solref=(0.01, 1.0),
+        friction=(0.4, 0.005, 1e-4), priority=2, condim=3, solref=(0.01, 1.0),
     )  # fmt: skip
 
 
 @functools.lru_cache(maxsize=64)
 def physics(shapes: tuple[BodyShape, ...]) -> Physics:
-    """Return the compiled physics of a combination of bodies; one per process, reset before each use by `load`."""
+    """Return the compiled physics of a combination of bodies; one per process, reset before each use by
+    `load`.
+    """
     return Physics(shapes)

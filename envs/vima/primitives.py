@@ -1,9 +1,10 @@
 """The two macro actions: pick an object up and place it, push with the spatula.
 
-Unusual: there is no arm. The suction cup is a vertical probe and the held body is carried to where it must go, physics
-running only while something can move: objects that still hover fall, what leaned on a lifted body settles, a released body
-comes to rest, blocks slide before the plate. Rotations mean yaw only; any quaternion that is not normalised is accepted.
-Refuses to know tasks; a video callback sees the motion that is otherwise skipped.
+Unusual: there is no arm. The suction cup is a vertical probe and the held body is carried to where it must
+go, physics running only while something can move: objects that still hover fall, what leaned on a lifted
+body settles, a released body comes to rest, blocks slide before the plate. Rotations mean yaw only; any
+quaternion that is not normalised is accepted. Refuses to know tasks; a video callback sees the motion that
+is otherwise skipped.
 
 Source: VIMA-Bench's measured primitives (hover height, 1 mm contact steps, push offsets and speed).
 """
@@ -22,7 +23,9 @@ from .toolmotion import FrameCallback, ToolMotion
 
 HOVER = 0.32
 CUP_RADIUS = 0.0055
-"""Reach of the cup in metres: the tip's 1 mm, the collision margins and the error of the benchmark's arm together."""
+"""Reach of the cup in metres: the tip's 1 mm, the collision margins and the error of the benchmark's arm
+together.
+"""
 _PROBES = [(0.0, 0.0)] + [
     (radius * math.cos(angle), radius * math.sin(angle))
     for radius in (0.001, 0.003, CUP_RADIUS)
@@ -65,8 +68,9 @@ def settle(scene: Scene) -> None:
 def pick_place(scene: Scene, start: Target, end: Target, on_frame: FrameCallback | None = None) -> int | None:
     """Lower the suction cup at `start`, lift what it touches first, put it down at `end`.
 
-    The held body turns by end yaw minus start yaw about the cup. Returns the id of the moved body, None when the cup
-    touched the table or something fixed. `on_frame` is called about 20 times per simulated second with the tool's parts.
+    The held body turns by end yaw minus start yaw about the cup. Returns the id of the moved body, None
+    when the cup touched the table or something fixed. `on_frame` is called about 20 times per simulated
+    second with the tool's parts.
     """
     motion = ToolMotion(scene, on_frame) if on_frame else None
     settle(scene)
@@ -118,8 +122,8 @@ def push(
 ) -> None:
     """Push with the plate from 2 cm before `start` to about 5 cm before `end`; rotations are ignored.
 
-    `on_check` is called at most 0.1 simulated seconds apart while blocks move and once they rest, with the scene up to
-    date. Where the plate would come down on a block it starts farther back.
+    `on_check` is called at most 0.1 simulated seconds apart while blocks move and once they rest, with the
+    scene up to date. Where the plate would come down on a block it starts farther back.
     """
     motion = ToolMotion(scene, on_frame) if on_frame else None
     settle(scene)
@@ -177,9 +181,11 @@ def push(
 
 
 def _first_contact(world: Physics, x: float, y: float) -> tuple[int | None, float]:
-    """Lower the cup: the free body it touches (None for table and fixed bodies) and the height of the touch.
+    """Lower the cup: the free body it touches (None for table and fixed bodies) and the height of the
+    touch.
 
-    What lies under the middle counts; where that is not a free body, the nearest one within the cup's reach does.
+    What lies under the middle counts; where that is not a free body, the nearest one within the cup's reach
+    does.
     """
     mujoco.mj_kinematics(world.model, world.data)
     floor = None

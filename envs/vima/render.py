@@ -1,10 +1,10 @@
 """Pictures of the tabletop through MuJoCo's classic renderer: flat light, true colours, exact segmentation.
 
-Unusual: one MuJoCo model holds only meshes and materials and serves every scene of the process; a picture is drawn from a
-list of things by filling the geom buffer directly, so nothing is compiled or uploaded again between episodes. Textures are
-uploaded when first worn, and sampled without filtering as the benchmark's software rasteriser does. All views and their
-segmentations are drawn side by side in one buffer and read back once each.
-Refuses to know physics, tasks and what a body is beyond its parts, texture, pose and id.
+Unusual: one MuJoCo model holds only meshes and materials and serves every scene of the process; a picture
+is drawn from a list of things by filling the geom buffer directly, so nothing is compiled or uploaded again
+between episodes. Textures are uploaded when first worn, and sampled without filtering as the benchmark's
+software rasteriser does. All views and their segmentations are drawn side by side in one buffer and read
+back once each. Refuses to know physics, tasks and what a body is beyond its parts, texture, pose and id.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ _VIDEO_SIZE = (960, 1280)
 
 @dataclass(frozen=True)
 class Drawable:
-    """Something to draw: parts in a body frame, its texture (or a plain colour), its pose and its segmentation id."""
+    """Something to draw: parts in a body frame, its texture (or a plain colour), its pose and its
+    segmentation id.
+    """
 
     parts: Sequence[Part]
     texture: str | None
@@ -123,7 +125,9 @@ class Renderer:
         width: int = WIDTH,
         segmentation: bool = True,
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Draw things with each camera: RGB pictures uint8 (height, width, 3) and id pictures uint8 (height, width)."""
+        """Draw things with each camera: RGB pictures uint8 (height, width, 3) and id pictures uint8
+        (height, width).
+        """
         self._context_gl.make_current()
         self._fill(things)
         count = len(cameras)
@@ -225,7 +229,7 @@ def _asset_model(textures: dict[str, int]) -> mujoco.MjModel:
 
 
 def _mesh_frame(model: mujoco.MjModel, mesh: int) -> tuple[np.ndarray, np.ndarray]:
-    """The compiler moved and turned each mesh into its inertial frame: return that frame's origin and axes."""
+    """Return the origin and axes of the inertial frame the compiler moved and turned a mesh into."""
     rotation = np.empty(9)
     mujoco.mju_quat2Mat(rotation, model.mesh_quat[mesh])
     return model.mesh_pos[mesh].copy(), rotation.reshape(3, 3)

@@ -1,7 +1,7 @@
 """One table: its bodies and their poses, what the cameras see of it, and its silhouette from above.
 
-Unusual: the scene is plain data; the renderer and the compiled physics are shared by all scenes of a process and hold no
-state of a scene between calls. Refuses to know tasks, goals and prompts.
+Unusual: the scene is plain data; the renderer and the compiled physics are shared by all scenes of a
+process and hold no state of a scene between calls. Refuses to know tasks, goals and prompts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .camera import VIDEO_CAMERA, VIEWS
 from .meshes import parts
 from .objects import OBJECTS
 from .physics import BodyShape, Physics, physics
-from .render import TABLE, Drawable, agent_cameras, renderer
+from .render import BACKGROUND, TABLE, Drawable, agent_cameras, renderer
 from .silhouette import covered_cells, silhouette
 
 Vector = tuple[float, float, float]
@@ -152,7 +152,8 @@ class Scene:
     def render_video_frame(self, height: int, width: int, tool: Iterable[Drawable] = ()) -> np.ndarray:
         """Draw an oblique view for people: uint8 (height, width, 3), with the parts of a tool if given."""
         things = [*TABLE, *(body.drawable() for body in self._bodies.values()), *tool]
-        pictures, _ = renderer().render(things, [VIDEO_CAMERA], height, width, segmentation=False)
+        camera = replace(VIDEO_CAMERA, extent=max(VIDEO_CAMERA.extent, 1.04 * height / width))
+        pictures, _ = renderer().render(things, [camera], height, width, segmentation=False)
         return np.ascontiguousarray(pictures[0])
 
     def silhouette(self) -> np.ndarray:
@@ -190,7 +191,8 @@ class Scene:
             "resting": self.resting,
             "bodies": [
                 {
-                    "id": b.id, "name": b.name, "texture": b.texture, "size": b.size, "fixed": b.fixed, "scale": b.scale,
+                    "id": b.id, "name": b.name, "texture": b.texture, "size": b.size,
+                    "fixed": b.fixed, "scale": b.scale,
                     "position": b.position.tolist(), "quaternion": b.quaternion.tolist(),
                 }
                 for b in self._bodies.values()
@@ -203,7 +205,8 @@ class Scene:
         for record in state["bodies"]:
             self._bodies[record["id"]] = Body(
                 record["id"], record["name"], record["texture"], _vector(record["size"]), record["fixed"],
-                _vector(record["scale"]), np.array(record["position"], float), np.array(record["quaternion"], float),
+                _vector(record["scale"]),
+                np.array(record["position"], float), np.array(record["quaternion"], float),
             )  # fmt: skip
         self._next_id = state["next_id"]
         self.resting = state["resting"]
@@ -245,7 +248,7 @@ def _object_pictures(
     thing = Drawable(parts(name, size), texture, np.array(_PLACEHOLDER_POSITION), quarter, 0, scale)
     rgb, ids = _pictures([thing], views)
     for view in views:
-        rgb[view][:, ids[view] == 255] = 255
+        np.copyto(rgb[view], 255, where=ids[view] == BACKGROUND)
         rgb[view].setflags(write=False)
         ids[view].setflags(write=False)
     return rgb, ids
@@ -267,6 +270,5 @@ def placed(
     scale: float | Sequence[float] = 1.0,
 ) -> Body:
     """Make a body that is on no table, for `render_scene`."""
-    return replace(
-        Body(0, name, texture, _vector(size), False, _vector(scale), np.array(position, float), _unit(quaternion))
-    )  # fmt: skip
+    at, turned = np.array(position, float), _unit(quaternion)
+    return Body(0, name, texture, _vector(size), False, _vector(scale), at, turned)

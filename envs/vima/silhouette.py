@@ -1,8 +1,9 @@
 """Which grid cell shows which body from above: the grid that spawning and the expert work on.
 
-Unusual: computed from outlines, without rendering. The benchmark bins the pixels of a 480 × 640 top camera (1.587 mm a
-pixel) into cells of 3.125 mm; the same sample points are taken here, so a cell is occupied when one of its about four
-points hits a body, and the body with the highest top wins. Refuses to know tasks and MuJoCo.
+Unusual: computed from outlines, without rendering. The benchmark bins the pixels of a 480 × 640 top camera
+(1.587 mm a pixel) into cells of 3.125 mm; the same sample points are taken here, so a cell is occupied when
+one of its about four points hits a body, and the body with the highest top wins. Refuses to know tasks and
+MuJoCo.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ ROWS, COLUMNS = 320, 160
 _PIXEL = 1 / 630.0
 _MASK_STEP = 0.0005
 
-# the camera's pixels that fall into the workspace: the cell each is binned to, and the world point it really shows
+# the camera's pixels over the workspace: the cell each is binned to, and the world point it really shows
 _row = np.arange(480)
 _column = np.arange(640)
 _v_of_row = np.floor((0.5 + (_row - 240) * _PIXEL - 0.25) / CELL).astype(int)
@@ -35,7 +36,9 @@ _X, _Y = 0.5 + (_row[_row_ok] - 239) * _PIXEL, (_column[_column_ok] - 320) * _PI
 
 @functools.lru_cache(maxsize=256)
 def _mask(name: str, size: tuple[float, float, float]) -> tuple[np.ndarray, float, float, float]:
-    """A type's outline as a picture: bool (y, x) at 0.5 mm, the x and y of its corner, its largest radius (metres)."""
+    """A type's outline as a picture: bool (y, x) at 0.5 mm, the x and y of its corner, its largest radius
+    (metres).
+    """
     polygons = outline(name, size)
     points = np.concatenate(polygons)
     low = points.min(0) - 2 * _MASK_STEP
@@ -54,7 +57,9 @@ def covered_cells(
     position: np.ndarray,
     rotation: np.ndarray,
 ) -> np.ndarray:
-    """Return the flat indices (u · 160 + v) of the cells an object covers at a pose (rotation matrix 3 × 3)."""
+    """Return the flat indices (u · 160 + v) of the cells an object covers at a pose (rotation matrix 3 ×
+    3).
+    """
     mask, x0, y0, radius = _mask(name, size)
     reach = radius * max(scale[0], scale[1]) + _PIXEL
     rows = slice(*np.searchsorted(_X, (position[0] - reach, position[0] + reach)))

@@ -1,8 +1,8 @@
 """How each kind of texture is drawn: uint8 (256, 256, 3) pictures from formulas and seeded noise.
 
-Unusual: nothing is loaded; the natural textures are thresholded value noise and Worley cells whose seeds are constants, so
-that a texture is the same in every process. Means and feature sizes follow measured statistics of the benchmark's pictures.
-Refuses to know texture names (`textures.py`) and objects.
+Unusual: nothing is loaded; the natural textures are thresholded value noise and Worley cells whose seeds
+are constants, so that a texture is the same in every process. Means and feature sizes follow measured
+statistics of the benchmark's pictures. Refuses to know texture names (`textures.py`) and objects.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import functools
 from collections.abc import Callable
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial import cKDTree
 
 SIDE = 256
@@ -140,11 +139,12 @@ def _granite() -> np.ndarray:
 def _plastic() -> np.ndarray:
     rng = np.random.default_rng(5)
     folds = np.zeros((SIDE, SIDE))
-    for _ in range(26):
+    bends, patches = [_noise(rng, 3) for _ in range(4)], [_noise(rng, 3) for _ in range(4)]
+    for i in range(24):
         angle, offset, width = rng.uniform(0, np.pi), rng.uniform(-0.6, 0.6), rng.uniform(0.004, 0.02)
-        away = (_U - 0.5) * np.cos(angle) + (_V - 0.5) * np.sin(angle) - offset + 0.05 * _noise(rng, 3)
-        folds += rng.choice([-1, 1]) * np.exp(-np.abs(away) / width) * (_noise(rng, 3) > 0)
-    return _to_bytes(223 + (13 * folds + 8 * _noise(rng, 5))[..., None] + np.array([0.4, -0.4, -0.2]))
+        away = (_U - 0.5) * np.cos(angle) + (_V - 0.5) * np.sin(angle) - offset + 0.05 * bends[i % 4]
+        folds += rng.choice([-1, 1]) * np.exp(-np.abs(away) / width) * (patches[i // 6] > 0)
+    return _to_bytes(224 + (16 * folds + 8 * _noise(rng, 5))[..., None] + np.array([0.4, -0.4, -0.2]))
 
 
 def _checkerboard() -> np.ndarray:
@@ -176,10 +176,11 @@ def _magma() -> np.ndarray:
 
 # heights above the picture's lower edge (fractions) and the colour there
 _RAINBOW = (
-    (0.00, (255, 0, 1)), (0.10, (255, 0, 1)), (0.13, (255, 24, 0)), (0.17, (255, 80, 1)), (0.19, (255, 134, 0)),
-    (0.25, (255, 216, 0)), (0.29, (160, 214, 14)), (0.33, (64, 202, 28)), (0.38, (4, 180, 60)), (0.43, (0, 192, 108)),
-    (0.47, (0, 218, 168)), (0.50, (0, 234, 228)), (0.53, (0, 216, 253)), (0.57, (0, 156, 226)), (0.60, (0, 72, 184)),
-    (0.65, (0, 14, 150)), (0.70, (26, 0, 140)), (0.80, (130, 0, 170)), (0.92, (240, 0, 210)), (1.00, (255, 0, 160)),
+    (0.00, (255, 0, 1)), (0.10, (255, 0, 1)), (0.13, (255, 24, 0)), (0.17, (255, 80, 1)),
+    (0.19, (255, 134, 0)), (0.25, (255, 216, 0)), (0.29, (160, 214, 14)), (0.33, (64, 202, 28)),
+    (0.38, (4, 180, 60)), (0.43, (0, 192, 108)), (0.47, (0, 218, 168)), (0.50, (0, 234, 228)),
+    (0.53, (0, 216, 253)), (0.57, (0, 156, 226)), (0.60, (0, 72, 184)), (0.65, (0, 14, 150)),
+    (0.70, (26, 0, 140)), (0.80, (130, 0, 170)), (0.92, (240, 0, 210)), (1.00, (255, 0, 160)),
 )  # fmt: skip
 
 
@@ -219,26 +220,35 @@ def _to_bytes(image: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(image), 0, 255).astype(np.uint8)
 
 
-def _noise(rng: np.random.Generator, cells: int) -> np.ndarray:
-    """Periodic smooth noise of zero mean and unit variance with about `cells` features per side: (256, 256)."""
-    noise = gaussian_filter(rng.standard_normal((SIDE, SIDE)), SIDE / cells / 3, mode="wrap")
-    noise -= noise.mean()
+_FREQUENCY = np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)[None]
+
+
+def _noise(rng: np.random.Generator, cells: float, cells_along: float | None = None) -> np.ndarray:
+    """Periodic smooth noise of zero mean and unit variance: (256, 256).
+
+    About `cells` features lie along u, as many along v unless `cells_along` says otherwise.
+    """
+    widths = SIDE / (cells_along or cells) / 3, SIDE / cells / 3
+    exponent = sum((width * frequency) ** 2 for width, frequency in zip(widths, _FREQUENCY, strict=True))
+    spectrum = np.fft.rfft2(rng.standard_normal((SIDE, SIDE))) * np.exp(-2 * np.pi**2 * exponent)
+    spectrum[0, 0] = 0
+    noise = np.fft.irfft2(spectrum, s=(SIDE, SIDE))
     return noise / noise.std()
 
 
 def _stretched(
     rng: np.random.Generator, cells_across: int, cells_along: int, shift: np.ndarray
 ) -> np.ndarray:
-    """Noise that is fine along u and long along v, moved along v by `shift` (fraction of the side)."""
-    sigma = (SIDE / cells_along / 3, SIDE / cells_across / 3)
-    noise = gaussian_filter(rng.standard_normal((SIDE, SIDE)), sigma, mode="wrap")
-    noise = map_coordinates(
-        noise / noise.std(), [(_ROW + shift * SIDE) % SIDE, _COLUMN], order=1, mode="grid-wrap"
-    )
-    return noise
+    """Noise that is fine along u and long along v, moved along v by `shift` (fraction of the side, per
+    pixel).
+    """
+    noise = _noise(rng, cells_across, cells_along)
+    return noise[(_ROW + (shift * SIDE).astype(int)) % SIDE, _COLUMN]
 
 
 def _jittered_sites(rng: np.random.Generator, count: int) -> np.ndarray:
-    """One site per cell of a count × count grid plus a margin of one cell: ((count + 2)², 2) in texture units."""
+    """One site per cell of a count × count grid plus a margin of one cell: ((count + 2)², 2) in texture
+    units.
+    """
     grid = np.stack(np.meshgrid(np.arange(-1, count + 1), np.arange(-1, count + 1)), -1).reshape(-1, 2)
     return (grid + 0.5 + rng.uniform(-0.25, 0.25, grid.shape)) / count

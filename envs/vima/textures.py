@@ -1,8 +1,9 @@
 """The 82 textures (49 light, 33 dark) and the neutral gray of object placeholders, drawn by our own code.
 
-Unusual: every picture is computed (seeded noise for the natural ones), cached in memory, never on disk, and equal in every
-process. The order of `TEXTURES` is part of the benchmark: its first 24 are the default pool of moved objects, the last 25
-that of bases. Refuses to know which object wears a texture and how it is mapped.
+Unusual: every picture is computed (seeded noise for the natural ones), cached in memory, never on disk, and
+equal in every process. The order of `TEXTURES` is part of the benchmark: its first 24 are the default pool
+of moved objects, the last 25 that of bases. Refuses to know which object wears a texture and how it is
+mapped.
 
 Source: VIMA-Bench's published colour values, texture names and their order.
 """
@@ -57,7 +58,8 @@ def _light() -> list[Texture]:
     natural = [
         Texture(name, name)
         for name in (
-            "brick", "tiles", "wooden", "granite", "plastic", "polka dot", "checkerboard", "tiger", "magma", "rainbow",
+            "brick", "tiles", "wooden", "granite", "plastic",
+            "polka dot", "checkerboard", "tiger", "magma", "rainbow",
         )
     ]  # fmt: skip
     striped = [Texture(f"{a} and {b} stripe", "stripe", (a, b)) for a, b in _PAIRS]

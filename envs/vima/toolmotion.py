@@ -1,7 +1,8 @@
-"""The motion inside a primitive, for videos: a drawn tool and where it is about 20 times a simulated second.
+"""The motion inside a primitive, for videos: a drawn tool and where it is about 20 times a simulated
+second.
 
-Unusual: used only when somebody watches; it moves the scene's held body along the way, and hands the tool's parts to a
-callback that renders. Refuses to know what is done with the frames.
+Unusual: used only when somebody watches; it moves the scene's held body along the way, and hands the tool's
+parts to a callback that renders. Refuses to know what is done with the frames.
 """
 
 from __future__ import annotations
