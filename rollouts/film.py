@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from pretrain.sources.schema import action_dict
-from rollouts.pictures import Scene, describe, draw
+from rollouts.pictures import Scene, describe, draw, show_motion
 from rollouts.progress import progress
 from rollouts.runner import Work
 from rollouts.video import write_video
@@ -24,8 +24,9 @@ from rollouts.workers import MakeEnv
 FPS = 20  # an environment that can be watched shows 20 pictures of a simulated second
 _OPENING, _AIM, _AFTER, _ENDING = 16, 14, 12, 30  # pictures of each part
 
-Views = Mapping[str, np.ndarray]
-"""Camera to picture, uint8 (128, 256, 3)."""
+Moment = tuple[Mapping[str, np.ndarray], Sequence[np.ndarray]]
+"""What the agent's cameras see, uint8 (128, 256, 3) by view, and what is seen of the motion that follows: the
+table as it stands, then the way of the tool. The latter is empty where an environment cannot be watched."""
 
 
 def record(output: Path, result: Mapping[str, Any], each: int) -> None:
@@ -62,16 +63,20 @@ def video_path(row: Mapping[str, Any]) -> str:
     return f"videos/{row['task']}-{row['level']}-{row['seed']}.mp4"
 
 
-def write_film(path: Path, scenes: Iterable[tuple[Scene, int]]) -> None:
-    """Write the film, and as its poster the first picture that shows an action."""
+def write_film(path: Path, board: Iterable[tuple[Scene | np.ndarray, int]]) -> None:
+    """Write the film of a storyboard, and as its poster the first picture that shows an action."""
     poster = None
 
     def pictures() -> Iterator[Image.Image]:
         nonlocal poster
-        for scene, count in scenes:
-            picture = draw(scene)
-            if scene.action is not None and poster is None:
-                poster = picture
+        for shown, count in board:
+            if isinstance(shown, Scene):
+                picture = draw(shown)
+                if shown.action is not None and poster is None:
+                    poster = picture
+            else:
+                picture = picture.copy()
+                show_motion(picture, shown)
             yield from repeat(picture, count)
 
     write_video(path, pictures(), FPS)
@@ -79,49 +84,53 @@ def write_film(path: Path, scenes: Iterable[tuple[Scene, int]]) -> None:
         poster.save(path.with_suffix(".jpg"), quality=88)
 
 
-def play_again(row: Mapping[str, Any], env: str, make_env: Callable[[Work], Any]) -> list[tuple[Scene, int]]:
-    """The scenes of an episode, each with how many pictures it stays."""
+def play_again(
+    row: Mapping[str, Any], env: str, make_env: Callable[[Work], Any]
+) -> Iterator[tuple[Any, int]]:
+    """The storyboard of an episode of a result."""
     env = make_env(Work(index=0, env=env, task=row["task"], level=row["level"], seed=row["seed"]))
     actions = [action_dict(np.asarray(vector)) for vector in row["actions"]]
-    views: list[Views] = []
-    moves: list[list[Views]] = [[] for _ in actions]
+    moments = []
     try:
         observation, info = env.reset(seed=row["seed"])
-        views.append(_pictures(observation["rgb"]))
-        for action, seen in zip(actions, moves, strict=True):
+        for action in [*actions, None]:
+            seen: list[np.ndarray] = []
             if hasattr(env.unwrapped, "watch"):
-                env.unwrapped.watch(lambda rgb, seen=seen: seen.append(_pictures(rgb)))
-            observation, *_ = env.step(action)
-            views.append(_pictures(observation["rgb"]))
+                env.unwrapped.watch(seen.append)
+            views = {view: np.moveaxis(rgb, 0, -1).copy() for view, rgb in observation["rgb"].items()}
+            if action is not None:
+                observation, *_ = env.step(action)
+            moments.append((views, seen))
     finally:
         env.close()
     heading = f"{row['task']} · {row['level']} · seed {row['seed']}"
-    return list(storyboard(info, views, actions, heading, row["status"], moves))
+    return storyboard(info, moments, actions, heading, row["status"])
 
 
 def storyboard(
     info: Mapping[str, Any],
-    views: Sequence[Views],
+    moments: Sequence[Moment],
     actions: Sequence[Mapping[str, np.ndarray]],
     heading: str,
     status: str,
-    moves: Sequence[Sequence[Views]] = (),
-) -> Iterator[tuple[Scene, int]]:
-    """Scenes from T + 1 views and T actions; `moves` holds what was seen on the way, for each action."""
+) -> Iterator[tuple[Scene | np.ndarray, int]]:
+    """From T + 1 moments and T actions: what is shown, and for how many pictures of the film.
+
+    A scene is drawn whole; a picture after it stands in for its motion, the rest of the scene staying as it is.
+    """
     done: list[str] = []
 
-    def scene(shown: Views, **more: Any) -> Scene:
-        return Scene(info["prompt"], info["prompt_assets"], shown, heading, tuple(done), **more)
+    def scene(views: Mapping[str, np.ndarray], motion: np.ndarray | None, **more: Any) -> Scene:
+        return Scene(info["prompt"], info["prompt_assets"], views, motion, heading, tuple(done), **more)
 
-    yield scene(views[0]), _OPENING
+    def still(step: int) -> np.ndarray | None:
+        return moments[step][1][0] if moments[step][1] else None
+
+    yield scene(moments[0][0], still(0)), _OPENING
     for step, action in enumerate(actions):
+        views, moving = moments[step]
         done.append(describe(action, int(info["end_effector"])))
-        yield scene(views[step], action=action), _AIM
-        for shown in moves[step] if moves else ():
-            yield scene(shown, action=action), 1
-        yield scene(views[step + 1], action=action), _AFTER
-    yield scene(views[-1], status=status), _ENDING
-
-
-def _pictures(rgb: Mapping[str, np.ndarray]) -> Views:
-    return {view: np.moveaxis(np.asarray(picture), 0, -1).copy() for view, picture in rgb.items()}
+        yield scene(views, still(step), action=action), _AIM
+        yield from ((picture, 1) for picture in moving[1:])
+        yield scene(moments[step + 1][0], still(step + 1), action=action), _AFTER
+    yield scene(moments[-1][0], still(-1), status=status), _ENDING

@@ -71,7 +71,7 @@ def _story(record: EpisodeRecord) -> tuple[Any, ...]:
         "prompt_assets": record.prompt_assets,
         "end_effector": record.end_effector,
     }
-    views = [{view: frames[step] for view, frames in record.frames.items()} for step in range(record.length)]
-    views.append(dict(record.final))
+    frames = [{view: seen[step] for view, seen in record.frames.items()} for step in range(record.length)]
+    moments = [(views, ()) for views in (*frames, dict(record.final))]
     heading = f"{record.task} · {record.level} · seed {record.seed}"
-    return info, views, [action_dict(action) for action in record.actions], heading, record.status
+    return info, moments, [action_dict(action) for action in record.actions], heading, record.status

@@ -1,5 +1,5 @@
-"""One picture of an episode for a person: the prompt with its images on the left, the table from above and
-from the front on the right, the action as an arrow over both.
+"""One picture of an episode for a person: the prompt with its images, what the agent's two cameras see with
+the action as an arrow over it and, where the environment lets itself be watched, the motion from aslant.
 
 Knows VIMA's cameras (orthographic, so a point on the table is a pixel by two multiplications) and nothing
 about where episodes come from. Everything drawn here is for people; datasets keep the plain frames.
@@ -18,7 +18,9 @@ from PIL import Image, ImageDraw, ImageFont
 VIEWS = ("top", "front")
 SCALE = 2  # a camera pixel is drawn as 2 x 2
 PROMPT_WIDTH, GAP, MARGIN = 368, 16, 16
-WIDTH, HEIGHT = MARGIN + PROMPT_WIDTH + GAP + 512 + MARGIN, MARGIN + 2 * 256 + GAP + MARGIN
+SIDE_WIDTH, SIDE_HEIGHT, MOTION_HEIGHT = 512, 256, 288
+WIDTH = MARGIN + PROMPT_WIDTH + GAP + SIDE_WIDTH + MARGIN
+HEIGHT = MARGIN + MOTION_HEIGHT + GAP + SIDE_HEIGHT + MARGIN
 
 PAPER, INK, FAINT, ACCENT = (250, 250, 247), (34, 38, 46), (128, 134, 145), (255, 92, 40)
 COLOURS = {
@@ -37,6 +39,8 @@ class Scene:
     prompt: str
     prompt_assets: Mapping[str, Any]
     views: Mapping[str, np.ndarray]
+    motion: np.ndarray | None = None
+    """The table from aslant with the tool, uint8 (288, 512, 3)."""
     heading: str = ""
     done: Sequence[str] = ()
     """The actions so far, one line each."""
@@ -50,18 +54,26 @@ def draw(scene: Scene) -> Image.Image:
     """Return the picture, (WIDTH, HEIGHT), both even as H.264 wants them."""
     canvas = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     canvas.paste(_panel(scene), (MARGIN, MARGIN))
-    left, top = MARGIN + PROMPT_WIDTH + GAP, MARGIN
-    for view in VIEWS:
-        if view in scene.views:
-            canvas.paste(annotated(scene, view), (left, top))
-            top += 256 + GAP
+    left = MARGIN + PROMPT_WIDTH + GAP
+    if scene.motion is None:
+        canvas.paste(annotated(scene, "top"), (left, MARGIN))
+        canvas.paste(annotated(scene, "front"), (left, MARGIN + SIDE_HEIGHT + GAP))
+        return canvas
+    show_motion(canvas, scene.motion)
+    canvas.paste(annotated(scene, "top"), (left, MARGIN + MOTION_HEIGHT + GAP))
+    front = annotated(scene, "front").resize((PROMPT_WIDTH, PROMPT_WIDTH // 2), Image.LANCZOS)
+    canvas.paste(front, (MARGIN, HEIGHT - MARGIN - front.height))
     return canvas
+
+
+def show_motion(canvas: Image.Image, motion: np.ndarray) -> None:
+    """Put another picture of the motion into a drawn scene that has one."""
+    canvas.paste(Image.fromarray(motion), (MARGIN + PROMPT_WIDTH + GAP, MARGIN))
 
 
 def annotated(scene: Scene, view: str) -> Image.Image:
     """Return one camera's picture at twice its size, with the action drawn over it."""
-    frame = np.asarray(scene.views[view])
-    picture = Image.fromarray(frame).resize((frame.shape[1] * SCALE, frame.shape[0] * SCALE), Image.LANCZOS)
+    picture = Image.fromarray(np.asarray(scene.views[view])).resize((SIDE_WIDTH, SIDE_HEIGHT), Image.LANCZOS)
     pen = ImageDraw.Draw(picture, "RGBA")
     if scene.action is not None:
         _arrow(pen, view, scene.action)
@@ -114,15 +126,18 @@ def _turn(action: Mapping[str, np.ndarray]) -> float:
 
 
 def _panel(scene: Scene) -> Image.Image:
-    """Return the left column: heading, prompt with its images in the line, actions, outcome."""
-    panel = Image.new("RGB", (PROMPT_WIDTH, HEIGHT - 2 * MARGIN), PAPER)
+    """Return the left column: heading, prompt with its images in the line, outcome, actions."""
+    height = HEIGHT - 2 * MARGIN - (GAP + PROMPT_WIDTH // 2 if scene.motion is not None else 0)
+    panel = Image.new("RGB", (PROMPT_WIDTH, height), PAPER)
     pen = ImageDraw.Draw(panel)
     pen.text((0, 0), scene.heading, FAINT, _font(15))
-    bottom = _flow(panel, scene, top=30)
-    for i, line in enumerate(scene.done):
-        pen.text((0, bottom + 12 + 22 * i), f"{i + 1}  {line}", INK, _font(15))
+    bottom = _flow(panel, scene, top=30) + 10
+    for number, line in enumerate(scene.done, start=1):
+        if number > len(scene.done) - (height - 40 - bottom) // 20:  # the last ones, where not all find room
+            pen.text((0, bottom), f"{number}  {line}", INK, _font(15))
+            bottom += 20
     if scene.status:
-        _badge(pen, (0, panel.height - 40), scene.status)
+        _badge(pen, (0, height - 36), scene.status)
     return panel
 
 

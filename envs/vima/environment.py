@@ -6,13 +6,14 @@ primitives).
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium
 import numpy as np
 
 from envs.errors import EnvError, SpawnError, unknown_name
+from envs.vima import primitives
 from envs.vima.actions import action_space, read_action
 from envs.vima.camera import HEIGHT, WIDTH
 from envs.vima.expert import check_style
@@ -23,8 +24,8 @@ from envs.vima.registration import find_task
 from envs.vima.scene import Scene
 from envs.vima.state import object_from_record
 from envs.vima.tasks.base import SUCTION, Cast, Task
+from envs.vima.toolmotion import FrameCallback
 from envs.vima.world import World
-from envs.vima import primitives
 
 VIEWS = ("front", "top")
 EXTRA_STEPS = 2
@@ -83,6 +84,7 @@ class VimaEnv(gymnasium.Env):
         self._progress = Progress()
         self._prompt = ""
         self._assets = PromptAssets({})
+        self._on_frame: FrameCallback | None = None
 
     # gymnasium
 
@@ -127,6 +129,20 @@ class VimaEnv(gymnasium.Env):
             return None
         rgb, _ = self._world.scene.render(VIEWS)
         return np.concatenate([rgb[view].transpose(1, 2, 0) for view in VIEWS])
+
+    def watch(
+        self, callback: Callable[[np.ndarray], None] | None, height: int = 288, width: int = 512
+    ) -> None:
+        """Show `callback` the table now and the motion inside the steps to come; None ends it.
+
+        Pictures are for people: uint8 (height, width, 3), from aslant, with the tool drawn, about 20 for each
+        simulated second. Being watched moves bodies by some hundredths of a millimetre at most, for physics then
+        runs in other portions.
+        """
+        scene = self._world.scene
+        self._on_frame = callback and (lambda tool: callback(scene.render_video_frame(height, width, tool)))
+        if self._on_frame:
+            self._on_frame(())
 
     # saving and restoring
 
@@ -180,10 +196,10 @@ class VimaEnv(gymnasium.Env):
         motion = read_action(action)
         scene = self._world.scene
         if self.task.end_effector == SUCTION:
-            primitives.pick_place(scene, (motion.start, motion.start_yaw), (motion.end, motion.end_yaw))
+            primitives.pick_place(scene, (motion.start, motion.start_yaw), (motion.end, motion.end_yaw), self._on_frame)
         else:
             check = lambda: self.task.on_check(self._world, self._cast, self._progress)  # noqa: E731
-            primitives.push(scene, (motion.start, 0.0), (motion.end, 0.0), on_check=check)
+            primitives.push(scene, (motion.start, 0.0), (motion.end, 0.0), on_check=check, on_frame=self._on_frame)
 
     def _observation(self) -> dict[str, Any]:
         rgb, segm = self._world.scene.render(VIEWS)
