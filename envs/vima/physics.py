@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import ConvexHull
 
 from . import gl  # noqa: F401  isort: skip  (chooses the OpenGL backend before mujoco is imported)
 import mujoco
@@ -51,8 +50,21 @@ class BodyShape:
 
 
 def _hull(points: np.ndarray) -> np.ndarray:
-    """The corners of the convex hull of points in the plane, in order."""
-    return points[ConvexHull(points).vertices]
+    """Return the corners of the convex hull of points in the plane, in order (monotone chain)."""
+    ordered = sorted(map(tuple, points.tolist()))
+
+    def half(way: list[tuple[float, float]]) -> list[tuple[float, float]]:
+        chain: list[tuple[float, float]] = []
+        for x, y in way:
+            while len(chain) > 1:
+                (x0, y0), (x1, y1) = chain[-2:]
+                if (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0) > 1e-12:
+                    break
+                chain.pop()
+            chain.append((x, y))
+        return chain[:-1]
+
+    return np.array(half(ordered) + half(ordered[::-1]))
 
 
 @functools.lru_cache(maxsize=256)

@@ -11,7 +11,6 @@ import functools
 from collections.abc import Callable
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 SIDE = 256
 
@@ -70,8 +69,8 @@ def _paisley_mask() -> np.ndarray:
     warp_u, warp_v = _noise(rng, 12), _noise(rng, 12)
     u, v = _U + 0.012 * warp_u, _V + 0.012 * warp_v
     sites = _jittered_sites(rng, 7)
-    distance, index = cKDTree(sites).query(np.stack([u, v], -1).reshape(-1, 2))
-    distance, index = distance.reshape(SIDE, SIDE), index.reshape(SIDE, SIDE)
+    distances, indices = _nearest(sites, u, v, 1)
+    distance, index = distances[..., 0], indices[..., 0]
     offset = np.stack([u, v], -1) - sites[index]
     turn = rng.uniform(0, 2 * np.pi, len(sites))[index]
     angle = np.arctan2(offset[..., 1], offset[..., 0]) + turn
@@ -103,12 +102,12 @@ def _tiles() -> np.ndarray:
         [((i + 0.5 * (j % 2)) / columns, j / rows) for j in range(rows + 1) for i in range(columns + 1)]
     )
     sites += rng.uniform(-0.002, 0.002, sites.shape)
-    nearest, index = cKDTree(sites).query(np.stack([_U, _V], -1).reshape(-1, 2), k=2)
-    gap = (nearest[:, 1] - nearest[:, 0]).reshape(SIDE, SIDE)
+    distances, indices = _nearest(sites, _U, _V, 2)
+    gap = distances[..., 1] - distances[..., 0]
     tones = np.array(
         [[166, 176, 168], [186, 154, 144], [142, 158, 150], [154, 154, 160], [192, 194, 180], [134, 152, 164]]
     )
-    body = tones[rng.integers(0, len(tones), len(sites))][index[:, 0]].reshape(SIDE, SIDE, 3)
+    body = tones[rng.integers(0, len(tones), len(sites))][indices[..., 0]]
     body = body + 8 * _noise(rng, 80)[..., None]
     return _to_bytes(np.where(gap[..., None] < 0.0068, np.array([52, 50, 50]), body))
 
@@ -244,6 +243,13 @@ def _stretched(
     """
     noise = _noise(rng, cells_across, cells_along)
     return noise[(_ROW + (shift * SIDE).astype(int)) % SIDE, _COLUMN]
+
+
+def _nearest(sites: np.ndarray, u: np.ndarray, v: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Distances to and indices of the `count` nearest sites of every pixel: (256, 256, count) each."""
+    from scipy.spatial import cKDTree  # slow to import, and only two textures need it
+
+    return cKDTree(sites).query(np.stack([u, v], -1), k=list(range(1, count + 1)))
 
 
 def _jittered_sites(rng: np.random.Generator, count: int) -> np.ndarray:

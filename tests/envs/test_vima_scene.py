@@ -1,4 +1,6 @@
-"""Pictures and silhouettes of the tabletop, against the specified projection and recorded benchmark observations."""
+"""Pictures and silhouettes of the tabletop, against the specified projection and recorded benchmark
+observations.
+"""
 
 import hashlib
 import json
