@@ -1,4 +1,6 @@
-"""The simulators, as gymnasium environments; importing this package registers their ids and loads none of them."""
+"""The simulators, as gymnasium environments; importing this package registers their ids and loads none of
+them.
+"""
 
 from envs.vima.registration import register_ids
 

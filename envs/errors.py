@@ -1,4 +1,4 @@
-"""Errors of the environments: one root class, so that a caller can catch everything an environment refuses."""
+"""Errors of the environments: one root class, so that a caller can catch all that an environment refuses."""
 
 import difflib
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ class EnvError(Exception):
 
 
 class SpawnError(EnvError):
-    """An object found no free place on the table; reset catches it and retries on a sub-stream of the same seed."""
+    """An object found no free place; reset catches it and retries on a sub-stream of the same seed."""
 
 
 def unknown_name(kind: str, asked: object, names: Iterable[str]) -> EnvError:

@@ -1,9 +1,10 @@
 """Compare recorded VIMA-Bench episodes with ours: `python -m tests.vima_seeds FILE.jsonl [...] [--strict]`.
 
-For every recorded episode the same task, level and seed are reset here. Objects (names, textures, order) and prompt must be
-equal wherever the recording had no rejected spawn, and in 97 % of all episodes; the first object's pose must be exact, and
-90 % of the later ones within 15 mm. Prints a table by task and level, then every mismatch; exit 1 when something is off.
-Tasks that are not built are listed as "not yet" and count as off under --strict.
+For every recorded episode the same task, level and seed are reset here. Objects (names, textures, order) and
+prompt must be equal wherever the recording had no rejected spawn, and in 97 % of all episodes; the first
+object's pose must be exact, and 90 % of the later ones within 15 mm. Prints a table by task and level, then
+every mismatch; exit 1 when something is off. Tasks that are not built are listed as "not yet" and count as
+off under --strict.
 """
 
 import argparse

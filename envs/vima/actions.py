@@ -17,7 +17,9 @@ _KEYS = ("pose0_position", "pose0_rotation", "pose1_position", "pose1_rotation")
 
 @dataclass(frozen=True)
 class Motion:
-    """One macro action: from where to where, in metres on the table, and the tool's yaw (radians) at either end."""
+    """One macro action: from where to where, in metres on the table, and the tool's yaw (radians) at either
+    end.
+    """
 
     start: tuple[float, float]
     start_yaw: float
@@ -27,7 +29,11 @@ class Motion:
 
 def action_space(seed: int | None = None) -> gymnasium.spaces.Dict:
     """Return the action space of the spec: two (x, y) positions and two quaternions xyzw."""
-    position = {"low": np.array(LOW_XY, np.float32), "high": np.array(HIGH_XY, np.float32), "dtype": np.float32}
+    position = {
+        "low": np.array(LOW_XY, np.float32),
+        "high": np.array(HIGH_XY, np.float32),
+        "dtype": np.float32,
+    }
     rotation = {"low": -1.0, "high": 1.0, "shape": (4,), "dtype": np.float32}
     spaces = {
         key: gymnasium.spaces.Box(**(position if key.endswith("position") else rotation)) for key in _KEYS

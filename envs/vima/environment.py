@@ -1,13 +1,13 @@
 """One tabletop episode as a gymnasium environment; every `vima/<task>-v0` is this class with another task.
 
-A step is a whole motion: pick and place, or a push. All randomness of an episode comes from its seed, so a seed is an
-episode, in any process and after any other. The environment knows no task's rules (tasks/) and no physics (scene,
-primitives).
+A step is a whole motion: pick and place, or a push. All randomness of an episode comes from its seed, so a
+seed is an episode, in any process and after any other. The environment knows no task's rules (tasks/) and no
+physics (scene, primitives).
 """
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from envs.errors import EnvError, SpawnError, unknown_name
 from envs.vima import primitives
 from envs.vima.actions import action_space, read_action
-from envs.vima.camera import HEIGHT, WIDTH
+from envs.vima.camera import HEIGHT, VIEWS, WIDTH
 from envs.vima.expert import check_style
 from envs.vima.goals import Progress
 from envs.vima.levels import level_name
@@ -27,7 +27,6 @@ from envs.vima.tasks.base import SUCTION, Cast, Task
 from envs.vima.toolmotion import FrameCallback
 from envs.vima.world import World
 
-VIEWS = ("front", "top")
 EXTRA_STEPS = 2
 """Steps a policy may take beyond the expert's budget."""
 RESET_ATTEMPTS = 20
@@ -41,18 +40,19 @@ class VimaEnv(gymnasium.Env):
 
     Args:
         task: name of a registered task, or a `Task` subclass.
-        level: `placement`, `combinatorial`, `novel_object`, `novel_task` or `train`; None draws from everything.
-        expert: whether info carries `expert_action`, what the scripted expert would do next (None when nothing is left).
-        expert_style: `upstream` or `canonical` (see envs.vima.expert).
-        oracle_rules: whether goals meant for the expert only count too, as when upstream records demonstrations.
-        difficulty: `easy`, the only one upstream can reach.
-        render_mode: None or `rgb_array` (both views, front above top).
+        level: `placement`, `combinatorial`, `novel_object`, `novel_task` or `train`; None draws from
+            everything. expert: whether info carries `expert_action`, what the scripted expert would do next,
+            until the episode ends. expert_style: `upstream` or `canonical` (see envs.vima.expert).
+            oracle_rules: whether goals meant for the expert only count too, as when upstream records
+            demonstrations. difficulty: `easy`, the only one upstream can reach. render_mode: None or
+            `rgb_array` (both views, front above top).
 
-    `info` holds prompt, prompt_assets, task, level, seed, end_effector (0 suction, 1 spatula), objects, success, failure,
-    oracle_max_steps and max_steps; `terminated` is success or failure, `truncated` that max_steps were taken.
+    `info` holds prompt, prompt_assets, task, level, seed, end_effector (0 suction, 1 spatula), objects,
+    success, failure, oracle_max_steps and max_steps; `terminated` is success or failure, `truncated` that
+    max_steps were taken.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": 2}
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 2}
 
     def __init__(
         self,
@@ -93,8 +93,9 @@ class VimaEnv(gymnasium.Env):
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Begin the episode of `seed`.
 
-        `options={"objects": [...]}` puts recorded objects (ObjectState or mappings) in the place of the drawn ones; prompt
-        values such as angles stay the seed's. Raises EnvError when the recorded scene does not fit the task.
+        `options={"objects": [...]}` puts recorded objects (ObjectState or mappings) in the place of the drawn
+        ones; prompt values such as angles stay the seed's. Raises EnvError when the recorded scene does not
+        fit the task.
         """
         super().reset(seed=seed)
         unknown = set(options or {}) - {"objects"}
@@ -111,7 +112,7 @@ class VimaEnv(gymnasium.Env):
         return self._observation(), self._info()
 
     def step(self, action: Mapping[str, Any]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
-        """Carry out one motion until everything stands still; the reward is 1 when the task is solved by it."""
+        """Carry out one motion until all stands still; the reward is 1 when the task is solved by it."""
         if self._seed is None:
             raise EnvError("step before reset: call reset(seed=...) first")
         self._move(action)
@@ -136,8 +137,8 @@ class VimaEnv(gymnasium.Env):
         """Show `callback` the table now and the motion inside the steps to come; None ends it.
 
         Pictures are for people: uint8 (height, width, 3), from aslant, with the tool drawn, about 20 for each
-        simulated second. Being watched moves bodies by some hundredths of a millimetre at most, for physics then
-        runs in other portions.
+        simulated second. Being watched moves bodies by some hundredths of a millimetre at most, for physics
+        then runs in other portions.
         """
         scene = self._world.scene
         self._on_frame = callback and (lambda tool: callback(scene.render_video_frame(height, width, tool)))
@@ -162,9 +163,13 @@ class VimaEnv(gymnasium.Env):
         }
 
     def set_state(self, state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Go back (or over, from another environment of the same task) to a state; return observation and info."""
+        """Go back (or over, from another environment of the same task) to a state; return observation and
+        info.
+        """
         if state["task"] != self.task.name:
-            raise EnvError(f"a state of task {state['task']!r} does not fit an environment of {self.task.name!r}")
+            raise EnvError(
+                f"a state of task {state['task']!r} does not fit an environment of {self.task.name!r}"
+            )
         self._seed, self._steps = state["seed"], state["steps"]
         self._world.scene.set_state(copy.deepcopy(state["scene"]))
         self._world.records = dict(state["records"])
@@ -196,10 +201,14 @@ class VimaEnv(gymnasium.Env):
         motion = read_action(action)
         scene = self._world.scene
         if self.task.end_effector == SUCTION:
-            primitives.pick_place(scene, (motion.start, motion.start_yaw), (motion.end, motion.end_yaw), self._on_frame)
+            primitives.pick_place(
+                scene, (motion.start, motion.start_yaw), (motion.end, motion.end_yaw), self._on_frame
+            )
         else:
             check = lambda: self.task.on_check(self._world, self._cast, self._progress)  # noqa: E731
-            primitives.push(scene, (motion.start, 0.0), (motion.end, 0.0), on_check=check, on_frame=self._on_frame)
+            primitives.push(
+                scene, (motion.start, 0.0), (motion.end, 0.0), on_check=check, on_frame=self._on_frame
+            )
 
     def _observation(self) -> dict[str, Any]:
         rgb, segm = self._world.scene.render(VIEWS)
@@ -209,7 +218,11 @@ class VimaEnv(gymnasium.Env):
         task, world, cast, progress = self.task, self._world, self._cast, self._progress
         started = self._steps > 0  # what holds before the first motion does not end an episode
         failure = started and task.failed(world, cast, progress)
-        success = started and not failure and task.succeeded(world, cast, progress, skip_oracle=not self.oracle_rules)
+        success = (
+            started
+            and not failure
+            and task.succeeded(world, cast, progress, skip_oracle=not self.oracle_rules)
+        )
         info = {
             "prompt": self._prompt,
             "prompt_assets": self._assets,
@@ -223,13 +236,15 @@ class VimaEnv(gymnasium.Env):
             "oracle_max_steps": task.oracle_max_steps,
             "max_steps": self.max_steps,
         }
-        if self.expert:
-            info["expert_action"] = None if success or failure else self._expert_action()
+        if self.expert and not (success or failure):  # vector environments cannot mix None with a dict
+            info["expert_action"] = self._expert_action()
         return info
 
     def _expert_action(self) -> dict[str, np.ndarray] | None:
         rng = np.random.default_rng([self._seed, EXPERT_STREAM, self._steps])
-        return self.task.expert_action(self._world, self._cast, self._progress, style=self.expert_style, rng=rng)
+        return self.task.expert_action(
+            self._world, self._cast, self._progress, style=self.expert_style, rng=rng
+        )
 
 
 def _observation_space() -> gymnasium.spaces.Dict:

@@ -1,9 +1,11 @@
-"""The pick-and-place expert: solves any task whose goals are poses, with perfect knowledge of the table (spec section 9).
+"""The pick-and-place expert: solves any task whose goals are poses, with perfect knowledge of the table (spec
+section 9).
 
-Two styles. `upstream` picks a uniformly random visible cell and turns the object to the target's yaw, as the published
-demonstrations do. `canonical` picks the visible cell nearest the middle of what is visible and turns the object only where
-the goal asks for it, so that equal scenes get equal actions: what a small model can learn from few demonstrations.
-The expert reads the table and never touches it; its randomness is a stream of its own.
+Two styles. `upstream` picks a uniformly random visible cell and turns the object to the target's yaw, as the
+published demonstrations do. `canonical` picks the visible cell nearest the middle of what is visible and
+turns the object only where the goal asks for it, so that equal scenes get equal actions: what a small model
+can learn from few demonstrations. The expert reads the table and never touches it; its randomness is a stream
+of its own.
 """
 
 import math
@@ -103,7 +105,9 @@ def _next_move(world: World, goal: Goal, at: Callable[[int, Pose], bool]) -> tup
 
 
 def _moved(point: tuple[float, float], pose: Pose, target: Pose, turn: float) -> tuple[float, float]:
-    """Return where a point of the body at `pose` comes to lie when the body is turned and brought to `target`."""
+    """Return where a point of the body at `pose` comes to lie when the body is turned and brought to
+    `target`.
+    """
     dx, dy = point[0] - pose.position[0], point[1] - pose.position[1]
     cos, sin = math.cos(turn), math.sin(turn)
     return target.position[0] + cos * dx - sin * dy, target.position[1] + sin * dx + cos * dy

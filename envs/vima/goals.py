@@ -1,7 +1,7 @@
 """Goals and how they are reached: poses within a tolerance, or all of a body inside a zone (spec section 9).
 
-Heights are never checked, as upstream. A goal holds no scene: positions are handed in, so that the rules can be tested
-on plain numbers.
+Heights are never checked, as upstream. A goal holds no scene: positions are handed in, so that the rules can
+be tested on plain numbers.
 """
 
 import math
@@ -45,9 +45,13 @@ class Goal:
     allowed: tuple[tuple[bool, ...], ...] | None = None
     """Rows = objects, columns = targets; None allows all."""
     zone: Zone | None = None
-    """When given, reached means that every sample point of the objects lies inside; targets only guide the expert."""
+    """When given, reached means that every sample point of the objects lies inside; targets only guide the
+    expert.
+    """
     oracle_only: bool = False
-    """Ignored for agents; the expert works on it, and demonstrations recorded under the oracle's rules need it."""
+    """Ignored for agents; the expert works on it, and demonstrations recorded under the oracle's rules need
+    it.
+    """
 
     def may(self, index: int, target: int) -> bool:
         return self.allowed is None or self.allowed[index][target]
@@ -68,7 +72,9 @@ class Progress:
 
 
 def yaw_error(yaw: float, target: float, symmetry: float | None) -> float:
-    """Return the angle between two yaws, in radians, folded by a rotational symmetry (0 or None: none counts)."""
+    """Return the angle between two yaws, in radians, folded by a rotational symmetry (0 or None: none
+    counts).
+    """
     if not symmetry:
         return 0.0
     difference = (yaw - target) % symmetry
@@ -90,7 +96,9 @@ def pose_matches(
 
 
 def goal_reached(goal: Goal, matches: Callable[[int, Pose], bool]) -> bool:
-    """Tell whether every object of a pose goal stands at a target of its own (or at any, when targets are shared)."""
+    """Tell whether every object of a pose goal stands at a target of its own (or at any, when targets are
+    shared).
+    """
     at = [
         [goal.may(index, column) and matches(body, target) for column, target in enumerate(goal.targets)]
         for index, body in enumerate(goal.objects)

@@ -1,9 +1,9 @@
 """Levels: which objects and textures each task may draw from, in which order.
 
-The order of every list is part of a seed's meaning, because choices are drawn as indices; the lists are those of
-VIMA-Bench's partition table (spec vima_bench.md section 11). Level names are `placement`, `combinatorial`, `novel_object`,
-`novel_task` and `train` (equal to placement); upstream's `…_generalization` names and L1–L4 are understood.
-`None` stands for the defaults, a task's own pools when nobody restricts them.
+The order of every list is part of a seed's meaning, because choices are drawn as indices; the lists are those
+of VIMA-Bench's partition table (spec vima_bench.md section 11). Level names are `placement`, `combinatorial`,
+`novel_object`, `novel_task` and `train` (equal to placement); upstream's `…_generalization` names and L1–L4
+are understood. `None` stands for the defaults, a task's own pools when nobody restricts them.
 
 This module knows names only: neither geometry nor how a task uses its pools.
 """
@@ -145,7 +145,8 @@ def _default_pools(task: str) -> Pools:
 
 
 def pools_for(task: str, level: str | None = None) -> Pools:
-    """Return what `task` may draw from at `level`; a task the table does not know draws from the defaults everywhere.
+    """Return what `task` may draw from at `level`; a task the table does not know draws from the defaults
+    everywhere.
 
     Raises EnvError when the level is unknown or does not hold the task.
     """

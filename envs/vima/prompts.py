@@ -1,7 +1,7 @@
 """Prompt assets: the pictures that stand for the `{placeholders}` of a prompt (spec section 7).
 
-They travel in `info`, so they are immutable, picklable and comparable, and not a dict: vector environments would take a
-dict apart and stack its arrays, although every slot has its own placeholders.
+They travel in `info`, so they are immutable, picklable and comparable, and not a dict: vector environments
+would take a dict apart and stack its arrays, although every slot has its own placeholders.
 """
 
 from collections.abc import Iterator, Mapping
@@ -48,7 +48,9 @@ class FrozenMapping(Mapping):
 
 
 class PromptAssets(FrozenMapping):
-    """`{name: {"rgb": {view: u8 (3, H, W)}, "segm": {view: u8 (H, W), "obj_info": …}, "placeholder_type": …}}`."""
+    """`{name: {"rgb": {view: u8 (3, H, W)}, "segm": {view: u8 (H, W), "obj_info": …}, "placeholder_type":
+    …}}`.
+    """
 
 
 def object_asset(rgb: Mapping, segm: Mapping, name: str, texture: str) -> dict[str, Any]:

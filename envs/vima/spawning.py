@@ -1,7 +1,8 @@
 """Finding free places on the table, draw for draw as VIMA-Bench does it.
 
-A pose costs exactly two doubles of the generator (cell, yaw), a size three, so objects, textures and angles of a seed do
-not depend on geometry; only positions after the first do, through the grid of occupied cells (spec section 8).
+A pose costs exactly two doubles of the generator (cell, yaw), a size three, so objects, textures and angles
+of a seed do not depend on geometry; only positions after the first do, through the grid of occupied cells
+(spec section 8).
 
 This module knows a grid and numbers; which objects exist and who owns the generator is the caller's business.
 """
@@ -28,8 +29,9 @@ def cell_position(row: int, column: int) -> tuple[float, float]:
 def free_cells(grid: np.ndarray, size: Vector) -> np.ndarray:
     """Return the flat indices of cells where an object of nominal `size` fits.
 
-    `grid` is (320, 160), 0 where nothing is seen from above. A cell is free when the whole square window around it is,
-    the window's side being the diagonal of the object; the outermost ring of the table is never free.
+    `grid` is (320, 160), 0 where nothing is seen from above. A cell is free when the whole square window
+    around it is, the window's side being the diagonal of the object; the outermost ring of the table is never
+    free.
     """
     occupied = grid != 0
     occupied[0, :] = occupied[-1, :] = True

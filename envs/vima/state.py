@@ -51,7 +51,7 @@ class ObjectState:
 
 
 def yaw_of(quaternion: Quaternion) -> float:
-    """Return the rotation about z (radians) of a quaternion xyzw, which need not be normalised; zero gives 0."""
+    """Return the turn about z (radians) of a quaternion xyzw of any length; zero gives 0."""
     x, y, z, w = (float(value) for value in quaternion)
     return math.atan2(2 * (w * z + x * y), w * w + x * x - y * y - z * z)
 

@@ -1,10 +1,11 @@
 """The expert of sweep tasks: tries pushes on a copy of the table and takes the first that does what is asked.
 
-Upstream's pushes each block from its centre towards the middle of the zone and meets the exact count in 75–80 % of
-episodes: one push brings two blocks, a distractor comes along, or a block is left on the edge. Ours knows the same table but
-looks ahead: candidate pushes are ranked by what lies in the plate's way and carried out on the scene, which is then put
-back, until one has the right outcome. Where no single push helps, it looks for one that pulls blocks apart so that the next
-push can be right. Deterministic: no draws, no memory between steps, the table is left as it was found.
+Upstream's pushes each block from its centre towards the middle of the zone and meets the exact count in 75–80
+% of episodes: one push brings two blocks, a distractor comes along, or a block is left on the edge. Ours
+knows the same table but looks ahead: candidate pushes are ranked by what lies in the plate's way and carried
+out on the scene, which is then put back, until one has the right outcome. Where no single push helps, it
+looks for one that pulls blocks apart so that the next push can be right. Deterministic: no draws, no memory
+between steps, the table is left as it was found.
 """
 
 import math
@@ -19,7 +20,9 @@ from envs.vima.goals import Zone
 REACH_M = 0.046
 """Half a plate and half a block's diagonal: what is nearer to the plate's path is taken along."""
 STOP_SHORT_M = 0.0325
-"""A pushed block's middle rests this far before the commanded end (plate 5 cm short, half a block ahead of it)."""
+"""A pushed block's middle rests this far before the commanded end (plate 5 cm short, half a block ahead of
+it).
+"""
 INSET_M = 0.022
 """How deep in the zone a block's middle must be for all of it to be inside at any yaw."""
 SIDE_STEPS_M = (0.0, -0.012, 0.012, -0.022, 0.022)
@@ -96,7 +99,7 @@ def sweeps_into(table: Table, zone: Zone) -> list[Push]:
     width = across / 2 - INSET_M
     pushes = []
     for body in table.wanted:
-        x, y = table.blocks[body]
+        y = table.blocks[body][1]
         straight = min(max(y, centre_y - width), centre_y + width)
         for goal_y in (straight, *np.linspace(centre_y - width, centre_y + width, 7)):
             for goal_x in (centre_x, centre_x + 0.8 * depth):
@@ -126,7 +129,7 @@ def separations(table: Table, zone: Zone) -> list[Push]:
 
 
 def _may_rest(point: Point, zone: Zone) -> bool:
-    """Whether a block may be left here: on the table's near half beside or before the zone, off its border."""
+    """Whether a block may be left here: on the robot-averted part of the table, off the zone's border."""
     beyond = zone.pose.position[0] + zone.size[1] / 2 + 0.03
     return beyond < point[0] < 0.73 and abs(point[1]) < 0.45
 

@@ -1,7 +1,7 @@
 """The table of one episode: bodies with their records, and the draws that place them.
 
-A thin layer over `Scene` that adds what tasks speak of (textures, nominal sizes, roles by id) and owns the episode's
-generator. It refuses to know goals or prompts.
+A thin layer over `Scene` that adds what tasks speak of (textures, nominal sizes, roles by id) and owns the
+episode's generator. It refuses to know goals or prompts.
 """
 
 import math
@@ -20,7 +20,9 @@ from envs.vima.state import IDENTITY, ObjectState, Pose, Vector, yaw_quaternion
 from envs.vima.textures import is_texture
 
 BOWL_CENTRE = (-0.0435, 0.0144)
-"""Upstream's bowl stands this far from its origin, in its own frame; ours too, so that a seed means the same scene."""
+"""Upstream's bowl stands this far from its origin, in its own frame; ours too, so that a seed means the same
+scene.
+"""
 ATTEMPTS = 10
 """How often a task tries to place one object before the reset starts over."""
 
@@ -65,7 +67,8 @@ class World:
         away_from: Iterable[int] = (),
         attempts: int = ATTEMPTS,
     ) -> int:
-        """Draw (name, texture, size) and a pose until one fits, clear of hollow bases; return the new body's id.
+        """Draw (name, texture, size) and a pose until one fits, clear of hollow bases; return the new body's
+        id.
 
         Raises SpawnError after `attempts` tries.
         """
@@ -145,7 +148,10 @@ class World:
 
     def picture(self, shown: Sequence[Shown]) -> dict[str, Any]:
         """Return the prompt asset of a scene of its own, with these objects on an otherwise empty table."""
-        bodies = [placed(name, texture, _centre(name, pose), pose.quaternion, size) for name, texture, size, pose in shown]
+        bodies = [
+            placed(name, texture, _centre(name, pose), pose.quaternion, size)
+            for name, texture, size, pose in shown
+        ]
         rgb, segm = render_scene(bodies)
         return scene_asset(rgb, segm, [(name, texture) for name, texture, _, _ in shown])
 

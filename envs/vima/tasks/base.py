@@ -1,9 +1,10 @@
-"""What a task is: who appears, what the prompt says, which goals hold, what counts as failure, what an expert does.
+"""What a task is: who appears, what the prompt says, which goals hold, what counts as failure, what an expert
+does.
 
-A task object holds only names (its pools) and constants; everything that belongs to an episode is in `Cast` (fixed after
-reset) and `Progress` (changes while it runs), both plain data, so that one object serves any number of episodes and
-`state()` can copy them. Derive, override `spawn`, `prompt`, `assets`, `goals`, and register with
-`envs.vima.register_task`.
+A task object holds only names (its pools) and constants; everything that belongs to an episode is in `Cast`
+(fixed after reset) and `Progress` (changes while it runs), both plain data, so that one object serves any
+number of episodes and `state()` can copy them. Derive, override `spawn`, `prompt`, `assets`, `goals`, and
+register with `envs.vima.register_task`.
 """
 
 from collections.abc import Collection, Mapping
@@ -73,13 +74,15 @@ class Task:
 
     @classmethod
     def pools_at(cls, level: str | None) -> Pools:
-        """Return what the task draws from at a level; raise EnvError where the level does not hold the task."""
+        """Return what the task draws from at a level; EnvError where the level lacks the task."""
         return pools_for(cls.name, level)
 
     # an episode's beginning
 
     def spawn(self, world: World) -> Cast:
-        """Draw and place every body, draw for draw in upstream's order; raise SpawnError when the table is too full."""
+        """Draw and place every body, draw for draw in upstream's order; raise SpawnError when the table is
+        too full.
+        """
         raise NotImplementedError
 
     def prompt(self, world: World, cast: Cast) -> str:
@@ -95,7 +98,8 @@ class Task:
         raise NotImplementedError
 
     def adopt(self, world: World, cast: Cast, objects: list[ObjectState]) -> Cast:
-        """Replace the drawn bodies by recorded ones; by default the i-th recorded one takes the role of the i-th drawn.
+        """Replace the drawn bodies by recorded ones; by default the i-th recorded one takes the role of the
+        i-th drawn.
 
         `cast` was drawn for the same seed. Raises EnvError when the scene does not fit the task.
         """
@@ -135,7 +139,9 @@ class Task:
         return all(skip_oracle and goal.oracle_only for goal in progress.goals)
 
     def failed(self, world: World, cast: Cast, progress: Progress) -> bool:
-        """Tell whether the episode is lost: a body of an open goal left the workspace, or a distractor was placed."""
+        """Tell whether the episode is lost: a body of an open goal left the workspace, or a distractor was
+        placed.
+        """
         return self.out_of_workspace(world, progress) or self.distractor_placed(world, cast)
 
     def out_of_workspace(self, world: World, progress: Progress) -> bool:
@@ -153,7 +159,7 @@ class Task:
     def expert_action(
         self, world: World, cast: Cast, progress: Progress, *, style: str, rng: np.random.Generator
     ) -> dict[str, np.ndarray] | None:
-        """Return what the expert does now, or None when nothing is left to do; must leave the world as it is."""
+        """Return what the expert does now, None when nothing is left; must leave the world as it is."""
         if not progress.goals:
             return None
         goal = progress.goals[0]

@@ -12,7 +12,9 @@ ANGLES_DEG = (30, 60, 90, 120, 150)
 
 
 class Rotate(Task):
-    """`Rotate the {dragged_obj} <angle> degrees.` Clockwise seen from above, although the prompt does not say so."""
+    """`Rotate the {dragged_obj} <angle> degrees.` Clockwise seen from above, although the prompt does not say
+    so.
+    """
 
     name = "rotate"
     oracle_max_steps = 3

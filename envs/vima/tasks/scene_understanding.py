@@ -11,8 +11,8 @@ from envs.vima.world import ATTEMPTS, World
 class SceneUnderstanding(Task):
     """`Put the <texture> object in {scene} into the <texture> object.`
 
-    The distractor is another shape in the object's texture, or another texture on the base's shape. The picture shows the
-    object and one other at poses of their own.
+    The distractor is another shape in the object's texture, or another texture on the base's shape. The
+    picture shows the object and one other at poses of their own.
     """
 
     name = "scene_understanding"

@@ -1,7 +1,8 @@
-"""Push exactly so many blocks into a frame without any of them entering the line (spec section 10, task 12)."""
+"""Push exactly so many blocks into a frame and none of them onto the line (spec section 10, task 12)."""
 
 import math
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -9,7 +10,6 @@ from envs.errors import EnvError
 from envs.vima import primitives
 from envs.vima.actions import read_action
 from envs.vima.goals import Goal, Progress, Zone
-from envs.vima.objects import OBJECTS
 from envs.vima.prompts import PromptAssets
 from envs.vima.spawning import in_workspace
 from envs.vima.state import ObjectState, Pose, Vector, yaw_quaternion
@@ -36,15 +36,16 @@ NUMBERS = ("one", "two", "three")
 class SweepWithoutExceeding(Task):
     """`Sweep <how many> {swept_obj} into {bounds} without exceeding {constraint}.`
 
-    A block counts while all its sample points are in the zone between the line and the open side of the frame; the count
-    must be met exactly. A swept block on the line, a distractor in the zone or too many blocks lose the episode.
+    A block counts while all its sample points are in the zone between the line and the open side of the
+    frame; the count must be met exactly. A swept block on the line, a distractor in the zone or too many
+    blocks lose the episode.
     """
 
     name = "sweep_without_exceeding"
     end_effector = SPATULA
     oracle_max_steps = 8
     position_tolerance = 0.05
-    difficulties = {"easy": {"most_blocks": 3}}
+    difficulties: ClassVar[dict[str, dict[str, int]]] = {"easy": {"most_blocks": 3}}
 
     def spawn(self, world: World) -> Cast:
         pools, rng = self.pools, world.rng
@@ -80,7 +81,8 @@ class SweepWithoutExceeding(Task):
         )
 
     def prompt(self, world: World, cast: Cast) -> str:
-        return f"Sweep {cast.values['determiner']} {{swept_obj}} into {{bounds}} without exceeding {{constraint}}."
+        number = cast.values["determiner"]
+        return f"Sweep {number} {{swept_obj}} into {{bounds}} without exceeding {{constraint}}."
 
     def assets(self, world: World, cast: Cast) -> PromptAssets:
         shown = {
@@ -104,7 +106,7 @@ class SweepWithoutExceeding(Task):
         number = (len(names) - 2) // 2
         if number < 1 or names != [BOUNDS, LINE, *[BLOCK] * (2 * number)]:
             raise EnvError(
-                f"a recorded scene of {self.name} is {BOUNDS}, {LINE}, blocks to sweep, as many others; got {names}"
+                f"a recorded scene of {self.name} is {BOUNDS}, {LINE}, blocks, as many distractors; got {names}"
             )
         ids = place_recorded(world, objects, self.end_effector)
         values = dict(cast.values)
@@ -188,7 +190,9 @@ def _inside(world: World, zone: Zone, bodies: tuple[int, ...]) -> np.ndarray:
 
 
 def _points(world: World, body: int) -> np.ndarray:
-    """Return a body's sample points in the world (points, 3): upstream's lattice from the lower corner of its box."""
+    """Return a body's sample points in the world (points, 3): upstream's lattice from the lower corner of its
+    box.
+    """
     axes = [np.arange(-extent / 2, extent / 2, POINT_PITCH_M) for extent in world.records[body].size]
     local = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 3)
     pose = world.pose(body)
