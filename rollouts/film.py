@@ -116,7 +116,7 @@ def storyboard(
 ) -> Iterator[tuple[Scene | np.ndarray, int]]:
     """From T + 1 moments and T actions: what is shown, and for how many pictures of the film.
 
-    A scene is drawn whole; a picture after it stands in for its motion, the rest of the scene staying as it is.
+    A scene is drawn whole; a picture after it replaces its motion, the rest of the scene stays as it is.
     """
     done: list[str] = []
 
