@@ -1,8 +1,9 @@
 """One frame of an episode, as it was or as it would have been on a mirrored or turned table.
 
-The workspace is symmetric about its middle, so a stored step gives up to four: mirrored left to right (y → -y), turned by
-half a turn (seen from above only), or both. Frames, boxes, positions and actions change together, so every text written
-from the result is right. Tasks whose words name a direction keep what they say.
+The workspace is symmetric about its middle, so a stored step gives up to four: mirrored left to right (y →
+-y), turned by half a turn (seen from above only), or both. Frames, boxes, positions and actions change
+together, so every text written from the result is right. Tasks whose words name a direction keep what they
+say.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +38,8 @@ class Moment:
 def moment(
     record: EpisodeRecord, step: int, views: Sequence[str], mirror: bool = False, turn: bool = False
 ) -> Moment:
-    """Take step `step` of an episode, in the given camera views, as stored or mirrored and turned where allowed.
+    """Take step `step` of an episode, in the given camera views, as stored or mirrored and turned where
+    allowed.
 
     A turn needs views that look straight down: with any other view it is left out.
     """
@@ -90,7 +92,9 @@ class _Change:
         }
 
     def text(self, text: str) -> str:
-        """One step of action text; yaws change sense under a mirror, and a turn leaves differences of yaw alone."""
+        """One step of action text; yaws change sense under a mirror, and a turn leaves differences of yaw
+        alone.
+        """
         (step,) = self._codec.parse(f"0: {text}" if ":" not in text else text)
         action = dict(step.action)
         for pose in ("pose0", "pose1"):

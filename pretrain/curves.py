@@ -1,4 +1,7 @@
-"""Curves of a run: one JSON line per record, and a picture a person can look at (SVG, drawn here, no plotting library)."""
+"""Curves of a run: one JSON line per record, and a picture a person can look at.
+
+The picture is an SVG drawn here, which saves a plotting library.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -41,7 +44,8 @@ def draw(records: Sequence[Mapping[str, float]]) -> str:
     columns = min(3, max(1, len(panels)))
     rows = -(-len(panels) // columns)
     size = f'width="{columns * _WIDTH}" height="{max(1, rows) * _HEIGHT}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11">{"".join(panels)}</svg>\n'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size}'
+    return f'{head} font-family="sans-serif" font-size="11">{"".join(panels)}</svg>\n'
 
 
 def _panel(title: str, curves: Mapping[str, Sequence[tuple[float, float]]], index: int) -> str:

@@ -1,12 +1,15 @@
-"""Stored episodes to training batches: which step, which question, which answer, and the labels of every patch.
+"""Stored episodes to training batches: which step, which question, which answer, and the labels of every
+patch.
 
-Unusual: batch number s is a function of the configuration and s alone (its own random generator), so a run that is
-stopped and resumed sees exactly the batches it would have seen. Requests come from `policies.prompts`, where acting
-takes them from too.
+Unusual: batch number s is a function of the configuration and s alone (its own random generator), so a run
+that is stopped and resumed sees exactly the batches it would have seen. Requests come from
+`policies.prompts`, where acting takes them from too.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +22,8 @@ from pretrain.eye import NOTHING, Labels, image_labels, workspace_bins
 from pretrain.sources.lerobot import EpisodeRecord, LeRobotSource
 from uio2_agent.processor import Batch, Processor
 from uio2_agent.request import Request
+
+_SORTED_BATCHES = 8
 
 
 @dataclass(frozen=True)
@@ -35,20 +40,23 @@ class ExampleOptions:
     """What is asked of a moment."""
 
     boxes_share: float = 0.25
-    """Share of examples that ask for the boxes of all objects; the others ask for the plan."""
+    """Share of batches that ask for the boxes of all objects; the others ask for the plan. Answers of one
+    kind are of like length, so that little is padded."""
     augment: bool = True
     """Mirror and turn the table at random."""
     seed: int = 0
 
 
 def make_example(
-    record: EpisodeRecord, style: PromptStyle, options: ExampleOptions, rng: np.random.Generator
+    record: EpisodeRecord, boxes: bool, style: PromptStyle, options: ExampleOptions, rng: np.random.Generator
 ) -> Example:
-    """Draw a step of the episode, a symmetry of the table and a kind of question."""
+    """Draw a step of the episode and a symmetry of the table; ask for the boxes of all objects, or for the
+    plan.
+    """
     views = sorted({*style.views, style.object_view})
     mirror, turn = (rng.random(2) < 0.5) & options.augment
     now = moment(record, int(rng.integers(record.length)), views, bool(mirror), bool(turn))
-    if rng.random() < options.boxes_share:
+    if boxes:
         return Example(boxes_request(now.rgb, style, rng), boxes_target(now.objects, style), now)
     return plan_example(now, style, rng)
 
@@ -81,23 +89,41 @@ class TrainingBatches(Dataset[tuple[Batch, Labels]]):
         self._processor, self._style, self._options = processor, style, options
         self._batch_size = batch_size
         self._labeller = Labeller(processor, style, names, textures)
+        facts = source.facts
+        self._filled = np.array([filled_area(facts[index], style.views[-1]) for index in self._episodes])
 
     def __getitem__(self, step: int) -> tuple[Batch, Labels]:
         """Return batch `step`."""
         rng = np.random.default_rng([self._options.seed, step])
         chosen = [self._source[int(self._episodes[i])] for i in self._order(step)]
-        return self._labeller([make_example(record, self._style, self._options, rng) for record in chosen])
+        boxes = bool(rng.random() < self._options.boxes_share)
+        return self._labeller(
+            [make_example(record, boxes, self._style, self._options, rng) for record in chosen]
+        )
 
     def _order(self, step: int) -> np.ndarray:
-        """Places of the batch's episodes: passes over all of them, each in an order of its own."""
+        """Places of the batch's episodes: passes over all of them, each in an order of its own.
+
+        Within a few neighbouring batches the episodes are sorted by how much of the picture their objects
+        fill, so that a batch's pictures have about as many patches and little is padded.
+        """
         count, size = len(self._episodes), self._batch_size
-        places = np.arange(step * size, (step + 1) * size)
-        chosen = np.empty(size, np.int64)
+        group, rank = divmod(step, _SORTED_BATCHES)
+        places = np.arange(group * _SORTED_BATCHES * size, (group + 1) * _SORTED_BATCHES * size)
+        chosen = np.empty(len(places), np.int64)
         for epoch in np.unique(places // count):
             inside = places // count == epoch
             order = np.random.default_rng([self._options.seed, int(epoch), 1]).permutation(count)
             chosen[inside] = order[places[inside] % count]
-        return chosen
+        chosen = chosen[np.argsort(self._filled[chosen], kind="stable")].reshape(_SORTED_BATCHES, size)
+        turn = np.random.default_rng([self._options.seed, group, 2]).permutation(_SORTED_BATCHES)
+        return chosen[turn[rank]]
+
+
+def filled_area(fact: Mapping[str, Any], view: str) -> int:
+    """Pixels of a view inside the boxes of an episode's objects (as they lie at its end)."""
+    boxes = [thing["boxes"].get(view) for thing in json.loads(fact["final_objects"])]
+    return sum((box[2] - box[0]) * (box[3] - box[1]) for box in boxes if box)
 
 
 class Labeller:
@@ -138,7 +164,9 @@ class Labeller:
         return self._names.get(name, NOTHING), self._textures.get(texture, NOTHING)
 
     def _shown(self, example: Example) -> np.ndarray:
-        """Name and texture ids [2, frames] of the request's history images; scenes are several things: no label."""
+        """Name and texture ids [2, frames] of the request's history images; scenes are several things: no
+        label.
+        """
         shown = np.full((2, len(example.request.image_history)), NOTHING)
         if not shown.size:
             return shown

@@ -1,12 +1,12 @@
 """Dense targets for the image encoder: every patch says what it belongs to and where that thing's centre is.
 
-A decoder trained from scratch on four numbers an episode gets almost no gradient about *where* things are; hundreds of
-labels an image do (specs/nano_learning.md). UIO-2's own ViT comes pre-trained; this is how ours learns to see. The labels
-come from the boxes a dataset stores with each frame, so no simulator is needed. The heads live with the training state
-and do not ship.
+A decoder trained from scratch on four numbers an episode gets almost no gradient about *where* things are;
+hundreds of labels an image do (specs/nano_learning.md). UIO-2's own ViT comes pre-trained; this is how ours
+learns to see. The labels come from the boxes a dataset stores with each frame, so no simulator is needed. The
+heads live with the training state and do not ship.
 
-Unusual: the centre is scored against the location rows of the text table, the same rows the decoder answers with, so
-that features already speak the language of the answer.
+Unusual: the centre is scored against the location rows of the text table, the same rows the decoder answers
+with, so that features already speak the language of the answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,8 @@ NOTHING = -100  # what cross_entropy ignores
 
 @dataclass(frozen=True)
 class Labels:
-    """Per patch of the image: name, texture int64 [B, N]; x and y bins of the object's centre int64 [B, N, 2].
+    """Per patch of the image: name, texture int64 [B, N]; x and y bins of the object's centre int64 [B, N,
+    2].
 
     Per history frame (all its patches alike): name, texture int64 [B, F]. -100 where nothing is known.
     """
@@ -99,7 +100,9 @@ class Features:
 
 
 class Watch:
-    """Listens to a model's image encoder, so that the dense losses reuse the features of the same forward pass."""
+    """Listens to a model's image encoder, so that the dense losses reuse the features of the same forward
+    pass.
+    """
 
     def __init__(self, model: UnifiedIO2):
         self._seen: list[tuple[Tensor, Tensor]] = []
@@ -129,8 +132,9 @@ def look(model: UnifiedIO2, batch: Batch) -> None:
 def image_labels(boxes: np.ndarray, positions: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     """Say which object each patch belongs to: int64 [N], the index of the box that covers most of it, or -1.
 
-    boxes float [objects, 4] are y0 x0 y1 x1 as fractions of the picture (nan when unseen); positions [N] are raster
-    indices on the grid (rows, columns). Of boxes that cover a patch alike, the one with the nearest centre wins.
+    boxes float [objects, 4] are y0 x0 y1 x1 as fractions of the picture (nan when unseen); positions [N] are
+    raster indices on the grid (rows, columns). Of boxes that cover a patch alike, the one with the nearest
+    centre wins.
     """
     rows, columns = grid
     row, column = np.divmod(positions, columns)

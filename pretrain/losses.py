@@ -1,7 +1,7 @@
 """The loss on target text, with ordinal soft labels on location tokens.
 
-Unusual: a location is a number, so its target is a bump around the true bin instead of that bin alone. Neighbouring
-bins then teach each other, which is what lets a small model start to learn where things are
+Unusual: a location is a number, so its target is a bump around the true bin instead of that bin alone.
+Neighbouring bins then teach each other, which is what lets a small model start to learn where things are
 (specs/nano_learning.md). Words keep their hard labels. `sigma=0` is UIO-2's plain cross-entropy.
 """
 
@@ -25,7 +25,7 @@ class TextLoss:
         self._kernel = bump_table(sigma)  # [bin, bin]
 
     def __call__(self, logits: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean loss over location tokens and over words, of logits [B, T, V] against ids [B, T]."""
+        """Return the mean loss over location tokens and that over words; logits [B, T, V], ids [B, T]."""
         log_probs = logits.float().log_softmax(-1)
         offset = targets - self._first
         is_location = (offset >= 0) & (offset < LOCATIONS) & mask
@@ -39,7 +39,9 @@ class TextLoss:
 
 
 def bump_table(sigma: float) -> Tensor:
-    """Return float32 [1000, 1000]: row b is the soft label of bin b, a normal bump of width sigma, summing to 1."""
+    """Return float32 [1000, 1000]: row b is the soft label of bin b, a normal bump of width sigma, summing to
+    1.
+    """
     bins = torch.arange(LOCATIONS, dtype=torch.float32)
     if sigma == 0:
         return torch.eye(LOCATIONS)

@@ -1,7 +1,7 @@
 """Optimizer and schedule of supervised training.
 
-AdamW with a linear warm-up, a plateau and a linear decay to zero over the last part of the run. The plateau makes a run
-that was stopped extendable: everything before the decay is the same for any number of steps.
+AdamW with a linear warm-up, a plateau and a linear decay to zero over the last part of the run. The plateau
+makes a run that was stopped extendable: everything before the decay is the same for any number of steps.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,8 @@ def build_optimizer(modules: Iterable[nn.Module], weight_decay: float) -> torch.
 
 
 def learning_rate(step: int, peak: float, warmup: int, steps: int, decay_share: float) -> float:
-    """Rate of step 0, 1, …, steps - 1: linear up over `warmup`, level, linear to zero over the last `decay_share`.
+    """Rate of step 0, 1, …, steps - 1: linear up over `warmup`, level, linear to zero over the last
+    `decay_share`.
 
     >>> [round(learning_rate(s, 1.0, 2, 10, 0.4), 2) for s in (0, 1, 5, 6, 8, 9)]
     [0.5, 1.0, 1.0, 1.0, 0.5, 0.25]

@@ -1,7 +1,7 @@
 """Where a run starts from: a fresh preset, or the weights of a checkpoint.
 
-Unusual: a fresh model's location rows are not independent noise but sines and cosines of the bin, so that neighbouring
-bins look alike from the first step (a location is a number).
+Unusual: a fresh model's location rows are not independent noise but sines and cosines of the bin, so that
+neighbouring bins look alike from the first step (a location is a number).
 """
 
 import math
@@ -21,8 +21,8 @@ from uio2_agent.vocabulary import LOCATIONS
 def start_model(name: str) -> tuple[UnifiedIO2, PromptStyle]:
     """Return a model with its processor, and the style of its requests.
 
-    `name`: "nano" and the other presets are fresh models with the packaged small tokenizer; anything else is loaded. A
-    checkpoint directory of the same name as a preset must be given as a path (`./nano`).
+    `name`: "nano" and the other presets are fresh models with the packaged small tokenizer; anything else is
+    loaded. A checkpoint directory of the same name as a preset must be given as a path (`./nano`).
     """
     if name in PRESETS:
         config = UnifiedIO2Config.preset(name)
@@ -35,11 +35,15 @@ def start_model(name: str) -> tuple[UnifiedIO2, PromptStyle]:
 
 
 def smooth_locations(model: UnifiedIO2) -> None:
-    """Set the location rows of the text table to unit-variance waves of the bin, periods from 2 to 100 per range."""
+    """Set the location rows of the text table to unit-variance waves of the bin, 0.3 to 16 periods over the
+    range.
+
+    Faster waves would be noise to a model that cannot yet tell bins apart that closely.
+    """
     vocabulary = model.processor.tokenizer.vocabulary
     width = model.config.width
     bins = torch.arange(LOCATIONS, dtype=torch.float32)[:, None] / LOCATIONS
-    waves = torch.logspace(math.log10(0.5), math.log10(50), width // 2) * 2 * math.pi
+    waves = torch.logspace(math.log10(0.3), math.log10(16), width // 2) * 2 * math.pi
     rows = torch.cat([(bins * waves).sin(), (bins * waves).cos()], -1) * math.sqrt(2)  # [1000, D]
     with torch.no_grad():
         model.text_table.weight[torch.from_numpy(vocabulary.location_ids.copy())] = rows

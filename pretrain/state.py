@@ -1,7 +1,7 @@
 """The state of a run on disk: everything that the next step depends on, in one file, replaced atomically.
 
-The file is read with the weights-only loader. It holds the step, the model, the training-only heads and the optimizer;
-batches need no state, because batch s follows from the seed and s.
+The file is read with the weights-only loader. It holds the step, the model, the training-only heads and the
+optimizer; batches need no state, because batch s follows from the seed and s.
 """
 
 import json
@@ -56,7 +56,8 @@ def load_state(
     if changed:
         values = ", ".join(f"{key} {before.get(key)!r} -> {settings[key]!r}" for key in changed)
         raise TrainingError(
-            f"{path} is of a run with other settings ({values}): use them again, another output, or resume=false"
+            f"{path} is of a run with other settings ({values}): "
+            "use them again, another output, or resume=false"
         )
     for name, part in parts.items():
         part.load_state_dict(state["parts"][name])

@@ -1,9 +1,10 @@
 """Supervised training of any size on collected episodes: first the eye, then everything.
 
-A run has two phases in one schedule: for `eye_steps` only the image encoder learns, from dense labels (`pretrain.eye`);
-after that the whole model learns action text and boxes text under teacher forcing, the dense labels going on at a smaller
-weight. A run can be stopped at any time (Ctrl-C, or a kill) and goes on from its last saved step with the very batches it
-would have had, on CPU or GPU. It knows no simulator: evaluation is a callable handed in.
+A run has two phases in one schedule: for `eye_steps` only the image encoder learns, from dense labels
+(`pretrain.eye`); after that the whole model learns action text and boxes text under teacher forcing, the
+dense labels going on at a smaller weight. A run can be stopped at any time (Ctrl-C, or a kill) and goes on
+from its last saved step with the very batches it would have had, on CPU or GPU. It knows no simulator:
+evaluation is a callable handed in.
 """
 
 import dataclasses
@@ -259,8 +260,8 @@ def split_episodes(source: LeRobotSource, validation: int) -> tuple[list[int], l
     facts = source.facts
     if held_out := [fact["seed"] for fact in facts if fact["seed"] >= FIRST_HELD_OUT_SEED]:
         raise TrainingError(
-            f"the data hold {len(held_out)} episodes with held-out seeds (from {FIRST_HELD_OUT_SEED} on, first "
-            f"{held_out[0]}): these are for evaluation; collect with smaller seeds"
+            f"the data hold {len(held_out)} episodes with held-out seeds (from {FIRST_HELD_OUT_SEED} on, "
+            f"first {held_out[0]}): these are for evaluation; collect with smaller seeds"
         )
     good = [index for index, fact in enumerate(facts) if fact["success"]]
     validation = min(validation, len(good) // 10)
@@ -270,7 +271,9 @@ def split_episodes(source: LeRobotSource, validation: int) -> tuple[list[int], l
 
 
 def seen_words(source: LeRobotSource) -> tuple[list[str], list[str]]:
-    """Return the names and the textures of the objects of some two thousand episodes, sorted: what the eye tells apart."""
+    """Return the names and the textures of the objects of some two thousand episodes, sorted: what the eye
+    tells apart.
+    """
     names, textures = set(), set()
     for index in range(0, len(source), max(1, len(source) // 2000)):
         for thing in source[index].objects[0]:

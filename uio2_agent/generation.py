@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from uio2_agent.config import UnifiedIO2Config
@@ -20,11 +21,14 @@ from uio2_agent.errors import RequestError, UIO2Error
 from uio2_agent.positions import rotary_pair
 from uio2_agent.request import Answer, Request
 from uio2_agent.transformer import KeysValues
+from uio2_agent.vocabulary import HISTORY_MARKERS
 
 if TYPE_CHECKING:
     from uio2_agent.model import Encoded, UnifiedIO2
 
 START, EOS = 0, 1
+SAME_ROUNDING_ROWS = 4
+"""From this many rows on, a row of a CPU's matrix product does not depend on how many there are."""
 
 
 class StaticCache:
@@ -179,6 +183,42 @@ def _choose(logits: Tensor, rows: list[_Row], temperature: float) -> list[int]:
     ]
 
 
+def encode_alone(model: "UnifiedIO2", requests: Sequence[Request], target: str) -> "Encoded":
+    """Encode each request by itself, unpadded, and lay the results out in one batch of a fixed source length.
+
+    A row's numbers then cannot depend on its neighbours, and no row pays for padding. Small batches repeat the
+    last row, because matrix products of one to three rows round differently from those of more.
+    """
+    from uio2_agent.model import Encoded
+
+    alone = [model.encode(model.processor([request], target=target).to(model.device)) for request in requests]
+    alone += alone[-1:] * (SAME_ROUNDING_ROWS - len(alone))
+    length = _source_length(model.config)
+
+    def lay_out(parts: list[Tensor], axis: int) -> Tensor:
+        """Stack tensors [1, ..., S_i, ...] with their `axis` (from the end) padded to the full length."""
+        padding = [(0, 0) * (axis - 1) + (0, length - part.shape[-axis]) for part in parts]
+        return torch.cat([F.pad(part, pad) for part, pad in zip(parts, padding, strict=True)])
+
+    return Encoded(
+        hidden=lay_out([row.hidden for row in alone], 2),
+        mask=lay_out([row.mask for row in alone], 1),
+        rotary=(lay_out([row.rotary[0] for row in alone], 2), lay_out([row.rotary[1] for row in alone], 2)),
+    )
+
+
+def _source_length(config: UnifiedIO2Config) -> int:
+    """Most positions a request can have in the encoder."""
+    lengths = {
+        "text": config.text_input_length,
+        "image": config.image_tokens,
+        "image_history": HISTORY_MARKERS * config.image_history.latents,
+        "audio": config.audio_tokens,
+        "audio_history": HISTORY_MARKERS * config.audio_history.latents if config.audio_history else 0,
+    }
+    return sum(lengths[name] for name in config.input_modalities)
+
+
 @torch.inference_mode()
 def generate(
     model: "UnifiedIO2",
@@ -196,8 +236,8 @@ def generate(
     Arguments grammar: one grammar for all requests, or a sequence with one per request. max_new_tokens: at
         most this many tokens; the configuration's target length bounds it. An answer under a grammar that
         does not fit is cut like any other. temperature: 0 is greedy. seed: for sampling; an integer (row i
-        draws from seed + i) or one per request. fixed_shape: pad every part to its full length, so that
-        answers do not depend on the batch.
+        draws from seed + i) or one per request. fixed_shape: answers do not depend on the batch (on a GPU:
+        on the batch's size only).
     """
     if model.processor is None:
         raise UIO2Error("the model has no processor: load it with from_pretrained or set model.processor")
@@ -208,15 +248,16 @@ def generate(
         if max_new_tokens < 1:
             raise RequestError(f"max_new_tokens={max_new_tokens}: ask for at least 1")
         limit = min(limit, max_new_tokens)
-    batch = model.processor(requests, target=target, fixed_shape=fixed_shape)
-    rows = decode(
-        model,
-        model.encode(batch.to(model.device)),
-        limit=limit,
-        grammars=_per_row(grammar, len(requests)),
-        temperature=temperature,
-        seeds=_seeds(seed, len(requests)),
-    )
+    grammars, seeds = _per_row(grammar, len(requests)), _seeds(seed, len(requests))
+    if fixed_shape and model.device.type == "cpu":
+        encoded = encode_alone(model, requests, target)
+        idle = len(encoded.mask) - len(requests)
+        grammars = None if grammars is None else [*grammars, *grammars[-1:] * idle]
+        seeds = [*seeds, *seeds[-1:] * idle]
+    else:
+        encoded = model.encode(model.processor(requests, target=target, fixed_shape=fixed_shape).to(model.device))
+    rows = decode(model, encoded, limit=limit, grammars=grammars, temperature=temperature, seeds=seeds)
+    rows = rows[: len(requests)]
     tokenizer = model.processor.tokenizer
     answers = [row[:-1] if row[-1] == EOS else row for row in rows]
     return [Answer(text=tokenizer.decode(row), tokens=np.array(row, np.int64)) for row in answers]

@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Encoded:
-    """What decoding reads: hidden [B, S, D], mask bool [B, S], rotary (cos, sin); and the encoder's input."""
+    """What decoding reads: hidden [B, S, D], mask bool [B, S], rotary (cos, sin); and the encoder's input, if kept."""
 
     hidden: Tensor
     mask: Tensor
     rotary: Rotary
-    inputs: Tokens
+    inputs: Tokens | None = None
 
 
 @dataclass
