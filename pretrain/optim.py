@@ -11,7 +11,7 @@ from torch import nn
 
 
 def build_optimizer(modules: Iterable[nn.Module], weight_decay: float) -> torch.optim.AdamW:
-    """AdamW over all parameters of the modules; vectors (norms, biases, modality embeddings) are not decayed."""
+    """AdamW over all parameters of the modules; vectors (norms, biases, embeddings) are not decayed."""
     parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},

@@ -1,4 +1,4 @@
-"""A mirrored or turned moment is what the simulator would have shown: pixels, boxes and actions move together."""
+"""A mirrored or turned moment is what the simulator would have shown: pixels, boxes, actions agree."""
 
 from types import SimpleNamespace
 

@@ -1,5 +1,7 @@
 """Soft labels on locations, hard labels on words, and the schedule."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -61,5 +63,5 @@ def test_schedule_rises_holds_and_falls_to_nothing():
     rates = [learning_rate(step, 2.0, 10, 100, 0.3) for step in range(100)]
     assert rates[0] == pytest.approx(0.2)
     assert set(rates[10:70]) == {2.0}
-    assert all(a > b for a, b in zip(rates[70:], rates[71:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(rates[70:]))
     assert 0 < rates[-1] < 0.1

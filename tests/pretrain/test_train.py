@@ -103,7 +103,7 @@ def test_held_out_seeds_are_refused(config, tmp_path):
 def test_another_runs_state_is_refused(config, tmp_path):
     config = dataclasses.replace(config, output=str(tmp_path), steps=1, eye_steps=1)
     train(config)
-    with pytest.raises(TrainingError, match="sigma 8.0 -> 4.0"):
+    with pytest.raises(TrainingError, match=r"sigma 8\.0 -> 4\.0"):
         train(dataclasses.replace(config, sigma=4.0))
     (tmp_path / STATE).write_bytes((tmp_path / STATE).read_bytes()[:1000])
     with pytest.raises(TrainingError, match="damaged"):
