@@ -269,7 +269,7 @@ def _tasks_table(tasks: Mapping[str, int]) -> pa.Table:
         "pandas_version": "2.0.0",
     }
     table = pa.table(
-        {"task_index": pa.array(tasks.values(), pa.int64()), index: pa.array(tasks, pa.string())}
+        {"task_index": pa.array(list(tasks.values()), pa.int64()), index: pa.array(list(tasks), pa.string())}
     )
     return table.replace_schema_metadata({"pandas": json.dumps(pandas)})
 

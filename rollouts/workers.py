@@ -24,7 +24,12 @@ _PACKAGES = Path(__file__).parents[1]
 _ONE_THREAD = {
     name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "LP_NUM_THREADS")
 }
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_LOG_TO_STDERR": "0"}
+_RAY = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_LOG_TO_STDERR": "0",
+    "RAY_worker_niceness": "0",  # 15 would starve the workers beside any other busy process
+}
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,7 @@ def _start_ray(workers: int, address: str | None) -> None:
     local = {} if address else {"num_cpus": workers, "include_dashboard": False}
     for _ in range(_LIVES):
         try:
-            # Ray puts the driver's folder first on the workers' path; a person's may hold an `envs` of its own.
+            # Ray puts the driver's folder first on the workers' path; a person's may hold an `envs` too.
             with chdir(_PACKAGES):
                 ray.init(address=address or "local", logging_level="ERROR", log_to_driver=False, **local)
             return
@@ -132,7 +137,7 @@ def _start_ray(workers: int, address: str | None) -> None:
 def _run_on_ray(
     work: Sequence[Work], job: Job, workers: int, address: str | None
 ) -> Iterator[tuple[int, Any]]:
-    os.environ.update({key: os.environ.get(key, value) for key, value in _QUIET.items()})
+    os.environ.update({key: os.environ.get(key, value) for key, value in _RAY.items()})
     import ray
 
     started_here = not ray.is_initialized()
