@@ -21,7 +21,10 @@ from rollouts.runner import Work
 from rollouts.video import write_video
 from rollouts.workers import MakeEnv
 
-FPS = 20  # an environment that can be watched shows 20 pictures of a simulated second
+FPS = 20
+_EVERY = (
+    2  # an environment shows 20 pictures of a simulated second: every second one plays at twice its speed
+)
 _OPENING, _AIM, _AFTER, _ENDING = 16, 14, 12, 30  # pictures of each part
 
 Moment = tuple[Mapping[str, np.ndarray], Sequence[np.ndarray]]
@@ -131,6 +134,6 @@ def storyboard(
         views, moving = moments[step]
         done.append(describe(action, int(info["end_effector"])))
         yield scene(views, still(step), action=action), _AIM
-        yield from ((picture, 1) for picture in moving[1:])
+        yield from ((picture, 1) for picture in moving[1::_EVERY])
         yield scene(moments[step + 1][0], still(step + 1), action=action), _AFTER
     yield scene(moments[-1][0], still(-1), status=status), _ENDING

@@ -81,6 +81,8 @@ def table(result: Mapping[str, Any]) -> Any:
         title_justify="left",
         caption_justify="left",
         box=box.SIMPLE,
+        collapse_padding=True,
+        pad_edge=False,
     )
     for column in ("task", "level")[: 1 if where else 2]:
         shown.add_column(column, no_wrap=True)

@@ -18,7 +18,7 @@ def write_video(path: Path, pictures: Iterable[Image.Image], fps: int = 15) -> i
         for picture in pictures:
             if stream is None:
                 stream = container.add_stream(
-                    "libx264", rate=fps, options={"crf": "20", "preset": "veryfast"}
+                    "libx264", rate=fps, options={"crf": "20", "preset": "superfast"}
                 )
                 stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "yuv420p"
                 stream.codec_context.thread_count = 1  # the same bytes on every machine

@@ -18,3 +18,13 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no folder 'shared' beside the checkout: the recorded reference data is absent")
     return SHARED.resolve()
+
+
+@pytest.fixture(scope="session")
+def rendering() -> None:
+    """For tests that draw the tabletop: skipped where no GL library works."""
+    from rollouts.doctor import gl_backend
+
+    finding = gl_backend()
+    if not finding.usable:
+        pytest.skip(f"nothing renders here: {finding.detail}")

@@ -48,15 +48,6 @@ def refused(run: subprocess.CompletedProcess[str], *parts: str) -> None:
         assert part in lines[0], lines[0]
 
 
-@pytest.fixture(scope="session")
-def rendering() -> None:
-    from rollouts.doctor import gl_backend
-
-    finding = gl_backend()
-    if not finding.usable:
-        pytest.skip(f"nothing renders here: {finding.detail}")
-
-
 # keys
 
 

@@ -82,6 +82,35 @@ def test_films_play_and_show_every_step(evaluated: tuple[Path, dict[str, Any]]) 
     assert changes == 2 * row["steps"] + 1, "arrow and outcome of each step, and the end"
 
 
+def test_films_of_the_tabletop_show_the_motion(rendering: None) -> None:
+    """The tool and what it carries are seen on the way, and the film ends as the episode did."""
+    import gymnasium as gym
+
+    import envs  # noqa: F401 - registers the ids
+    from pretrain.sources.schema import action_vector
+    from rollouts.workers import MakeEnv
+
+    env = gym.make("vima/rotate-v0", level="placement", expert=True)
+    _, info = env.reset(seed=4_000_000)
+    action = info["expert_action"]
+    ended, _, _, _, info = env.step(action)
+    row = {
+        "task": "rotate",
+        "level": "placement",
+        "seed": 4_000_000,
+        "status": "success" if info["success"] else "failure",
+    }
+    board = list(film.play_again(row | {"actions": [action_vector(action).tolist()]}, "vima", MakeEnv()))
+    moving = [shown for shown, _ in board if isinstance(shown, np.ndarray)]
+    assert len(moving) > 20 and moving[0].shape == (pictures.MOTION_HEIGHT, pictures.SIDE_WIDTH, 3)
+    assert all((a != b).any() for a, b in pairwise(moving[: len(moving) // 2]))
+    last = board[-1][0]
+    assert last.status == row["status"] == "success"
+    for view, rgb in ended["rgb"].items():  # being watched moves things by less than a pixel shows
+        differing = np.abs(last.views[view].astype(int) - np.moveaxis(rgb, 0, -1)).max(-1) > 8
+        assert differing.mean() < 0.002
+
+
 @pytest.mark.parametrize("view", pictures.VIEWS)
 def test_arrows_start_where_the_object_is_seen(view: str, shared: Path) -> None:
     """A resting object's recorded position, projected, lies in the box in which upstream's camera saw it."""
