@@ -104,11 +104,15 @@ class Task:
         `cast` was drawn for the same seed. Raises EnvError when the scene does not fit the task.
         """
         drawn = list(world.records.values())
-        fixed = [record.fixed for record in drawn]
-        if [record.fixed for record in objects] != fixed:
+        fits = len(objects) == len(drawn) and all(
+            ours.fixed == theirs.fixed or ours.id in cast.distractors
+            for ours, theirs in zip(drawn, objects, strict=True)
+        )
+        if not fits:
+            expected = [record.name + " (fixed)" * record.fixed for record in drawn]
+            got = [record.name + " (fixed)" * record.fixed for record in objects]
             raise EnvError(
-                f"a recorded scene of {self.name} has {len(fixed)} objects, fixed = {fixed}; "
-                f"got {[(record.name, record.fixed) for record in objects]}"
+                f"a recorded scene of {self.name} has {len(drawn)} objects like {expected}; got {got}"
             )
         ids = place_recorded(world, objects, self.end_effector)
         return cast.renamed(dict(zip((record.id for record in drawn), ids, strict=True)))

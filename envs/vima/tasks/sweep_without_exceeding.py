@@ -105,9 +105,8 @@ class SweepWithoutExceeding(Task):
         names = [record.name for record in objects]
         number = (len(names) - 2) // 2
         if number < 1 or names != [BOUNDS, LINE, *[BLOCK] * (2 * number)]:
-            raise EnvError(
-                f"a recorded scene of {self.name} is {BOUNDS}, {LINE}, blocks, as many distractors; got {names}"
-            )
+            expected = f"{BOUNDS}, {LINE}, blocks, as many distractors"
+            raise EnvError(f"a recorded scene of {self.name} is {expected}; got {names}")
         ids = place_recorded(world, objects, self.end_effector)
         values = dict(cast.values)
         values["count"] = min(values["count"], number) if values["determiner"] != "all" else number
@@ -147,12 +146,14 @@ class SweepWithoutExceeding(Task):
     def expert_action(
         self, world: World, cast: Cast, progress: Progress, *, style: str, rng: np.random.Generator
     ) -> dict[str, np.ndarray] | None:
-        if self.succeeded(world, cast, progress, skip_oracle=False):
+        now = replace(progress)
+        self.update(world, cast, now, skip_oracle=False)  # a recorded scene may begin with blocks inside
+        if self.succeeded(world, cast, now, skip_oracle=False):
             return None
         before = world.scene.state()
 
         def rehearse(pushes: list[Push]) -> Rehearsal:
-            trial = replace(progress, goals=list(progress.goals))
+            trial = replace(now)
             for push in pushes:
                 motion = read_action(push.action())
                 check = lambda: self.on_check(world, cast, trial)  # noqa: E731
@@ -164,7 +165,7 @@ class SweepWithoutExceeding(Task):
             world.scene.set_state(before)
             return Rehearsal(table, lost)
 
-        return plan(self._table(world, cast, progress), cast.goals[0].zone, rehearse)
+        return plan(self._table(world, cast, now), cast.goals[0].zone, rehearse)
 
     def _table(self, world: World, cast: Cast, progress: Progress) -> Table:
         blocks = (*cast.roles["swept"], *cast.distractors)
@@ -190,9 +191,7 @@ def _inside(world: World, zone: Zone, bodies: tuple[int, ...]) -> np.ndarray:
 
 
 def _points(world: World, body: int) -> np.ndarray:
-    """Return a body's sample points in the world (points, 3): upstream's lattice from the lower corner of its
-    box.
-    """
+    """Return a body's sample points (points, 3): upstream's lattice from the lower corner of its box."""
     axes = [np.arange(-extent / 2, extent / 2, POINT_PITCH_M) for extent in world.records[body].size]
     local = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 3)
     pose = world.pose(body)
