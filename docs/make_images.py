@@ -28,9 +28,10 @@ def moment(task: str, seed: int, share: float) -> Image.Image:
     action = info["expert_action"]
     env.step(action)
     env.close()
-    done = [describe(action, info["end_effector"])]
+    tool = info["end_effector"]
+    done = [describe(action, tool)]
     heading, picture = f"{task} · placement · seed {seed}", motion[int(share * (len(motion) - 1))]
-    return draw(Scene(info["prompt"], info["prompt_assets"], views, picture, heading, done, action))
+    return draw(Scene(info["prompt"], info["prompt_assets"], views, picture, heading, done, action, tool))
 
 
 def main() -> None:

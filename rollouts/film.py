@@ -122,9 +122,19 @@ def storyboard(
     A scene is drawn whole; a picture after it replaces its motion, the rest of the scene stays as it is.
     """
     done: list[str] = []
+    tool = int(info["end_effector"])
 
     def scene(views: Mapping[str, np.ndarray], motion: np.ndarray | None, **more: Any) -> Scene:
-        return Scene(info["prompt"], info["prompt_assets"], views, motion, heading, tuple(done), **more)
+        return Scene(
+            info["prompt"],
+            info["prompt_assets"],
+            views,
+            motion,
+            heading,
+            tuple(done),
+            end_effector=tool,
+            **more,
+        )
 
     def still(step: int) -> np.ndarray | None:
         return moments[step][1][0] if moments[step][1] else None
@@ -132,7 +142,7 @@ def storyboard(
     yield scene(moments[0][0], still(0)), _OPENING
     for step, action in enumerate(actions):
         views, moving = moments[step]
-        done.append(describe(action, int(info["end_effector"])))
+        done.append(describe(action, tool))
         yield scene(views, still(step), action=action), _AIM
         yield from ((picture, 1) for picture in moving[1::_EVERY])
         yield scene(moments[step + 1][0], still(step + 1), action=action), _AFTER

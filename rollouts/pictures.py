@@ -46,6 +46,8 @@ class Scene:
     """The actions so far, one line each."""
     action: Mapping[str, np.ndarray] | None = None
     """The action to draw as an arrow."""
+    end_effector: int = 0
+    """0 suction, 1 spatula, which ignores rotations."""
     status: str = ""
     """success, failure, truncated or error, once it is known."""
 
@@ -76,7 +78,7 @@ def annotated(scene: Scene, view: str) -> Image.Image:
     picture = Image.fromarray(np.asarray(scene.views[view])).resize((SIDE_WIDTH, SIDE_HEIGHT), Image.LANCZOS)
     pen = ImageDraw.Draw(picture, "RGBA")
     if scene.action is not None:
-        _arrow(pen, view, scene.action)
+        _arrow(pen, view, scene.action, turn=0.0 if scene.end_effector else _turn(scene.action))
     _label(pen, (8, 6), view)
     return picture
 
@@ -94,7 +96,7 @@ def pixel(view: str, position: Sequence[float]) -> tuple[float, float]:
 def describe(action: Mapping[str, np.ndarray], end_effector: int) -> str:
     """Return an action in a line a person reads: centimetres from the table's middle, degrees."""
     (x0, y0), (x1, y1) = (np.asarray(action[f"pose{i}_position"], float)[:2] for i in (0, 1))
-    places = [f"({100 * (x - 0.5):+.0f}, {100 * y:+.0f})" for x, y in ((x0, y0), (x1, y1))]
+    places = [f"({100 * (x - 0.5):+z.0f}, {100 * y:+z.0f})" for x, y in ((x0, y0), (x1, y1))]
     turn = 0.0 if end_effector else _turn(action)
     verb = "push" if end_effector else "pick"
     return f"{verb} {places[0]} to {places[1]} cm" + (f", turn {turn:+.0f}°" if abs(turn) > 1.5 else "")
@@ -177,7 +179,7 @@ def _flow(panel: Image.Image, scene: Scene, top: int) -> int:
     return top
 
 
-def _arrow(pen: ImageDraw.ImageDraw, view: str, action: Mapping[str, np.ndarray]) -> None:
+def _arrow(pen: ImageDraw.ImageDraw, view: str, action: Mapping[str, np.ndarray], turn: float) -> None:
     start, end = (pixel(view, np.asarray(action[f"pose{i}_position"])[:2]) for i in (0, 1))
     dx, dy = end[0] - start[0], end[1] - start[1]
     length = math.hypot(dx, dy)
@@ -201,7 +203,6 @@ def _arrow(pen: ImageDraw.ImageDraw, view: str, action: Mapping[str, np.ndarray]
             colour,
             width // 2 + 1,
         )
-    turn = _turn(action)
     if abs(turn) > 1.5:
         _label(pen, (end[0] + 12, end[1] - 26), f"{turn:+.0f}°", ACCENT)
 

@@ -78,7 +78,7 @@ def test_films_play_and_show_every_step(evaluated: tuple[Path, dict[str, Any]]) 
         assert stream.codec_context.name == "h264" and stream.codec_context.pix_fmt == "yuv420p"
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert frames[0].shape == (pictures.HEIGHT, pictures.WIDTH, 3)
-    changes = sum(np.abs(a.astype(int) - b).mean() > 0.2 for a, b in pairwise(frames))
+    changes = sum(np.abs(a.astype(int) - b).mean() > 0.1 for a, b in pairwise(frames))
     assert changes == 2 * row["steps"] + 1, "arrow and outcome of each step, and the end"
 
 
