@@ -128,8 +128,14 @@ def test_success_only_and_errors(tmp_path):
     ]
 
 
-def test_a_stored_episode_replays_to_the_same_frames(tmp_path):
-    collect(configuration(tmp_path, episodes=4), progress=False)
+@pytest.mark.parametrize("env", ["toy", "vima"])
+def test_a_stored_episode_replays_to_the_same_frames(tmp_path, env):
+    if env == "toy":
+        config = configuration(tmp_path, episodes=4)
+    else:
+        tasks = ("visual_manipulation", "scene_understanding", "rotate", "sweep_without_exceeding")
+        config = CollectConfig(output=str(tmp_path), tasks=tasks, episodes=4, seed=40)
+    assert "error" not in collect(config, progress=False).outcomes
     for record in LeRobotSource(tmp_path):
         observations = list(replay(record))
         assert len(observations) == record.length + 1
