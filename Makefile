@@ -10,13 +10,14 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_AR
 GL_LINE := apt-get install -y libegl1 libegl-mesa0 libgl1-mesa-dri
 WORKERS ?= 2
 
-.PHONY: help setup gl rollout test lint proof images clean
+.PHONY: help setup gl rollout test lint proof nano images clean
 
 help:
 	@echo "make rollout   VIMA episodes with the packaged policy: table, videos, dataset, page"
 	@echo "make test      the tests (under 30 minutes on two cores)"
 	@echo "make lint      ruff check and ruff format --check"
 	@echo "make proof     the long checks; their tables go to docs/proof/"
+	@echo "make nano      the packaged model's training from nothing (docs/nano.md)"
 	@echo "make images    the pictures of the README, made by our own code"
 	@echo "make clean     removes the virtual environment and caches"
 
@@ -59,6 +60,20 @@ proof: setup
 	$(BIN)/python -m tests.proof.lerobot_loads docs/proof/lerobot.md
 	$(BIN)/python -m tests.proof.oracle_table docs/proof/oracle.md
 	$(BIN)/python -m tests.proof.random_vs_nano docs/proof/random_vs_nano.md
+
+# The packaged model from nothing: demonstrations on SHARDS processes, then one training run (docs/nano.md, docs/gpu.md).
+SHARDS ?= $(shell nproc)
+NANO_EPISODES ?= 16000
+NANO_TASKS ?= [visual_manipulation,scene_understanding,rotate,sweep_without_exceeding]
+NANO_TRAIN ?=
+UIO2 ?= $(BIN)/uio2
+UIO2_SETUP ?= setup
+nano: $(UIO2_SETUP)
+	@status=0; jobs=; for i in $$(seq $(SHARDS)); do \
+		OMP_NUM_THREADS=1 $(UIO2) collect task=$(NANO_TASKS) level=train episodes=$(NANO_EPISODES) success_only=true \
+			shard=$$i/$(SHARDS) output=data/nano/$$i & jobs="$$jobs $$!"; done; \
+	for job in $$jobs; do wait $$job || status=1; done; exit $$status
+	$(UIO2) train model=nano data=[$$(seq -s, -f 'data/nano/%g' $(SHARDS))] output=runs/nano $(NANO_TRAIN)
 
 images: setup
 	$(BIN)/python docs/make_images.py

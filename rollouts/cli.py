@@ -149,11 +149,9 @@ def _help(name: str) -> str:
 
 
 def _written(default: Any) -> str:
-    return (
-        {None: "null", True: "true", False: "false"}.get(default, str(default))
-        if not isinstance(default, dict | list)
-        else str(default)
-    )
+    if default is None:
+        return "null"
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 if __name__ == "__main__":
