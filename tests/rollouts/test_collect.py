@@ -16,6 +16,7 @@ from pretrain.sources.schema import DatasetError
 from rollouts.collect import CollectConfig, collect, replay
 from rollouts.dataset import DatasetWriter
 from tests.rollouts.test_dataset import configuration, contents
+from tests.toys import ScriptedPolicy
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,7 +99,11 @@ def test_a_stop_between_any_two_files_is_recovered(tmp_path, monkeypatch, calm, 
         patch.setattr(DatasetWriter, "_append", counting(DatasetWriter._append))
         with pytest.raises(Stopped):
             collect(configuration(stopped, episodes=6), progress=False)
-    assert len(LeRobotSource(stopped)) >= 2
+    published = len(LeRobotSource(stopped))
+    assert published >= 2
+    DatasetWriter(stopped, configuration(stopped).recipe()).close()
+    names = {path.name for path in stopped.rglob("*") if path.is_file()}
+    assert not any(name.endswith(".partial") or name.startswith(f"file-{published:03d}") for name in names)
     collect(configuration(stopped), progress=False)
     assert contents(stopped) == contents(calm)
 
@@ -157,6 +162,25 @@ def test_interrupt_keeps_what_is_published(tmp_path, monkeypatch):
         result = collect(configuration(tmp_path), progress=False)
     assert (result.interrupted, result.published) == (True, 2)
     assert collect(configuration(tmp_path), progress=False).published == 6
+
+
+def test_interrupt_among_several_slots_leaves_no_gap(tmp_path, monkeypatch, calm):
+    """Episodes that finished behind an unfinished one are played again, not published out of their turn."""
+    act, calls = ScriptedPolicy.act, []
+
+    def interrupted(self, steps):
+        calls.append(steps)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return act(self, steps)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ScriptedPolicy, "act", interrupted)
+        result = collect(configuration(tmp_path, slots=6), progress=False)
+    assert result.interrupted
+    assert result.published < 6
+    collect(configuration(tmp_path, slots=6), progress=False)
+    assert contents(tmp_path) == contents(calm)
 
 
 def test_held_out_seeds_and_bad_settings_are_refused(tmp_path):
