@@ -155,23 +155,27 @@ class Labeller:
             centre[row] = workspace_bins(objects)[owner]
         frames = 0 if batch.image_history is None else batch.image_history.mask.shape[1]
         history = np.full((2, len(examples), frames), NOTHING)
+        match = np.full(shape, NOTHING)
         for row, example in enumerate(examples):
-            history[:, row, : len(example.request.image_history)] = self._shown(example)
-        tensors = [torch.from_numpy(array) for array in (name, texture, centre, *history)]
+            shown = self._shown(example)
+            history[:, row, : shown.shape[1]] = shown
+            if shown.size and (shown != NOTHING).all():
+                seen = np.stack([name[row], texture[row]])[:, :, None] == shown[:, None]  # [2, N, frames]
+                same = seen.all(0)
+                match[row] = np.where(same.any(-1), same.argmax(-1) + 1, 0)
+                match[row, name[row] == NOTHING] = NOTHING
+        tensors = [torch.from_numpy(array) for array in (name, texture, centre, match, *history)]
         return batch, Labels(*tensors)
 
     def _ids(self, name: str, texture: str) -> tuple[int, int]:
         return self._names.get(name, NOTHING), self._textures.get(texture, NOTHING)
 
     def _shown(self, example: Example) -> np.ndarray:
-        """Name and texture ids [2, frames] of the request's history images; scenes are several things: no
-        label.
-        """
-        shown = np.full((2, len(example.request.image_history)), NOTHING)
-        if not shown.size:
-            return shown
+        """Name and texture ids [2, images] of the prompt's images, in order; a scene is several things: -100."""
         places = [(example.moment.prompt.find(f"{{{key}}}"), key) for key in example.moment.prompt_assets]
-        for frame, (_, key) in enumerate(sorted(place for place in places if place[0] >= 0)):
+        order = [key for place, key in sorted(places) if place >= 0] if example.request.image_history else []
+        shown = np.full((2, len(order)), NOTHING)
+        for frame, key in enumerate(order):
             asset = example.moment.prompt_assets[key]
             if asset["placeholder_type"] == "object":
                 info = asset["segm"]["obj_info"]

@@ -6,7 +6,9 @@ learns to see. The labels come from the boxes a dataset stores with each frame, 
 heads live with the training state and do not ship.
 
 Unusual: the centre is scored against the location rows of the text table, the same rows the decoder answers
-with, so that features already speak the language of the answer.
+with, so that features already speak the language of the answer. And when the whole model learns, each patch
+that leaves the *encoder* says which of the prompt's images shows its object: finding it there is one bit of
+an action, but a label on every patch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,8 +23,8 @@ from torch import Tensor, nn
 from policies.actions import HIGH, LOW
 from pretrain.losses import bump_table
 from uio2_agent.batch import Batch
-from uio2_agent.model import UnifiedIO2
-from uio2_agent.vocabulary import LOCATIONS, value_to_bin
+from uio2_agent.model import Encoded, UnifiedIO2
+from uio2_agent.vocabulary import HISTORY_MARKERS, LOCATIONS, value_to_bin
 
 NOTHING = -100  # what cross_entropy ignores
 
@@ -30,7 +32,7 @@ NOTHING = -100  # what cross_entropy ignores
 @dataclass(frozen=True)
 class Labels:
     """Per patch of the image: name, texture int64 [B, N]; x and y bins of the object's centre int64 [B, N,
-    2].
+    2]; match int64 [B, N], the history frame that shows the object, counted from 1, or 0 for none of them.
 
     Per history frame (all its patches alike): name, texture int64 [B, F]. -100 where nothing is known.
     """
@@ -38,6 +40,7 @@ class Labels:
     name: Tensor
     texture: Tensor
     centre: Tensor
+    match: Tensor
     history_name: Tensor
     history_texture: Tensor
 
@@ -57,6 +60,7 @@ class Eye(nn.Module):
         self.name = nn.Linear(width, len(names))
         self.texture = nn.Linear(width, len(textures))
         self.centre = nn.Linear(width, 2 * out)
+        self.match = nn.Linear(out, 1 + HISTORY_MARKERS)
         self._kernel = bump_table(sigma)
 
     def forward(self, model: UnifiedIO2, features: "Features", labels: Labels) -> dict[str, Tensor]:
@@ -77,6 +81,15 @@ class Eye(nn.Module):
             "texture": F.cross_entropy(self.texture(seen).float(), textures),
             "centre": centre,
         }
+
+    def match_loss(self, encoded: Encoded, batch: Batch, labels: Labels) -> Tensor:
+        """Mean loss of the image patches' match, read from the encoder's output."""
+        first = batch.text.tokens.shape[1]  # the image follows the text
+        patches = encoded.hidden[:, first : first + labels.match.shape[1]]  # [B, N, D]
+        known = batch.image.mask & (labels.match != NOTHING)
+        if not known.any():
+            return patches.new_zeros(())
+        return F.cross_entropy(self.match(patches[known]).float(), labels.match[known])
 
     def _centre(self, model: UnifiedIO2, seen: Tensor, bins: Tensor) -> Tensor:
         first = model.processor.tokenizer.vocabulary.pieces

@@ -65,7 +65,7 @@ class TrainConfig:
     augment: bool = True
     """Mirror and turn the table at random where a task allows it."""
     validation_episodes: int = 128
-    """Last episodes of the data: never trained on, their losses are drawn beside the training's."""
+    """Episodes spread over the data: never trained on, their losses are drawn beside the training's."""
     seed: int = 0
     device: str = "auto"
     """cpu, cuda, or auto."""
@@ -222,10 +222,13 @@ class Run:
             if eye_only:
                 look(self.model, batch)
             else:
-                output = self.model(batch)
+                encoded = self.model.encode(batch)
+                output = self.model.score(batch.text_target, encoded)
                 losses["locations"], losses["words"] = self.text_loss(
                     output.logits["text"], output.targets["text"], output.masks["text"]
                 )
+                if batch.image_history is not None:
+                    losses["match"] = self.eye.match_loss(encoded, batch, labels)
             features = self.watch.take(batch)
             if weight > 0:
                 dense = self.eye(self.model, features, labels)
@@ -253,7 +256,7 @@ class Run:
 
 
 def split_episodes(source: LeRobotSource, validation: int) -> tuple[list[int], list[int]]:
-    """Return the successful episodes to train on, and the last `validation` of them, held back.
+    """Return the successful episodes to train on, and `validation` others of them, held back.
 
     Raises TrainingError when one has a held-out seed or too few are left.
     """
@@ -267,7 +270,8 @@ def split_episodes(source: LeRobotSource, validation: int) -> tuple[list[int], l
     validation = min(validation, len(good) // 10)
     if len(good) < 2:
         raise TrainingError(f"the data hold {len(good)} successful episodes: collect more")
-    return good[: len(good) - validation], good[len(good) - validation :]
+    held = {good[index * len(good) // validation] for index in range(validation)}  # evenly over all folders
+    return [index for index in good if index not in held], sorted(held)
 
 
 def seen_words(source: LeRobotSource) -> tuple[list[str], list[str]]:

@@ -135,7 +135,11 @@ class UnifiedIO2(nn.Module):
         target = batch.text_target
         if target is None:
             raise RequestError("the batch has no targets: hand targets to the processor, or call generate")
-        hidden = self.decode(target, self.encode(batch))
+        return self.score(target, self.encode(batch), z_loss)
+
+    def score(self, target: TextTarget, encoded: Encoded, z_loss: float = 0.0) -> Output:
+        """Score a target whose request is encoded already."""
+        hidden = self.decode(target, encoded)
         logits = self.targets["text"].logits(hidden, self.text_table.weight)
         loss = token_loss(logits, target.targets, target.mask, z_loss)
         return Output(
