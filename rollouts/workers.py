@@ -74,19 +74,24 @@ class Job:
 def run_job(
     work: Sequence[Work], job: Job, *, workers: int = 1, ray_address: str | None = None
 ) -> Iterator[Any]:
-    """Yield `job.finish(episode)` for each piece of `work`, in its order, whatever the number of workers.
+    """Return an iterator of `job.finish(episode)` for each piece of `work`, in its order, for any `workers`.
 
-    One worker and no `ray_address` run in this process. Otherwise Ray actors are used: those of the cluster
-    at `ray_address`, or of one started for this call.
+    One worker and no `ray_address` run in this process; the policy is then loaded before this returns. Else
+    Ray actors are used: those of the cluster at `ray_address`, or of one started for this call.
     """
+    if not work:
+        return iter(())
     if workers == 1 and not ray_address:
-        for _, result in job.run(work, job.load_policy()):
-            yield result
-        return
+        policy = job.load_policy()
+        return (result for _, result in job.run(work, policy))
+    return _in_order(work, _run_on_ray(work, job, workers, ray_address))
+
+
+def _in_order(work: Sequence[Work], indexed: Iterator[tuple[int, Any]]) -> Iterator[Any]:
     results: dict[int, Any] = {}
     places = iter([item.index for item in work])
     awaited = next(places, None)
-    for index, result in _run_on_ray(work, job, workers, ray_address):
+    for index, result in indexed:
         results[index] = result
         while awaited in results:
             yield results.pop(awaited)

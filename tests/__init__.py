@@ -1,1 +1,1 @@
-"""Tests; the tree mirrors the packages. Checks that take data from outside are modules: `python -m tests.parity DIR`."""
+"""Tests; the tree mirrors the packages. Checks of outside data are modules: python -m tests.parity DIR."""

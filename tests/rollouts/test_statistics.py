@@ -11,7 +11,7 @@ Z = 1.959963984540054
 
 @pytest.mark.parametrize(("successes", "episodes"), [(0, 1), (0, 10), (3, 7), (8, 10), (200, 200)])
 def test_wilson_bounds_solve_the_score_equation(successes: int, episodes: int) -> None:
-    """At either bound p, the observed rate lies exactly z standard errors of p away (or the bound is 0 or 1)."""
+    """At either bound p, the observed rate lies exactly z standard errors of p away."""
     rate = successes / episodes
     low, high = wilson(successes, episodes)
     assert 0 <= low <= rate <= high <= 1
