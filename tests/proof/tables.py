@@ -1,4 +1,4 @@
-"""Evaluations for `docs/proof/`: played into build/proof, where a stopped proof goes on; shown as Markdown."""
+"""Evaluations for `docs/proof/`: played into build/proof, where a stopped one goes on; in Markdown."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ SEEDS = 200
 def played(name: str, **keys: Any) -> dict[str, Any]:
     """The result of an evaluation on 200 held-out seeds of each task."""
     output = claim(ROOT / "build" / "proof" / name)
-    if (output / RESULT).exists() and load(output)["git_sha"] != git_sha():  # proofs are about the present code
+    if (output / RESULT).exists() and load(output)["git_sha"] != git_sha():  # about another code
         (output / RESULT).unlink()
     return evaluate(EvaluateConfig(output=str(output), episodes=SEEDS, videos=0, **keys), output)
 
