@@ -59,7 +59,7 @@ def work_items(
 
 
 def check_environment(make_env: Callable[[Work], Any], item: Work) -> None:
-    """Make and reset one environment here: a missing GL library is one error."""
+    """Make and reset one environment here, so that a missing GL library is one error."""
     env = make_env(item)
     try:
         env.reset(seed=item.seed)
