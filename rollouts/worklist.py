@@ -43,7 +43,7 @@ def level_names(level: str | Sequence[str]) -> list[str]:
 def work_items(
     env: str, task: str | Sequence[str], level: str | Sequence[str], *, seed: int, episodes: int
 ) -> list[Work]:
-    """`episodes` of each task at each level that holds it; level by level, tasks take turns over the seeds."""
+    """`episodes` of each task at each level that holds it; level by level, tasks taking turns."""
     from envs.vima.levels import LEVELS, TASK_LEVELS
 
     tasks = task_names(env, task)
