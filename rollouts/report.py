@@ -115,7 +115,12 @@ def _episode_card(directory: Path, page: Path, row: Mapping[str, Any]) -> Card:
         Path(os.path.relpath(path, page)).as_posix() for path in (video, video.with_suffix(".jpg"))
     )
     return Card(
-        f"seed {row['seed']}, {row['steps']} steps", row["status"], row["prompt"], lines, relative, poster
+        f"seed {row['seed']}, {row['steps']} step{'' if row['steps'] == 1 else 's'}",
+        row["status"],
+        row["prompt"],
+        lines,
+        relative,
+        poster,
     )
 
 
