@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from policies.actions import numbered
+from policies.actions import VimaActionCodec, numbered
 from policies.prompts import PromptStyle, action_request, boxes_request, boxes_target, image_boxes
 from pretrain.augment import Moment, moment
 from pretrain.eye import NOTHING, Labels, image_labels, workspace_bins
@@ -24,6 +24,8 @@ from uio2_agent.processor import Batch, Processor
 from uio2_agent.request import Request
 
 _SORTED_BATCHES = 8
+_REACH = 0.06
+"""Metres between a pose and the centre of the object it is about."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,20 @@ def filled_area(fact: Mapping[str, Any], view: str) -> int:
     return sum((box[2] - box[0]) * (box[3] - box[1]) for box in boxes if box)
 
 
+def roles(now: Moment) -> np.ndarray:
+    """Say what the next step does to each object: int64 [objects], 1 picks (or pushes) it, 2 places onto it,
+    else 0.
+    """
+    (step,) = VimaActionCodec().parse(numbered(now.remaining[0], 0))
+    places = np.array([thing["position"][:2] for thing in now.objects])
+    found = np.zeros(len(places), np.int64)
+    for role, pose in ((1, "pose0_position"), (2, "pose1_position")):
+        distance = np.where(found > 0, np.inf, np.linalg.norm(places - step.action[pose], axis=-1))
+        if distance.min() < _REACH:
+            found[distance.argmin()] = role
+    return found
+
+
 class Labeller:
     """Examples to a batch with the labels of its patches."""
 
@@ -140,7 +156,7 @@ class Labeller:
         """Build the batch of the examples, and the labels in its layout."""
         batch = self._processor([e.request for e in examples], [e.target for e in examples])
         shape = batch.image.mask.shape
-        name, texture = np.full(shape, NOTHING), np.full(shape, NOTHING)
+        name, texture, role = (np.full(shape, NOTHING) for _ in range(3))
         centre = np.zeros((*shape, 2), np.int64)
         grid = self._processor.config.image_grid
         for row, example in enumerate(examples):
@@ -152,19 +168,14 @@ class Labeller:
             owned = owner >= 0
             ids = np.array([self._ids(thing["name"], thing["texture"]) for thing in objects])  # [objects, 2]
             name[row, owned], texture[row, owned] = ids[owner[owned]].T
+            role[row, owned] = roles(example.moment)[owner[owned]]
             centre[row] = workspace_bins(objects)[owner]
         frames = 0 if batch.image_history is None else batch.image_history.mask.shape[1]
         history = np.full((2, len(examples), frames), NOTHING)
-        match = np.full(shape, NOTHING)
         for row, example in enumerate(examples):
             shown = self._shown(example)
             history[:, row, : shown.shape[1]] = shown
-            if shown.size and (shown != NOTHING).all():
-                seen = np.stack([name[row], texture[row]])[:, :, None] == shown[:, None]  # [2, N, frames]
-                same = seen.all(0)
-                match[row] = np.where(same.any(-1), same.argmax(-1) + 1, 0)
-                match[row, name[row] == NOTHING] = NOTHING
-        tensors = [torch.from_numpy(array) for array in (name, texture, centre, match, *history)]
+        tensors = [torch.from_numpy(array) for array in (name, texture, centre, role, *history)]
         return batch, Labels(*tensors)
 
     def _ids(self, name: str, texture: str) -> tuple[int, int]:

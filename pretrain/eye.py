@@ -7,8 +7,8 @@ heads live with the training state and do not ship.
 
 Unusual: the centre is scored against the location rows of the text table, the same rows the decoder answers
 with, so that features already speak the language of the answer. And when the whole model learns, each patch
-that leaves the *encoder* says which of the prompt's images shows its object: finding it there is one bit of
-an action, but a label on every patch.
+that leaves the *encoder* says whether the next step picks its object, or places onto it: which object is
+meant is one bit of an action, but a label on every patch.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from policies.actions import HIGH, LOW
 from pretrain.losses import bump_table
 from uio2_agent.batch import Batch
 from uio2_agent.model import Encoded, UnifiedIO2
-from uio2_agent.vocabulary import HISTORY_MARKERS, LOCATIONS, value_to_bin
+from uio2_agent.vocabulary import LOCATIONS, value_to_bin
 
 NOTHING = -100  # what cross_entropy ignores
 
@@ -40,7 +40,7 @@ class Labels:
     name: Tensor
     texture: Tensor
     centre: Tensor
-    match: Tensor
+    role: Tensor
     history_name: Tensor
     history_texture: Tensor
 
@@ -60,7 +60,7 @@ class Eye(nn.Module):
         self.name = nn.Linear(width, len(names))
         self.texture = nn.Linear(width, len(textures))
         self.centre = nn.Linear(width, 2 * out)
-        self.match = nn.Linear(out, 1 + HISTORY_MARKERS)
+        self.role = nn.Linear(out, 3)
         self._kernel = bump_table(sigma)
 
     def forward(self, model: UnifiedIO2, features: "Features", labels: Labels) -> dict[str, Tensor]:
@@ -82,14 +82,14 @@ class Eye(nn.Module):
             "centre": centre,
         }
 
-    def match_loss(self, encoded: Encoded, batch: Batch, labels: Labels) -> Tensor:
-        """Mean loss of the image patches' match, read from the encoder's output."""
+    def role_loss(self, encoded: Encoded, batch: Batch, labels: Labels) -> Tensor:
+        """Mean loss of the image patches' role, read from the encoder's output."""
         first = batch.text.tokens.shape[1]  # the image follows the text
-        patches = encoded.hidden[:, first : first + labels.match.shape[1]]  # [B, N, D]
-        known = batch.image.mask & (labels.match != NOTHING)
+        patches = encoded.hidden[:, first : first + labels.role.shape[1]]  # [B, N, D]
+        known = batch.image.mask & (labels.role != NOTHING)
         if not known.any():
             return patches.new_zeros(())
-        return F.cross_entropy(self.match(patches[known]).float(), labels.match[known])
+        return F.cross_entropy(self.role(patches[known]).float(), labels.role[known])
 
     def _centre(self, model: UnifiedIO2, seen: Tensor, bins: Tensor) -> Tensor:
         first = model.processor.tokenizer.vocabulary.pieces

@@ -227,8 +227,8 @@ class Run:
                 losses["locations"], losses["words"] = self.text_loss(
                     output.logits["text"], output.targets["text"], output.masks["text"]
                 )
-                if batch.image_history is not None:
-                    losses["match"] = self.eye.match_loss(encoded, batch, labels)
+                if batch.image_history is not None:  # a plan is asked for; boxes are asked for without images
+                    losses["role"] = self.eye.role_loss(encoded, batch, labels)
             features = self.watch.take(batch)
             if weight > 0:
                 dense = self.eye(self.model, features, labels)

@@ -1,5 +1,6 @@
 """A mirrored or turned moment is what the simulator would have shown: pixels, boxes, actions agree."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from policies.actions import VimaActionCodec
 from policies.prompts import PromptStyle, action_request
 from pretrain.augment import moment
+from pretrain.examples import roles
 
 CODEC = VimaActionCodec()
 
@@ -88,3 +90,11 @@ def test_a_changed_moment_makes_a_request():
     request = action_request(now.prompt, now.prompt_assets, 0, now.rgb, style=PromptStyle.nano())
     assert request.image.shape == (124, 248, 3)
     assert len(request.image_history) == 1
+
+
+def test_the_next_step_gives_objects_their_roles():
+    now = moment(_record(), 0, ["top"], mirror=True)
+    picked, (x, y) = now.objects[0], (0.6, 0.3)  # the goal, mirrored
+    far, base = ({**picked, "position": [*place, 0.0]} for place in ((0.3, -0.4), (x, y)))
+    assert roles(dataclasses.replace(now, objects=[far, picked, base])).tolist() == [0, 1, 2]
+    assert roles(dataclasses.replace(now, objects=[far, base])).tolist() == [0, 2]

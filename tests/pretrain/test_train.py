@@ -28,13 +28,13 @@ def collect(root, seed: int, episodes: int) -> str:
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory) -> TrainConfig:
-    """A run of a few seconds: four steps, the first two for the eye."""
+    """A run of a few seconds: three steps, the first for the eye."""
     data = collect(tmp_path_factory.mktemp("data"), seed=0, episodes=12)
     return TrainConfig(
         data=(data,),
         output="",
-        steps=4,
-        eye_steps=2,
+        steps=3,
+        eye_steps=1,
         batch_size=4,
         warmup=1,
         validation_episodes=2,
@@ -49,7 +49,7 @@ def config(tmp_path_factory) -> TrainConfig:
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, tmp_path):
     whole = train(dataclasses.replace(config, output=str(tmp_path / "whole")))
     halves = dataclasses.replace(config, output=str(tmp_path / "halves"), save_every=1)
-    for _ in range(4):  # each call takes one step, saves and stops
+    for _ in range(3):  # each call takes one step, saves and stops
         train(dataclasses.replace(halves, stop_after=1e-9))
     expected, resumed = (
         UnifiedIO2.from_pretrained(path).state_dict() for path in (whole, tmp_path / "halves")
@@ -57,23 +57,21 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, tmp_path):
     for name, value in expected.items():
         assert torch.equal(value, resumed[name]), name
     lines = [json.loads(line) for line in (tmp_path / "halves" / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [1, 2, 3, 4]
-    assert "training/locations" not in lines[1] and "training/locations" in lines[2]
+    assert [line["step"] for line in lines] == [1, 2, 3]
+    assert "training/locations" not in lines[0] and "training/locations" in lines[1]
     assert "<polyline" in (tmp_path / "halves" / "curves.svg").read_text()
     assert PromptStyle.load(whole) == PromptStyle.nano()
 
 
 def test_the_loss_falls(config, tmp_path):
     run = Run(
-        dataclasses.replace(
-            config, output=str(tmp_path), steps=40, eye_steps=0, eye_weight=0.0, augment=False
-        )
+        dataclasses.replace(config, output=str(tmp_path), steps=15, log_every=100, eye_steps=0, eye_weight=0)
     )
-    first = run.validate()["validation/locations"]
+    first = run.validate()
     run.loop()
-    assert run.validate()["validation/locations"] < first - 0.5
-    words = run.validate()["validation/words"]
-    assert words < 1.0
+    last = run.validate()
+    assert last["validation/locations"] < first["validation/locations"] - 0.5
+    assert last["validation/words"] < first["validation/words"] - 3
 
 
 def test_a_frozen_eye_stands_still(config, tmp_path):
@@ -90,8 +88,8 @@ def test_batches_depend_on_the_seed_and_the_step_alone(config, tmp_path):
         vars(one.batches[3][0].text).values(), vars(two.batches[3][0].text).values(), strict=True
     ):
         assert torch.equal(a, b)
-    seen = np.concatenate([one.batches._order(step) for step in range(8)])  # 32 places, 10 episodes
-    assert set(np.bincount(seen)) <= {3, 4}, "every pass sees every episode once"
+    seen = np.concatenate([one.batches._order(step) for step in range(8)])  # 32 places, 11 episodes
+    assert set(np.bincount(seen)) <= {2, 3}, "every pass sees every episode once"
 
 
 def test_held_out_seeds_are_refused(config, tmp_path):
