@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .objects import OBJECTS
-from .outlines import BAR_WIDTH, PALLET_SLATS, PALLET_STRINGERS, PAN_HANDLE, Polygon, outline
+from .outlines import BAR_WIDTH, CONTAINER_WALL, PALLET_SLATS, PALLET_STRINGERS, PAN_HANDLE, Polygon, outline
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _bowl() -> Mesh:
         (0.096, 0.069, -1.0, 0.0),
         (0.100, 0.069, 0.0, 1.0), (0.100, 0.069, 1.0, 0.0), (0.066, 0.0, 1.0, -0.3),
     ]  # fmt: skip
-    _lathe(build, rings, 24, span=0.75, turns=0.8, lobes=8)
+    _lathe(build, rings, 32, span=0.75, turns=0.8, lobes=8)
     return build.mesh()
 
 
@@ -194,14 +194,14 @@ def _pan() -> Mesh:
     build = _Builder()
     z = -0.015
     rings = [
-        (0.0, z + 0.005, 0.0, 1.0), (0.060, z + 0.005, 0.0, 1.0), (0.079, z + 0.024, -0.8, 0.4),
-        (0.083, z + 0.027, 0.0, 1.0),
-        (0.083, z + 0.027, 1.0, 0.0), (0.064, z, 1.0, -0.3),
+        (0.0, z + 0.005, 0.0, 1.0), (0.060, z + 0.005, 0.0, 1.0), (0.081, z + 0.024, -0.8, 0.4),
+        (0.085, z + 0.027, 0.0, 1.0),
+        (0.085, z + 0.027, 1.0, 0.0), (0.064, z, 1.0, -0.3),
     ]  # fmt: skip
     _lathe(build, rings, 32, span=0.36, turns=1.0)
     x0, y0, x1, y1 = PAN_HANDLE
     handle = np.array(
-        [(x0, 0.6 * y0), (x1 - 0.01, y0), (x1, 0.6 * y0), (x1, 0.6 * y1), (x1 - 0.01, y1), (x0, 0.6 * y1)]
+        [(x0, y0), (x1 - 0.01, y0), (x1, y0 + 0.003), (x1, y1 - 0.003), (x1 - 0.01, y1), (x0, y1)]
     )
     _prism(build, handle, z + 0.022, z + 0.038, _MAPPINGS["pan"])
     return build.mesh()
@@ -248,15 +248,11 @@ def _bar(x: float, y: float, length_x: float, length_y: float) -> Part:
 
 def _container(size: tuple[float, float, float]) -> list[Part]:
     x, y, z = size[0], size[1], size[2] / 1.1
-    wall, low = 0.002, -0.025
+    wall, low = CONTAINER_WALL, -0.025
     middle = low + z / 2
-    return [
-        Part("cube", (x, y, wall), (0.0, 0.0, low + wall / 2)),
-        Part("cube", (wall, y, z), ((x - wall) / 2, 0.0, middle)),
-        Part("cube", (wall, y, z), (-(x - wall) / 2, 0.0, middle)),
-        Part("cube", (x, wall, z), (0.0, (y - wall) / 2, middle)),
-        Part("cube", (x, wall, z), (0.0, -(y - wall) / 2, middle)),
-    ]
+    sides = [Part("cube", (wall, y, z), (side * x / 2, 0.0, middle)) for side in (1, -1)]
+    ends = [Part("cube", (x, wall, z), (0.0, side * y / 2, middle)) for side in (1, -1)]
+    return [Part("cube", (x, y, wall), (0.0, 0.0, low + wall / 2)), *sides, *ends]
 
 
 @functools.lru_cache(maxsize=512)

@@ -21,7 +21,7 @@ from . import gl  # noqa: F401  isort: skip  (chooses the OpenGL backend before 
 import mujoco
 
 from .objects import OBJECTS
-from .outlines import outline
+from .outlines import CONTAINER_WALL, PAN_HANDLE, outline
 
 TIME_STEP = 0.004
 TABLE_HEIGHT = -0.001
@@ -74,7 +74,9 @@ def _hull_vertices(name: str, size: Size, scale: Size) -> np.ndarray:
     if name == "pan":
         disc = np.array([(math.cos(a), math.sin(a)) for a in np.arange(16) * math.pi / 8])
         rings = [np.column_stack([disc * r, np.full(16, z)]) for r, z in ((0.066, -0.015), (0.085, 0.017))]
-        handle = np.array([(0.208, y, z) for y in (-0.0125, 0.0125) for z in (0.007, 0.028)])
+        handle = np.array(
+            [(PAN_HANDLE[2], y, z) for y in (PAN_HANDLE[1], PAN_HANDLE[3]) for z in (0.007, 0.028)]
+        )
         return np.concatenate([*rings, handle])
     low, high = TABLE_HEIGHT, OBJECTS[name].height * scale[2] + 0.0005
     return np.concatenate([np.column_stack([flat, np.full(len(flat), z)]) for z in (low, high)])
@@ -85,14 +87,10 @@ def _base_boxes(name: str, size: Size) -> list[tuple[Size, Size, float]] | None:
     match name:
         case "container":
             x, y, z = size[0] / 2, size[1] / 2, size[2] / 1.1 / 2
-            wall, low = 0.002, -0.025
-            return [
-                ((0.0, 0.0, low + 0.0022), (x, y, 0.002), 0.0),
-                ((x - wall / 2, 0.0, low + z), (wall / 2, y, z), 0.0),
-                ((-x + wall / 2, 0.0, low + z), (wall / 2, y, z), 0.0),
-                ((0.0, y - wall / 2, low + z), (x, wall / 2, z), 0.0),
-                ((0.0, -y + wall / 2, low + z), (x, wall / 2, z), 0.0),
-            ]
+            wall, low = CONTAINER_WALL / 2, -0.025
+            sides = [((side * x, 0.0, low + z), (wall, y + wall, z), 0.0) for side in (1, -1)]
+            ends = [((0.0, side * y, low + z), (x + wall, wall, z), 0.0) for side in (1, -1)]
+            return [((0.0, 0.0, low + 0.0022), (x, y, 0.002), 0.0), *sides, *ends]
         case "frame":
             return [((0.0, 0.0, 0.00075), (0.09, 0.09, 0.00175), 0.0)]
         case "square":

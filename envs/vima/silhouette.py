@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import numpy as np
 from PIL import Image, ImageDraw
 
+from .objects import OBJECTS
 from .outlines import outline
 
 CELL = 0.003125
@@ -21,7 +22,7 @@ ROWS, COLUMNS = 320, 160
 """u runs along y from -0.5, v along x from 0.25."""
 
 _PIXEL = 1 / 630.0
-_MASK_STEP = 0.0005
+_MASK_STEP = 0.0001
 
 # the camera's pixels over the workspace: the cell each is binned to, and the world point it really shows
 _row = np.arange(480)
@@ -34,11 +35,9 @@ _V, _U = _v_of_row[_row_ok], _u_of_column[_column_ok]
 _X, _Y = 0.5 + (_row[_row_ok] - 239) * _PIXEL, (_column[_column_ok] - 320) * _PIXEL
 
 
-@functools.lru_cache(maxsize=256)
-def _mask(name: str, size: tuple[float, float, float]) -> tuple[np.ndarray, float, float, float]:
-    """A type's outline as a picture: bool (y, x) at 0.5 mm, the x and y of its corner, its largest radius
-    (metres).
-    """
+@functools.lru_cache(maxsize=64)
+def _mask(name: str, size: tuple[float, float, float]) -> tuple[np.ndarray, float, float]:
+    """A type's outline as a picture: bool (y, x) at 0.1 mm, and the x and y of its corner (metres)."""
     polygons = outline(name, size)
     points = np.concatenate(polygons)
     low = points.min(0) - 2 * _MASK_STEP
@@ -47,7 +46,35 @@ def _mask(name: str, size: tuple[float, float, float]) -> tuple[np.ndarray, floa
     draw = ImageDraw.Draw(picture)
     for polygon in polygons:
         draw.polygon([tuple(p) for p in ((polygon - low) / _MASK_STEP - 0.5).tolist()], fill=1)
-    return np.array(picture), float(low[0]), float(low[1]), float(np.linalg.norm(points, axis=1).max())
+    return np.array(picture), float(low[0]), float(low[1])
+
+
+def _is_rectangle(polygon: np.ndarray) -> bool:
+    return len(polygon) == 4 and all(len(np.unique(polygon[:, axis])) == 2 for axis in (0, 1))
+
+
+@functools.lru_cache(maxsize=512)
+def _rectangles(name: str, size: tuple[float, float, float]) -> tuple[list[float], ...] | None:
+    """The outline as (x low, y low, x high, y high) boxes, None when it is not made of boxes."""
+    polygons = outline(name, size)
+    if not all(map(_is_rectangle, polygons)):
+        return None
+    return tuple([*polygon.min(0).tolist(), *polygon.max(0).tolist()] for polygon in polygons)
+
+
+def _covers(name: str, size: tuple[float, float, float], x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Whether points of the object's frame (metres, same shapes) lie in its outline."""
+    boxes = _rectangles(name, size)
+    if boxes is not None:
+        inside = np.zeros(x.shape, bool)
+        for x0, y0, x1, y1 in boxes:
+            inside |= (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
+        return inside
+    mask, x0, y0 = _mask(name, size)
+    column = ((x - x0) * (1 / _MASK_STEP)).astype(np.int32)
+    row = ((y - y0) * (1 / _MASK_STEP)).astype(np.int32)
+    inside = (column >= 0) & (column < mask.shape[1]) & (row >= 0) & (row < mask.shape[0])
+    return mask.ravel()[np.where(inside, row * mask.shape[1] + column, 0)] & inside
 
 
 def covered_cells(
@@ -57,24 +84,24 @@ def covered_cells(
     position: np.ndarray,
     rotation: np.ndarray,
 ) -> np.ndarray:
-    """Return the flat indices (u · 160 + v) of the cells an object covers at a pose (rotation matrix 3 ×
-    3).
-    """
-    mask, x0, y0, radius = _mask(name, size)
-    reach = radius * max(scale[0], scale[1]) + _PIXEL
-    rows = slice(*np.searchsorted(_X, (position[0] - reach, position[0] + reach)))
-    columns = slice(*np.searchsorted(_Y, (position[1] - reach, position[1] + reach)))
-    dx, dy = _X[rows] - position[0], _Y[columns] - position[1]
+    """Return the flat indices (u · 160 + v) of cells an object covers at a pose (rotation matrix 3 × 3)."""
+    if OBJECTS[name].extrusion_scale is not None:
+        size = OBJECTS[name].size_high  # the drawn size does not shape extruded types
     planar = rotation[:2, :2] * np.asarray(scale[:2])
     if abs(np.linalg.det(planar)) < 0.05:  # lies on its side: treat it as upright rather than as a line
         planar = np.diag(scale[:2])
-    (a, b), (c, d) = np.linalg.inv(planar) / _MASK_STEP
-    column = (a * dx[:, None] + (b * dy - x0 / _MASK_STEP)[None]).astype(np.int32)
-    row = (c * dx[:, None] + (d * dy - y0 / _MASK_STEP)[None]).astype(np.int32)
-    inside = (column >= 0) & (column < mask.shape[1]) & (row >= 0) & (row < mask.shape[0])
-    hit = mask.ravel()[np.where(inside, row * mask.shape[1] + column, 0)] & inside
-    r, c = np.nonzero(hit)
-    return _U[columns][c] * COLUMNS + _V[rows][r]
+    reach = np.abs(planar) @ _half_extents(name, size) + _PIXEL
+    rows = slice(*np.searchsorted(_X, (position[0] - reach[0], position[0] + reach[0])))
+    columns = slice(*np.searchsorted(_Y, (position[1] - reach[1], position[1] + reach[1])))
+    dx, dy = (_X[rows] - position[0])[:, None], (_Y[columns] - position[1])[None]
+    (a, b), (c, d) = np.linalg.inv(planar)
+    r, column = np.nonzero(_covers(name, size, a * dx + b * dy, c * dx + d * dy))
+    return _U[columns][column] * COLUMNS + _V[rows][r]
+
+
+@functools.lru_cache(maxsize=512)
+def _half_extents(name: str, size: tuple[float, float, float]) -> np.ndarray:
+    return np.abs(np.concatenate(outline(name, size))).max(0)
 
 
 def silhouette(layers: Iterable[tuple[float, int, np.ndarray]]) -> np.ndarray:
