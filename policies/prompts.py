@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -213,41 +213,6 @@ def image_boxes(objects: Sequence[Mapping[str, Any]], style: PromptStyle | None 
             size = kept + (above, 0)
             boxes[index] = np.concatenate([(low + (above, 0)) / size, (high + (above, 0)) / size])
     return boxes
-
-
-def training_pairs(
-    prompt: str,
-    prompt_assets: Mapping[str, Any],
-    end_effector: int,
-    frames: Mapping[str, np.ndarray],
-    action_texts: Sequence[str],
-    objects: Sequence[Sequence[Mapping[str, Any]]] | None = None,
-    style: PromptStyle | None = None,
-    rng: np.random.Generator | None = None,
-) -> Iterator[tuple[Request, str, str]]:
-    """Yield (request, target text, kind) for an episode: what a policy is asked there and what it should say.
-
-    Parameters
-    ----------
-    frames
-        Per camera the observations before each step, (T, 128, 256, 3) or (T, 3, 128, 256).
-    action_texts
-        The T executed steps. The target of step t is the plan from t on, numbered on, as re-planning asks for
-        it.
-    objects
-        Per frame the objects as `boxes_target` takes them; None leaves out the pairs of kind "boxes".
-    rng
-        Draws the wordings; None takes the first of each.
-    """
-    style = style or PromptStyle()
-    steps = [numbered(text, number) for number, text in enumerate(action_texts)]
-    first = {view: images[0] for view, images in frames.items()}
-    for t in range(len(steps)):
-        rgb = {view: images[t] for view, images in frames.items()}
-        request = action_request(prompt, prompt_assets, end_effector, rgb, first, steps[:t], style, rng)
-        yield request, " ".join(steps[t:]), "action"
-        if objects is not None:
-            yield boxes_request(rgb, style, rng), boxes_target(objects[t], style), "boxes"
 
 
 def object_name(texture: str, name: str) -> str:

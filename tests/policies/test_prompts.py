@@ -15,7 +15,7 @@ import yaml
 
 import policies.prompts as prompts
 from policies.actions import VimaActionCodec, idle_action
-from policies.prompts import PromptStyle, action_request, boxes_request, boxes_target, training_pairs
+from policies.prompts import PromptStyle, action_request, boxes_request, boxes_target
 from uio2_agent.errors import UIO2Error
 from uio2_agent.text import TextTokenizer
 
@@ -204,23 +204,6 @@ def test_objects_out_of_sight_are_left_out():
     assert boxes_target([hidden, seen, rim], PromptStyle.nano()).count("red") == 1
     assert boxes_target([hidden, seen, rim]).count("red") == 2
     assert boxes_target([]) == ""
-
-
-@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
-def test_training_pairs_are_what_acting_asks(style):
-    frames = {view: np.stack([_views(s)[view] for s in (4, 5)]) for view in ("front", "top")}
-    objects = [[{"name": "bowl", "texture": "red", "boxes": {"top": [10, 20, 30, 40]}}]] * 2
-    texts = [f"0: {STEP}", f"1: {STEP}"]
-    pairs = list(training_pairs(PROMPT, ASSETS, 0, frames, texts, objects, style))
-    assert [kind for _, _, kind in pairs] == ["action", "boxes"] * 2
-    asked = action_request(PROMPT, ASSETS, 0, _views(5), _views(4), [texts[0]], style)
-    request, target, _ = pairs[2]
-    assert request.text == asked.text and target == f"1: {STEP}"
-    assert pairs[0][1] == f"0: {STEP} 1: {STEP}"
-    assert (request.image == asked.image).all()
-    for mine, theirs in zip(request.image_history, asked.image_history, strict=True):
-        assert (mine == theirs).all()
-    assert len(list(training_pairs(PROMPT, ASSETS, 0, frames, texts, None, style))) == 2
 
 
 def test_style_goes_through_its_file(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from policies.actions import VimaActionCodec
 from policies.prompts import PromptStyle, action_request
 from pretrain.augment import moment
-from pretrain.examples import roles
+from pretrain.examples import plan_example, roles
 
 CODEC = VimaActionCodec()
 
@@ -98,3 +98,25 @@ def test_the_next_step_gives_objects_their_roles():
     far, base = ({**picked, "position": [*place, 0.0]} for place in ((0.3, -0.4), (x, y)))
     assert roles(dataclasses.replace(now, objects=[far, picked, base])).tolist() == [0, 1, 2]
     assert roles(dataclasses.replace(now, objects=[far, base])).tolist() == [0, 2]
+
+
+def test_a_later_step_is_asked_as_a_replanning_policy_asks():
+    record = _record()
+    record.frames = {"top": np.concatenate([record.frames["top"], record.frames["top"][:, ::-1]])}
+    record.action_texts = record.action_texts * 2
+    record.objects = record.objects * 2
+    style = PromptStyle.nano()
+    example = plan_example(moment(record, 1, ["top"]), style)
+    first, second = ({"top": frame} for frame in record.frames["top"])
+    asked = action_request(
+        record.prompt, record.prompt_assets, 0, second, first, record.action_texts[:1], style
+    )
+    assert example.request.text == asked.text
+    assert example.target == f"1: {record.action_texts[1]}"
+    pictures = zip(
+        [example.request.image, *example.request.image_history],
+        [asked.image, *asked.image_history],
+        strict=True,
+    )
+    for mine, theirs in pictures:
+        np.testing.assert_array_equal(mine, theirs)
