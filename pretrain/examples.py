@@ -41,7 +41,7 @@ class Example:
 class ExampleOptions:
     """What is asked of a moment."""
 
-    boxes_share: float = 0.25
+    boxes_share: float = 0.1
     """Share of batches that ask for the boxes of all objects; the others ask for the plan. Answers of one
     kind are of like length, so that little is padded."""
     augment: bool = True

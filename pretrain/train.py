@@ -23,6 +23,7 @@ from pretrain.curves import Curves
 from pretrain.examples import ExampleOptions, Labeller, TrainingBatches, plan_example
 from pretrain.eye import Eye, Labels, Watch, look
 from pretrain.losses import TextLoss
+from pretrain.memory import keep_freed_memory
 from pretrain.optim import build_optimizer, learning_rate, set_learning_rate
 from pretrain.sources.lerobot import LeRobotSource
 from pretrain.sources.schema import FIRST_HELD_OUT_SEED
@@ -44,11 +45,11 @@ class TrainConfig:
     """Directory of the checkpoint, the state and the curves."""
     model: str = "nano"
     """A preset, a packaged name, or a checkpoint directory to start from."""
-    steps: int = 20_000
+    steps: int = 6_000
     """Optimizer steps, the eye's included."""
-    eye_steps: int = 2_000
+    eye_steps: int = 1_500
     """First steps, in which the image encoder learns alone."""
-    batch_size: int = 64
+    batch_size: int = 32
     learning_rate: float = 1e-3
     """Peak rate."""
     warmup: int = 200
@@ -56,11 +57,11 @@ class TrainConfig:
     decay_share: float = 0.3
     """Last part of the run, in which the rate falls to zero."""
     weight_decay: float = 0.02
-    eye_weight: float = 0.2
+    eye_weight: float = 0.1
     """Weight of the dense losses once the whole model learns; 0 freezes the image encoder then."""
     sigma: float = 8.0
     """Width of a location's soft label, in bins; 0 for hard labels."""
-    boxes_share: float = 0.25
+    boxes_share: float = 0.1
     """Share of examples that ask for all objects' boxes."""
     augment: bool = True
     """Mirror and turn the table at random where a task allows it."""
@@ -129,6 +130,7 @@ class Run:
         self.directory.mkdir(parents=True, exist_ok=True)
         if config.threads:
             torch.set_num_threads(config.threads)
+        keep_freed_memory()
         torch.set_flush_denormal(True)  # vanishing probabilities would slow a CPU down
         torch.manual_seed(config.seed)
         source = LeRobotSource(config.data, cache_episodes=16_384)
