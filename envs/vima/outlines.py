@@ -158,8 +158,8 @@ PALLET_STRINGERS = ((-0.5, -0.46), (-0.02, 0.02), (0.46, 0.5))
 BAR_WIDTH = 0.04
 CONTAINER_WALL = 0.002
 BOWL_RADIUS = 0.1002
-PAN_RADIUS = 0.0853
-PAN_HANDLE = (0.07, -0.003, 0.2065, 0.0100)
+PAN_RADIUS = 0.086
+PAN_HANDLE = (0.07, -0.0033, 0.2065, 0.0103)
 
 
 def _base_outline(name: str, size: tuple[float, float, float]) -> list[list[Corner]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -331,8 +332,10 @@ def _add_plate(spec: mujoco.MjSpec) -> None:
 
 
 @functools.lru_cache(maxsize=64)
-def physics(shapes: tuple[BodyShape, ...]) -> Physics:
-    """Return the compiled physics of a combination of bodies; one per process, reset before each use by
-    `load`.
-    """
+def _physics_of(thread: int, shapes: tuple[BodyShape, ...]) -> Physics:
     return Physics(shapes)
+
+
+def physics(shapes: tuple[BodyShape, ...]) -> Physics:
+    """Return the compiled physics of a combination of bodies, one per thread, reset before use by `load`."""
+    return _physics_of(threading.get_ident(), shapes)

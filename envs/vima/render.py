@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,7 +66,7 @@ TABLE: tuple[Drawable, ...] = (
 
 
 class Renderer:
-    """The process's only OpenGL context with all meshes in it."""
+    """An OpenGL context with all meshes in it: one per process and thread, as OpenGL wants it."""
 
     def __init__(self) -> None:
         self._texture_id = {name: i for i, name in enumerate((*TEXTURES, *DARK, GRAY))}
@@ -236,16 +237,16 @@ def _mesh_frame(model: mujoco.MjModel, mesh: int) -> tuple[np.ndarray, np.ndarra
 
 
 @functools.cache
-def _renderer_of(process: int) -> Renderer:
+def _renderer_of(process: int, thread: int) -> Renderer:
     return Renderer()
 
 
 def renderer() -> Renderer:
-    """Return the process's renderer, opening it on first use (again after a fork).
+    """Return the calling thread's renderer, opened on first use (again after a fork).
 
     Raises GraphicsError when no OpenGL context can be opened.
     """
-    return _renderer_of(os.getpid())
+    return _renderer_of(os.getpid(), threading.get_ident())
 
 
 def agent_cameras(views: Sequence[str]) -> list[OrthographicCamera]:

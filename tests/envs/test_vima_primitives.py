@@ -7,6 +7,7 @@ import json
 import math
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,8 @@ def test_objects_are_placed_where_asked_and_rest_flat(name: str) -> None:
 # resting height of a shape's origin (specs, section 5); our bowl is centred, so shapes lie flat on its floor
 @pytest.mark.parametrize(
     ("base", "height", "tolerance"),
-    [("frame", 0.0035, 1e-3), ("square", 0.0025, 1e-3), ("container", 0.0042, 1.5e-3), ("pallet", 0.033, 1e-3),
+    [("frame", 0.0035, 1e-3), ("square", 0.0025, 1e-3), ("container", 0.0042, 1.5e-3),
+     ("pallet", 0.033, 1e-3),
      ("pan", 0.036, 2.5e-3), ("bowl", 0.013, 2e-3)],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["cross", "letter T", "block"])
@@ -183,6 +185,12 @@ def test_motions_are_bit_identical_in_any_order_and_process() -> None:
     assert other.stdout.strip() == str(here)
 
 
+def test_motions_in_threads_are_the_same() -> None:
+    here = _play("tb")
+    with ThreadPoolExecutor(2) as pool:
+        assert all(there == here for there in pool.map(lambda _: _play("tb"), range(4)))
+
+
 def test_recorded_motions_end_where_they_ended(shared: Path) -> None:
     """Suction: 95 % of the bodies within 10 mm and 5 degrees; pushes: the pushed block's stop within 10
     mm.
@@ -191,7 +199,7 @@ def test_recorded_motions_end_where_they_ended(shared: Path) -> None:
     for episode in episodes(shared):
         names = {record["id"]: record["name"] for record in episode["objects"]}
         if episode["task"].startswith("rearrange") or "bowl" in names.values():
-            continue  # rearrange does not record where objects start; the benchmark's bowl is off its own centre
+            continue  # rearrange does not record where objects start; our bowl is centred
         scene, ids = build(episode)
         step = episode["steps"][0]
         action = step["action"]
