@@ -136,7 +136,7 @@ def test_a_push_of_no_length_and_a_crowded_start_are_harmless() -> None:
     scene = _blocks((0.5, 0.0), (0.52, 0.0), (0.515, 0.01))  # born inside each other
     settle(scene)
     gaps = [np.hypot(*(scene.pose(a)[0][:2] - scene.pose(b)[0][:2])) for a, b in ((4, 5), (4, 6), (5, 6))]
-    assert min(gaps) > 0.027 and max(gaps) < 0.09
+    assert min(gaps) > 0.027 and max(gaps) < 0.045  # left to the contacts alone they fly apart to 0.06
     push(scene, ((0.5, 0.0), 0.0), ((0.5, 0.0), 0.0))
     push(scene, ((0.5, 0.0), 0.0), ((0.4, 0.0), 0.0))
     assert all(abs(scene.pose(body)[0][2] - 0.014) < 0.035 for body in (4, 5, 6))
