@@ -182,7 +182,7 @@ class Labeller:
         return self._names.get(name, NOTHING), self._textures.get(texture, NOTHING)
 
     def _shown(self, example: Example) -> np.ndarray:
-        """Name and texture ids [2, images] of the prompt's images, in order; a scene is several things: -100."""
+        """Name and texture ids [2, images] of the prompt's images, in order; a scene has none: -100."""
         places = [(example.moment.prompt.find(f"{{{key}}}"), key) for key in example.moment.prompt_assets]
         order = [key for place, key in sorted(places) if place >= 0] if example.request.image_history else []
         shown = np.full((2, len(order)), NOTHING)

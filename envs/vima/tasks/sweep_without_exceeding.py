@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from envs.vima import primitives
 from envs.vima.actions import read_action
 from envs.vima.goals import Goal, Progress, Zone
 from envs.vima.prompts import PromptAssets
+from envs.vima.scene import rotation_matrix
 from envs.vima.spawning import in_workspace
 from envs.vima.state import ObjectState, Pose, Vector, yaw_quaternion
 from envs.vima.sweep_expert import Push, Rehearsal, Table, plan
@@ -192,9 +194,12 @@ def _inside(world: World, zone: Zone, bodies: tuple[int, ...]) -> np.ndarray:
 
 def _points(world: World, body: int) -> np.ndarray:
     """Return a body's sample points (points, 3): upstream's lattice from the lower corner of its box."""
-    axes = [np.arange(-extent / 2, extent / 2, POINT_PITCH_M) for extent in world.records[body].size]
-    local = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 3)
     pose = world.pose(body)
-    x, y, z, w = pose.quaternion
-    twice_cross = 2 * np.cross((x, y, z), local)
-    return local + w * twice_cross + np.cross((x, y, z), twice_cross) + pose.position
+    return _lattice(*world.records[body].size) @ rotation_matrix(pose.quaternion).T + pose.position
+
+
+@cache
+def _lattice(*size: float) -> np.ndarray:
+    """Sample points (points, 3) of a box of this size, in its own frame, metres."""
+    axes = [np.arange(-extent / 2, extent / 2, POINT_PITCH_M) for extent in size]
+    return np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 3)
