@@ -39,7 +39,7 @@ def uio2(*words: str, cwd: Path = ROOT, **environment: str) -> subprocess.Comple
     )
 
 
-def refused(run: subprocess.CompletedProcess[str], *parts: str) -> None:
+def assert_refused(run: subprocess.CompletedProcess[str], *parts: str) -> None:
     """One line on stderr, no traceback, status 2."""
     assert run.returncode == 2, run.stdout + run.stderr
     lines = [line for line in run.stderr.splitlines() if line.startswith("uio2: ")]
@@ -154,7 +154,7 @@ def test_requests_that_cannot_be_met_are_one_line(
 def test_an_unwritable_output_is_refused_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     for command in ("rollout", "evaluate", "collect"):
-        refused(uio2(command, f"output={tmp_path / 'file'}"), "cannot write to", "output=")
+        assert_refused(uio2(command, f"output={tmp_path / 'file'}"), "cannot write to", "output=")
 
 
 # graphics, checkpoints, folders
@@ -167,7 +167,7 @@ def test_no_graphics_is_one_line(tmp_path: Path) -> None:
         run = uio2(
             command, "policy=oracle", "task=rotate", "episodes=1", f"output={tmp_path / command}", **nothing
         )
-        refused(run, "apt-get install", "libegl1")
+        assert_refused(run, "apt-get install", "libegl1")
 
 
 def test_doctor_names_what_is_missing(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_a_truncated_checkpoint_is_one_line(tmp_path: Path, rendering: None) -> 
     weights = checkpoint / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
     run = uio2("evaluate", f"policy={checkpoint}", "task=rotate", "episodes=1", f"output={tmp_path / 'out'}")
-    refused(run, "model.safetensors")
+    assert_refused(run, "model.safetensors")
 
 
 @pytest.fixture
@@ -235,4 +235,4 @@ def test_another_package_named_envs_is_named(unlucky: Path) -> None:
         (unlucky / name).rmdir()
     command = [sys.executable, "-m", "rollouts.cli", "evaluate", "policy=oracle"]
     run = subprocess.run(command, cwd=unlucky, capture_output=True, text=True)
-    refused(run, str(unlucky / "envs"), "comes first")
+    assert_refused(run, str(unlucky / "envs"), "comes first")
