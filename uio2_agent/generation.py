@@ -184,7 +184,7 @@ def _choose(logits: Tensor, rows: list[_Row], temperature: float) -> list[int]:
 
 
 def encode_alone(model: "UnifiedIO2", requests: Sequence[Request], target: str) -> "Encoded":
-    """Encode each request by itself, unpadded, and lay the results out in one batch of a fixed source length.
+    """Encode each request by itself, unpadded, and lay the results out in one batch of fixed source length.
 
     A row's numbers then cannot depend on its neighbours, and no row pays for padding. Small batches repeat the
     last row, because matrix products of one to three rows round differently from those of more.
@@ -255,7 +255,8 @@ def generate(
         grammars = None if grammars is None else [*grammars, *grammars[-1:] * idle]
         seeds = [*seeds, *seeds[-1:] * idle]
     else:
-        encoded = model.encode(model.processor(requests, target=target, fixed_shape=fixed_shape).to(model.device))
+        batch = model.processor(requests, target=target, fixed_shape=fixed_shape)
+        encoded = model.encode(batch.to(model.device))
     rows = decode(model, encoded, limit=limit, grammars=grammars, temperature=temperature, seeds=seeds)
     rows = rows[: len(requests)]
     tokenizer = model.processor.tokenizer
