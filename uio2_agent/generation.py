@@ -186,8 +186,8 @@ def _choose(logits: Tensor, rows: list[_Row], temperature: float) -> list[int]:
 def encode_alone(model: "UnifiedIO2", requests: Sequence[Request], target: str) -> "Encoded":
     """Encode each request by itself, unpadded, and lay the results out in one batch of fixed source length.
 
-    A row's numbers then cannot depend on its neighbours, and no row pays for padding. Small batches repeat the
-    last row, because matrix products of one to three rows round differently from those of more.
+    A row's numbers then cannot depend on its neighbours, and no row pays for padding. Small batches repeat
+    the last row, because matrix products of one to three rows round differently from those of more.
     """
     from uio2_agent.model import Encoded
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Encoded:
-    """What decoding reads: hidden [B, S, D], mask bool [B, S], rotary (cos, sin); maybe the encoder's input."""
+    """What decoding reads: hidden [B, S, D], mask bool [B, S], rotary (cos, sin); maybe its input."""
 
     hidden: Tensor
     mask: Tensor
