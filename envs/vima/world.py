@@ -19,7 +19,7 @@ from envs.vima.spawning import HOLLOW_BASES, draw_pose, too_close
 from envs.vima.state import IDENTITY, ObjectState, Pose, Vector, yaw_quaternion
 from envs.vima.textures import is_texture
 
-BOWL_CENTRE = (-0.0435, 0.0144)
+BOWL_CENTRE = (-0.043713, 0.014047)
 """Upstream's bowl stands this far from its origin, in its own frame; ours too, so that a seed means the same
 scene.
 """
