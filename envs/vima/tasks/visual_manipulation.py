@@ -1,5 +1,7 @@
 """Put one object into another (spec section 10, task 01)."""
 
+from itertools import product
+
 from envs.vima.goals import Goal
 from envs.vima.prompts import PromptAssets
 from envs.vima.tasks.base import Cast, Task, object_assets
@@ -29,12 +31,8 @@ class VisualManipulation(Task):
         base = world.try_place(of(pools.bases, base_texture))
         dragged = world.try_place(of(pools.dragged, dragged_texture), away_from=[base])
         used = {(world.records[body].name, world.records[body].texture) for body in (base, dragged)}
-        pairs = [
-            (name, texture)
-            for name in (*pools.dragged, *pools.bases)
-            for texture in (*pools.dragged_textures, *pools.base_textures)
-            if (name, texture) not in used
-        ]
+        every = product((*pools.dragged, *pools.bases), (*pools.dragged_textures, *pools.base_textures))
+        pairs = [pair for pair in every if pair not in used]
 
         def draw_distractor():
             name, texture = world.choice(pairs)
