@@ -2,9 +2,10 @@
 
 For every recorded episode the same task, level and seed are reset here. Objects (names, textures, order) and
 prompt must be equal wherever the recording had no rejected spawn, and in 97 % of all episodes; the first
-object's pose must be exact, and 90 % of the later ones within 15 mm. Prints a table by task and level, then
-every mismatch; exit 1 when something is off. Tasks that are not built are listed as "not yet" and count as
-off under --strict.
+object's pose and all yaws must be exact. Later positions hang on single cells of a picture: one cell more or
+less moves the next object by millimetres, and the one after it anywhere; 75 % within 15 mm show that the shapes
+are right. Prints a table by task and level, then every mismatch; exit 1 when something is off. Tasks that are
+not built are listed as "not yet" and count as off under --strict.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from envs.vima.registration import TASKS
 from envs.vima.state import ObjectState, object_from_record, yaw_of
 
 MIN_EQUAL = 0.97
-MIN_NEAR = 0.90
+MIN_NEAR = 0.75
 NEAR_M = 0.015
 EXACT = 1e-4  # recordings are rounded to five digits
 
