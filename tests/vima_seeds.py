@@ -2,10 +2,10 @@
 
 For every recorded episode the same task, level and seed are reset here. Objects (names, textures, order) and
 prompt must be equal wherever the recording had no rejected spawn, and in 97 % of all episodes; the first
-object's pose and all yaws must be exact. Later positions hang on single cells of a picture: one more or
+object's pose and all yaws must be exact. Later positions hang on single cells of a picture: one cell more or
 less moves the next object by millimetres, and the one after it anywhere; 75 % within 15 mm show that the
-shapes are right. Prints a table by task and level, then every mismatch; exit 1 when something is off. Tasks that are
-not built are listed as "not yet" and count as off under --strict.
+shapes are right. Prints a table by task and level, then every mismatch; exit 1 when something is off. Tasks
+that are not built are listed as "not yet" and count as off under --strict.
 """
 
 import argparse

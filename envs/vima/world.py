@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from envs.errors import EnvError, SpawnError, unknown_name
+from envs.errors import SpawnError, unknown_name
 from envs.vima.objects import OBJECTS
 from envs.vima.prompts import object_asset, scene_asset
 from envs.vima.scene import SUCTION, Scene, placed, render_object, render_scene
 from envs.vima.spawning import HOLLOW_BASES, draw_pose, too_close
-from envs.vima.state import IDENTITY, ObjectState, Pose, Vector, yaw_quaternion
-from envs.vima.textures import is_texture
+from envs.vima.state import ObjectState, Pose, Vector
+from envs.vima.textures import DARK, TEXTURES, is_texture
 
 BOWL_CENTRE = (-0.043713, 0.014047)
 """Upstream's bowl stands this far from its origin, in its own frame; ours too, so that a seed means the same
@@ -95,7 +95,7 @@ class World:
         if name not in OBJECTS:
             raise unknown_name("object", name, OBJECTS)
         if not is_texture(texture):
-            raise EnvError(f"unknown texture {texture!r}")
+            raise unknown_name("texture", texture, (*TEXTURES, *DARK))
         fixed = OBJECTS[name].base
         centre = _centre(name, pose)
         body = self.scene.add(name, texture, centre, pose.quaternion, size, fixed, scale)
@@ -169,8 +169,3 @@ def _centre(name: str, pose: Pose) -> Vector:
     (x, y, z), yaw = pose.position, pose.yaw
     dx, dy = BOWL_CENTRE
     return (x + math.cos(yaw) * dx - math.sin(yaw) * dy, y + math.sin(yaw) * dx + math.cos(yaw) * dy, z)
-
-
-def upright(x: float, y: float, z: float, yaw: float = 0.0) -> Pose:
-    """Return the pose of an upright body."""
-    return Pose((x, y, z), yaw_quaternion(yaw) if yaw else IDENTITY)

@@ -17,6 +17,7 @@ from envs.errors import EnvError
 from envs.vima import TASKS, Task, VimaEnv, register_task
 from envs.vima.goals import Goal
 from envs.vima.prompts import PromptAssets
+from envs.vima.state import Pose
 from envs.vima.tasks.base import Cast, object_assets
 
 FOUR = ("visual_manipulation", "scene_understanding", "rotate", "sweep_without_exceeding")
@@ -184,6 +185,8 @@ def test_recorded_scene_from_a_mapping_and_misfits():
     info = env.reset(seed=1, options={"objects": records})[1]
     assert [(state.name, state.texture) for state in info["objects"]] == [("heart", "olive")] * 2
     assert info["objects"][0].position[:2] == pytest.approx((0.45, 0.0))
+    with pytest.raises(EnvError, match="unknown texture 'oliv': choose one of olive"):
+        env.reset(seed=1, options={"objects": [record | {"texture": "oliv"} for record in records]})
     with pytest.raises(EnvError, match="has 2 objects"):
         env.reset(seed=1, options={"objects": records[:1]})
     with pytest.raises(EnvError, match="lacks 'texture'"):
@@ -271,9 +274,7 @@ def test_a_task_of_ones_own():
             return object_assets(world, {"it": cast.one("dragged")}, gray=["it"])
 
         def goals(self, world, cast):
-            from envs.vima.world import upright
-
-            return [Goal(objects=cast.roles["dragged"], targets=(upright(0.5, 0.0, 0.0),))]
+            return [Goal(objects=cast.roles["dragged"], targets=(Pose((0.5, 0.0, 0.0)),))]
 
     register_task(Nudge)
     try:
