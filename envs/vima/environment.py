@@ -41,11 +41,14 @@ class VimaEnv(gymnasium.Env):
     Args:
         task: name of a registered task, or a `Task` subclass.
         level: `placement`, `combinatorial`, `novel_object`, `novel_task` or `train`; None draws from
-            everything. expert: whether info carries `expert_action`, what the scripted expert would do next,
-            until the episode ends. expert_style: `upstream` or `canonical` (see envs.vima.expert).
-            oracle_rules: whether goals meant for the expert only count too, as when upstream records
-            demonstrations. difficulty: `easy`, the only one upstream can reach. render_mode: None or
-            `rgb_array` (both views, front above top).
+            everything.
+        expert: whether info carries `expert_action`, what the scripted expert would do next, until the
+            episode ends.
+        expert_style: `upstream` or `canonical` (see envs.vima.expert).
+        oracle_rules: whether goals meant for the expert only count too, as when upstream records
+            demonstrations.
+        difficulty: `easy`, the only one upstream can reach.
+        render_mode: None or `rgb_array` (both views, front above top).
 
     `info` holds prompt, prompt_assets, task, level, seed, end_effector (0 suction, 1 spatula), objects,
     success, failure, oracle_max_steps and max_steps; `terminated` is success or failure, `truncated` that
