@@ -74,7 +74,7 @@ class _Change:
         self._middle = (LOW + HIGH) / 2
 
     def picture(self, image: np.ndarray) -> np.ndarray:
-        """A view (H, W, 3)."""
+        """A view (H, W, 3) or its segmentation (H, W)."""
         image = image[:, ::-1] if self.mirror != self.turn else image
         return image[::-1] if self.turn else image
 
@@ -87,7 +87,7 @@ class _Change:
             return asset
         return {
             "rgb": _Mapped(asset["rgb"], lambda rgb: change.picture(np.moveaxis(rgb, 0, -1))),
-            "segm": asset["segm"],
+            "segm": _Mapped(asset["segm"], lambda ids: change.picture(ids) if np.ndim(ids) == 2 else ids),
             "placeholder_type": asset["placeholder_type"],
         }
 

@@ -170,25 +170,38 @@ class Labeller:
             name[row, owned], texture[row, owned] = ids[owner[owned]].T
             role[row, owned] = roles(example.moment)[owner[owned]]
             centre[row] = workspace_bins(objects)[owner]
-        frames = 0 if batch.image_history is None else batch.image_history.mask.shape[1]
-        history = np.full((2, len(examples), frames), NOTHING)
+        layout = (len(examples), 0, 0) if batch.image_history is None else batch.image_history.mask.shape
+        history = np.full((2, *layout), NOTHING)
         for row, example in enumerate(examples):
-            shown = self._shown(example)
-            history[:, row, : shown.shape[1]] = shown
+            for frame, asset in enumerate(self._shown(example)):
+                positions = batch.image_history.positions[row, frame].numpy()
+                history[:, row, frame] = self._asset_ids(asset, positions)
         tensors = [torch.from_numpy(array) for array in (name, texture, centre, role, *history)]
         return batch, Labels(*tensors)
 
     def _ids(self, name: str, texture: str) -> tuple[int, int]:
         return self._names.get(name, NOTHING), self._textures.get(texture, NOTHING)
 
-    def _shown(self, example: Example) -> np.ndarray:
-        """Name and texture ids [2, images] of the prompt's images, in order; a scene has none: -100."""
+    def _shown(self, example: Example) -> list[Mapping[str, Any]]:
+        """The assets behind the request's history images, in order."""
         places = [(example.moment.prompt.find(f"{{{key}}}"), key) for key in example.moment.prompt_assets]
         order = [key for place, key in sorted(places) if place >= 0] if example.request.image_history else []
-        shown = np.full((2, len(order)), NOTHING)
-        for frame, key in enumerate(order):
-            asset = example.moment.prompt_assets[key]
-            if asset["placeholder_type"] == "object":
-                info = asset["segm"]["obj_info"]
-                shown[:, frame] = self._ids(info["obj_name"], info["obj_color"])
-        return shown
+        return [example.moment.prompt_assets[key] for key in order]
+
+    def _asset_ids(self, asset: Mapping[str, Any], positions: np.ndarray) -> np.ndarray:
+        """Name and texture ids [2, M] of the patches at these raster positions of a prompt's picture."""
+        info = asset["segm"]["obj_info"]
+        if asset["placeholder_type"] == "object":
+            ids = self._ids(info["obj_name"], info["obj_color"])
+            return np.broadcast_to(np.array(ids)[:, None], (2, len(positions)))
+        view = self._style.views[-1]
+        things = [{"boxes": {view: _box(asset["segm"][view] == thing["obj_id"])}} for thing in info]
+        owner = image_labels(image_boxes(things, self._style), positions, self._processor.config.history_grid)
+        ids = np.array([self._ids(thing["obj_name"], thing["obj_color"]) for thing in info]).T  # [2, things]
+        return np.where(owner >= 0, ids[:, owner], NOTHING)
+
+
+def _box(mask: np.ndarray) -> list[int] | None:
+    """First row, first column, last row, last column of what is True; None for nothing."""
+    rows, columns = np.nonzero(mask)
+    return [rows.min(), columns.min(), rows.max(), columns.max()] if len(rows) else None

@@ -34,7 +34,7 @@ class Labels:
     """Per patch of the image: name, texture int64 [B, N]; x and y bins of the object's centre int64 [B, N,
     2]; match int64 [B, N], the history frame that shows the object, counted from 1, or 0 for none of them.
 
-    Per history frame (all its patches alike): name, texture int64 [B, F]. -100 where nothing is known.
+    Per patch of the history frames: name, texture int64 [B, F, M]. -100 where nothing is known.
     """
 
     name: Tensor
@@ -72,10 +72,10 @@ class Eye(nn.Module):
         if features.history is not None:
             last, mask = features.history  # [present frames, N, width]
             # one row per present frame, as the history embedder ran them
-            known = mask & (labels.history_name[features.present] != NOTHING)[:, None]
+            name, texture = labels.history_name[features.present], labels.history_texture[features.present]
+            known = mask & (name != NOTHING)
             seen = torch.cat([seen, last[known]])
-            frames = [table[features.present][:, None].expand_as(known)[known] for table in _history(labels)]
-            names, textures = torch.cat([names, frames[0]]), torch.cat([textures, frames[1]])
+            names, textures = torch.cat([names, name[known]]), torch.cat([textures, texture[known]])
         return {
             "name": F.cross_entropy(self.name(seen).float(), names),
             "texture": F.cross_entropy(self.texture(seen).float(), textures),
@@ -97,10 +97,6 @@ class Eye(nn.Module):
         hidden = self.centre(seen).unflatten(-1, (2, -1))  # [n, 2, D]
         scores = (hidden @ table.T * table.shape[1] ** -0.5).float().log_softmax(-1)  # [n, 2, 1000]
         return -(self._kernel.to(seen.device)[bins] * scores).sum(-1).mean()
-
-
-def _history(labels: Labels) -> tuple[Tensor, Tensor]:
-    return labels.history_name, labels.history_texture
 
 
 @dataclass

@@ -65,8 +65,8 @@ def test_dense_losses_reach_the_encoder_and_fall():
     owner = image_labels(boxes, batch.image.positions[0].numpy(), GRID)
     ids = torch.from_numpy(np.where(owner >= 0, owner, NOTHING))[None]
     centre = torch.tensor([[[200, 300], [800, 700]]])[:, owner]
-    nothing = torch.full((1, 1), NOTHING)
-    labels = Labels(ids, ids, centre, torch.full_like(ids, NOTHING), torch.zeros_like(nothing), nothing)
+    shown = torch.zeros(batch.image_history.mask.shape, dtype=torch.long)
+    labels = Labels(ids, ids, centre, torch.full_like(ids, NOTHING), shown, torch.full_like(shown, NOTHING))
     watch, eye = Watch(model), Eye(model, ["a", "b"], ["a", "b"], sigma=8.0)
     optimizer = torch.optim.AdamW([*model.image_encoder.parameters(), *eye.parameters()], lr=1e-3)
     history = []
