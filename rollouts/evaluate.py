@@ -99,10 +99,9 @@ def rollout(keys: Mapping[str, Any]) -> int:
     """
     config = EvaluateConfig.from_keys(keys)
     output = claim(config.output)
-    (
-        config.work(),
-        config.job().load_policy(),
-    )  # a mistyped name must not cost the results of an earlier rollout
+    # A mistyped name must not cost the results of an earlier rollout.
+    config.work()
+    config.job().load_policy()
     _clear(output)
     result = evaluate(config, output, dataset=output / "dataset")
     return _conclude(keys, output, result, dataset=output / "dataset")
