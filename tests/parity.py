@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +24,9 @@ from uio2_agent.checkpoint import load_official_weights
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.generation import decode
 from uio2_agent.model import UnifiedIO2
+from uio2_agent.tokenizers.vit_vqgan import ViTVQGAN, ViTVQGANConfig
+from uio2_agent.tokenizers.vocoder import Vocoder, VocoderConfig, fuse_weight_norm
+from uio2_agent.tokenizers.vqgan import VQGAN, VQGANConfig
 
 TOLERANCE = 1e-4
 PATCH_INPUTS = ("image", "image_history", "audio", "audio_history")
@@ -32,12 +36,16 @@ Errors = dict[str, float]
 
 def load_model(directory: Path, name: str) -> UnifiedIO2:
     """Build the model NAME from its official configuration and weights."""
-    config = UnifiedIO2Config.from_official(
-        json.loads((directory / "weights" / f"{name}.config.json").read_text())
-    )
-    model = UnifiedIO2(config)
-    load_official_weights(model, load_file(directory / "weights" / f"{name}.safetensors"))
+    official, weights = _official(directory, name)
+    model = UnifiedIO2(UnifiedIO2Config.from_official(official))
+    load_official_weights(model, weights)
     return model.eval()
+
+
+def _official(directory: Path, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read a configuration and the weights of the same name."""
+    stem = directory / "weights" / name
+    return json.loads(Path(f"{stem}.config.json").read_text()), load_file(f"{stem}.safetensors")
 
 
 def official_batch(arrays: Mapping[str, np.ndarray]) -> Batch:
@@ -102,6 +110,115 @@ def check_greedy(model: UnifiedIO2, arrays: Mapping[str, np.ndarray]) -> Errors:
     }
 
 
+def check_vqgan(vqgan: VQGAN, arrays: Mapping[str, np.ndarray], given: str = "", found: str = "") -> Errors:
+    """Compare the image tokenizer: features, codes, their vectors, and both ways to an image."""
+    images, codes = (torch.from_numpy(arrays[f"in/{given}{name}"]) for name in ("image", "codes"))
+    indices = vqgan.encode(images)
+    return {
+        f"{found}pre_quant": _distance(arrays[f"out/{found}pre_quant"], vqgan.features(images)),
+        f"{found}indices": _different(arrays[f"out/{found}indices"], indices),
+        f"{found}quantised": _distance(arrays[f"out/{found}quantised"], vqgan.look_up(indices)),
+        f"{found}reconstruction": _distance(arrays[f"out/{found}reconstruction"], vqgan.decode(indices)),
+        f"{found}decode_code": _distance(arrays[f"out/{found}decode_code"], vqgan.decode(codes)),
+    }
+
+
+def check_vit_vqgan(vqgan: ViTVQGAN, arrays: Mapping[str, np.ndarray]) -> Errors:
+    """Compare the audio tokenizer, as `check_vqgan` does."""
+    spectrograms = torch.from_numpy(arrays["in/vitvqgan/spec"])[..., 0]
+    codes = torch.from_numpy(arrays["in/vitvqgan/codes"])
+    indices = vqgan.encode(spectrograms)
+    pictures = {"reconstruction": vqgan.decode(indices), "decode_code": vqgan.decode(codes)}
+    return {
+        "vitvqgan/pre_quant": _distance(arrays["out/vitvqgan/pre_quant"], vqgan.encoder(spectrograms)),
+        "vitvqgan/indices": _different(arrays["out/vitvqgan/indices"], indices),
+        "vitvqgan/quantised": _distance(arrays["out/vitvqgan/quantised"], vqgan.look_up(indices)),
+        **{
+            f"vitvqgan/{name}": _distance(arrays[f"out/vitvqgan/{name}"], picture[:, None])
+            for name, picture in pictures.items()
+        },
+    }
+
+
+def check_towers(model: UnifiedIO2, arrays: Mapping[str, np.ndarray]) -> Errors:
+    """Compare both ViTs and both resamplers, stage by stage, where the masks are set."""
+    errors = {}
+    parts = {
+        "image": ("image", model.image_encoder, model.config.image_grid),
+        "image_hist": ("image_history", model.image_encoder, model.config.history_grid),
+        "audio": ("audio", model.audio_encoder, model.config.audio_grid),
+    }
+    for given, (modality, vit, grid) in parts.items():
+        values, mask, positions = (
+            torch.from_numpy(arrays[f"in/{given}/{kind}"]) for kind in ("input", "mask", "pos_ids")
+        )
+        last, second = vit(values, mask.bool(), positions.long(), grid)
+        tower = {"image": "image_vit", "image_hist": "image_vit_hist", "audio": "audio_vit"}[given]
+        valid = mask.numpy() > 0
+        for name, features in (("last", last), ("second", second)):
+            if f"out/{tower}/{name}" in arrays:
+                errors[f"{tower}/{name}"] = _distance(arrays[f"out/{tower}/{name}"], features, valid)
+        history = model.inputs["audio_history" if modality == "audio" else modality]
+        if given != "image":
+            stage = "audio_hist" if modality == "audio" else given
+            context = history.pre_projection(last)
+            resampled = history.resampler(context, mask.bool())
+            stages = {"resampled": resampled, "post_projection": history.post_projection(resampled)}
+            for name, found in stages.items():
+                if f"out/{stage}/{name}" in arrays:
+                    errors[f"{stage}/{name}"] = _distance(arrays[f"out/{stage}/{name}"], found)
+            if f"out/{stage}/pre_projection" in arrays:
+                expected = arrays[f"out/{stage}/pre_projection"]
+                errors[f"{stage}/pre_projection"] = _distance(expected, context, valid)
+    return errors
+
+
+def check_encoders_tokenizers(directory: Path, name: str, arrays: Mapping[str, np.ndarray]) -> Errors:
+    """Compare the towers and the two target tokenizers of a whole model."""
+    official, weights = _official(directory, name)
+    image = VQGAN(VQGANConfig.from_official(official["image_vqgan"]))
+    audio = ViTVQGAN(ViTVQGANConfig.from_official(official["audio_vqgan"]))
+    for tokenizer, modality in ((image, "image"), (audio, "audio")):
+        prefix = f"target_embedders.{modality}.vqgan."
+        tokenizer.load_state_dict(
+            {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+        )
+    return (
+        check_towers(load_model(directory, name), arrays)
+        | check_vqgan(image, arrays, "vqgan/", "vqgan/")
+        | check_vit_vqgan(audio, arrays)
+    )
+
+
+def check_unit_vqgan(directory: Path, name: str, arrays: Mapping[str, np.ndarray]) -> Errors:
+    """Compare a stand-alone image tokenizer."""
+    official, weights = _official(directory, name)
+    vqgan = VQGAN(VQGANConfig.from_official(official))
+    vqgan.load_state_dict(weights)
+    return check_vqgan(vqgan, arrays)
+
+
+def check_vocoder(directory: Path, name: str, arrays: Mapping[str, np.ndarray]) -> Errors:
+    """Compare the vocoder, from weights with weight norm, in a batch and alone."""
+    official = json.loads((directory / "weights" / f"{name}.config.json").read_text())
+    vocoder = Vocoder(VocoderConfig.from_official(official))
+    weights = load_file(directory / "weights" / f"{name}_weightnorm.safetensors")
+    vocoder.load_state_dict(fuse_weight_norm(weights))
+    log_mel = torch.from_numpy(arrays["in/log_mel"])
+    return {
+        "wave": _distance(arrays["out/wave"][:, 0], vocoder(log_mel)),
+        "wave_weight_norm_removed": _distance(arrays["out/wave_weight_norm_removed"][:, 0], vocoder(log_mel)),
+        "wave_unbatched_first": _distance(arrays["out/wave_unbatched_first"], vocoder(log_mel[:1])),
+    }
+
+
+PARTS: dict[str, Callable[[Path, str, Mapping[str, np.ndarray]], Errors]] = {
+    "encoders_tokenizers": check_encoders_tokenizers,
+    "vqgan4": check_unit_vqgan,
+    "hifigan": check_vocoder,
+}
+"""Checks that build their own modules; a case `unit__NAME` has the weights NAME."""
+
 CASES: dict[str, Callable[[UnifiedIO2, Mapping[str, np.ndarray]], Errors]] = {
     "text_only": check_forward,
     "image_text_to_text": check_forward,
@@ -120,6 +237,11 @@ def run(directory: Path, case: str | None = None) -> dict[str, Errors | None]:
         name, _, kind = path.stem.partition("__")
         if case is not None and case not in (path.stem, kind):
             continue
+        if kind in PARTS:
+            owner = kind if name == "unit" else name
+            with torch.inference_mode(), np.load(path) as arrays:
+                results[path.stem] = PARTS[kind](directory, owner, dict(arrays))
+            continue
         if kind not in CASES or path.suffix != ".npz":
             results.setdefault(path.stem, None)
             continue
@@ -135,9 +257,10 @@ def off(errors: Errors) -> bool:
     return not all(error <= TOLERANCE for error in errors.values())
 
 
-def _distance(expected: np.ndarray, found: Tensor, where: np.ndarray) -> float:
+def _distance(expected: np.ndarray, found: Tensor, where: np.ndarray | None = None) -> float:
     if expected.shape != tuple(found.shape):
         return float("inf")
+    where = np.ones(expected.shape, bool) if where is None else where
     if not where.any():
         return 0.0
     difference = np.abs(expected - found.float().numpy())[where].max()

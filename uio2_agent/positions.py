@@ -44,6 +44,16 @@ def rotary_2d(rows: int, columns: int, head_dim: int, scale: float, device: torc
 
 
 @_constant
+def sincos_2d(rows: int, columns: int, width: int, device: torch.device) -> Tensor:
+    """Return float32 [rows * columns, width]: sines, then cosines, of the column; the same of the row."""
+    steps = 10_000.0 ** (-torch.arange(width // 4, dtype=torch.float32) / (width // 4))
+    row, column = (torch.outer(torch.arange(n, dtype=torch.float32), steps) for n in (rows, columns))
+    row, column = (torch.cat([angles.sin(), angles.cos()], dim=-1) for angles in (row, column))
+    grid = torch.cat([column[None].expand(rows, -1, -1), row[:, None].expand(-1, columns, -1)], dim=-1)
+    return grid.flatten(0, 1).to(device)
+
+
+@_constant
 def grid_resize(source: tuple[int, int], target: tuple[int, int], device: torch.device) -> Tensor:
     """Return float32 [target cells, source cells]: the antialiased bicubic resize of a raster grid, as a
     matrix.

@@ -14,7 +14,7 @@ def recorded(shared):
     return shared / "fixtures/uio2"
 
 
-@pytest.mark.parametrize("case", sorted(parity.CASES))
+@pytest.mark.parametrize("case", sorted([*parity.CASES, *parity.PARTS]))
 def test_case(recorded, case):
     results = parity.run(recorded, case)
     assert results
@@ -25,16 +25,20 @@ def test_case(recorded, case):
 def test_exit_codes(recorded, capsys):
     assert parity.main([str(recorded), "--case", "text_only"]) == 0
     assert parity.main([str(recorded), "--case", "a__text_only"]) == 0
-    assert parity.main([str(recorded), "--case", "unit__hifigan"]) == 0
+    assert parity.main([str(recorded), "--case", "prep__audio"]) == 0
     assert "not yet" in capsys.readouterr().out
-    assert parity.main([str(recorded), "--case", "unit__hifigan", "--strict"]) == 1
+    assert parity.main([str(recorded), "--case", "prep__audio", "--strict"]) == 1
     assert parity.main([str(recorded), "--case", "no_such_case"]) == 2
     assert parity.main([str(recorded / "cases")]) == 2
 
 
 @pytest.mark.parametrize(
     ("case", "array", "message"),
-    [("text_only", "out/text/logits", "logits"), ("generate_text_greedy", "out/sequences", "sequences")],
+    [
+        ("text_only", "out/text/logits", "logits"),
+        ("generate_text_greedy", "out/sequences", "sequences"),
+        ("encoders_tokenizers", "out/vitvqgan/indices", "vitvqgan/indices"),
+    ],
 )
 def test_a_difference_is_found(recorded, tmp_path, capsys, case, array, message):
     shutil.copytree(recorded / "weights", tmp_path / "weights")

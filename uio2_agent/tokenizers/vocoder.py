@@ -1,0 +1,111 @@
+"""Spectrograms to sound: the HiFi-GAN generator (spec section 9.3).
+
+Unusual: weight norm is a matter of the file, not of the network. `fuse_weight_norm` multiplies directions and
+lengths out when weights are read, and inference runs on plain convolutions.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from uio2_agent.errors import CheckpointError
+
+SLOPE, LAST_SLOPE = 0.1, 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class VocoderConfig:
+    """Shape of the generator; a frame becomes the product of `rates` samples."""
+
+    mels: int = 128
+    width: int = 256
+    rates: tuple[int, ...] = (8, 8, 4)
+    kernels: tuple[int, ...] = (16, 16, 8)
+    residual_kernels: tuple[int, ...] = (3, 5, 7)
+    residual_dilations: tuple[tuple[int, ...], ...] = ((1, 2), (2, 6), (3, 12))
+
+    @classmethod
+    def from_official(cls, official: dict[str, Any]) -> Self:
+        """Read the JSON configuration of a generator with residual stacks of type 2."""
+        if official["resblock"] != "2":
+            raise CheckpointError(
+                f"vocoder resblock {official['resblock']!r} is not supported: the release has '2'"
+            )
+        return cls(
+            width=official["upsample_initial_channel"],
+            rates=tuple(official["upsample_rates"]),
+            kernels=tuple(official["upsample_kernel_sizes"]),
+            residual_kernels=tuple(official["resblock_kernel_sizes"]),
+            residual_dilations=tuple(map(tuple, official["resblock_dilation_sizes"])),
+        )
+
+
+class Vocoder(nn.Module):
+    """Natural-log mel spectrograms to waves at 16 kHz.
+
+    >>> Vocoder(VocoderConfig())(torch.zeros(1, 128, 4)).shape
+    torch.Size([1, 1024])
+    """
+
+    def __init__(self, config: VocoderConfig):
+        super().__init__()
+        self.config = config
+        self.conv_pre = nn.Conv1d(config.mels, config.width, 7, padding=3)
+        self.ups = nn.ModuleList()
+        self.resblocks = nn.ModuleList()
+        width = config.width
+        for rate, kernel in zip(config.rates, config.kernels, strict=True):
+            padding = (kernel - rate) // 2
+            self.ups.append(nn.ConvTranspose1d(width, width // 2, kernel, stride=rate, padding=padding))
+            width //= 2
+            self.resblocks.extend(
+                ResidualStack(width, size, dilations)
+                for size, dilations in zip(config.residual_kernels, config.residual_dilations, strict=True)
+            )
+        self.conv_post = nn.Conv1d(width, 1, 7, padding=3)
+
+    def forward(self, log_mel: Tensor) -> Tensor:
+        """Return waves [B, samples] in [-1, 1] of log_mel [B, mels, frames]."""
+        x = self.conv_pre(log_mel)
+        stacks = len(self.config.residual_kernels)
+        for index, up in enumerate(self.ups):
+            x = up(F.leaky_relu(x, SLOPE))
+            group = self.resblocks[index * stacks : (index + 1) * stacks]
+            x = torch.stack([stack(x) for stack in group]).mean(0)
+        return self.conv_post(F.leaky_relu(x, LAST_SLOPE)).tanh()[:, 0]
+
+
+class ResidualStack(nn.Module):
+    """Dilated convolutions, each added to its input."""
+
+    def __init__(self, width: int, kernel: int, dilations: tuple[int, ...]):
+        super().__init__()
+        self.convs = nn.ModuleList(
+            nn.Conv1d(width, width, kernel, dilation=dilation, padding="same") for dilation in dilations
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        for conv in self.convs:
+            x = x + conv(F.leaky_relu(x, SLOPE))
+        return x
+
+
+def fuse_weight_norm(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights with each pair `weight_g`, `weight_v` multiplied out to `weight`; others as they are."""
+    fused = {}
+    for name, value in weights.items():
+        stem, _, kind = name.rpartition(".")
+        if kind == "weight_v":
+            length = value.flatten(1).norm(dim=1).view(-1, *[1] * (value.dim() - 1))
+            if f"{stem}.weight_g" not in weights:
+                raise CheckpointError(
+                    f"vocoder weights hold {name} without {stem}.weight_g: the file is not whole"
+                )
+            fused[f"{stem}.weight"] = weights[f"{stem}.weight_g"] * value / length
+        elif kind != "weight_g":
+            fused[name] = value
+    return fused
