@@ -19,14 +19,16 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from uio2_agent.batch import Batch, Patches, TextInput, TextTarget
+from uio2_agent.batch import Batch, CodeTarget, Patches, TextInput, TokenTarget
 from uio2_agent.checkpoint import load_official_weights
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.generation import decode
 from uio2_agent.model import UnifiedIO2
-from uio2_agent.tokenizers.vit_vqgan import ViTVQGAN, ViTVQGANConfig
+from uio2_agent.official import name_to_official
+from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
+from uio2_agent.tokenizers.vit_vqgan import ViTVQGAN
 from uio2_agent.tokenizers.vocoder import Vocoder, VocoderConfig, fuse_weight_norm
-from uio2_agent.tokenizers.vqgan import VQGAN, VQGANConfig
+from uio2_agent.tokenizers.vqgan import VQGAN
 
 TOLERANCE = 1e-4
 PATCH_INPUTS = ("image", "image_history", "audio", "audio_history")
@@ -63,13 +65,14 @@ def official_batch(arrays: Mapping[str, np.ndarray]) -> Batch:
         for name in PATCH_INPUTS
         if f"in/inputs/{name}/input" in arrays
     }
-    has_target = "in/targets/text/targets" in arrays
-    target = (
-        TextTarget(*part("targets/text", ("inputs", "targets", "mask", "pos_ids"))) if has_target else None
-    )
-    return Batch(
-        TextInput(*part("inputs/text", ("tokens", "mask", "pos_ids"))), **patches, text_target=target
-    )
+    targets = {}
+    if "in/targets/text/targets" in arrays:
+        targets["text_target"] = TokenTarget(*part("targets/text", ("inputs", "targets", "mask", "pos_ids")))
+    for name in ("image", "audio"):
+        if f"in/targets/{name}/{name}" in arrays:
+            values, *masks = part(f"targets/{name}", (name, "mask", "loss_mask"))
+            targets[f"{name}_target"] = CodeTarget(values, *(mask.bool() for mask in masks))
+    return Batch(TextInput(*part("inputs/text", ("tokens", "mask", "pos_ids"))), **patches, **targets)
 
 
 def check_forward(model: UnifiedIO2, arrays: Mapping[str, np.ndarray]) -> Errors:
@@ -77,17 +80,47 @@ def check_forward(model: UnifiedIO2, arrays: Mapping[str, np.ndarray]) -> Errors
     batch = official_batch(arrays)
     encoded = model.encode(batch)
     output = model(batch)
-    sources, targets = arrays["mid/encoder_in_mask"] > 0, arrays["out/text/mask"] > 0
-    return {
+    sources = arrays["mid/encoder_in_mask"] > 0
+    errors = {
         "encoder_in_mask": _different(arrays["mid/encoder_in_mask"], encoded.mask),
         "encoder_in_embed": _distance(arrays["mid/encoder_in_embed"], encoded.inputs.embed, sources),
         "encoder_in_pos": _distance(arrays["mid/encoder_in_pos"], encoded.inputs.rotary, sources),
         "encoder_out": _distance(arrays["mid/encoder_out"], encoded.hidden, sources),
-        "decoder_out": _distance(arrays["mid/decoder_out"], output.hidden["text"], targets),
-        "targets": _different(arrays["out/text/targets"], output.targets["text"]),
-        "mask": _different(arrays["out/text/mask"], output.masks["text"]),
-        "logits": _distance(arrays["out/text/logits"], output.logits["text"], targets),
     }
+    for name, logits in output.logits.items():
+        counted = arrays[f"out/{name}/mask"] > 0
+        errors |= {
+            f"{name}/targets": _different(arrays[f"out/{name}/targets"], output.targets[name]),
+            f"{name}/mask": _different(arrays[f"out/{name}/mask"], output.masks[name]),
+            f"{name}/logits": _distance(arrays[f"out/{name}/logits"], logits, counted),
+        }
+    if "mid/decoder_out" in arrays and len(output.hidden) == 1:
+        (name,) = output.hidden
+        counted = arrays[f"out/{name}/mask"] > 0
+        errors["decoder_out"] = _distance(arrays["mid/decoder_out"], output.hidden[name], counted)
+    return errors
+
+
+def check_losses(model: UnifiedIO2, arrays: Mapping[str, np.ndarray]) -> Errors:
+    """Compare losses, and the gradient of their sum: every norm, and the gradients recorded whole."""
+    with torch.inference_mode(False), torch.enable_grad():
+        model.zero_grad(set_to_none=True)
+        output = model(official_batch(arrays))
+        output.loss.backward()
+    errors = {"loss/total": abs(float(arrays["out/loss/total"]) - output.loss.item())}
+    for name, loss in output.losses.items():
+        square = output.logits[name].logsumexp(-1).square()[output.masks[name]].mean()
+        errors[f"loss/{name}"] = abs(float(arrays[f"out/loss/{name}"]) - loss.item())
+        errors[f"mean_sq_logZ/{name}"] = abs(float(arrays[f"out/mean_sq_logZ/{name}"]) - square.item())
+    gradients = {name_to_official(name): value.grad for name, value in model.named_parameters()}
+    norms = dict(zip(arrays["out/param_names"].tolist(), arrays["out/grad_norms"].tolist(), strict=True))
+    errors["parameters"] = float(len(norms.keys() ^ gradients.keys()))
+    for name in norms.keys() & gradients.keys():
+        found = -1.0 if gradients[name] is None else gradients[name].norm().item()
+        errors[f"norm/{name}"] = abs(norms[name] - found) / max(1.0, abs(norms[name]))
+        if f"out/grad/{name}" in arrays:
+            errors[f"grad/{name}"] = _distance(arrays[f"out/grad/{name}"], gradients[name])
+    return errors
 
 
 def check_greedy(model: UnifiedIO2, arrays: Mapping[str, np.ndarray]) -> Errors:
@@ -225,6 +258,10 @@ CASES: dict[str, Callable[[UnifiedIO2, Mapping[str, np.ndarray]], Errors]] = {
     "image_subset_to_text": check_forward,
     "history_to_text": check_forward,
     "all_to_text": check_forward,
+    "image_target": check_forward,
+    "audio_target": check_forward,
+    "multi_target": check_forward,
+    "loss_grads": check_losses,
     "generate_text_greedy": check_greedy,
 }
 

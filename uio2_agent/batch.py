@@ -43,13 +43,32 @@ class Patches(_Movable):
 
 
 @dataclass(frozen=True)
-class TextTarget(_Movable):
-    """Target text, all [B, T]: inputs (shifted right, 0 first), targets, positions int64, mask bool."""
+class TokenTarget(_Movable):
+    """Target tokens of one modality, all [B, T]: inputs (shifted right, 0 first), targets, positions int64.
+
+    mask is True where the loss counts. valid is True where there is a token to attend to; None stands for
+    all, up to padding at the end.
+    """
 
     inputs: Tensor
     targets: Tensor
     mask: Tensor
     positions: Tensor
+    valid: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class CodeTarget(_Movable):
+    """Target pictures, before they are tokenised: images [B, H, W, 3] in [-1, 1], or normalised log-mel
+    spectrograms [B, time, mel, 1].
+
+    On the raster of tokens, both bool [B, N]: mask is True where the picture is not padding, loss_mask where
+    the loss counts.
+    """
+
+    values: Tensor
+    mask: Tensor
+    loss_mask: Tensor
 
 
 @dataclass(frozen=True)
@@ -61,7 +80,9 @@ class Batch(_Movable):
     image_history: Patches | None = None
     audio: Patches | None = None
     audio_history: Patches | None = None
-    text_target: TextTarget | None = None
+    text_target: TokenTarget | None = None
+    image_target: CodeTarget | None = None
+    audio_target: CodeTarget | None = None
 
     @property
     def rows(self) -> int:

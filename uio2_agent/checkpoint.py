@@ -93,9 +93,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def load_official_weights(model: UnifiedIO2, weights: Mapping[str, Tensor]) -> None:
-    """Load a state dict with official names; weights of parts that are not built yet are passed over."""
+    """Load a state dict with official names; none may be missing and none left over."""
     named = {name_from_official(name): value for name, value in weights.items()}
-    named.pop(None, None)
     _assign(model, named, "the official state dict")
 
 

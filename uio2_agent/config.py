@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from uio2_agent.errors import UIO2Error
+from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
 
 INPUT_MODALITIES = ("text", "image", "image_history", "audio", "audio_history")
 TARGET_MODALITIES = ("text", "image", "audio")
@@ -81,6 +82,8 @@ class UnifiedIO2Config:
     audio_encoder: ViTConfig | None = None
     image_history: ResamplerConfig
     audio_history: ResamplerConfig | None = None
+    image_tokenizer: VQGANConfig | None = None
+    audio_tokenizer: ViTVQGANConfig | None = None
     freeze_vit: bool = True
     """Features of the ViTs carry no gradient."""
     image_size: tuple[int, int] = (384, 384)
@@ -107,6 +110,9 @@ class UnifiedIO2Config:
         for name, known in (("input_modalities", INPUT_MODALITIES), ("target_modalities", TARGET_MODALITIES)):
             if unknown := set(getattr(self, name)) - set(known):
                 raise UIO2Error(f"{name} contains {sorted(unknown)}; known are {', '.join(known)}")
+        for name in ("image", "audio"):
+            if name in self.target_modalities and getattr(self, f"{name}_tokenizer") is None:
+                raise UIO2Error(f"target modality {name!r} needs {name}_tokenizer in the configuration")
         for name in ("image_size", "history_size"):
             if any(side % self.image_encoder.patch_size for side in getattr(self, name)):
                 raise UIO2Error(
@@ -157,7 +163,7 @@ class UnifiedIO2Config:
         return config_from_official(official)
 
     def to_official(self) -> dict[str, Any]:
-        """Write the official nested dictionary, without the target tokenizers."""
+        """Write the official nested dictionary."""
         from uio2_agent.official import config_to_official
 
         return config_to_official(self)
@@ -168,6 +174,8 @@ _PARTS = {
     "audio_encoder": ViTConfig,
     "image_history": ResamplerConfig,
     "audio_history": ResamplerConfig,
+    "image_tokenizer": VQGANConfig,
+    "audio_tokenizer": ViTVQGANConfig,
 }
 
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uio2_agent.batch import Batch, TextTarget
+from uio2_agent.batch import Batch, TokenTarget
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.embedders.history import HistoryEmbedder
 from uio2_agent.embedders.image import PatchEmbedder
@@ -25,6 +25,8 @@ from uio2_agent.errors import RequestError, UIO2Error
 from uio2_agent.layers import Rotary
 from uio2_agent.positions import rotary_pair
 from uio2_agent.request import Answer, Request
+from uio2_agent.targets.audio import AudioTargetEmbedder
+from uio2_agent.targets.image import ImageTargetEmbedder
 from uio2_agent.targets.text import TextTargetEmbedder
 from uio2_agent.transformer import Decoder, Encoder
 
@@ -44,9 +46,13 @@ class Encoded:
 
 @dataclass
 class Output:
-    """By target modality: logits [B, T, V] (divided by sqrt(D)), masks True where the loss counts."""
+    """By target modality: logits [B, T, V] (divided by sqrt(D)), masks True where the loss counts.
+
+    loss is the sum of `losses`, each the mean over the tokens of its modality.
+    """
 
     loss: Tensor
+    losses: dict[str, Tensor]
     logits: dict[str, Tensor]
     targets: dict[str, Tensor]
     masks: dict[str, Tensor]
@@ -54,7 +60,7 @@ class Output:
 
 
 class UnifiedIO2(nn.Module):
-    """The encoder-decoder of Unified-IO 2 for text, image, image history (and audio) inputs and text targets.
+    """The encoder-decoder of Unified-IO 2 for text, image, image history and audio.
 
     >>> model = UnifiedIO2(UnifiedIO2Config.preset("nano"))
     >>> sum(parameter.numel() for parameter in model.parameters()) < 10_000_000
@@ -68,10 +74,14 @@ class UnifiedIO2(nn.Module):
         super().__init__()
         self.config = config
         self.text_table = nn.Embedding(config.text_rows, config.width)
+        for name in ("image", "audio"):
+            if name in config.target_modalities:
+                rows = config.image_rows if name == "image" else config.audio_rows
+                setattr(self, f"{name}_table", nn.Embedding(rows, config.width))
         self.image_encoder = ViT(config.image_encoder, config.position_init)
         self.audio_encoder = ViT(config.audio_encoder, config.position_init) if config.audio_encoder else None
         self.inputs = nn.ModuleDict({name: self._embedder(name) for name in config.input_modalities})
-        self.targets = nn.ModuleDict({"text": TextTargetEmbedder(config)})
+        self.targets = nn.ModuleDict({name: _TARGETS[name](config) for name in config.target_modalities})
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
 
@@ -121,30 +131,59 @@ class UnifiedIO2(nn.Module):
         hidden = self.encoder(tokens.embed, tokens.mask[:, None, None], rotary)
         return Encoded(hidden, tokens.mask, rotary, tokens)
 
-    def decode(self, target: TextTarget, encoded: Encoded) -> Tensor:
+    def table(self, modality: str) -> Tensor:
+        """Return the token embeddings [V, D] of a target modality."""
+        return getattr(self, f"{modality}_table").weight
+
+    def decode(self, target: TokenTarget, encoded: Encoded, modality: str = "text") -> Tensor:
         """Run the decoder over a whole target at once; returns normed hidden states [B, T, D]."""
-        embed, rows = self.targets["text"].embed(target.inputs, target.positions, self.text_table.weight)
+        embedder = self.targets[modality]
+        embed, rows = embedder.embed(target.inputs, target.positions, self.table(modality))
         length = target.inputs.shape[1]
         # Padding stands behind the tokens, so what is causal never looks at it.
         mask = torch.ones(length, length, dtype=torch.bool, device=embed.device).tril()
+        if target.valid is not None:  # padding of a picture may stand anywhere; each query sees itself
+            itself = torch.eye(length, dtype=torch.bool, device=embed.device)
+            mask = mask & target.valid[:, None, None] | itself  # [B, 1, T, T]
         cross = self.decoder.cross(encoded.hidden, encoded.rotary)
         return self.decoder(embed, mask, rotary_pair(rows), cross, encoded.mask[:, None, None])
 
     def forward(self, batch: Batch, z_loss: float = 0.0) -> Output:
-        """Score the targets of a batch under teacher forcing; the loss is the mean over target tokens."""
-        target = batch.text_target
-        if target is None:
-            raise RequestError("the batch has no targets: hand targets to the processor, or call generate")
-        return self.score(target, self.encode(batch), z_loss)
+        """Score the targets of a batch under teacher forcing.
 
-    def score(self, target: TextTarget, encoded: Encoded, z_loss: float = 0.0) -> Output:
+        Each modality is decoded by itself: targets of one request never attend to each other.
+        """
+        targets = self.token_targets(batch)
+        if not targets:
+            raise RequestError("the batch has no targets: hand targets to the processor, or call generate")
+        encoded = self.encode(batch)
+        parts = [self.score(target, encoded, z_loss, name) for name, target in targets.items()]
+        merged = Output(sum(part.loss for part in parts), {}, {}, {}, {}, {})
+        for part in parts:
+            for field in ("losses", "logits", "targets", "masks", "hidden"):
+                getattr(merged, field).update(getattr(part, field))
+        return merged
+
+    def token_targets(self, batch: Batch) -> dict[str, TokenTarget]:
+        """Return the targets of a batch by modality, pictures tokenised, in the order text, image, audio."""
+        targets = {"text": batch.text_target} if batch.text_target is not None else {}
+        for name, target in (("image", batch.image_target), ("audio", batch.audio_target)):
+            if target is not None:
+                if name not in self.targets:
+                    known = ", ".join(self.targets)
+                    raise RequestError(f"the batch has a target {name}, this model answers with {known}")
+                targets[name] = self.targets[name].tokens(target)
+        return targets
+
+    def score(
+        self, target: TokenTarget, encoded: Encoded, z_loss: float = 0.0, modality: str = "text"
+    ) -> Output:
         """Score a target whose request is encoded already."""
-        hidden = self.decode(target, encoded)
-        logits = self.targets["text"].logits(hidden, self.text_table.weight)
+        hidden = self.decode(target, encoded, modality)
+        logits = self.targets[modality].logits(hidden, self.table(modality))
         loss = token_loss(logits, target.targets, target.mask, z_loss)
-        return Output(
-            loss, {"text": logits}, {"text": target.targets}, {"text": target.mask}, {"text": hidden}
-        )
+        values = (loss, logits, target.targets, target.mask, hidden)
+        return Output(loss, *({modality: value} for value in values))
 
     def generate(
         self,
@@ -185,6 +224,9 @@ class UnifiedIO2(nn.Module):
         from uio2_agent.checkpoint import save
 
         return save(self, directory, **options)
+
+
+_TARGETS = {"text": TextTargetEmbedder, "image": ImageTargetEmbedder, "audio": AudioTargetEmbedder}
 
 
 def token_loss(logits: Tensor, targets: Tensor, mask: Tensor, z_loss: float = 0.0) -> Tensor:

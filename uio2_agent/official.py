@@ -2,22 +2,23 @@
 and 14).
 
 Unusual: names are a closed table of pairs, with `*` for a layer number, so a name that is not in it is a
-mistake and is reported. Weights of parts that are not built yet (target tokenizers, tables of image and
-audio codes) are known by prefix and left alone. It translates names and numbers; reading files is the
-business of `checkpoint.py`.
+mistake and is reported. The target tokenizers keep their official names below a prefix. It translates names
+and numbers; reading files is the business of `checkpoint.py`.
 """
 
 import math
 import re
 from typing import Any
 
-from uio2_agent.config import ResamplerConfig, UnifiedIO2Config, ViTConfig
+from uio2_agent.config import TARGET_MODALITIES, ResamplerConfig, UnifiedIO2Config, ViTConfig
 from uio2_agent.errors import CheckpointError, UIO2Error
+from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
 
 AST_POSITIONS = (32, 16)
 """Shape of the AST's learned table, 512 rows in every official model; only the first 128 are reached."""
 
-_NOT_BUILT = re.compile(r"(image|audio)_token_embedder\.|target_embedders\.(image|audio)\.")
+_TOKENIZER = re.compile(r"targets\.(image|audio)\.tokenizer\.")
+_OFFICIAL_TOKENIZER = re.compile(r"target_embedders\.(image|audio)\.vqgan\.")
 
 _ATTENTION = [
     *((f"{part}.weight", f"{part}.weight") for part in ("query", "key", "value", "out")),
@@ -116,8 +117,11 @@ def _transformer_names() -> Pairs:
         *mlp,
     ]
     return [
-        ("text_table.weight", "text_token_embedder.weight"),
-        ("targets.text.modality", "target_embedders.text.modality_embedding"),
+        *((f"{name}_table.weight", f"{name}_token_embedder.weight") for name in TARGET_MODALITIES),
+        *(
+            (f"targets.{name}.modality", f"target_embedders.{name}.modality_embedding")
+            for name in TARGET_MODALITIES
+        ),
         *_layers("encoder.", "encoder.", encoder_layer),
         ("encoder.norm.scale", "encoder.encoder_norm.scale"),
         *_layers("decoder.", "decoder.", decoder_layer),
@@ -133,13 +137,15 @@ _NUMBER = re.compile(r"(layers_|layers\.|blocks\.)(\d+)\.")
 
 def name_to_official(name: str) -> str:
     """Return the official name of one of our weights."""
+    if _TOKENIZER.match(name):
+        return _TOKENIZER.sub(r"target_embedders.\1.vqgan.", name)
     return _translate(name, _TO_OFFICIAL, "this package's")
 
 
-def name_from_official(name: str) -> str | None:
-    """Return our name of an official weight, or None if it belongs to a part that is not built yet."""
-    if _NOT_BUILT.match(name) and name not in _FROM_OFFICIAL:
-        return None
+def name_from_official(name: str) -> str:
+    """Return our name of an official weight."""
+    if _OFFICIAL_TOKENIZER.match(name):
+        return _OFFICIAL_TOKENIZER.sub(r"targets.\1.tokenizer.", name)
     return _translate(name, _FROM_OFFICIAL, "the official")
 
 
@@ -154,7 +160,7 @@ def _translate(name: str, table: dict[str, str], whose: str) -> str:
 
 
 def config_from_official(official: dict[str, Any]) -> UnifiedIO2Config:
-    """Read the official nested dictionary; target tokenizers are not read."""
+    """Read the official nested dictionary."""
     main, sequence = official["t5_config"], official["sequence_length"]
     if off := [name for name, on in official.items() if re.fullmatch(r"use_\w+_vit", name) and not on]:
         raise UIO2Error(f"{', '.join(off)} is false: models that take raw patches are not supported")
@@ -180,6 +186,8 @@ def config_from_official(official: dict[str, Any]) -> UnifiedIO2Config:
         audio_encoder=_vit_from_official(official["audio_vit_cfg"], "ast"),
         image_history=_resampler_from_official(official["image_history_cfg"]),
         audio_history=_resampler_from_official(official["audio_history_cfg"]),
+        image_tokenizer=VQGANConfig.from_official(official["image_vqgan"]),
+        audio_tokenizer=ViTVQGANConfig.from_official(official["audio_vqgan"]),
         freeze_vit=official["freeze_vit"],
         image_size=tuple(main["default_image_vit_size"]),
         history_size=tuple(main["default_image_history_vit_size"]),
@@ -194,8 +202,9 @@ def config_from_official(official: dict[str, Any]) -> UnifiedIO2Config:
 
 def config_to_official(config: UnifiedIO2Config) -> dict[str, Any]:
     """Write the fields of the official nested dictionary that `config_from_official` reads; its inverse."""
-    if config.audio_encoder is None or config.audio_history is None:
-        raise UIO2Error("a model without audio inputs has no official form")
+    parts = (config.audio_encoder, config.audio_history, config.image_tokenizer, config.audio_tokenizer)
+    if None in parts:
+        raise UIO2Error("a model without audio inputs or without target tokenizers has no official form")
     main = {
         "emb_dim": config.width,
         "num_heads": config.heads,
@@ -225,6 +234,8 @@ def config_to_official(config: UnifiedIO2Config) -> dict[str, Any]:
         "t5_config": main,
         "image_history_cfg": _resampler_to_official(config.image_history),
         "audio_history_cfg": _resampler_to_official(config.audio_history),
+        "image_vqgan": config.image_tokenizer.to_official(),
+        "audio_vqgan": config.audio_tokenizer.to_official(),
         "image_vit_cfg": _vit_to_official(config.image_encoder),
         "audio_vit_cfg": _vit_to_official(config.audio_encoder),
         "freeze_vit": config.freeze_vit,

@@ -7,6 +7,7 @@ a small text vocabulary. `base` is an official layout at a third of the width, f
 from collections.abc import Callable
 
 from uio2_agent.config import ResamplerConfig, UnifiedIO2Config, ViTConfig
+from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
 from uio2_agent.vocabulary import Vocabulary
 
 LLAMA_PIECES = 32_000
@@ -38,6 +39,8 @@ def _official(
         audio_encoder=ViTConfig(**tower, channels=1, positions=(32, 16), lineage="ast"),
         image_history=ResamplerConfig(layers=2, latents=latents[0], **resampler),
         audio_history=ResamplerConfig(layers=2, latents=latents[1], **resampler),
+        image_tokenizer=VQGANConfig(),
+        audio_tokenizer=ViTVQGANConfig(),
     )
 
 

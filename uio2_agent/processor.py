@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from uio2_agent.batch import Batch, Patches, TextInput, TextTarget
+from uio2_agent.batch import Batch, Patches, TextInput, TokenTarget
 from uio2_agent.config import TARGET_MODALITIES, UnifiedIO2Config
 from uio2_agent.errors import RequestError
 from uio2_agent.images import PatchList, image_patches
@@ -72,12 +72,12 @@ class Processor:
         tokens = _pad([self._ids(text, limit) for text in texts], limit if fixed_shape else None)
         return TextInput(tokens, tokens > 0, torch.arange(tokens.shape[1]).expand_as(tokens))
 
-    def _text_target(self, texts: Sequence[str], fixed_shape: bool) -> TextTarget:
+    def _text_target(self, texts: Sequence[str], fixed_shape: bool) -> TokenTarget:
         limit = self.config.text_target_length
         targets = _pad([self._ids(text, limit) for text in texts], limit if fixed_shape else None)
         inputs = torch.zeros_like(targets)
         inputs[:, 1:] = targets[:, :-1]
-        return TextTarget(inputs, targets, targets > 0, torch.arange(targets.shape[1]).expand_as(targets))
+        return TokenTarget(inputs, targets, targets > 0, torch.arange(targets.shape[1]).expand_as(targets))
 
     def _images(self, images: Sequence[np.ndarray | None], fixed_shape: bool) -> Patches | None:
         config = self.config

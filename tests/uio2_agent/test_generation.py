@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from uio2_agent.batch import TextTarget
+from uio2_agent.batch import TokenTarget
 from uio2_agent.errors import RequestError
 from uio2_agent.generation import decode
 from uio2_agent.grammar import Grammar, choice, literal, location, repeat, sequence
@@ -25,7 +25,7 @@ def scores_without_cache(model, encoded, row, tokens):
     inputs = torch.tensor([[0, *tokens[:-1]]]).expand(count, -1)
     positions = torch.arange(len(tokens)).expand_as(inputs)
     hidden = model.decode(
-        TextTarget(inputs, inputs, torch.ones_like(inputs, dtype=torch.bool), positions), encoded
+        TokenTarget(inputs, inputs, torch.ones_like(inputs, dtype=torch.bool), positions), encoded
     )
     return model.targets["text"].logits(hidden, model.text_table.weight)[row]
 

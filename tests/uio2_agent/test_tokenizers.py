@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from uio2_agent.errors import CheckpointError
-from uio2_agent.tokenizers.vit_vqgan import ViTVQGAN, ViTVQGANConfig
+from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
+from uio2_agent.tokenizers.vit_vqgan import ViTVQGAN
 from uio2_agent.tokenizers.vocoder import Vocoder, VocoderConfig, fuse_weight_norm
-from uio2_agent.tokenizers.vqgan import VQGAN, VQGANConfig, nearest
+from uio2_agent.tokenizers.vqgan import VQGAN, nearest
 
 
 def official_parts(shared, modality):

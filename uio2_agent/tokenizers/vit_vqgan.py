@@ -5,60 +5,16 @@ picture. The decoder of the main model reads them time first. Frozen, like
 the VQGAN of images.
 """
 
-from dataclasses import dataclass
-from typing import Any, Self
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uio2_agent.errors import UIO2Error
 from uio2_agent.layers import Attention
 from uio2_agent.positions import sincos_2d
+from uio2_agent.tokenizers.config import ViTVQGANConfig
 from uio2_agent.tokenizers.vqgan import nearest
 
 EPS = 1e-6
-
-
-@dataclass(frozen=True, kw_only=True)
-class ViTVQGANConfig:
-    """Shape of the network, the same width in encoder and decoder; sizes are (mel bins, time steps)."""
-
-    width: int = 512
-    heads: int = 8
-    head_dim: int = 64
-    mlp_dim: int = 2048
-    encoder_layers: int = 8
-    decoder_layers: int = 8
-    code_dim: int = 32
-    codes: int = 8_192
-    spectrogram_size: tuple[int, int] = (128, 256)
-    patch_size: tuple[int, int] = (8, 8)
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Rows (mel) and columns (time) of codes."""
-        (height, width), (rows, columns) = self.spectrogram_size, self.patch_size
-        return height // rows, width // columns
-
-    @classmethod
-    def from_official(cls, official: dict[str, Any]) -> Self:
-        """Read the `audio_vqgan` part of an official configuration."""
-        for part in ("hidden_size", "num_heads", "head_dim", "mlp_dim"):
-            if official[f"encoder_{part}"] != official[f"decoder_{part}"]:
-                raise UIO2Error(f"audio_vqgan: encoder_{part} and decoder_{part} differ; no release has that")
-        return cls(
-            width=official["encoder_hidden_size"],
-            heads=official["encoder_num_heads"],
-            head_dim=official["encoder_head_dim"],
-            mlp_dim=official["encoder_mlp_dim"],
-            encoder_layers=official["encoder_num_layers"],
-            decoder_layers=official["decoder_num_layers"],
-            code_dim=official["proj_dim"],
-            codes=official["vocab_size"],
-            spectrogram_size=tuple(official["default_input_size"]),
-            patch_size=tuple(official["patch_size"]),
-        )
 
 
 class ViTVQGAN(nn.Module):

@@ -7,48 +7,11 @@ training losses are left out.
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Self
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-@dataclass(frozen=True, kw_only=True)
-class VQGANConfig:
-    """Shape of the network; sizes are (height, width) in pixels."""
-
-    width: int = 128
-    multipliers: tuple[int, ...] = (1, 2, 2, 4)
-    blocks: int = 2
-    """Residual blocks of a level in the encoder; the decoder has one more."""
-    resolution: int = 256
-    """Nominal side, halved at each level, by which `attention_resolutions` names levels."""
-    attention_resolutions: tuple[int, ...] = (32,)
-    code_dim: int = 4
-    codes: int = 16_384
-    image_size: tuple[int, int] = (256, 256)
-    patch_size: tuple[int, int] = (8, 8)
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Rows and columns of codes."""
-        return self.image_size[0] // self.patch_size[0], self.image_size[1] // self.patch_size[1]
-
-    @classmethod
-    def from_official(cls, official: dict[str, Any]) -> Self:
-        """Read the `image_vqgan` part of an official configuration."""
-        return cls(
-            width=official["ch"],
-            multipliers=tuple(official["ch_mult"]),
-            blocks=official["num_res_blocks"],
-            resolution=official["resolution"],
-            attention_resolutions=tuple(official["attn_resolutions"]),
-            code_dim=official["z_channels"],
-            codes=official["n_embed"],
-            image_size=tuple(official["default_input_size"]),
-            patch_size=tuple(official["patch_size"]),
-        )
+from uio2_agent.tokenizers.config import VQGANConfig
 
 
 class VQGAN(nn.Module):
