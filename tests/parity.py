@@ -25,6 +25,8 @@ from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.generation import decode
 from uio2_agent.model import UnifiedIO2
 from uio2_agent.official import name_to_official
+from uio2_agent.scoring import option_losses
+from uio2_agent.text import TextTokenizer
 from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
 from uio2_agent.tokenizers.vit_vqgan import ViTVQGAN
 from uio2_agent.tokenizers.vocoder import Vocoder, VocoderConfig, fuse_weight_norm
@@ -140,6 +142,34 @@ def check_greedy(model: UnifiedIO2, arrays: Mapping[str, np.ndarray]) -> Errors:
     return {
         "sequences": _different(sequences, torch.from_numpy(ours)),
         "scores": _distance(arrays["out/scores"][:, :length], stacked[:, :length], alive[:, :length]),
+    }
+
+
+def check_score_options(model: UnifiedIO2, arrays: Mapping[str, np.ndarray]) -> Errors:
+    """Compare answer scoring, as a mean and as a sum."""
+    targets = torch.from_numpy(arrays["in/options"]).long()  # [options, T], 0 is padding
+    inputs = torch.nn.functional.pad(targets[:, :-1], (1, 0))
+    positions = torch.arange(targets.shape[1]).expand_as(targets)
+    options = TokenTarget(inputs, targets, targets > 0, positions)
+    encoded = model.encode(official_batch(arrays))
+    return {
+        name: _distance(arrays[f"out/{name}"], option_losses(model, encoded, options, average=average))
+        for name, average in (("scores_mean", True), ("scores_sum_batches_of_2", False))
+    }
+
+
+def check_tokenizer(directory: Path) -> Errors:
+    """Compare the text tokenizer with the stand-in for LLaMA's."""
+    tokenizer = TextTokenizer(directory / "mock_llama_tokenizer.model")
+    cases = json.loads((directory / "cases" / "prep__tokenizer.json").read_text())
+    encoded, decoded = cases["encode"], cases["decode"]
+    return {
+        "vocab_size": float(tokenizer.vocabulary.size != cases["vocab_size"]),
+        "encode": float(sum(tokenizer.encode(case["text"]) != case["ids"] for case in encoded)),
+        "decoded_again": float(
+            sum(tokenizer.decode(case["ids"]) != case["decoded_again"] for case in encoded)
+        ),
+        "decode": float(sum(tokenizer.decode(case["ids"]) != case["text"] for case in decoded)),
     }
 
 
@@ -262,6 +292,7 @@ CASES: dict[str, Callable[[UnifiedIO2, Mapping[str, np.ndarray]], Errors]] = {
     "audio_target": check_forward,
     "multi_target": check_forward,
     "loss_grads": check_losses,
+    "score_options": check_score_options,
     "generate_text_greedy": check_greedy,
 }
 
@@ -273,6 +304,9 @@ def run(directory: Path, case: str | None = None) -> dict[str, Errors | None]:
     for path in sorted((directory / "cases").glob("*.*")):
         name, _, kind = path.stem.partition("__")
         if case is not None and case not in (path.stem, kind):
+            continue
+        if path.name == "prep__tokenizer.json":
+            results[path.stem] = check_tokenizer(directory)
             continue
         if kind in PARTS:
             owner = kind if name == "unit" else name

@@ -14,7 +14,7 @@ def recorded(shared):
     return shared / "fixtures/uio2"
 
 
-@pytest.mark.parametrize("case", sorted([*parity.CASES, *parity.PARTS]))
+@pytest.mark.parametrize("case", sorted([*parity.CASES, *parity.PARTS, "tokenizer"]))
 def test_case(recorded, case):
     results = parity.run(recorded, case)
     assert results

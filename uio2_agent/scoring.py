@@ -1,0 +1,56 @@
+"""Answer scoring: which of several texts the model would rather say (spec section 12).
+
+Unusual: a score is a loss, so lower is better. The request is encoded once; all options go through
+the decoder in one batch.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from uio2_agent.batch import TokenTarget
+from uio2_agent.errors import RequestError, UIO2Error
+from uio2_agent.request import Request
+
+if TYPE_CHECKING:
+    from uio2_agent.model import Encoded, UnifiedIO2
+
+
+@torch.inference_mode()
+def score_options(
+    model: "UnifiedIO2", request: Request, options: Sequence[str], *, average: bool = True
+) -> np.ndarray:
+    """Return the cross-entropy float32 [options] of each option as the answer to a request.
+
+    Arguments average: the mean over an option's tokens, end included; else their sum, which favours short
+        options.
+    """
+    if model.processor is None:
+        raise UIO2Error("the model has no processor: load it with from_pretrained or set model.processor")
+    if not options:
+        raise RequestError("no options to score: hand in at least one text")
+    texts = model.processor([Request("")] * len(options), options).to(model.device)
+    encoded = model.encode(model.processor([request]).to(model.device))
+    return option_losses(model, encoded, texts.text_target, average=average).cpu().numpy()
+
+
+def option_losses(
+    model: "UnifiedIO2", encoded: "Encoded", options: TokenTarget, *, average: bool = True
+) -> Tensor:
+    """Return the cross-entropy float32 [options] of target rows, all for the one row of `encoded`."""
+    from uio2_agent.model import Encoded
+
+    count = len(options.targets)
+    shared = Encoded(
+        hidden=encoded.hidden.expand(count, -1, -1),
+        mask=encoded.mask.expand(count, -1),
+        rotary=encoded.rotary,
+    )
+    logits = model.score(options, shared).logits["text"].float()
+    per_token = F.cross_entropy(logits.transpose(1, 2), options.targets, reduction="none") * options.mask
+    total = per_token.sum(1)
+    return total / options.mask.sum(1).clamp(min=1) if average else total
