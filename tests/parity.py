@@ -24,10 +24,9 @@ from uio2_agent.checkpoint import load_official_weights
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.generation import decode
 from uio2_agent.model import UnifiedIO2
-from uio2_agent.official import name_to_official
+from uio2_agent.official import name_to_official, vqgan_from_official
 from uio2_agent.scoring import option_losses
 from uio2_agent.text import TextTokenizer
-from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
 from uio2_agent.tokenizers.vit_vqgan import ViTVQGAN
 from uio2_agent.tokenizers.vocoder import Vocoder, VocoderConfig, fuse_weight_norm
 from uio2_agent.tokenizers.vqgan import VQGAN
@@ -173,16 +172,16 @@ def check_tokenizer(directory: Path) -> Errors:
     }
 
 
-def check_vqgan(vqgan: VQGAN, arrays: Mapping[str, np.ndarray], given: str = "", found: str = "") -> Errors:
+def check_vqgan(vqgan: VQGAN, arrays: Mapping[str, np.ndarray], prefix: str = "") -> Errors:
     """Compare the image tokenizer: features, codes, their vectors, and both ways to an image."""
-    images, codes = (torch.from_numpy(arrays[f"in/{given}{name}"]) for name in ("image", "codes"))
+    images, codes = (torch.from_numpy(arrays[f"in/{prefix}{name}"]) for name in ("image", "codes"))
     indices = vqgan.encode(images)
     return {
-        f"{found}pre_quant": _distance(arrays[f"out/{found}pre_quant"], vqgan.features(images)),
-        f"{found}indices": _different(arrays[f"out/{found}indices"], indices),
-        f"{found}quantised": _distance(arrays[f"out/{found}quantised"], vqgan.look_up(indices)),
-        f"{found}reconstruction": _distance(arrays[f"out/{found}reconstruction"], vqgan.decode(indices)),
-        f"{found}decode_code": _distance(arrays[f"out/{found}decode_code"], vqgan.decode(codes)),
+        f"{prefix}pre_quant": _distance(arrays[f"out/{prefix}pre_quant"], vqgan.features(images)),
+        f"{prefix}indices": _different(arrays[f"out/{prefix}indices"], indices),
+        f"{prefix}quantised": _distance(arrays[f"out/{prefix}quantised"], vqgan.look_up(indices)),
+        f"{prefix}reconstruction": _distance(arrays[f"out/{prefix}reconstruction"], vqgan.decode(indices)),
+        f"{prefix}decode_code": _distance(arrays[f"out/{prefix}decode_code"], vqgan.decode(codes)),
     }
 
 
@@ -236,27 +235,19 @@ def check_towers(model: UnifiedIO2, arrays: Mapping[str, np.ndarray]) -> Errors:
     return errors
 
 
-def check_encoders_tokenizers(directory: Path, name: str, arrays: Mapping[str, np.ndarray]) -> Errors:
+def check_encoders_tokenizers(model: UnifiedIO2, arrays: Mapping[str, np.ndarray]) -> Errors:
     """Compare the towers and the two target tokenizers of a whole model."""
-    official, weights = _official(directory, name)
-    image = VQGAN(VQGANConfig.from_official(official["image_vqgan"]))
-    audio = ViTVQGAN(ViTVQGANConfig.from_official(official["audio_vqgan"]))
-    for tokenizer, modality in ((image, "image"), (audio, "audio")):
-        prefix = f"target_embedders.{modality}.vqgan."
-        tokenizer.load_state_dict(
-            {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
-        )
     return (
-        check_towers(load_model(directory, name), arrays)
-        | check_vqgan(image, arrays, "vqgan/", "vqgan/")
-        | check_vit_vqgan(audio, arrays)
+        check_towers(model, arrays)
+        | check_vqgan(model.targets["image"].tokenizer, arrays, "vqgan/")
+        | check_vit_vqgan(model.targets["audio"].tokenizer, arrays)
     )
 
 
 def check_unit_vqgan(directory: Path, name: str, arrays: Mapping[str, np.ndarray]) -> Errors:
     """Compare a stand-alone image tokenizer."""
     official, weights = _official(directory, name)
-    vqgan = VQGAN(VQGANConfig.from_official(official))
+    vqgan = VQGAN(vqgan_from_official(official))
     vqgan.load_state_dict(weights)
     return check_vqgan(vqgan, arrays)
 
@@ -276,11 +267,10 @@ def check_vocoder(directory: Path, name: str, arrays: Mapping[str, np.ndarray]) 
 
 
 PARTS: dict[str, Callable[[Path, str, Mapping[str, np.ndarray]], Errors]] = {
-    "encoders_tokenizers": check_encoders_tokenizers,
     "vqgan4": check_unit_vqgan,
     "hifigan": check_vocoder,
 }
-"""Checks that build their own modules; a case `unit__NAME` has the weights NAME."""
+"""Checks of stand-alone modules: the case `unit__NAME` has the weights NAME."""
 
 CASES: dict[str, Callable[[UnifiedIO2, Mapping[str, np.ndarray]], Errors]] = {
     "text_only": check_forward,
@@ -293,6 +283,7 @@ CASES: dict[str, Callable[[UnifiedIO2, Mapping[str, np.ndarray]], Errors]] = {
     "multi_target": check_forward,
     "loss_grads": check_losses,
     "score_options": check_score_options,
+    "encoders_tokenizers": check_encoders_tokenizers,
     "generate_text_greedy": check_greedy,
 }
 
@@ -309,9 +300,8 @@ def run(directory: Path, case: str | None = None) -> dict[str, Errors | None]:
             results[path.stem] = check_tokenizer(directory)
             continue
         if kind in PARTS:
-            owner = kind if name == "unit" else name
             with torch.inference_mode(), np.load(path) as arrays:
-                results[path.stem] = PARTS[kind](directory, owner, dict(arrays))
+                results[path.stem] = PARTS[kind](directory, kind, dict(arrays))
             continue
         if kind not in CASES or path.suffix != ".npz":
             results.setdefault(path.stem, None)

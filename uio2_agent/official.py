@@ -186,8 +186,8 @@ def config_from_official(official: dict[str, Any]) -> UnifiedIO2Config:
         audio_encoder=_vit_from_official(official["audio_vit_cfg"], "ast"),
         image_history=_resampler_from_official(official["image_history_cfg"]),
         audio_history=_resampler_from_official(official["audio_history_cfg"]),
-        image_tokenizer=VQGANConfig.from_official(official["image_vqgan"]),
-        audio_tokenizer=ViTVQGANConfig.from_official(official["audio_vqgan"]),
+        image_tokenizer=vqgan_from_official(official["image_vqgan"]),
+        audio_tokenizer=vit_vqgan_from_official(official["audio_vqgan"]),
         freeze_vit=official["freeze_vit"],
         image_size=tuple(main["default_image_vit_size"]),
         history_size=tuple(main["default_image_history_vit_size"]),
@@ -234,8 +234,8 @@ def config_to_official(config: UnifiedIO2Config) -> dict[str, Any]:
         "t5_config": main,
         "image_history_cfg": _resampler_to_official(config.image_history),
         "audio_history_cfg": _resampler_to_official(config.audio_history),
-        "image_vqgan": config.image_tokenizer.to_official(),
-        "audio_vqgan": config.audio_tokenizer.to_official(),
+        "image_vqgan": _write(config.image_tokenizer, _VQGAN_FIELDS),
+        "audio_vqgan": _vit_vqgan_to_official(config.audio_tokenizer),
         "image_vit_cfg": _vit_to_official(config.image_encoder),
         "audio_vit_cfg": _vit_to_official(config.audio_encoder),
         "freeze_vit": config.freeze_vit,
@@ -252,7 +252,7 @@ def config_to_official(config: UnifiedIO2Config) -> dict[str, Any]:
     }
 
 
-# (our field, official field) of the two part configurations.
+# (our field, official field) of the part configurations.
 _VIT_FIELDS = {
     "width": "emb_dim",
     "heads": "num_heads",
@@ -274,8 +274,67 @@ _RESAMPLER_FIELDS = {
 }
 
 
+_VQGAN_FIELDS = {
+    "width": "ch",
+    "multipliers": "ch_mult",
+    "blocks": "num_res_blocks",
+    "resolution": "resolution",
+    "attention_resolutions": "attn_resolutions",
+    "code_dim": "z_channels",
+    "codes": "n_embed",
+    "image_size": "default_input_size",
+    "patch_size": "patch_size",
+}
+_VIT_VQGAN_FIELDS = {
+    "encoder_layers": "encoder_num_layers",
+    "decoder_layers": "decoder_num_layers",
+    "code_dim": "proj_dim",
+    "codes": "vocab_size",
+    "spectrogram_size": "default_input_size",
+    "patch_size": "patch_size",
+}
+# Fields the official format holds twice, for the encoder and the decoder.
+_VIT_VQGAN_SIDES = {
+    "width": "hidden_size",
+    "heads": "num_heads",
+    "head_dim": "head_dim",
+    "mlp_dim": "mlp_dim",
+}
+
+
+def _read(part: dict[str, Any], fields: dict[str, str]) -> dict[str, Any]:
+    values = {ours: part[official] for ours, official in fields.items()}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def _write(part: Any, fields: dict[str, str]) -> dict[str, Any]:
+    values = {official: getattr(part, ours) for ours, official in fields.items()}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def vqgan_from_official(part: dict[str, Any]) -> VQGANConfig:
+    """Read the `image_vqgan` part of an official configuration."""
+    return VQGANConfig(**_read(part, _VQGAN_FIELDS))
+
+
+def vit_vqgan_from_official(part: dict[str, Any]) -> ViTVQGANConfig:
+    """Read the `audio_vqgan` part of an official configuration."""
+    for field in _VIT_VQGAN_SIDES.values():
+        if part[f"encoder_{field}"] != part[f"decoder_{field}"]:
+            raise UIO2Error(f"audio_vqgan: encoder_{field} and decoder_{field} differ; no release has that")
+    sides = {ours: f"encoder_{official}" for ours, official in _VIT_VQGAN_SIDES.items()}
+    return ViTVQGANConfig(**_read(part, _VIT_VQGAN_FIELDS | sides))
+
+
+def _vit_vqgan_to_official(part: ViTVQGANConfig) -> dict[str, Any]:
+    written = _write(part, _VIT_VQGAN_FIELDS)
+    for side in ("encoder", "decoder"):
+        written |= _write(part, {ours: f"{side}_{field}" for ours, field in _VIT_VQGAN_SIDES.items()})
+    return written
+
+
 def _vit_from_official(part: dict[str, Any], lineage: str) -> ViTConfig:
-    fields = {ours: part[official] for ours, official in _VIT_FIELDS.items()}
+    fields = _read(part, _VIT_FIELDS)
     if lineage == "clip":  # num_pos counts the class token and a square grid
         side = math.isqrt(part["num_pos"] - 1)
         return ViTConfig(**fields, channels=3, positions=(side, side))
@@ -284,7 +343,7 @@ def _vit_from_official(part: dict[str, Any], lineage: str) -> ViTConfig:
 
 def _vit_to_official(vit: ViTConfig) -> dict[str, Any]:
     count = {"num_pos": 1 + math.prod(vit.positions)} if vit.lineage == "clip" else {}
-    return {official: getattr(vit, ours) for ours, official in _VIT_FIELDS.items()} | count
+    return _write(vit, _VIT_FIELDS) | count
 
 
 def _resampler_from_official(part: dict[str, Any]) -> ResamplerConfig:
@@ -294,9 +353,8 @@ def _resampler_from_official(part: dict[str, Any]) -> ResamplerConfig:
             raise UIO2Error(f"resampler field {name}={part[name]!r} is not supported; releases have {only!r}")
     if list(part.get("xattention_index", range(part["num_layers"]))) != list(range(part["num_layers"])):
         raise UIO2Error("resamplers with self-attention layers are not supported; no release has them")
-    return ResamplerConfig(**{ours: part[official] for ours, official in _RESAMPLER_FIELDS.items()})
+    return ResamplerConfig(**_read(part, _RESAMPLER_FIELDS))
 
 
 def _resampler_to_official(resampler: ResamplerConfig) -> dict[str, Any]:
-    fields = {official: getattr(resampler, ours) for ours, official in _RESAMPLER_FIELDS.items()}
-    return fields | {"xattention_index": list(range(resampler.layers))}
+    return _write(resampler, _RESAMPLER_FIELDS) | {"xattention_index": list(range(resampler.layers))}

@@ -27,12 +27,6 @@ def _constant(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 
 @_constant
-def counting(length: int, device: torch.device) -> Tensor:
-    """Return int64 0, 1, ..., length - 1."""
-    return torch.arange(length, device=device)
-
-
-@_constant
 def rotary_1d(length: int, head_dim: int, device: torch.device) -> Tensor:
     """Return float32 [length, head_dim]: interleaved (cos, sin) of position * 10000^(-2i/head_dim)."""
     angles = torch.outer(torch.arange(length, dtype=torch.float32), _frequencies(head_dim))

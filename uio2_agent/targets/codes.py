@@ -1,18 +1,39 @@
-"""Codes of a picture to decoder inputs and targets (spec sections 3.2 and 8.2)."""
+"""What image and audio targets share: a frozen tokenizer, its grid of codes, the shift (spec 3.2 and 8.2)."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from uio2_agent.batch import CodeTarget, TokenTarget
-from uio2_agent.positions import counting
+from uio2_agent.config import UnifiedIO2Config
+from uio2_agent.positions import rotary_2d
+from uio2_agent.targets.embedder import TargetEmbedder
+from uio2_agent.tokenizers.vit_vqgan import ViTVQGAN
+from uio2_agent.tokenizers.vqgan import VQGAN
 
 FIRST_CODE = 2
 """Code c is token c + 2; 0 starts a target, 1 is reserved."""
 
 
-def code_target(codes: Tensor, target: CodeTarget) -> TokenTarget:
-    """Return the target of codes [B, N]: each token is predicted from those before it."""
-    targets = codes + FIRST_CODE
-    inputs = F.pad(targets[:, :-1], (1, 0))
-    positions = counting(codes.shape[1], codes.device).expand_as(codes)
-    return TokenTarget(inputs, targets, target.loss_mask, positions, target.mask)
+class CodeTargetEmbedder(TargetEmbedder):
+    """Tokens of pictures, and the frozen tokenizer that makes them."""
+
+    def __init__(self, config: UnifiedIO2Config, tokenizer: VQGAN | ViTVQGAN):
+        super().__init__(config)
+        self.tokenizer = tokenizer.requires_grad_(False)
+
+    def rotary(self, device: torch.device) -> Tensor:
+        """Return rows [codes of a picture, head_dim] of the tokenizer's grid."""
+        return rotary_2d(*self.tokenizer.config.grid, self.head_dim, 1.0, device)
+
+    def codes(self, values: Tensor) -> Tensor:
+        """Return codes int64 [B, N], in the order in which they are decoded, of the values of a target."""
+        raise NotImplementedError
+
+    def tokens(self, target: CodeTarget) -> TokenTarget:
+        """Tokenise a target: each token is predicted from those before it."""
+        with torch.no_grad():
+            targets = self.codes(target.values) + FIRST_CODE
+        inputs = F.pad(targets[:, :-1], (1, 0))
+        positions = torch.arange(targets.shape[1], device=targets.device).expand_as(targets)
+        return TokenTarget(inputs, targets, target.loss_mask, positions, target.mask)

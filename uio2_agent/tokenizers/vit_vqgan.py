@@ -1,8 +1,7 @@
 """Spectrograms to codes and back: the transformer VQGAN of audio targets (spec section 9.2).
 
 Unusual: a spectrogram lies on its side here, mel bins as rows and time as columns; codes are a raster of that
-picture. The decoder of the main model reads them time first. Frozen, like
-the VQGAN of images.
+picture. The decoder of the main model reads them time first. Frozen, like the VQGAN of images.
 """
 
 import torch
@@ -62,10 +61,8 @@ class Encoder(nn.Module):
     def forward(self, spectrograms: Tensor) -> Tensor:
         """Return [B, N, code_dim] of spectrograms [B, mel, time]."""
         rows, columns = self.config.patch_size
-        patches = spectrograms.unflatten(2, (-1, columns)).unflatten(
-            1, (-1, rows)
-        )  # [B, y, rows, x, columns]
-        patches = patches.transpose(2, 3).flatten(3).flatten(1, 2)  # [B, N, rows * columns]
+        grid = spectrograms.unflatten(2, (-1, columns)).unflatten(1, (-1, rows))  # [B, y, rows, x, columns]
+        patches = grid.transpose(2, 3).flatten(3).flatten(1, 2)  # [B, N, rows * columns]
         hidden = self.transformer(self.embedding(patches))
         return self.encoder_norm(self.encoder_proj(F.relu(hidden)))
 
