@@ -85,7 +85,7 @@ class Eye(nn.Module):
     def role_loss(self, encoded: Encoded, batch: Batch, labels: Labels) -> Tensor:
         """Mean loss of the image patches' role, read from the encoder's output."""
         first = batch.text.tokens.shape[1]  # the image follows the text
-        patches = encoded.hidden[:, first : first + labels.role.shape[1]]  # [B, N, D]
+        patches = encoded.spread()[:, first : first + labels.role.shape[1]]  # [B, N, D]
         known = batch.image.mask & (labels.role != NOTHING)
         if not known.any():
             return patches.new_zeros(())
@@ -121,9 +121,14 @@ class Watch:
         if torch.is_grad_enabled():
             self._seen.append((outputs[0], inputs[1]))
 
-    def take(self, batch: Batch) -> Features:
-        """Return and forget what was heard since the last call: the image first, then the history."""
+    def take(self, batch: Batch) -> Features | None:
+        """Return and forget what was heard since the last call: the image first, then the history.
+
+        None if nothing was, because the image encoder ran without gradients.
+        """
         seen, self._seen = self._seen, []
+        if not seen:
+            return None
         present = None if batch.image_history is None else batch.image_history.mask.any(-1)
         return Features(seen[0], seen[1] if len(seen) > 1 else None, present)
 

@@ -1,4 +1,4 @@
-"""Where a run starts from: a fresh preset, or the weights of a checkpoint.
+"""Where a run starts from: a fresh preset, the weights of a checkpoint, or these under adapters.
 
 Unusual: a fresh model's location rows are not independent noise but sines and cosines of the bin, so that
 neighbouring bins look alike from the first step (a location is a number).
@@ -18,19 +18,22 @@ from uio2_agent.text import TextTokenizer
 from uio2_agent.vocabulary import LOCATIONS
 
 
-def start_model(name: str) -> tuple[UnifiedIO2, PromptStyle]:
+def start_model(
+    name: str, trained: bool = False, dtype: torch.dtype = torch.float32
+) -> tuple[UnifiedIO2, PromptStyle]:
     """Return a model with its processor, and the style of its requests.
 
     `name`: "nano" and the other presets are fresh models with the packaged small tokenizer; anything else is
-    loaded. A checkpoint directory of the same name as a preset must be given as a path (`./nano`).
+    loaded. A checkpoint directory of the same name as a preset must be given as a path (`./nano`). With
+    `trained` nothing is fresh: "nano" is the packaged model then. `dtype` is that of a loaded transformer.
     """
-    if name in PRESETS:
+    if name in PRESETS and not trained:
         config = UnifiedIO2Config.preset(name)
         model = UnifiedIO2(config)
         model.processor = Processor(config, TextTokenizer.packaged())
         smooth_locations(model)
         return model, PromptStyle.nano() if name == "nano" else PromptStyle()
-    model = UnifiedIO2.from_pretrained(name)
+    model = UnifiedIO2.from_pretrained(name, dtype=dtype)
     return model, PromptStyle.load(checkpoint_directory(name))
 
 

@@ -5,6 +5,10 @@ A run has two phases in one schedule: for `eye_steps` only the image encoder lea
 dense labels going on at a smaller weight. A run can be stopped at any time (Ctrl-C, or a kill) and goes on
 from its last saved step with the very batches it would have had, on CPU or GPU. It knows no simulator:
 evaluation is a callable handed in.
+
+With `lora_rank` only low-rank adapters learn (`pretrain.lora`), beside the head of the roles: the image
+encoder stands still, so there is no first phase and no dense label. The state then holds the adapters alone,
+and the checkpoint, with the adapters merged in, is written for evaluations and at the end.
 """
 
 import dataclasses
@@ -22,6 +26,7 @@ from pretrain.augment import moment
 from pretrain.curves import Curves
 from pretrain.examples import ExampleOptions, Labeller, TrainingBatches, plan_example
 from pretrain.eye import Eye, Labels, Watch, look
+from pretrain.lora import Lora
 from pretrain.losses import TextLoss
 from pretrain.memory import keep_freed_memory
 from pretrain.optim import build_optimizer, learning_rate, set_learning_rate
@@ -44,7 +49,13 @@ class TrainConfig:
     output: str
     """Directory of the checkpoint, the state and the curves."""
     model: str = "nano"
-    """A preset, a packaged name, or a checkpoint directory to start from."""
+    """A preset (fresh weights), a packaged name, or a checkpoint directory to start from."""
+    lora_rank: int = 0
+    """Rank of adapters that learn in place of the model, which must be trained then; 0 trains the model."""
+    lora_alpha: float = 16.0
+    """Adapters count alpha / rank times."""
+    lora_targets: str = "query,value"
+    """Layers with adapters, among query, key, value, out, gate, up, down of the encoder and decoder."""
     steps: int = 6_000
     """Optimizer steps, the eye's included."""
     eye_steps: int = 1_500
@@ -71,7 +82,7 @@ class TrainConfig:
     device: str = "auto"
     """cpu, cuda, or auto."""
     dtype: str = "float32"
-    """float32, or bfloat16 (autocast; weights stay float32)."""
+    """float32, or bfloat16 (autocast; weights stay float32, those under adapters become bfloat16)."""
     threads: int = 0
     """CPU threads of torch; 0 leaves its default."""
     workers: int = 1
@@ -89,6 +100,9 @@ class TrainConfig:
 SETTINGS = [
     "data",
     "model",
+    "lora_rank",
+    "lora_alpha",
+    "lora_targets",
     "steps",
     "eye_steps",
     "batch_size",
@@ -137,14 +151,21 @@ class Run:
         trained, held = split_episodes(source, config.validation_episodes)
         names, textures = seen_words(source)
         self.device = torch.device(_device(config.device))
-        self.model, self.style = start_model(config.model)
-        self.model.to(self.device).train()
+        adapted = config.lora_rank != 0
+        dtype = torch.bfloat16 if adapted and config.dtype == "bfloat16" else torch.float32
+        self.model, self.style = start_model(config.model, adapted, dtype)
         self.eye = Eye(self.model, names, textures, config.sigma).to(self.device)
+        self.lora = self._adapters() if adapted else None
+        self.model.to(self.device).train()
+        frozen = adapted or self.model.config.freeze_vit
+        self.eye_weight = 0.0 if frozen else config.eye_weight
+        self.eye_steps = 0 if adapted else config.eye_steps
         self.watch = Watch(self.model)
         processor = self.model.processor
         self.text_loss = TextLoss(processor.tokenizer.vocabulary, config.sigma)
-        self.optimizer = build_optimizer([self.model, self.eye], config.weight_decay)
-        self.parts = {"model": self.model, "eye": self.eye}
+        learner = {"model": self.model} if self.lora is None else {"lora": self.lora}
+        self.parts: dict[str, torch.nn.Module] = {**learner, "eye": self.eye}
+        self.optimizer = build_optimizer(self.parts.values(), config.weight_decay)
         self.settings = {key: getattr(config, key) for key in SETTINGS} | {
             "data": [Path(d).name for d in config.data]
         }
@@ -161,6 +182,14 @@ class Run:
         examples = [plan_example(moment(source[i], 0, views), self.style) for i in held]
         size = config.batch_size
         self.validation = [labeller(examples[i : i + size]) for i in range(0, len(examples), size)]
+
+    def _adapters(self) -> Lora:
+        config = self.config
+        self.model.to(self.device)
+        self.eye.requires_grad_(False)
+        self.eye.role.requires_grad_(True)
+        targets = [name.strip() for name in config.lora_targets.split(",")]
+        return Lora(self.model, config.lora_rank, config.lora_alpha, targets)
 
     def loop(self) -> None:
         """Train to the last step, or until the time is up."""
@@ -185,8 +214,8 @@ class Run:
                     progress.update(bar, losses=_summary(means))
                     began, sums, count = time.monotonic(), {}, 0
                 evaluated = config.evaluate_every and self.step % config.evaluate_every == 0
-                if evaluated or self.step % config.save_every == 0 or self.step == config.steps:
-                    self.save()
+                if evaluated or self.step % config.save_every == 0:
+                    self.save(merged=bool(evaluated))
                 if evaluated and self._evaluate is not None:
                     self.curves.add(self.step, self._evaluate(self.directory, self.step))
                 if time.monotonic() > end:
@@ -201,11 +230,11 @@ class Run:
 
     def _train_step(self, batch: Batch, labels: Labels) -> dict[str, float]:
         config = self.config
-        start = 0 if self.step < config.eye_steps else config.eye_steps  # each phase warms up
+        start = 0 if self.step < self.eye_steps else self.eye_steps  # each phase warms up
         warmup = min(1.0, (self.step - start + 1) / config.warmup)
         rate = learning_rate(self.step, config.learning_rate, 1, config.steps, config.decay_share) * warmup
         set_learning_rate(self.optimizer, rate)
-        loss, losses = self._losses(batch, labels, self.step < config.eye_steps)
+        loss, losses = self._losses(batch, labels, self.step < self.eye_steps)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(
@@ -216,7 +245,7 @@ class Run:
         return {f"training/{name}": value.item() for name, value in losses.items()}
 
     def _losses(self, batch: Batch, labels: Labels, eye_only: bool) -> tuple[Tensor, dict[str, Tensor]]:
-        weight = 1.0 if eye_only else self.config.eye_weight
+        weight = 1.0 if eye_only else self.eye_weight
         self.model.image_encoder.requires_grad_(weight > 0)
         losses: dict[str, Tensor] = {}
         dense: dict[str, Tensor] = {}
@@ -245,16 +274,25 @@ class Run:
         for batch, labels in self.validation:
             batch, labels = batch.to(self.device), labels.to(self.device)
             # Gradients stay enabled because `Watch` listens only then; nothing is run backward.
-            _, losses = self._losses(batch, labels, self.step < self.config.eye_steps)
+            _, losses = self._losses(batch, labels, self.step < self.eye_steps)
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value.item() / len(self.validation)
         return {f"validation/{name}": value for name, value in sums.items()}
 
-    def save(self) -> None:
-        """Write state and checkpoint."""
+    def save(self, merged: bool = True) -> None:
+        """Write the state, the adapters of a run that has them, and the checkpoint.
+
+        With adapters the checkpoint is written only if `merged`, because a large one takes its time.
+        """
         save_state(self.directory, self.step, self.settings, self.parts, self.optimizer)
-        self.model.save_pretrained(self.directory)
         self.style.save(self.directory)
+        if self.lora is None:
+            self.model.save_pretrained(self.directory)
+            return
+        self.lora.save(self.directory)
+        if merged:
+            with self.lora.merged():
+                self.model.save_pretrained(self.directory)
 
 
 def split_episodes(source: LeRobotSource, validation: int) -> tuple[list[int], list[int]]:

@@ -36,6 +36,9 @@ COMMANDS = {
     "evaluate": Command("rollouts.evaluate:main", "success on held-out seeds, with intervals and videos"),
     "compare": Command("rollouts.compare:main", "paired test of two evaluations", ("first", "second")),
     "inspect": Command("rollouts.inspect:main", "a page that shows a dataset or an evaluation", ("path",)),
+    "convert": Command(
+        "rollouts.model_commands:convert", "a model directory, official to ours or back", ("source", "output")
+    ),
     "doctor": Command("rollouts.doctor:main", "what is installed and usable here"),
 }
 

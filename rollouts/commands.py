@@ -36,6 +36,8 @@ def train(keys: Mapping[str, Any]) -> int:
     flat = {key: value for key, value in keys.items() if key != "evaluate"}
     data = keys["data"]
     flat["data"] = tuple(data) if isinstance(data, list) else (data,)
+    if isinstance(keys["lora_targets"], list):
+        flat["lora_targets"] = ",".join(keys["lora_targets"])
     output = claim(keys["output"])
     evaluate = evaluation(keys["evaluate"]) if keys["evaluate_every"] else None
     write_config(output, dict(keys))

@@ -24,6 +24,7 @@ PUBLIC = {
     "collect": f"{WHAT} expert_style episodes seed success_only {HOW} shard output",
     "compare": "first second output",
     "inspect": "path episodes output",
+    "convert": "source output official safetensors dtype tokenizer vocoder",
     "doctor": "output",
 }
 """The command line is public: a change here is a change for its users."""

@@ -14,11 +14,13 @@ _PUBLIC = {
     "Batch": "processor",
     "Processor": "processor",
     "Request": "request",
+    "Target": "request",
     "TextTokenizer": "text",
     "UIO2Error": "errors",
     "UnifiedIO2": "model",
     "UnifiedIO2Config": "config",
     "Vocabulary": "vocabulary",
+    "load_request": "media",
 }
 
 __all__ = sorted(_PUBLIC)

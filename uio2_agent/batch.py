@@ -55,6 +55,8 @@ class TokenTarget(_Movable):
     mask: Tensor
     positions: Tensor
     valid: Tensor | None = None
+    hidden: Tensor | None = None
+    """True for tokens that the encoder did not see (dynamic masking); None stands for none."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,14 @@ class CodeTarget(_Movable):
     """Target pictures, before they are tokenised: images [B, H, W, 3] in [-1, 1], or normalised log-mel
     spectrograms [B, time, mel, 1].
 
-    On the raster of tokens, both bool [B, N]: mask is True where the picture is not padding, loss_mask where
-    the loss counts.
+    On the raster of tokens, all bool [B, N]: mask is True where the picture is not padding, loss_mask where
+    the loss counts, task_mask where the input was hidden from the encoder (None: nowhere).
     """
 
     values: Tensor
     mask: Tensor
     loss_mask: Tensor
+    task_mask: Tensor | None = None
 
 
 @dataclass(frozen=True)

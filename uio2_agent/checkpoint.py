@@ -1,27 +1,39 @@
-"""Model directories on disk: config.json, model.safetensors, tokenizer.model; and official weights into a
-model.
+"""Model directories: ours (config.json, weights, tokenizer.model) and official ones, loaded and saved.
 
-Unusual: weights may be stored in half precision and come back in float32. Nothing is ever unpickled. Every
-mismatch is named, tensor by tensor, before anything is loaded.
+Unusual: a model is built without numbers and takes those of the mapped file, so loading reads nothing that is
+not used and holds nothing twice. Weights may be stored in half precision and come back in float32. Nothing is
+ever executed. Every mismatch is listed by name before anything is loaded.
 """
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from uio2_agent.config import UnifiedIO2Config
-from uio2_agent.errors import CheckpointError
+from uio2_agent.errors import CheckpointError, UIO2Error
 from uio2_agent.model import UnifiedIO2
-from uio2_agent.official import name_from_official
+from uio2_agent.official import official_names
 from uio2_agent.processor import Processor
-from uio2_agent.text import TextTokenizer
+from uio2_agent.text import NEEDED, TextTokenizer
+from uio2_agent.tokenizers.vocoder import WEIGHTS as VOCODER
+from uio2_agent.tokenizers.vocoder import Vocoder
+from uio2_agent.weights import (
+    SAFETENSORS,
+    check_fit,
+    map_weights,
+    stream,
+    weight_files,
+    write_safetensors,
+)
 
 PACKAGED = Path(__file__).parent / "checkpoints"
-CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.model"
+CONFIG, TOKENIZER = "config.json", "tokenizer.model"
+_FROZEN = ("image_encoder.", "audio_encoder.", "targets.image.tokenizer.", "targets.audio.tokenizer.")
 
 
 def checkpoint_directory(name_or_dir: str | Path) -> Path:
@@ -38,92 +50,164 @@ def checkpoint_directory(name_or_dir: str | Path) -> Path:
     return directory
 
 
-def load(name_or_dir: str | Path, *, tokenizer: str | Path | None = None) -> UnifiedIO2:
-    """Load a model in float32 on the CPU, with its processor, ready to generate.
+def load(
+    name_or_dir: str | Path,
+    *,
+    tokenizer: str | Path | None = None,
+    processor: bool = True,
+    dtype: torch.dtype | None = None,
+    device: str | torch.device = "cpu",
+) -> UnifiedIO2:
+    """Load a model, with its processor and its vocoder if there is one, ready to generate.
+
+    On the CPU, weights that keep their stored precision are views of the file: private, writable, read
+    when they are used.
 
     Arguments
-        name_or_dir: packaged name or a directory written by `save`.
-        tokenizer: another sentencepiece file than the one in the directory.
+        name_or_dir: packaged name, a directory written by `save`, or an official one (`config.json` and
+            `pytorch_model.bin` or `model.safetensors`, whole or in shards).
+        tokenizer: another sentencepiece file than the `tokenizer.model` of the directory; official
+            directories come without.
+        processor: False loads the weights alone, without a tokenizer; the model then takes batches only.
+        dtype: precision of the transformer; ViTs and target tokenizers are then float32, as in the official
+            half-precision releases. By default float32 and bfloat16 weights stay what they are and float16,
+            which is for storage, becomes float32.
+        device: where the weights go.
 
-    Raises CheckpointError if a file is missing, cut short or of another shape than config.json says.
+    Raises CheckpointError if a file is missing, cut short, holds code, or has other tensors than config.json
+    says; UIO2Error if the tokenizer is not the one such a model needs.
     """
     directory = checkpoint_directory(name_or_dir)
-    config = _read_config(directory / CONFIG)
-    text = TextTokenizer(tokenizer or _required(directory / TOKENIZER))
-    weights = read_weights(directory / WEIGHTS)
-    model = UnifiedIO2(config)
-    _assign(model, weights, str(directory / WEIGHTS))
-    model.processor = Processor(config, text)
+    config, official = read_config(directory)
+    text = read_tokenizer(directory, config, official, tokenizer) if processor else None
+    files = weight_files(directory)
+    with torch.device("meta"):
+        model = UnifiedIO2(config)
+    _fill(model, files, official, dtype, torch.device(device))
+    if text is not None:
+        model.processor = Processor(config, text)
+    if (directory / VOCODER).is_file():
+        model.vocoder = Vocoder.from_pretrained(directory).to(device)
     return model.eval()
 
 
 def save(model: UnifiedIO2, directory: str | Path, *, dtype: torch.dtype | None = None) -> Path:
-    """Write the model and its tokenizer to a directory; `dtype` stores the weights in another precision."""
-    from safetensors.torch import save_file
-
+    """Write the model, its tokenizer and its vocoder; `dtype` stores all weights in another precision."""
     if model.processor is None:
         raise CheckpointError("the model has no processor to save a tokenizer from: set model.processor")
     directory = Path(directory)
+    weights = model_weights(model)
+    layout = {name: value.to("meta", dtype or value.dtype) for name, value in weights.items()}
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        weights = {
-            name: value.detach().to("cpu", dtype or value.dtype).contiguous()
-            for name, value in model.state_dict().items()
-        }
-        save_file(weights, directory / f"{WEIGHTS}.part")
-        (directory / f"{WEIGHTS}.part").replace(directory / WEIGHTS)
-        (directory / CONFIG).write_text(json.dumps(model.config.to_dict(), indent=1) + "\n")
-        source = model.processor.tokenizer.path
-        if source.resolve() != (directory / TOKENIZER).resolve():
-            shutil.copyfile(source, directory / TOKENIZER)
+        write_safetensors(
+            directory / SAFETENSORS, layout, lambda names: ((name, weights[name]) for name in names)
+        )
+        write_json(directory / CONFIG, model.config.to_dict())
+        copy_tokenizer(model.processor.tokenizer, directory)
+        if model.vocoder is not None:
+            model.vocoder.save_pretrained(directory)
     except OSError as error:
         raise CheckpointError(f"cannot write the model to {directory}: {error}") from error
     return directory
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file; a missing or damaged one is one clear error."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(_required(path))
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged or cut short ({error}): copy or write it again") from error
-
-
 def load_official_weights(model: UnifiedIO2, weights: Mapping[str, Tensor]) -> None:
-    """Load a state dict with official names; none may be missing and none left over."""
-    named = {name_from_official(name): value for name, value in weights.items()}
-    _assign(model, named, "the official state dict")
+    """Copy a state dict with official names into a model; none may be missing and none left over."""
+    ours = model_weights(model)
+    names = official_names(model.config, ours)
+    check_fit({names[name]: value for name, value in ours.items()}, weights, "the official state dict")
+    with torch.no_grad():
+        for name, value in ours.items():
+            value.copy_(weights[names[name]])
 
 
-def _assign(model: UnifiedIO2, weights: Mapping[str, Tensor], where: str) -> None:
-    expected = model.state_dict()
-    problems = [f"lacks {name}" for name in expected if name not in weights]
-    problems += [f"has an unknown {name}" for name in weights if name not in expected]
-    problems += [
-        f"has {name} of shape {list(value.shape)} instead of {list(expected[name].shape)}"
-        for name, value in weights.items()
-        if name in expected and value.shape != expected[name].shape
-    ]
-    if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise CheckpointError(f"{where} {problems[0]}{more}: it was made for another configuration")
-    model.load_state_dict(weights)
+def model_weights(model: UnifiedIO2) -> dict[str, Tensor]:
+    """Return the weights of the model by name, without those of the vocoder, which is a model of its own."""
+    return {
+        name: value.detach() for name, value in model.state_dict().items() if not name.startswith("vocoder.")
+    }
 
 
-def _read_config(path: Path) -> UnifiedIO2Config:
-    try:
-        values = json.loads(_required(path).read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} is not readable JSON ({error}): copy or write it again") from error
-    return UnifiedIO2Config.from_dict(values)
+def stored_names(config: UnifiedIO2Config, official: bool) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Return for a configuration our names by stored name, and meta tensors of the shapes by stored name."""
+    with torch.device("meta"):
+        weights = model_weights(UnifiedIO2(config))
+    names = official_names(config, weights) if official else {name: name for name in weights}
+    return {stored: name for name, stored in names.items()}, {names[k]: v for k, v in weights.items()}
 
 
-def _required(path: Path) -> Path:
+def precision(name: str, stored: torch.dtype, dtype: torch.dtype | None) -> torch.dtype:
+    """Return the precision one of our weights takes, by the rule that `load` states."""
+    if dtype is not None:
+        return torch.float32 if name.startswith(_FROZEN) else dtype
+    return stored if stored in (torch.float32, torch.bfloat16) else torch.float32
+
+
+def read_config(directory: Path) -> tuple[UnifiedIO2Config, bool]:
+    """Return the configuration of a directory, and whether it is an official one."""
+    path = directory / CONFIG
     if not path.is_file():
+        raise CheckpointError(f"{path} is missing: a model directory holds {CONFIG} and its weights")
+    try:
+        values = json.loads(path.read_text())
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not readable JSON ({error}): copy or write it again") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} holds a {type(values).__name__}, not the fields of a model")
+    official = "t5_config" in values
+    read = UnifiedIO2Config.from_official if official else UnifiedIO2Config.from_dict
+    try:
+        return read(values), official
+    except UIO2Error as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def read_tokenizer(
+    directory: Path, config: UnifiedIO2Config, official: bool, tokenizer: str | Path | None
+) -> TextTokenizer:
+    """Return the tokenizer asked for, or that of the directory; UIO2Error if a model cannot use it."""
+    path = directory / TOKENIZER if tokenizer is None else tokenizer
+    if tokenizer is None and not path.is_file():
+        source = f"; {NEEDED}" if official else ""
         raise CheckpointError(
-            f"{path} is missing: a model directory holds {CONFIG}, {WEIGHTS} and {TOKENIZER}"
+            f"{path} is missing{source}. Put it there, hand in tokenizer=PATH, or load the weights alone "
+            "with processor=False"
         )
-    return path
+    text = TextTokenizer(path)
+    if official or tokenizer is not None:
+        text.check_fit(config.text_rows)
+    return text
+
+
+def copy_tokenizer(tokenizer: TextTokenizer, directory: Path) -> None:
+    """Copy the file of a tokenizer into a model directory, unless it lies there."""
+    if tokenizer.path.resolve() != (directory / TOKENIZER).resolve():
+        shutil.copyfile(tokenizer.path, directory / TOKENIZER)
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write one JSON file of a model directory."""
+    path.write_text(json.dumps(values, indent=1) + "\n")
+
+
+def _fill(
+    model: UnifiedIO2,
+    files: Sequence[Path],
+    official: bool,
+    dtype: torch.dtype | None,
+    device: torch.device,
+) -> None:
+    ours, expected = stored_names(model.config, official)
+    stored = map_weights(files)
+    check_fit(expected, stored, files[0].parent if len(files) > 1 else files[0])
+    wanted = {name: precision(ours[name], value.dtype, dtype) for name, value in stored.items()}
+    moves = {
+        name: value.nbytes
+        for name, value in stored.items()
+        if value.dtype != wanted[name] or device.type != "cpu"
+    }  # these are copied, and the pages they are copied from given back; the others stay mapped
+    weights = {ours[name]: value.contiguous() for name, value in stored.items() if name not in moves}
+    for name, value in stream(files, moves):
+        weights[ours[name]] = value.to(device, wanted[name], memory_format=torch.contiguous_format)
+    model.load_state_dict(weights, assign=True)

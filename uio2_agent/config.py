@@ -53,6 +53,8 @@ class ResamplerConfig:
     max_frames: int = 8
     qk_norm: bool = True
     scaled_cosine: bool = False
+    clip_logit: float | None = None
+    """Bound of attention logits before masking; no release has one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +88,11 @@ class UnifiedIO2Config:
     audio_tokenizer: ViTVQGANConfig | None = None
     freeze_vit: bool = True
     """Features of the ViTs carry no gradient."""
+    sparse_patterns: bool = False
+    """Decoder layers see a row, a column or a neighbourhood of an image or audio target (the paper's method).
+    Off reproduces the released weights, whose code builds these patterns and never applies them."""
+    dynamic_masking: bool = False
+    """Target tokens that were hidden from the encoder are seen by no other target token (likewise)."""
     image_size: tuple[int, int] = (384, 384)
     history_size: tuple[int, int] = (256, 256)
     audio_size: tuple[int, int] = (256, 128)

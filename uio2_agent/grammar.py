@@ -178,6 +178,7 @@ class Grammar:
         self._nodes = _Nodes()
         self._end = self._nodes.fork(())
         self._states: dict[frozenset[int], State] = {}
+        self._unions: dict[tuple[int, ...], np.ndarray] = {}  # by the identities of the arrays united
         self._start = self._state([sequence(answer, one_of([end_token])).build(self._nodes, self._end)])
 
     def start(self) -> State:
@@ -189,6 +190,15 @@ class Grammar:
         if key not in self._states:
             self._states[key] = State(self, key)
         return self._states[key]
+
+    def _union(self, parts: list[np.ndarray]) -> np.ndarray:
+        """All ids of some edges. States that allow the same share one array: free text has 32,000 ids."""
+        key = tuple(sorted({id(ids) for ids in parts}))
+        if key not in self._unions:
+            union = np.unique(np.concatenate([np.empty(0, np.int64), *parts]))
+            union.setflags(write=False)
+            self._unions[key] = union
+        return self._unions[key]
 
 
 class State:
@@ -206,12 +216,8 @@ class State:
     def choices(self) -> np.ndarray:
         """Allowed next ids, ascending int64; empty when done. Shared between calls: do not write to it."""
         if self._choices is None:
-            if len(self._edges) == 1:
-                self._choices = self._edges[0][0]
-            else:
-                parts = [ids for ids, _ in self._edges]
-                self._choices = np.unique(np.concatenate([np.empty(0, np.int64), *parts]))
-                self._choices.setflags(write=False)
+            parts = [ids for ids, _ in self._edges]
+            self._choices = parts[0] if len(parts) == 1 else self._grammar._union(parts)
         return self._choices
 
     def forced(self) -> tuple[int, ...]:

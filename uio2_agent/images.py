@@ -5,12 +5,14 @@ tabletops, where most of the picture is table. Nothing here knows about batches.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from uio2_agent.errors import RequestError
+from uio2_agent.geometry import Placement
 
 CLIP_MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
 CLIP_STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
@@ -26,6 +28,17 @@ class PatchList:
     positions: np.ndarray
     mask: np.ndarray
 
+    def sample(self, limit: int, generator: np.random.Generator) -> Self:
+        """Keep at most `limit` patches: valid ones in a drawn order, then masked ones in a drawn order.
+
+        Positions keep the order drawn (spec section 10.1). Nothing is drawn where all patches fit.
+        """
+        if len(self.mask) <= limit:
+            return self
+        valid, masked = np.flatnonzero(self.mask), np.flatnonzero(~self.mask)
+        kept = np.concatenate([generator.permutation(valid), generator.permutation(masked)])[:limit]
+        return type(self)(self.values[kept], self.positions[kept], self.mask[kept])
+
 
 def check_image(image: np.ndarray, what: str) -> np.ndarray:
     """Return the image if it is uint8 [height, width, 3]; otherwise say what it is."""
@@ -37,27 +50,40 @@ def check_image(image: np.ndarray, what: str) -> np.ndarray:
     return image
 
 
-def resize_and_pad(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, tuple[slice, slice]]:
+def resize_and_pad(image: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, Placement]:
     """Fit uint8 [h, w, 3] into size (height, width), keeping the aspect ratio, centred.
 
-    Returns float32 pixels [3, height, width] in [0, 1], zero where padded, and the rows and columns that hold
-    the picture. The resize is bilinear with antialiasing.
+    Returns float32 pixels [3, height, width] in [0, 1], zero where padded, and where the picture lies. The
+    resize is bilinear with antialiasing.
     """
-    height, width = size
-    h, w = image.shape[:2]
-    scale = min(np.float32(height / h), np.float32(width / w))
-    new_h, new_w = max(1, int(np.float32(h) * scale)), max(1, int(np.float32(w) * scale))
+    placement = Placement.fit(image.shape[:2], size)
     planes = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).float() / 255
-    if (new_h, new_w) != (h, w):
+    if placement.scaled != placement.original:
         planes = F.interpolate(
-            planes[None], (new_h, new_w), mode="bilinear", align_corners=False, antialias=True
+            planes[None], placement.scaled, mode="bilinear", align_corners=False, antialias=True
         )
         planes = planes[0].clamp_(0, 1)
-    top, left = (height - new_h) // 2, (width - new_w) // 2
-    inside = slice(top, top + new_h), slice(left, left + new_w)
-    padded = np.zeros((3, height, width), np.float32)
-    padded[:, inside[0], inside[1]] = planes.numpy()
-    return padded, inside
+    padded = np.zeros((3, *size), np.float32)
+    padded[:, *placement.inside] = planes.numpy()
+    return padded, placement
+
+
+def resize_nearest(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize [height, width, ...] to size: each pixel is the one its centre falls into, in float32."""
+    picked = []
+    for old, new in zip(image.shape, size, strict=False):
+        centres = (np.arange(new, dtype=np.float32) + np.float32(0.5)) * np.float32(old / new)
+        picked.append(np.minimum(centres.astype(np.int64), old - 1))
+    return image[np.ix_(*picked)]
+
+
+def resize_over(image: np.ndarray, placement: Placement, size: tuple[int, int]) -> np.ndarray:
+    """Lay uint8 [h, w, 3] over the picture of a placement, and bring that square to size; all by the nearest
+    pixel. Returns float32 pixels [height, width, 3] in [0, 1], zero where padded.
+    """
+    square = np.zeros((*placement.size, 3), np.float32)
+    square[placement.inside] = resize_nearest(image, placement.scaled).astype(np.float32) / 255
+    return resize_nearest(square, size)
 
 
 def patch_mask(inside: tuple[slice, slice], size: tuple[int, int], patch: int) -> np.ndarray:
@@ -89,12 +115,12 @@ def image_patches(
     Without `drop_background` every patch stays, those on padding with a False mask (as officially). With it
     only patches that show something stay, at least one; more than `limit` lose those of least variance.
     """
-    pixels, inside = resize_and_pad(check_image(image, what), size)
-    mask = patch_mask(inside, size, patch)
+    pixels, placement = resize_and_pad(check_image(image, what), size)
+    mask = patch_mask(placement.inside, size, patch)
     patches = patchify(pixels, patch)
     positions = np.arange(mask.size)
     if drop_background:
-        positions = _foreground(pixels, inside, mask, patch, limit)
+        positions = _foreground(pixels, placement.inside, mask, patch, limit)
         patches, mask = patches[positions], np.ones(len(positions), bool)
     values = patches.transpose(0, 2, 3, 1)  # inside a patch: row, column, channel
     values = (values - CLIP_MEAN) / CLIP_STD
@@ -105,6 +131,9 @@ def _foreground(
     pixels: np.ndarray, inside: tuple[slice, slice], mask: np.ndarray, patch: int, limit: int
 ) -> np.ndarray:
     """Return raster positions of the patches that show more than the median colour."""
+    if not mask.any():  # too thin to reach the centre of any patch: the one its own centre falls into
+        row, column = ((part.start + part.stop - 1) // 2 // patch for part in inside)
+        return np.array([row * (pixels.shape[2] // patch) + column])
     levels = np.rint(pixels * np.float32(255)).astype(np.uint8)
     median = _median_colour(levels[:, inside[0], inside[1]])
     cells = patchify(levels, patch).reshape(mask.size, 3, -1)

@@ -1,14 +1,15 @@
 """UnifiedIO2: embed, encode, decode, score (spec sections 5 to 8).
 
 Unusual: the ViTs and the text table belong to the model and are handed to the embedders that use them, so
-each weight has one owner and one name. Padded positions are masked as keys only; what stands in their rows
-is finite and unread.
+each weight has one owner and one name. Padding is left out before the encoder runs, and rows of unlike length
+run apart, so a request costs what it holds whatever it is batched with. What stands in masked rows is finite
+and unread.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -19,11 +20,14 @@ from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.embedders.history import HistoryEmbedder
 from uio2_agent.embedders.image import PatchEmbedder
 from uio2_agent.embedders.text import TextEmbedder
-from uio2_agent.embedders.tokens import Tokens, concatenate
+from uio2_agent.embedders.tokens import Tokens, compact, concatenate
 from uio2_agent.embedders.vit import ViT
 from uio2_agent.errors import RequestError, UIO2Error
-from uio2_agent.layers import Rotary
+from uio2_agent.layers import Rotary, attention_bias
+from uio2_agent.masks import target_masks
+from uio2_agent.meta import shapes_only_on_meta
 from uio2_agent.positions import rotary_pair
+from uio2_agent.ragged import like_groups
 from uio2_agent.request import Answer, Request
 from uio2_agent.targets.audio import AudioTargetEmbedder
 from uio2_agent.targets.image import ImageTargetEmbedder
@@ -32,16 +36,35 @@ from uio2_agent.transformer import Decoder, Encoder
 
 if TYPE_CHECKING:
     from uio2_agent.processor import Processor
+    from uio2_agent.tokenizers.vocoder import Vocoder
 
 
 @dataclass
 class Encoded:
-    """What decoding reads: hidden [B, S, D], mask bool [B, S], rotary (cos, sin); maybe its input."""
+    """What decoding reads: hidden [B, S, D], mask bool [B, S], rotary pair; maybe the tokens it came from."""
 
     hidden: Tensor
     mask: Tensor
     rotary: Rotary
     inputs: Tokens | None = None
+
+    def rows(self, index: Tensor) -> "Encoded":
+        """Return the rows at `index`, any number of times each."""
+        index = index.to(self.mask.device)
+        rotary = tuple(factor.expand(len(self.mask), -1, -1, -1)[index] for factor in self.rotary)
+        return Encoded(self.hidden[index], self.mask[index], rotary)
+
+    def spread(self) -> Tensor:
+        """Return hidden states [B, L, D] where their tokens stood in the batch, zeros for padding.
+
+        The batch's layout is text, image, image history, audio, audio history, each with its padding.
+        """
+        order = None if self.inputs is None else self.inputs.order
+        if order is None:
+            return self.hidden
+        hidden = self.hidden * self.mask[..., None]
+        wide = hidden.new_zeros(len(hidden), self.inputs.original_length, hidden.shape[-1])
+        return wide.scatter(1, order[..., None].expand_as(hidden), hidden)
 
 
 @dataclass
@@ -70,6 +93,7 @@ class UnifiedIO2(nn.Module):
     processor: "Processor | None" = None
     """Set by `from_pretrained`; needed by `generate` on requests."""
 
+    @shapes_only_on_meta
     def __init__(self, config: UnifiedIO2Config):
         super().__init__()
         self.config = config
@@ -82,8 +106,10 @@ class UnifiedIO2(nn.Module):
         self.audio_encoder = ViT(config.audio_encoder, config.position_init) if config.audio_encoder else None
         self.inputs = nn.ModuleDict({name: self._embedder(name) for name in config.input_modalities})
         self.targets = nn.ModuleDict({name: _TARGETS[name](config) for name in config.target_modalities})
+        self.packed_heads: dict[str, nn.Module] = {}  # filled by `packed.pack`
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
+        self.vocoder: Vocoder | None = None  # not of the class, whose None would hide a module set later
 
     def _embedder(self, modality: str) -> nn.Module:
         config = self.config
@@ -108,6 +134,17 @@ class UnifiedIO2(nn.Module):
     def device(self) -> torch.device:
         return self.text_table.weight.device
 
+    def transformer_to(self, dtype: torch.dtype) -> Self:
+        """Bring all weights to a precision but those of the ViTs and the target tokenizers, in place.
+
+        That is how the released bfloat16 checkpoints are stored (spec section 14).
+        """
+        self.to(dtype)
+        for name, module in self.named_modules():
+            if name in ("image_encoder", "audio_encoder", "vocoder") or name.endswith(".tokenizer"):
+                module.float()
+        return self
+
     def embed(self, batch: Batch) -> Tokens:
         """Embed the batch in the fixed order text, image, image history, audio, audio history."""
         parts = []
@@ -125,28 +162,65 @@ class UnifiedIO2(nn.Module):
         return concatenate(parts)
 
     def encode(self, batch: Batch) -> Encoded:
-        """Run the encoder over all inputs of the batch."""
-        tokens = self.embed(batch)
-        rotary = rotary_pair(tokens.rotary)
-        hidden = self.encoder(tokens.embed, tokens.mask[:, None, None], rotary)
+        """Run the encoder over all inputs of the batch, without their padding."""
+        tokens = compact(self.embed(batch))
+        rotary = rotary_pair(tokens.rotary, tokens.embed.dtype)
+        groups = list(like_groups(tokens.mask.sum(1).tolist()))
+        if len(groups) == 1 and len(groups[0][0]) == batch.rows:
+            hidden = self.encoder(tokens.embed, self._hide(tokens.mask), rotary)
+            return Encoded(hidden, tokens.mask, rotary, tokens)
+        hidden = torch.zeros_like(tokens.embed)
+        for rows, length in groups:
+            index = torch.tensor(rows, device=self.device)
+            part = self.encoder(
+                tokens.embed[index, :length],
+                self._hide(tokens.mask[index, :length]),
+                tuple(factor[index, :, :length] for factor in rotary),
+            )
+            part = F.pad(part, (0, 0, 0, hidden.shape[1] - length))
+            hidden = hidden.index_put((index,), part.to(hidden.dtype))
         return Encoded(hidden, tokens.mask, rotary, tokens)
+
+    def _hide(self, mask: Tensor) -> Tensor | None:
+        """Return the bias of keys [B, S] for all heads and queries."""
+        return attention_bias(mask[:, None, None], self.text_table.weight.dtype)
 
     def table(self, modality: str) -> Tensor:
         """Return the token embeddings [V, D] of a target modality."""
         return getattr(self, f"{modality}_table").weight
 
+    def logits(self, hidden: Tensor, modality: str) -> Tensor:
+        """Score decoder output [..., D] against a modality's tokens [..., V], divided by sqrt(D)."""
+        if modality in self.packed_heads:
+            return self.packed_heads[modality](hidden) * hidden.shape[-1] ** -0.5
+        return self.targets[modality].logits(hidden, self.table(modality))
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the weights were laid out for decoding only (`packed.pack`)."""
+        return bool(self.packed_heads)
+
     def decode(self, target: TokenTarget, encoded: Encoded, modality: str = "text") -> Tensor:
         """Run the decoder over a whole target at once; returns normed hidden states [B, T, D]."""
         embedder = self.targets[modality]
         embed, rows = embedder.embed(target.inputs, target.positions, self.table(modality))
-        length = target.inputs.shape[1]
-        # Padding stands behind the tokens, so what is causal never looks at it.
-        mask = torch.ones(length, length, dtype=torch.bool, device=embed.device).tril()
-        if target.valid is not None:  # padding of a picture may stand anywhere; each query sees itself
-            itself = torch.eye(length, dtype=torch.bool, device=embed.device)
-            mask = mask & target.valid[:, None, None] | itself  # [B, 1, T, T]
+        masks = target_masks(
+            self.config,
+            embedder.grid,
+            target.inputs.shape[1],
+            embed.device,
+            valid=target.valid,
+            hidden=target.hidden,
+        )
+        biases = {id(mask): attention_bias(mask, embed.dtype) for mask in masks}
         cross = self.decoder.cross(encoded.hidden, encoded.rotary)
-        return self.decoder(embed, mask, rotary_pair(rows), cross, encoded.mask[:, None, None])
+        return self.decoder(
+            embed,
+            [biases[id(mask)] for mask in masks],
+            rotary_pair(rows, embed.dtype),
+            cross,
+            self._hide(encoded.mask),
+        )
 
     def forward(self, batch: Batch, z_loss: float = 0.0) -> Output:
         """Score the targets of a batch under teacher forcing.
@@ -180,37 +254,33 @@ class UnifiedIO2(nn.Module):
     ) -> Output:
         """Score a target whose request is encoded already."""
         hidden = self.decode(target, encoded, modality)
-        logits = self.targets[modality].logits(hidden, self.table(modality))
+        logits = self.logits(hidden, modality)
         loss = token_loss(logits, target.targets, target.mask, z_loss)
         values = (loss, logits, target.targets, target.mask, hidden)
         return Output(loss, *({modality: value} for value in values))
 
     def generate(
-        self,
-        request: Request | Sequence[Request],
-        target: str = "text",
-        *,
-        grammar: Any = None,
-        max_new_tokens: int | None = None,
-        temperature: float = 0.0,
-        seed: int | None = None,
-        fixed_shape: bool = False,
+        self, request: Request | Sequence[Request], target: str | Sequence[str] = "text", **options: Any
     ) -> Answer | list[Answer]:
-        """Answer one request or several; see `uio2_agent.generation.generate`."""
+        """Answer one request or several.
+
+        Arguments
+            target: "text", "image" or "audio"; or one of them for each request.
+            options: the fields of `uio2_agent.options.GenerationOptions`.
+        """
         from uio2_agent.generation import generate
+        from uio2_agent.options import GenerationOptions
 
         single = isinstance(request, Request)
-        answers = generate(
-            self,
-            [request] if single else list(request),
-            target=target,
-            grammar=grammar,
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            seed=seed,
-            fixed_shape=fixed_shape,
-        )
+        answers = generate(self, [request] if single else list(request), target, GenerationOptions(**options))
         return answers[0] if single else answers
+
+    def stream(self, request: Request, **options: Any) -> Iterator[str]:
+        """Yield the text answer to a request piece by piece; options as in `generate`."""
+        from uio2_agent.generation import stream
+        from uio2_agent.options import GenerationOptions
+
+        return stream(self, request, GenerationOptions(**options))
 
     @classmethod
     def from_pretrained(cls, name_or_dir: str | Path, **options: Any) -> "UnifiedIO2":

@@ -1,17 +1,20 @@
 """The official UIO-2 format: nested configuration and weight names, translated both ways (spec sections 2.5
 and 14).
 
-Unusual: names are a closed table of pairs, with `*` for a layer number, so a name that is not in it is a
-mistake and is reported. The target tokenizers keep their official names below a prefix. It translates names
-and numbers; reading files is the business of `checkpoint.py`.
+Unusual: names are a closed table, so a name that is not in it is a mistake and is reported. The target
+tokenizers keep their official names below a prefix. A configuration is written only if it comes back the
+same. It translates names and numbers; reading files is the business of `checkpoint.py`.
 """
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from uio2_agent.config import TARGET_MODALITIES, ResamplerConfig, UnifiedIO2Config, ViTConfig
+from uio2_agent.config import ResamplerConfig, UnifiedIO2Config, ViTConfig
 from uio2_agent.errors import CheckpointError, UIO2Error
+from uio2_agent.official_constants import FIXED, UNREAD
+from uio2_agent.official_tables import PAIRS
 from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
 
 AST_POSITIONS = (32, 16)
@@ -20,118 +23,8 @@ AST_POSITIONS = (32, 16)
 _TOKENIZER = re.compile(r"targets\.(image|audio)\.tokenizer\.")
 _OFFICIAL_TOKENIZER = re.compile(r"target_embedders\.(image|audio)\.vqgan\.")
 
-_ATTENTION = [
-    *((f"{part}.weight", f"{part}.weight") for part in ("query", "key", "value", "out")),
-    ("query_norm.scale", "query_norm.scale"),
-    ("key_norm.scale", "key_norm.scale"),
-    ("logit_scale", "logit_scale"),
-]
-_GATED_MLP = [("gate.weight", "wi_0.weight"), ("up.weight", "wi_1.weight"), ("down.weight", "wo.weight")]
-_MLP = [("up.weight", "wi.weight"), ("down.weight", "wo.weight")]
-_WEIGHT_BIAS = [("weight", "weight"), ("bias", "bias")]
-
-Pairs = list[tuple[str, str]]
-
-
-def _under(ours: str, official: str, pairs: Pairs) -> Pairs:
-    return [(ours + a, official + b) for a, b in pairs]
-
-
-def _layers(ours: str, official: str, members: Pairs) -> Pairs:
-    return _under(f"{ours}layers.*.", f"{official}layers_*.", members)
-
-
-def _vit_names() -> Pairs:
-    block = [
-        *_under("attention_norm.", "ln_1.", _WEIGHT_BIAS),
-        *_under("mlp_norm.", "ln_2.", _WEIGHT_BIAS),
-        *(
-            (f"attention.{part}.{kind}", f"attn.{part}_in_proj_{kind}")
-            for part in ("query", "key", "value")
-            for kind in ("weight", "bias")
-        ),
-        *_under("attention.out.", "attn.out_proj.", _WEIGHT_BIAS),
-        *_under("up.", "mlp.fc1.", _WEIGHT_BIAS),
-        *_under("down.", "mlp.fc2.", _WEIGHT_BIAS),
-    ]
-    shared = [
-        ("positions", "positional_embedding"),
-        *_under("patch.", "embedding.", _WEIGHT_BIAS),
-        *_under("input_norm.", "pre_ln.", _WEIGHT_BIAS),
-        *_under("blocks.*.", "transformer.resblocks.*.", block),
-    ]
-    image = [("class_token", "class_embedding"), *shared]
-    audio = [("class_token", "cls_token"), ("distillation_token", "dist_token"), *shared]
-    tower = "input_embedders.{}.image_encoder.vision_transformer."
-    return [
-        *_under("image_encoder.", tower.format("image"), image),
-        *_under("audio_encoder.", tower.format("audio"), audio),
-    ]
-
-
-def _input_names() -> Pairs:
-    resampler_layer = [
-        ("attention_norm.scale", "pre_xattention_norm.scale"),
-        *_under("attention.", "xattention.", _ATTENTION),
-        ("mlp_norm.scale", "pre_mlp_norm.scale"),
-        *_under("mlp.", "mlp.", _MLP),
-    ]
-    resampler = [
-        ("latents", "latents"),
-        ("context_norm.scale", "context_norm.scale"),
-        ("norm.scale", "perceiver_norm.scale"),
-        *_layers("", "", resampler_layer),
-    ]
-    history = [
-        *((f"{part}.weight", f"{part}.weight") for part in ("pre_projection", "post_projection")),
-        *_under("resampler.", "resampler.perceiver.", resampler),
-    ]
-    members = {
-        "text": [],
-        "image": [("projection.weight", "projection.weight")],
-        "audio": [("projection.weight", "projection.weight")],
-        "image_history": history,
-        "audio_history": history,
-    }
-    return [
-        pair
-        for name, parts in members.items()
-        for pair in _under(
-            f"inputs.{name}.", f"input_embedders.{name}.", [("modality", "modality_embedding"), *parts]
-        )
-    ]
-
-
-def _transformer_names() -> Pairs:
-    mlp = [("mlp_norm.scale", "pre_mlp_norm.scale"), *_under("mlp.", "mlp.", _GATED_MLP)]
-    encoder_layer = [
-        ("attention_norm.scale", "pre_attention_norm.scale"),
-        *_under("attention.", "attention.", _ATTENTION),
-        *mlp,
-    ]
-    decoder_layer = [
-        ("self_norm.scale", "pre_self_attention_norm.scale"),
-        *_under("self_attention.", "self_attention.", _ATTENTION),
-        ("cross_norm.scale", "pre_cross_attention_norm.scale"),
-        *_under("cross_attention.", "encoder_decoder_attention.", _ATTENTION),
-        *mlp,
-    ]
-    return [
-        *((f"{name}_table.weight", f"{name}_token_embedder.weight") for name in TARGET_MODALITIES),
-        *(
-            (f"targets.{name}.modality", f"target_embedders.{name}.modality_embedding")
-            for name in TARGET_MODALITIES
-        ),
-        *_layers("encoder.", "encoder.", encoder_layer),
-        ("encoder.norm.scale", "encoder.encoder_norm.scale"),
-        *_layers("decoder.", "decoder.", decoder_layer),
-        ("decoder.norm.scale", "decoder.decoder_norm.scale"),
-    ]
-
-
-_PAIRS = [*_transformer_names(), *_input_names(), *_vit_names()]
-_TO_OFFICIAL = dict(_PAIRS)
-_FROM_OFFICIAL = {official: ours for ours, official in _PAIRS}
+_TO_OFFICIAL = dict(PAIRS)
+_FROM_OFFICIAL = {official: ours for ours, official in PAIRS}
 _NUMBER = re.compile(r"(layers_|layers\.|blocks\.)(\d+)\.")
 
 
@@ -149,6 +42,18 @@ def name_from_official(name: str) -> str:
     return _translate(name, _FROM_OFFICIAL, "the official")
 
 
+def official_names(config: UnifiedIO2Config, names: Iterable[str]) -> dict[str, str]:
+    """Return the official name of each of our weights, as a model of this configuration writes it.
+
+    Without image inputs the ViT of the image history lies below that history (spec section 14).
+    """
+    named = {name: name_to_official(name) for name in names}
+    if "image" not in config.input_modalities and "image_history" in config.input_modalities:
+        below = ("input_embedders.image.image_encoder.", "input_embedders.image_history.vit_image_encoder.")
+        named = {name: official.replace(*below) for name, official in named.items()}
+    return named
+
+
 def _translate(name: str, table: dict[str, str], whose: str) -> str:
     number = _NUMBER.search(name)
     pattern = _NUMBER.sub(r"\1*.", name)
@@ -160,8 +65,21 @@ def _translate(name: str, table: dict[str, str], whose: str) -> str:
 
 
 def config_from_official(official: dict[str, Any]) -> UnifiedIO2Config:
-    """Read the official nested dictionary."""
+    """Read the official nested dictionary; UIO2Error names a field that is absent or not supported."""
+    for part, fields in FIXED.items():
+        for name, value in fields.items():
+            found = official.get(part, {}).get(name, value)
+            if found != value:
+                raise UIO2Error(f"{part}.{name}={found!r} is not supported; releases have {value!r}")
+    try:
+        return _config_from_official(official)
+    except KeyError as error:
+        raise UIO2Error(f"the official configuration lacks the field {error}: get the whole file") from None
+
+
+def _config_from_official(official: dict[str, Any]) -> UnifiedIO2Config:
     main, sequence = official["t5_config"], official["sequence_length"]
+    hears = {"audio", "audio_history"} & set(official["input_modalities"])
     if off := [name for name, on in official.items() if re.fullmatch(r"use_\w+_vit", name) and not on]:
         raise UIO2Error(f"{', '.join(off)} is false: models that take raw patches are not supported")
     return UnifiedIO2Config(
@@ -183,7 +101,7 @@ def config_from_official(official: dict[str, Any]) -> UnifiedIO2Config:
         input_modalities=tuple(official["input_modalities"]),
         target_modalities=tuple(official["target_modalities"]),
         image_encoder=_vit_from_official(official["image_vit_cfg"], "clip"),
-        audio_encoder=_vit_from_official(official["audio_vit_cfg"], "ast"),
+        audio_encoder=_vit_from_official(official["audio_vit_cfg"], "ast") if hears else None,
         image_history=_resampler_from_official(official["image_history_cfg"]),
         audio_history=_resampler_from_official(official["audio_history_cfg"]),
         image_tokenizer=vqgan_from_official(official["image_vqgan"]),
@@ -201,10 +119,25 @@ def config_from_official(official: dict[str, Any]) -> UnifiedIO2Config:
 
 
 def config_to_official(config: UnifiedIO2Config) -> dict[str, Any]:
-    """Write the fields of the official nested dictionary that `config_from_official` reads; its inverse."""
+    """Write the whole official nested dictionary; the inverse of `config_from_official`.
+
+    Raises UIO2Error if the configuration says anything that the official one has no field for.
+    """
     parts = (config.audio_encoder, config.audio_history, config.image_tokenizer, config.audio_tokenizer)
     if None in parts:
         raise UIO2Error("a model without audio inputs or without target tokenizers has no official form")
+    official = _config_to_official(config)
+    for part, fields in [*FIXED.items(), *UNREAD.items()]:
+        official[part] = fields | official[part]
+    ours, again = config.to_dict(), config_from_official(official).to_dict()
+    # Only fresh models read position_init.
+    if lost := [name for name in ours if ours[name] != again[name] and name != "position_init"]:
+        raise UIO2Error(f"the official configuration cannot say what this model has as {', '.join(lost)}")
+    return official
+
+
+def _config_to_official(config: UnifiedIO2Config) -> dict[str, Any]:
+    image, audio = config.image_encoder, config.audio_encoder
     main = {
         "emb_dim": config.width,
         "num_heads": config.heads,
@@ -223,21 +156,24 @@ def config_to_official(config: UnifiedIO2Config) -> dict[str, Any]:
         "decoder_max_text_length": config.text_target_length,
         "decoder_max_image_length": config.image_target_length,
         "decoder_max_audio_length": config.audio_target_length,
+        "default_image_size": list(config.image_tokenizer.image_size),
         "default_image_vit_size": list(config.image_size),
         "default_image_history_vit_size": list(config.history_size),
+        "default_audio_size": list(reversed(config.audio_tokenizer.spectrogram_size)),
         "default_audio_vit_size": list(config.audio_size),
         "default_audio_history_vit_size": list(config.audio_size),
-        "image_vit_patch_size": config.image_encoder.patch_size,
-        "audio_vit_patch_size": config.audio_encoder.patch_size,
+        **dict.fromkeys(("image_patch_size", "image_vit_patch_size"), image.patch_size),
+        **dict.fromkeys(("audio_patch_size", "audio_vit_patch_size"), audio.patch_size),
     }
+    image_vqgan = _write(config.image_tokenizer, _VQGAN_FIELDS)
     return {
         "t5_config": main,
         "image_history_cfg": _resampler_to_official(config.image_history),
         "audio_history_cfg": _resampler_to_official(config.audio_history),
-        "image_vqgan": _write(config.image_tokenizer, _VQGAN_FIELDS),
+        "image_vqgan": image_vqgan | {"embed_dim": image_vqgan["z_channels"]},
         "audio_vqgan": _vit_vqgan_to_official(config.audio_tokenizer),
-        "image_vit_cfg": _vit_to_official(config.image_encoder),
-        "audio_vit_cfg": _vit_to_official(config.audio_encoder),
+        "image_vit_cfg": _vit_to_official(image, config.history_size),
+        "audio_vit_cfg": _vit_to_official(audio, config.audio_size),
         "freeze_vit": config.freeze_vit,
         "input_modalities": list(config.input_modalities),
         "target_modalities": list(config.target_modalities),
@@ -271,6 +207,7 @@ _RESAMPLER_FIELDS = {
     "max_frames": "max_frames",
     "qk_norm": "xattn_qk_norm",
     "scaled_cosine": "xattn_scaled_cosine",
+    "clip_logit": "clip_attn_logit",
 }
 
 
@@ -341,19 +278,19 @@ def _vit_from_official(part: dict[str, Any], lineage: str) -> ViTConfig:
     return ViTConfig(**fields, channels=1, positions=AST_POSITIONS, lineage="ast")
 
 
-def _vit_to_official(vit: ViTConfig) -> dict[str, Any]:
+def _vit_to_official(vit: ViTConfig, size: tuple[int, int]) -> dict[str, Any]:
     count = {"num_pos": 1 + math.prod(vit.positions)} if vit.lineage == "clip" else {}
-    return _write(vit, _VIT_FIELDS) | count
+    return _write(vit, _VIT_FIELDS) | {
+        "pos_patch_size": vit.patch_size,
+        "default_input_size": list(size),
+        **count,
+    }
 
 
 def _resampler_from_official(part: dict[str, Any]) -> ResamplerConfig:
-    unsupported = {"resampler_type": "perceiver", "clip_attn_logit": None}
-    for name, only in unsupported.items():
-        if part.get(name, only) != only:
-            raise UIO2Error(f"resampler field {name}={part[name]!r} is not supported; releases have {only!r}")
     if list(part.get("xattention_index", range(part["num_layers"]))) != list(range(part["num_layers"])):
         raise UIO2Error("resamplers with self-attention layers are not supported; no release has them")
-    return ResamplerConfig(**_read(part, _RESAMPLER_FIELDS))
+    return ResamplerConfig(**_read({"clip_attn_logit": None} | part, _RESAMPLER_FIELDS))
 
 
 def _resampler_to_official(resampler: ResamplerConfig) -> dict[str, Any]:

@@ -15,25 +15,26 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def _constant(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def constant(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Keep results of a function of sizes; never as inference tensors, which training could not use later."""
 
     @functools.lru_cache(maxsize=64)
     def kept(*arguments: Any) -> Tensor:
-        with torch.inference_mode(False), torch.no_grad():
+        # On the CPU even while a model is built under another default device, such as meta.
+        with torch.inference_mode(False), torch.no_grad(), torch.device("cpu"):
             return function(*arguments)
 
     return functools.wraps(function)(kept)
 
 
-@_constant
+@constant
 def rotary_1d(length: int, head_dim: int, device: torch.device) -> Tensor:
     """Return float32 [length, head_dim]: interleaved (cos, sin) of position * 10000^(-2i/head_dim)."""
     angles = torch.outer(torch.arange(length, dtype=torch.float32), _frequencies(head_dim))
     return _interleave(angles).to(device)
 
 
-@_constant
+@constant
 def rotary_2d(rows: int, columns: int, head_dim: int, scale: float, device: torch.device) -> Tensor:
     """Return float32 [rows * columns, head_dim]: half the pairs turn by row, the rest by column."""
     frequencies = _frequencies(head_dim // 2)
@@ -43,7 +44,7 @@ def rotary_2d(rows: int, columns: int, head_dim: int, scale: float, device: torc
     return _interleave(grid.flatten(0, 1)).to(device)
 
 
-@_constant
+@constant
 def sincos_2d(rows: int, columns: int, width: int, device: torch.device) -> Tensor:
     """Return float32 [rows * columns, width]: sines, then cosines, of the column; the same of the row."""
     steps = 10_000.0 ** (-torch.arange(width // 4, dtype=torch.float32) / (width // 4))
@@ -53,7 +54,7 @@ def sincos_2d(rows: int, columns: int, width: int, device: torch.device) -> Tens
     return grid.flatten(0, 1).to(device)
 
 
-@_constant
+@constant
 def grid_resize(source: tuple[int, int], target: tuple[int, int], device: torch.device) -> Tensor:
     """Return float32 [target cells, source cells]: the antialiased bicubic resize of a raster grid, as a
     matrix.
@@ -66,7 +67,7 @@ def grid_resize(source: tuple[int, int], target: tuple[int, int], device: torch.
     return resized.view(cells, -1).T.contiguous().to(device)
 
 
-@_constant
+@constant
 def sine_grid(rows: int, columns: int, width: int) -> Tensor:
     """Return float32 [rows * columns, width] of unit variance: sines and cosines of column, then row."""
     steps = 10_000.0 ** (-torch.arange(width // 4) / (width // 4))
@@ -80,17 +81,22 @@ def sine_grid(rows: int, columns: int, width: int) -> Tensor:
     ).flatten(0, 1)
 
 
-def rotary_pair(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Split rotary rows [B, L, head_dim] into (cos, sin), each [B, 1, L, head_dim / 2], for `rotate`."""
-    cos, sin = rows.unflatten(-1, (-1, 2)).unbind(-1)
-    return cos.unsqueeze(1), sin.unsqueeze(1)
+def rotary_pair(rows: Tensor, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    """Split rotary rows [B, L, head_dim] into factors for `rotate`, each float32 [B, 1, L, head_dim].
+
+    They are cos, cos, ... and -sin, sin, ... of each channel pair. In a bfloat16 model the official tables are
+    bfloat16 too; `dtype` rounds them so.
+    """
+    cos, sin = rows.to(dtype).float().unsqueeze(1).unflatten(-1, (-1, 2)).unbind(-1)
+    return cos.repeat_interleave(2, -1), torch.stack((-sin, sin), -1).flatten(-2)
 
 
 def rotate(x: Tensor, pair: tuple[Tensor, Tensor]) -> Tensor:
     """Turn each consecutive channel pair of x [B, H, L, head_dim] as one complex number, in float32."""
     cos, sin = pair
-    a, b = x.float().unflatten(-1, (-1, 2)).unbind(-1)
-    return torch.stack((a * cos - b * sin, b * cos + a * sin), dim=-1).flatten(-2).to(x.dtype)
+    wide = x.float()
+    swapped = wide.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
+    return torch.addcmul(wide * cos, swapped, sin).to(x.dtype)
 
 
 def _frequencies(dim: int) -> Tensor:

@@ -1,9 +1,9 @@
-"""Requests and targets to a batch: tag, tokenise, cut pictures into patches, pad, mask (spec sections 10
-and 11).
+"""Requests and targets to a batch: tag, tokenise, cut pictures and spectrograms into patches, pad, mask (spec
+sections 10 and 11).
 
 Unusual: padding goes only as far as the longest row, or, with `fixed_shape`, as far as the configuration
-allows in every part, so that a row's arithmetic has the same shape whatever it is batched with.
-Spectrograms come with a later version.
+allows in every part, so that a row's arithmetic has the same shape whatever it is batched with. Rows may
+differ in what they hand in and in what they should answer. Knows no files: `uio2_agent.media` reads them.
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,13 @@ import numpy as np
 import torch
 
 from uio2_agent.batch import Batch, Patches, TextInput, TokenTarget
+from uio2_agent.code_targets import audio_target, image_target
 from uio2_agent.config import TARGET_MODALITIES, UnifiedIO2Config
 from uio2_agent.errors import RequestError
 from uio2_agent.images import PatchList, image_patches
-from uio2_agent.request import Request
+from uio2_agent.request import Request, Target
+from uio2_agent.spectrogram import audio_patches
+from uio2_agent.stacking import stack_ids, stack_patches
 from uio2_agent.text import TextTokenizer
 from uio2_agent.vocabulary import HISTORY_MARKERS, prefix_text
 
@@ -42,26 +45,44 @@ class Processor:
     def __call__(
         self,
         requests: Sequence[Request],
-        targets: Sequence[str] | None = None,
-        target: str = "text",
+        targets: Sequence[str | Target] | None = None,
+        target: str | Sequence[str] | None = None,
         fixed_shape: bool = False,
+        generator: np.random.Generator | None = None,
     ) -> Batch:
-        """Build a batch with one row per request; `target` names the modality that is asked for."""
+        """Build a batch with one row per request.
+
+        Args:
+            requests: what is asked, one or more.
+            targets: what should be answered, one per request; a text is a target of text only.
+            target: the modality that is asked for, of all or of each request; by default the one of its
+                target, or text.
+            fixed_shape: pad every part as far as the configuration allows.
+            generator: draws the patches that stay where a picture or spectrogram has more than the model
+                takes; without one every draw starts from the same seed, so that no row depends on its batch.
+        """
         if not requests:
             raise RequestError("no requests: hand in at least one")
-        if target not in TARGET_MODALITIES:
-            raise RequestError(f"there is no target {target!r}; there are {', '.join(TARGET_MODALITIES)}")
-        if targets is not None and len(targets) != len(requests):
-            raise RequestError(
-                f"{len(requests)} requests but {len(targets)} targets: hand in one per request"
-            )
-        if any(request.audio is not None or request.audio_history for request in requests):
-            raise RequestError("audio inputs are not supported by this version")
+        if targets is not None:
+            if len(targets) != len(requests):
+                raise RequestError(
+                    f"{len(requests)} requests but {len(targets)} targets: hand in one per request"
+                )
+            targets = [Target(text=answer) if isinstance(answer, str) else answer for answer in targets]
+        tags = [prefix_text(modality) for modality in _asked(requests, targets, target)]
+        texts = [f"{tag} {request.text}" for tag, request in zip(tags, requests, strict=True)]
+        inputs = {
+            "image": [[] if request.image is None else [request.image] for request in requests],
+            "image_history": [request.image_history for request in requests],
+            "audio": [[] if request.audio is None else [request.audio] for request in requests],
+            "audio_history": [request.audio_history for request in requests],
+        }
         return Batch(
-            text=self._text([f"{prefix_text(target)} {request.text}" for request in requests], fixed_shape),
-            image=self._images([request.image for request in requests], fixed_shape),
-            image_history=self._histories([request.image_history for request in requests], fixed_shape),
+            text=self._text(texts, fixed_shape),
+            **{name: self._patches(name, rows, fixed_shape, generator) for name, rows in inputs.items()},
             text_target=None if targets is None else self._text_target(targets, fixed_shape),
+            image_target=None if targets is None else image_target(requests, targets, self.config),
+            audio_target=None if targets is None else audio_target(targets, self.config),
         )
 
     def _ids(self, text: str, length: int) -> list[int]:
@@ -69,60 +90,108 @@ class Processor:
 
     def _text(self, texts: Sequence[str], fixed_shape: bool) -> TextInput:
         limit = self.config.text_input_length
-        tokens = _pad([self._ids(text, limit) for text in texts], limit if fixed_shape else None)
+        tokens = stack_ids([self._ids(text, limit) for text in texts], limit if fixed_shape else None)
         return TextInput(tokens, tokens > 0, torch.arange(tokens.shape[1]).expand_as(tokens))
 
-    def _text_target(self, texts: Sequence[str], fixed_shape: bool) -> TokenTarget:
+    def _text_target(self, answers: Sequence[Target], fixed_shape: bool) -> TokenTarget | None:
+        if all(answer.text is None for answer in answers):
+            return None
         limit = self.config.text_target_length
-        targets = _pad([self._ids(text, limit) for text in texts], limit if fixed_shape else None)
+        ids = [[] if answer.text is None else self._ids(answer.text, limit) for answer in answers]
+        targets = stack_ids(ids, limit if fixed_shape else None)
         inputs = torch.zeros_like(targets)
         inputs[:, 1:] = targets[:, :-1]
         return TokenTarget(inputs, targets, targets > 0, torch.arange(targets.shape[1]).expand_as(targets))
 
-    def _images(self, images: Sequence[np.ndarray | None], fixed_shape: bool) -> Patches | None:
-        config = self.config
-        if not _wanted("image", config, any(image is not None for image in images), fixed_shape):
+    def _patches(
+        self,
+        modality: str,
+        rows: Sequence[Sequence[np.ndarray]],
+        fixed_shape: bool,
+        generator: np.random.Generator | None,
+    ) -> Patches | None:
+        """Cut the pictures or spectrograms of each request; None if there are none and no shape is fixed."""
+        config, longest = self.config, max(map(len, rows))
+        if not _wanted(modality, config, longest > 0, fixed_shape):
             return None
-        cut = [
-            None
-            if image is None
-            else self._cut(image, config.image_size, config.image_tokens, f"image of request {row}")
-            for row, image in enumerate(images)
-        ]
-        length = config.image_tokens if fixed_shape else None
-        stacked = _stack([[patches] for patches in cut], 1, length, config.image_encoder.patch_dim)
-        return Patches(stacked.values[:, 0], stacked.mask[:, 0], stacked.positions[:, 0])
-
-    def _histories(self, histories: Sequence[Sequence[np.ndarray]], fixed_shape: bool) -> Patches | None:
-        config = self.config
-        longest = max(map(len, histories))
-        most = min(HISTORY_MARKERS, config.image_history.max_frames)
-        if longest > most:
-            raise RequestError(f"{longest} history images in one request: the model takes at most {most}")
-        if not _wanted("image_history", config, longest > 0, fixed_shape):
-            return None
+        resampler = {"image_history": config.image_history, "audio_history": config.audio_history}
+        frames = 1
+        if modality in resampler:
+            most = min(HISTORY_MARKERS, resampler[modality].max_frames)
+            if longest > most:
+                raise RequestError(
+                    f"{longest} {_NAMES[modality]}s in one request: the model takes at most {most}"
+                )
+            frames = max(config.history_frames, longest) if fixed_shape else longest
+        numbers = [f" {j + 1}" for j in range(frames)] if modality in resampler else [""]
         cut = [
             [
-                self._cut(
-                    image,
-                    config.history_size,
-                    config.history_tokens,
-                    f"history image {j + 1} of request {row}",
-                )
-                for j, image in enumerate(images)
+                self._cut(modality, piece, f"{_NAMES[modality]}{number} of request {row}", generator)
+                for number, piece in zip(numbers, pieces, strict=False)
             ]
-            for row, images in enumerate(histories)
+            for row, pieces in enumerate(rows)
         ]
-        frames = max(config.history_frames, longest) if fixed_shape else longest
-        return _stack(
-            cut, frames, config.history_tokens if fixed_shape else None, config.image_encoder.patch_dim
+        encoder = config.image_encoder if modality.startswith("image") else config.audio_encoder
+        length = self._limit(modality) if fixed_shape else None
+        patches = stack_patches(cut, frames, length, encoder.patch_dim)
+        if modality in resampler:
+            return patches
+        return Patches(patches.values[:, 0], patches.mask[:, 0], patches.positions[:, 0])
+
+    def _cut(
+        self, modality: str, piece: np.ndarray, what: str, generator: np.random.Generator | None
+    ) -> PatchList:
+        config, limit = self.config, self._limit(modality)
+        if modality.startswith("audio"):
+            patches = audio_patches(piece, config.audio_size, config.audio_encoder.patch_size, what)
+        else:
+            size = config.image_size if modality == "image" else config.history_size
+            patch = config.image_encoder.patch_size
+            patches = image_patches(piece, size, patch, limit, config.drop_background, what)
+        return patches.sample(limit, np.random.default_rng(0) if generator is None else generator)
+
+    def _limit(self, modality: str) -> int:
+        """Return the most patches of one picture or spectrogram."""
+        config = self.config
+        return {"image": config.image_tokens, "image_history": config.history_tokens}.get(
+            modality, config.audio_tokens
         )
 
-    def _cut(self, image: np.ndarray, size: tuple[int, int], limit: int, what: str) -> PatchList:
-        config = self.config
-        return image_patches(
-            image, size, config.image_encoder.patch_size, limit, config.drop_background, what
-        )
+
+_NAMES = {
+    "image": "image",
+    "image_history": "history image",
+    "audio": "audio segment",
+    "audio_history": "audio history segment",
+}
+
+
+def _asked(
+    requests: Sequence[Request], targets: Sequence[Target] | None, target: str | Sequence[str] | None
+) -> list[str]:
+    """Return the modality each request asks for: what is said, or the only one of its target."""
+    if target is None:
+        return ["text"] * len(requests) if targets is None else _answered(targets)
+    asked = [target] * len(requests) if isinstance(target, str) else list(target)
+    if len(asked) != len(requests):
+        raise RequestError(f"{len(requests)} requests ask for {len(asked)} modalities: name one per request")
+    for modality in asked:
+        if modality not in TARGET_MODALITIES:
+            raise RequestError(f"there is no target {modality!r}; there are {', '.join(TARGET_MODALITIES)}")
+    return asked
+
+
+def _answered(targets: Sequence[Target]) -> list[str]:
+    asked = []
+    for row, target in enumerate(targets):
+        held = [name for name in TARGET_MODALITIES if getattr(target, name) is not None]
+        if len(held) != 1:
+            raise RequestError(
+                f"the target of request {row} holds {' and '.join(held) or 'nothing'}: name the modality "
+                "that is asked for with target="
+            )
+        asked += held
+    return asked
 
 
 def _wanted(modality: str, config: UnifiedIO2Config, present: bool, fixed_shape: bool) -> bool:
@@ -130,29 +199,3 @@ def _wanted(modality: str, config: UnifiedIO2Config, present: bool, fixed_shape:
     if present and not known:
         raise RequestError(f"this model takes no {modality}; it takes {', '.join(config.input_modalities)}")
     return present or (known and fixed_shape)
-
-
-def _pad(rows: Sequence[Sequence[int]], length: int | None) -> torch.Tensor:
-    longest = max(map(len, rows)) if length is None else length
-    padded = np.zeros((len(rows), longest), np.int64)
-    for row, ids in enumerate(rows):
-        padded[row, : len(ids)] = ids
-    return torch.from_numpy(padded)
-
-
-def _stack(rows: list[list[PatchList | None]], frames: int, length: int | None, patch_dim: int) -> Patches:
-    """Lay out frames of patches as [B, F, N, patch dim], zeros and a False mask where there is nothing."""
-    every = [patches for row in rows for patches in row if patches is not None]
-    count = max([1, *(len(patches.mask) for patches in every)]) if length is None else length
-    dim = patch_dim
-    values = np.zeros((len(rows), frames, count, dim), np.float32)
-    mask = np.zeros((len(rows), frames, count), bool)
-    positions = np.zeros((len(rows), frames, count), np.int64)
-    for row, row_frames in enumerate(rows):
-        for frame, patches in enumerate(row_frames):
-            if patches is not None:
-                n = len(patches.mask)
-                values[row, frame, :n] = patches.values
-                mask[row, frame, :n] = patches.mask
-                positions[row, frame, :n] = patches.positions
-    return Patches(*map(torch.from_numpy, (values, mask, positions)))

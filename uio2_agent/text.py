@@ -3,20 +3,31 @@
 Unusual: the official code rewrites the sentencepiece file so that padding is 0, end is 1, unknown is 2.
 Here the file's own three control ids are permuted outside, and the special pieces are appended by
 concatenating protobuf bytes (a repeated field), so no protobuf library is needed. Special pieces match only
-at a word start. It adds no control ids.
+at a word start. It adds no control ids. Files that people take for a LLaMA tokenizer are named for what they
+are.
 """
 
 import hashlib
+import os
+import warnings
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
 from uio2_agent.errors import UIO2Error
+from uio2_agent.filetype import mistaken_for
+from uio2_agent.presets import LLAMA_PIECES
 from uio2_agent.vocabulary import Vocabulary
 
 SMALL_MODEL = Path(__file__).parent / "checkpoints" / "small_tokenizer.model"
 _WORD_START = "\u2581"
 _USER_DEFINED = 4  # the piece type of sentencepiece's protobuf
+_BYTES = range(3, 259)  # where LLaMA's file and the official layout have one piece per byte
+_OF_LLAMA = {278: "\u2581the", 29871: "\u2581", 29892: ","}
+NEEDED = (
+    "the official layout needs the tokenizer.model of LLaMA 1 or 2, a sentencepiece file of "
+    f"{LLAMA_PIECES:,} pieces, which Meta hands out with those models"
+)
 
 
 class TextTokenizer:
@@ -30,11 +41,17 @@ class TextTokenizer:
     def __init__(self, path: str | Path):
         from sentencepiece import SentencePieceProcessor
 
+        if not isinstance(path, str | os.PathLike):
+            raise UIO2Error(
+                "a text tokenizer is given as the path of its tokenizer.model, not as a "
+                f"{type(path).__name__}"
+            )
         self.path = Path(path)
         if not self.path.is_file():
-            raise UIO2Error(
-                f"no text tokenizer at {self.path}: give the path of a sentencepiece tokenizer.model"
-            )
+            found = f"{self.path} is a folder" if self.path.is_dir() else f"no text tokenizer at {self.path}"
+            raise UIO2Error(f"{found}: give the path of a sentencepiece tokenizer.model")
+        if (mistake := mistaken_for(self.path)) is not None:
+            raise UIO2Error(f"{self.path} {mistake}, and not a sentencepiece tokenizer.model; {NEEDED}")
         self.model = self.path.read_bytes()
         try:
             pieces = SentencePieceProcessor(model_proto=self.model).get_piece_size()
@@ -46,7 +63,8 @@ class TextTokenizer:
         controls = (self._processor.bos_id(), self._processor.eos_id(), self._processor.unk_id())
         if sorted(controls) != [0, 1, 2]:
             raise UIO2Error(
-                f"{self.path} must hold begin, end and unknown at ids 0..2; they are at {controls}"
+                f"{self.path} must hold begin, end and unknown at ids 0..2 and has them at {controls}, a "
+                f"layout such as T5's or Gemma's; {NEEDED}"
             )
         self._to_file = dict(enumerate(controls))
         self._from_file = {file_id: ours for ours, file_id in enumerate(controls)}
@@ -55,6 +73,33 @@ class TextTokenizer:
     def packaged(cls) -> "TextTokenizer":
         """Return the small tokenizer that ships with the package."""
         return cls(SMALL_MODEL)
+
+    def check_fit(self, text_rows: int) -> None:
+        """Raise UIO2Error unless a text table of so many rows was made for tokenizers of this kind.
+
+        The official table is fit by LLaMA's file alone, told by its size and byte pieces. Of its words only a
+        few are compared, and with a warning, because stand-ins of the same layout have their uses.
+        """
+        pieces, official = self.vocabulary.pieces, text_rows == Vocabulary(LLAMA_PIECES).padded_size
+        packaged = self.model == SMALL_MODEL.read_bytes()
+        kind = "this package's small tokenizer" if packaged else "a tokenizer"
+        if official and (pieces != LLAMA_PIECES or not all(map(self._processor.is_byte, _BYTES))):
+            lacks = "" if pieces != LLAMA_PIECES else ", without a piece for each byte"
+            raise UIO2Error(f"{self.path} is {kind} of {pieces:,} pieces{lacks}; {NEEDED}")
+        if self.vocabulary.padded_size != text_rows:
+            raise UIO2Error(
+                f"{self.path} is {kind} of {pieces:,} pieces, which need a text table of "
+                f"{self.vocabulary.padded_size:,} rows; the model has {text_rows:,}: hand in the tokenizer "
+                "it was made with"
+            )
+        for token, piece in _OF_LLAMA.items() if official else ():
+            if (found := self._processor.id_to_piece(token)) != piece:
+                warnings.warn(
+                    f"{self.path} has the layout of LLaMA's tokenizer but other words (piece {token} is "
+                    f"{found!r}, not {piece!r}): with official weights its text means nothing",
+                    stacklevel=3,
+                )
+                break
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, without begin or end ids."""

@@ -2,10 +2,12 @@
 
 Unusual: cross-attention is rotary too, decoder positions on the queries and encoder positions on the keys.
 The decoder takes the encoder's keys and values ready-made (`Decoder.cross`), because they are the same at
-every step of a decode, and asks a cache, if there is one, for the keys and values of earlier positions.
+every step of a decode, and asks a cache, if there is one, for the keys and values of earlier positions. Each
+decoder layer has its own bias, because sparse patterns differ from layer to layer. Biases are those of
+`layers.attention_bias`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -34,10 +36,10 @@ class EncoderLayer(nn.Module):
         self.mlp_norm = RMSNorm(config.width)
         self.mlp = GatedMLP(config.width, config.mlp_dim)
 
-    def forward(self, x: Tensor, mask: Tensor, rotary: Rotary) -> Tensor:
+    def forward(self, x: Tensor, bias: Tensor | None, rotary: Rotary) -> Tensor:
         normed = self.attention_norm(x)
         keys, values = self.attention.keys_values(normed, rotary)
-        x = x + self.attention(normed, keys, values, mask, rotary)
+        x = x + self.attention(normed, keys, values, bias, rotary)
         return x + self.mlp(self.mlp_norm(x))
 
 
@@ -49,10 +51,10 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
         self.norm = RMSNorm(config.width)
 
-    def forward(self, x: Tensor, mask: Tensor, rotary: Rotary) -> Tensor:
-        """Encode x [B, S, D] under a mask that broadcasts to [B, H, S, S]."""
+    def forward(self, x: Tensor, bias: Tensor | None, rotary: Rotary) -> Tensor:
+        """Encode x [B, S, D] with a bias that broadcasts to [B, H, S, S]."""
         for layer in self.layers:
-            x = layer(x, mask, rotary)
+            x = layer(x, bias, rotary)
         return self.norm(x)
 
 
@@ -71,19 +73,19 @@ class DecoderLayer(nn.Module):
     def forward(
         self,
         x: Tensor,
-        mask: Tensor,
+        bias: Tensor | None,
         rotary: Rotary,
         cross: KeysValues | None,
-        cross_mask: Tensor,
+        cross_bias: Tensor | None,
         extend: Callable[[Tensor, Tensor], KeysValues] | None,
     ) -> Tensor:
         normed = self.self_norm(x)
         keys, values = self.self_attention.keys_values(normed, rotary)
         if extend is not None:
             keys, values = extend(keys, values)
-        x = x + self.self_attention(normed, keys, values, mask, rotary)
+        x = x + self.self_attention(normed, keys, values, bias, rotary)
         if self.cross_attention is not None:
-            x = x + self.cross_attention(self.cross_norm(x), *cross, cross_mask, rotary)
+            x = x + self.cross_attention(self.cross_norm(x), *cross, cross_bias, rotary)
         return x + self.mlp(self.mlp_norm(x))
 
 
@@ -109,16 +111,19 @@ class Decoder(nn.Module):
     def forward(
         self,
         x: Tensor,
-        mask: Tensor,
+        biases: Sequence[Tensor | None],
         rotary: Rotary,
-        cross: list[KeysValues | None],
-        cross_mask: Tensor,
+        cross: Sequence[KeysValues | None],
+        cross_bias: Tensor | None,
         cache: Cache | None = None,
     ) -> Tensor:
-        """Decode x [B, T, D]; mask broadcasts to [B, H, T, positions so far], cross_mask to [B, H, T, S]."""
-        for index, (layer, encoder_side) in enumerate(zip(self.layers, cross, strict=True)):
+        """Decode x [B, T, D].
+
+        biases, one a layer, broadcast to [B, H, T, positions so far], cross_bias to [B, H, T, S].
+        """
+        for index, (layer, bias, encoder_side) in enumerate(zip(self.layers, biases, cross, strict=True)):
             extend = None if cache is None else partial(cache.append, index)
-            x = layer(x, mask, rotary, encoder_side, cross_mask, extend)
+            x = layer(x, bias, rotary, encoder_side, cross_bias, extend)
         return self.norm(x)
 
 

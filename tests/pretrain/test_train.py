@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from policies.prompts import PromptStyle
 from pretrain.state import STATE, TrainingError
@@ -15,6 +16,7 @@ from rollouts.encoding import encode_episode
 from rollouts.runner import run_episodes, work_list
 from rollouts.workers import MakeEnv
 from tests.toys import ScriptedPolicy
+from uio2_agent.errors import UIO2Error
 from uio2_agent.model import UnifiedIO2
 
 
@@ -46,7 +48,9 @@ def config(tmp_path_factory) -> TrainConfig:
     )
 
 
-def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, tmp_path):
+@pytest.mark.parametrize("lora_rank", [0, 4])
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, tmp_path, lora_rank):
+    config = dataclasses.replace(config, lora_rank=lora_rank)
     whole = train(dataclasses.replace(config, output=str(tmp_path / "whole")))
     halves = dataclasses.replace(config, output=str(tmp_path / "halves"), save_every=1)
     for _ in range(3):  # each call takes one step, saves and stops
@@ -58,7 +62,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, tmp_path):
         assert torch.equal(value, resumed[name]), name
     lines = [json.loads(line) for line in (tmp_path / "halves" / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3]
-    assert "training/locations" not in lines[0] and "training/locations" in lines[1]
+    assert ("training/locations" in lines[0]) == (lora_rank > 0) and "training/locations" in lines[1]
     assert "<polyline" in (tmp_path / "halves" / "curves.svg").read_text()
     assert PromptStyle.load(whole) == PromptStyle.nano()
 
@@ -106,3 +110,46 @@ def test_another_runs_state_is_refused(config, tmp_path):
     (tmp_path / STATE).write_bytes((tmp_path / STATE).read_bytes()[:1000])
     with pytest.raises(TrainingError, match="damaged"):
         train(config)
+
+
+def test_adapters_learn_beside_a_model_that_stands_still(config, tmp_path):
+    """The checkpoint is the packaged model plus the product of the adapter file, layer by layer."""
+    config = dataclasses.replace(
+        config, output=str(tmp_path), lora_rank=4, lora_alpha=8.0, lora_targets="query, down", eye_weight=1.0
+    )
+    output = train(config)
+    base, tuned = (UnifiedIO2.from_pretrained(name).state_dict() for name in ("nano", output))
+    adapters = load_file(output / "adapter_model.safetensors")
+    for name, value in base.items():
+        layer = "base_model.model." + name.removesuffix(".weight")
+        if (down := adapters.pop(f"{layer}.lora_A.weight", None)) is not None:
+            up = adapters.pop(f"{layer}.lora_B.weight")
+            assert up.abs().max() > 0
+            value = value + 2.0 * up @ down
+        torch.testing.assert_close(tuned[name], value, atol=1e-6, rtol=1e-6)
+    assert not adapters
+    assert (output / STATE).stat().st_size < 2_000_000 < (output / "model.safetensors").stat().st_size / 10
+
+
+def test_a_model_with_a_frozen_image_encoder_is_tuned_in_half_precision(config, tmp_path):
+    """As the official ones are: the whole model, and adapters on a model kept in bfloat16."""
+    model = UnifiedIO2.from_pretrained("nano")
+    model.config = dataclasses.replace(model.config, freeze_vit=True)
+    model.save_pretrained(tmp_path / "start")
+    config = dataclasses.replace(config, model=str(tmp_path / "start"), dtype="bfloat16", steps=2)
+    before = model.state_dict()
+    for lora_rank in (0, 4):
+        run = Run(dataclasses.replace(config, output=str(tmp_path / f"{lora_rank}"), lora_rank=lora_rank))
+        run.loop()
+        weights = {parameter.dtype for parameter in run.model.decoder.parameters()}
+        assert weights == {torch.bfloat16 if lora_rank else torch.float32}
+        after = UnifiedIO2.from_pretrained(tmp_path / f"{lora_rank}").state_dict()
+        name = "decoder.layers.0.cross_attention.query.weight"
+        assert not torch.equal(after[name].bfloat16(), before[name].bfloat16())
+
+
+def test_adapters_want_a_trained_model(config, tmp_path):
+    with pytest.raises(UIO2Error, match="no model 'large'"):
+        train(dataclasses.replace(config, output=str(tmp_path), model="large", lora_rank=4))
+    with pytest.raises(TrainingError, match=r"choose of these, found 'qeury'"):
+        train(dataclasses.replace(config, output=str(tmp_path), lora_rank=4, lora_targets="qeury"))

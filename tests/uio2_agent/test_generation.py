@@ -6,8 +6,10 @@ import torch
 
 from uio2_agent.batch import TokenTarget
 from uio2_agent.errors import RequestError
-from uio2_agent.generation import decode
+from uio2_agent import decoding
 from uio2_agent.grammar import Grammar, choice, literal, location, repeat, sequence
+from uio2_agent.sampling import Sampling
+from uio2_agent.stepping import Stepper
 
 from .tiny import requests, tiny_model
 
@@ -17,6 +19,13 @@ EOS = 1
 @pytest.fixture(scope="module")
 def model():
     return tiny_model()
+
+
+def decode(model, encoded, *, limit, temperature=0.0, **options):
+    """Decode an encoded batch to the end; returns tokens by row."""
+    stepper = Stepper(model, encoded, limit)
+    *_, rows = decoding.decode(stepper, limit=limit, sampling=Sampling(temperature), **options)
+    return [row.tokens for row in rows]
 
 
 def scores_without_cache(model, encoded, row, tokens):
@@ -151,7 +160,7 @@ def test_limits_and_refusals(model):
     assert len(long.tokens) <= model.config.text_target_length
     with pytest.raises(RequestError, match="at least 1"):
         model.generate(requests()[0], max_new_tokens=0)
-    with pytest.raises(RequestError, match="text only"):
+    with pytest.raises(RequestError, match="was not made to write image"):
         model.generate(requests()[0], target="image")
     with pytest.raises(RequestError, match="4 requests but 2 grammars"):
         model.generate(requests(), grammar=[None, None])

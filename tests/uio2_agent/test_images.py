@@ -1,64 +1,39 @@
-"""Image preparation against recorded official output, and what counts as background."""
+"""Pictures: resizes against PIL and recorded official output, what counts as background, drawn patches."""
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from uio2_agent.config import UnifiedIO2Config
+from tests.parity.compare import Case
+from tests.parity.preparation import check_resize_pad_small
+from tests.uio2_agent.tiny import picture
 from uio2_agent.errors import RequestError
-from uio2_agent.images import CLIP_MEAN, CLIP_STD, image_patches, patch_mask, resize_and_pad
-from uio2_agent.processor import Processor
-from uio2_agent.request import Request
-from uio2_agent.text import TextTokenizer
+from uio2_agent.images import (
+    CLIP_MEAN,
+    CLIP_STD,
+    PatchList,
+    image_patches,
+    patch_mask,
+    resize_and_pad,
+    resize_nearest,
+)
 
 
-@pytest.fixture(scope="module")
-def official(shared):
-    tokenizer = TextTokenizer(shared / "fixtures/uio2/mock_llama_tokenizer.model")
-    return Processor(UnifiedIO2Config.preset("large"), tokenizer)
+def test_recorded_resizes(shared):
+    errors = check_resize_pad_small(Case(shared / "fixtures/uio2/cases/prep__resize_pad_small"))
+    assert max(errors.values()) < 1e-5, errors
 
 
-def test_resize_and_pad(shared):
-    cases = np.load(shared / "fixtures/uio2/cases/prep__resize_pad_small.npz")
-    pairs = [(cases[f"in/image/{k}"], cases[f"out/image/{k}"], cases[f"out/mask/{k}"]) for k in range(5)]
-    pairs += list(zip(cases["in/video"], cases["out/video"], cases["out/video_mask"], strict=True))
-    for image, expected, mask in pairs:
-        pixels, inside = resize_and_pad(image, mask.shape)
-        covered = np.zeros(mask.shape, bool)
-        covered[inside] = True
-        assert np.array_equal(covered, mask > 0)
-        ours = pixels.transpose(1, 2, 0)
-        if expected.min() < 0 or expected.max() > 1:
-            ours = (ours - CLIP_MEAN) / CLIP_STD
-        assert np.abs(ours - expected).max() < 1e-5
-
-
-def test_official_preprocessor(shared, official):
-    arrays = np.load(shared / "fixtures/uio2/cases/prep__preprocessor.npz")
-
-    def matches(values, key):
-        rows = arrays[f"{key}@rows"]
-        assert list(values.shape) == arrays[f"{key}@shape"].tolist()
-        assert np.abs(values[..., rows, :] - arrays[f"{key}@values"]).max() < 1e-5
-        assert np.abs(values.mean(-1) - arrays[f"{key}@mean"]).max() < 1e-5
-        assert np.abs(values.std(-1) - arrays[f"{key}@std"]).max() < 1e-5
-
-    request = Request(str(arrays["in/2/text"]), image=arrays["in/2/image"])
-    batch = official([request], [str(arrays["in/2/text_targets"])])
-    matches(batch.image.values[0].numpy(), "out/2/inputs/image/input")
-    assert np.array_equal(batch.image.mask[0], arrays["out/2/inputs/image/mask"] > 0)
-    assert np.array_equal(batch.image.positions[0], arrays["out/2/inputs/image/pos_ids"])
-    assert np.array_equal(batch.text.tokens[0], arrays["out/2/inputs/text/tokens"])
-    assert np.array_equal(batch.text_target.inputs[0], arrays["out/2/targets/text/inputs"])
-    assert np.array_equal(batch.text_target.targets[0], arrays["out/2/targets/text/targets"])
-    assert np.array_equal(batch.text_target.mask[0], arrays["out/2/targets/text/mask"] > 0)
-
-    history = (arrays["in/3/history0"], arrays["in/3/history1"])
-    batch = official([Request(str(arrays["in/3/text"]), image_history=history)], fixed_shape=True)
-    matches(batch.image_history.values[0].numpy(), "out/3/inputs/image_history/input")
-    assert np.array_equal(batch.image_history.mask[0], arrays["out/3/inputs/image_history/mask"] > 0)
-    tokens = arrays["out/3/inputs/text/tokens"]
-    assert np.array_equal(batch.text.tokens[0, : len(tokens)], tokens)
-    assert not batch.text.mask[0, len(tokens) :].any()
+@pytest.mark.parametrize("size", [(30, 40), (90, 61), (127, 41)])
+def test_resizes_are_those_of_pil(size):
+    image = picture(0, *size)
+    pixels, placement = resize_and_pad(image, (48, 64))
+    smooth = Image.fromarray(image).resize(placement.scaled[::-1], Image.Resampling.BILINEAR)
+    found = pixels[:, *placement.inside].transpose(1, 2, 0)
+    assert np.allclose(found, np.asarray(smooth) / 255, atol=1.01 / 255)  # PIL rounds after each axis
+    assert pixels.sum() == pytest.approx(found.sum())  # zero around it
+    nearest = Image.fromarray(image).resize((64, 48), Image.Resampling.NEAREST)
+    assert np.array_equal(resize_nearest(image, (48, 64)), np.asarray(nearest))
 
 
 def test_background_patches_are_left_out():
@@ -75,6 +50,25 @@ def test_background_patches_are_left_out():
 def test_a_blank_picture_keeps_one_patch():
     kept = image_patches(np.full((64, 64, 3), 7, np.uint8), (64, 128), 16, 32, drop_background=True)
     assert len(kept.positions) == 1
+
+
+def test_a_picture_too_thin_for_any_patch_centre_keeps_its_own_centre():
+    thin = np.random.default_rng(0).integers(0, 256, (1, 300, 3), np.uint8)
+    assert image_patches(thin, (64, 128), 16, 32, drop_background=True).positions.tolist() == [1 * 8 + 3]
+    assert not image_patches(thin, (64, 128), 16, 32, drop_background=False).mask.any()
+
+
+def test_valid_patches_are_drawn_before_masked_ones():
+    mask = np.arange(10) % 2 == 0
+    patches = PatchList(np.arange(10.0)[:, None], np.arange(10), mask)
+    drawn = [patches.sample(7, np.random.default_rng(seed)) for seed in range(200)]
+    for one in drawn:
+        assert one.mask.tolist() == [True] * 5 + [False] * 2
+        assert np.array_equal(one.values[:, 0], one.positions)
+        assert len(set(one.positions)) == 7
+    first = np.bincount([one.positions[0] for one in drawn], minlength=10)
+    assert (first[mask] > 20).all() and not first[~mask].any()
+    assert patches.sample(10, np.random.default_rng(0)) is patches
 
 
 def test_too_many_patches_lose_the_flattest():

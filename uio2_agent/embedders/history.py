@@ -13,7 +13,7 @@ from uio2_agent.batch import Patches
 from uio2_agent.config import ResamplerConfig, UnifiedIO2Config, ViTConfig
 from uio2_agent.embedders.tokens import Tokens
 from uio2_agent.embedders.vit import ViT
-from uio2_agent.layers import MLP, Attention, RMSNorm, linear
+from uio2_agent.layers import MLP, Attention, RMSNorm, attention_bias, linear
 from uio2_agent.positions import rotary_2d
 
 
@@ -60,11 +60,11 @@ class Resampler(nn.Module):
         self.norm = RMSNorm(config.width)
 
     def forward(self, context: Tensor, mask: Tensor) -> Tensor:
-        """Read context [B, N, width] under mask bool [B, N], nowhere all False; gives [B, K, width]."""
-        context, mask = self.context_norm(context), mask[:, None, None]
+        """Read context [B, N, width] under mask bool [B, N]; gives [B, K, width]."""
+        context, bias = self.context_norm(context), attention_bias(mask[:, None, None], context.dtype)
         latents = self.latents.to(context.dtype).expand(len(context), -1, -1)
         for layer in self.layers:
-            latents = layer(latents, context, mask)
+            latents = layer(latents, context, bias)
         return self.norm(latents)
 
 
@@ -80,11 +80,12 @@ class ResamplerLayer(nn.Module):
             config.head_dim,
             qk_norm=config.qk_norm,
             scaled_cosine=config.scaled_cosine,
+            clip_logit=config.clip_logit,
         )
         self.mlp_norm = RMSNorm(config.width)
         self.mlp = MLP(config.width, config.mlp_dim)
 
-    def forward(self, latents: Tensor, context: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, latents: Tensor, context: Tensor, bias: Tensor | None) -> Tensor:
         keys, values = self.attention.keys_values(context, None)
-        latents = latents + self.attention(self.attention_norm(latents), keys, values, mask, None)
+        latents = latents + self.attention(self.attention_norm(latents), keys, values, bias, None)
         return latents + self.mlp(self.mlp_norm(latents))

@@ -1,9 +1,16 @@
-"""What every input modality turns into, and how modalities are put in a row (spec section 6)."""
+"""What every input modality turns into, and how modalities are put in a row (spec section 6).
+
+Unusual: the official row keeps its padding. Here `compact` moves what is valid to the left, in order, and
+cuts the rest, so that an example pays for what it holds. Positions travel with the tokens, so nothing else
+changes.
+"""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from uio2_agent.ragged import packed_order, take
 
 
 @dataclass
@@ -13,6 +20,10 @@ class Tokens:
     embed: Tensor
     mask: Tensor
     rotary: Tensor
+    order: Tensor | None = None
+    """int64 [B, L]: where each token stood before `compact`; None if nothing moved."""
+    original_length: int = 0
+    """L before `compact`."""
 
 
 def concatenate(parts: list[Tokens]) -> Tokens:
@@ -23,3 +34,12 @@ def concatenate(parts: list[Tokens]) -> Tokens:
         mask=torch.cat([part.mask for part in parts], dim=1),
         rotary=torch.cat([part.rotary for part in parts], dim=1),
     )
+
+
+def compact(tokens: Tokens) -> Tokens:
+    """Leave out padding up to the longest row; valid tokens keep their order and start every row."""
+    if bool(tokens.mask.all()):
+        return tokens
+    order = packed_order(tokens.mask, max(1, int(tokens.mask.sum(1).max())))
+    embed, mask, rotary = (take(value, order) for value in (tokens.embed, tokens.mask, tokens.rotary))
+    return Tokens(embed, mask, rotary, order, tokens.mask.shape[1])

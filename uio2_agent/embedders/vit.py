@@ -3,7 +3,8 @@
 
 Unusual: it returns the last and the *second* block's output, with no final norm; the class token (and the
 distillation token) always take part and are dropped at the end; image positions are resized to the grid
-asked for, spectrogram positions are indexed with rows and columns swapped.
+asked for, spectrogram positions are indexed with rows and columns swapped. Masked patches are left out, not
+masked: an absent picture costs nothing, a half one half.
 """
 
 import torch
@@ -11,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uio2_agent.config import ViTConfig
-from uio2_agent.layers import linear
+from uio2_agent.layers import attention_bias, linear
 from uio2_agent.positions import grid_resize, sine_grid
+from uio2_agent.ragged import like_groups, packed_order, take
 
 
 class ViT(nn.Module):
@@ -40,8 +42,27 @@ class ViT(nn.Module):
         """Encode patches [B, N, patch dim] with mask bool [B, N] and raster positions [B, N] on a grid
         (rows, columns).
 
-        Returns the features of the last and of the second block, each [B, N, width].
+        Returns the features of the last and of the second block, each [B, N, width]; what stands where the
+        mask is False is finite and means nothing.
         """
+        if bool(mask.all()):
+            return self._encode(patches, mask, positions, grid)
+        shape = (*mask.shape, self.config.width)
+        last, second = (patches.new_zeros(shape, dtype=self.patch.weight.dtype) for _ in range(2))
+        for rows, length in like_groups(mask.sum(1).tolist()):
+            index = torch.tensor(rows, device=mask.device)
+            order = packed_order(mask[index], length)  # [rows, length]
+            parts = (take(value[index], order) for value in (patches, mask, positions))
+            encoded = self._encode(*parts, grid)
+            place = (index[:, None], order)
+            last, second = (
+                x.index_put(place, y.to(x.dtype)) for x, y in zip((last, second), encoded, strict=True)
+            )
+        return last, second
+
+    def _encode(
+        self, patches: Tensor, mask: Tensor, positions: Tensor, grid: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
         x = self.patch(patches.to(self.patch.weight.dtype))
         extra = (
             [self.class_token]
@@ -52,12 +73,14 @@ class ViT(nn.Module):
         x = x + table[count:].to(x.dtype)[positions]
         tokens = torch.stack(extra) + table[:count]  # [count, width]
         x = torch.cat([tokens.to(x.dtype).expand(len(x), -1, -1), x], dim=1)
-        mask = F.pad(mask, (count, 0), value=True)[:, None, None]  # [B, 1, 1, count + N]
+        bias = attention_bias(
+            F.pad(mask, (count, 0), value=True)[:, None, None], x.dtype
+        )  # [B, 1, 1, count + N]
         if self.input_norm is not None:
             x = self.input_norm(x)
         second = x
         for index, block in enumerate(self.blocks):
-            x = block(x, mask)
+            x = block(x, bias)
             if index == 1:
                 second = x
         return x[:, count:], second[:, count:]
@@ -65,16 +88,21 @@ class ViT(nn.Module):
     def _position_table(self, grid: tuple[int, int]) -> Tensor:
         """Return the rows of the extra tokens, then one row per raster cell of the grid."""
         if self.config.lineage == "ast":
-            rows, columns = (
-                grid  # raster cell (row, column) reads the learned row that column * rows + row names
-            )
-            order = torch.arange(rows * columns, device=self.positions.device).view(columns, rows).T.flatten()
+            order = transposed_positions(*grid, self.positions.device)
             return torch.cat([self.positions[:2], self.positions[2:][order]])
         if grid == self.config.positions:
             return self.positions
         resize = grid_resize(self.config.positions, grid, self.positions.device)
         learned = self.positions[1:]
         return torch.cat([self.positions[:1], (resize @ learned.float()).to(learned.dtype)])
+
+
+def transposed_positions(rows: int, columns: int, device: torch.device) -> Tensor:
+    """Return int64 [rows * columns]: the learned row that each raster cell of a spectrogram reads.
+
+    Cell (row, column) reads column * rows + row (spec section 5.3).
+    """
+    return torch.arange(rows * columns, device=device).view(columns, rows).T.flatten()
 
 
 class Block(nn.Module):
@@ -91,8 +119,8 @@ class Block(nn.Module):
         self.up = linear(config.width, config.mlp_dim, bias=True)
         self.down = linear(config.mlp_dim, config.width, bias=True)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        x = x + self.attention(self.attention_norm(x), mask)
+    def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        x = x + self.attention(self.attention_norm(x), bias)
         return x + self.down(F.gelu(self.up(self.mlp_norm(x)), approximate=self.approximate))
 
 
@@ -108,10 +136,10 @@ class BiasedAttention(nn.Module):
         self.value = linear(config.width, inner, bias=True)
         self.out = linear(inner, config.width, bias=True)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
         query, key, value = (
             project(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for project in (self.query, self.key, self.value)
         )
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         return self.out(mixed.transpose(1, 2).flatten(2))

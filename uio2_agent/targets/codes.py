@@ -22,6 +22,11 @@ class CodeTargetEmbedder(TargetEmbedder):
         super().__init__(config)
         self.tokenizer = tokenizer.requires_grad_(False)
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the raster in which tokens are decoded."""
+        return self.tokenizer.config.grid
+
     def rotary(self, device: torch.device) -> Tensor:
         """Return rows [codes of a picture, head_dim] of the tokenizer's grid."""
         return rotary_2d(*self.tokenizer.config.grid, self.head_dim, 1.0, device)
@@ -30,10 +35,18 @@ class CodeTargetEmbedder(TargetEmbedder):
         """Return codes int64 [B, N], in the order in which they are decoded, of the values of a target."""
         raise NotImplementedError
 
+    def decode(self, tokens: Tensor) -> Tensor:
+        """Return the values of whole answers, tokens int64 [B, N]; unused tokens become the nearest codes."""
+        raise NotImplementedError
+
+    def codes_of(self, tokens: Tensor) -> Tensor:
+        """Return the codes [B, N] that tokens stand for."""
+        return (tokens - FIRST_CODE).clamp(0, self.tokenizer.config.codes - 1)
+
     def tokens(self, target: CodeTarget) -> TokenTarget:
         """Tokenise a target: each token is predicted from those before it."""
         with torch.no_grad():
             targets = self.codes(target.values) + FIRST_CODE
         inputs = F.pad(targets[:, :-1], (1, 0))
         positions = torch.arange(targets.shape[1], device=targets.device).expand_as(targets)
-        return TokenTarget(inputs, targets, target.loss_mask, positions, target.mask)
+        return TokenTarget(inputs, targets, target.loss_mask, positions, target.mask, target.task_mask)

@@ -15,6 +15,11 @@ class TargetEmbedder(nn.Module):
         self.modality = nn.Parameter(torch.randn(config.width) * 0.02)
         self.head_dim = config.head_dim
 
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """Rows and columns in which the tokens lie; None for a line of text."""
+        return None
+
     def rotary(self, device: torch.device) -> Tensor:
         """Return the rotary rows [most tokens, head_dim] of the modality."""
         raise NotImplementedError

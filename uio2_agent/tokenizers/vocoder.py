@@ -4,8 +4,10 @@ Unusual: weight norm is a matter of the file, not of the network. `fuse_weight_n
 lengths out when weights are read, and inference runs on plain convolutions.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -13,7 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uio2_agent.errors import CheckpointError
+from uio2_agent.weights import check_fit, map_weights, read_pickle, write_safetensors
 
+WEIGHTS = "vocoder.safetensors"
 SLOPE, LAST_SLOPE = 0.1, 0.01
 
 
@@ -36,12 +40,35 @@ class VocoderConfig:
                 f"vocoder resblock {official['resblock']!r} is not supported: the release has '2'"
             )
         return cls(
+            mels=official.get("num_mels", cls.mels),
             width=official["upsample_initial_channel"],
             rates=tuple(official["upsample_rates"]),
             kernels=tuple(official["upsample_kernel_sizes"]),
             residual_kernels=tuple(official["resblock_kernel_sizes"]),
             residual_dilations=tuple(map(tuple, official["resblock_dilation_sizes"])),
         )
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a JSON file of such a configuration."""
+        try:
+            return cls.from_official(json.loads(path.read_text()))
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{path} is no configuration of a HiFi-GAN generator ({error!r})"
+            ) from error
+
+    def to_official(self) -> dict[str, Any]:
+        """Write the fields that `from_official` reads."""
+        return {
+            "resblock": "2",
+            "num_mels": self.mels,
+            "upsample_initial_channel": self.width,
+            "upsample_rates": list(self.rates),
+            "upsample_kernel_sizes": list(self.kernels),
+            "resblock_kernel_sizes": list(self.residual_kernels),
+            "resblock_dilation_sizes": list(map(list, self.residual_dilations)),
+        }
 
 
 class Vocoder(nn.Module):
@@ -77,6 +104,42 @@ class Vocoder(nn.Module):
             group = self.resblocks[index * stacks : (index + 1) * stacks]
             x = torch.stack([stack(x) for stack in group]).mean(0)
         return self.conv_post(F.leaky_relu(x, LAST_SLOPE)).tanh()[:, 0]
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path, config: VocoderConfig | None = None) -> Self:
+        """Read a vocoder in float32, frozen.
+
+        Arguments
+            path: the official pickle, a safetensors file with or without weight norm, or a directory that
+                holds `vocoder.safetensors`.
+            config: its shape; by default that of the JSON file of the same name beside it, else the released.
+
+        Raises CheckpointError if the file is damaged, holds code, or is of another shape.
+        """
+        path = Path(path)
+        path = path / WEIGHTS if path.is_dir() else path
+        if path.suffix == ".safetensors":
+            weights = map_weights([path])
+        else:
+            loaded = read_pickle(path)
+            if not (isinstance(loaded, Mapping) and isinstance(loaded.get("generator"), Mapping)):
+                raise CheckpointError(f"{path} holds no 'generator': give a file of HiFi-GAN's generator")
+            weights = loaded["generator"]
+        beside = path.with_suffix(".json")
+        if config is None and beside.is_file():
+            config = VocoderConfig.read(beside)
+        with torch.device("meta"):
+            vocoder = cls(config or VocoderConfig())
+        fused = fuse_weight_norm(weights)
+        check_fit(vocoder.state_dict(), fused, path)
+        vocoder.load_state_dict({name: value.float() for name, value in fused.items()}, assign=True)
+        return vocoder.requires_grad_(False).eval()
+
+    def save_pretrained(self, directory: Path) -> None:
+        """Write `vocoder.safetensors`, without weight norm, and its JSON configuration to a directory."""
+        weights = self.state_dict()
+        (directory / WEIGHTS).with_suffix(".json").write_text(json.dumps(self.config.to_official()) + "\n")
+        write_safetensors(directory / WEIGHTS, weights, lambda names: ((n, weights[n]) for n in names))
 
 
 class ResidualStack(nn.Module):

@@ -1,0 +1,234 @@
+"""Token by token, several rows at a time: what is forced is fed along, what is open is chosen.
+
+Unusual: a step may feed several tokens. What a grammar forces is fed together with the next open position
+in one call, so punctuation costs no call of its own; rows may be at different positions and finish
+independently. With a draft, a step also feeds guesses for what follows (Jacobi decoding): they are kept as
+far as greedy choices confirm them, so the answer is the greedy one and takes fewer calls. What may follow
+is asked of a grammar: anything with `start() -> state` and states with `forced()`, `choices()`,
+`advance(token)` and `done` (see `grammar.py`). Knows token ids only.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uio2_agent.sampling import Sampling
+from uio2_agent.stepping import START
+
+EOS = 1
+
+Rule = Callable[[Tensor, Sequence[Sequence[int]]], Tensor]
+"""Changes logits [B, V], given each row's tokens so far (spec section 12, task processors)."""
+
+
+class Decoder(Protocol):
+    """What a step asks: `Stepper`, or two of them under guidance."""
+
+    rows: int
+
+    def __call__(self, tokens: np.ndarray, positions: np.ndarray) -> Tensor: ...
+
+    def logits(self, hidden: Tensor) -> Tensor: ...
+
+
+class Row:
+    """One answer in the making.
+
+    Arguments
+        state: the grammar's start, or None without a grammar.
+        end: the token that ends the answer; None for pictures, which have a fixed length.
+    """
+
+    def __init__(self, state: Any, limit: int, seed: int, end: int | None, draft: Sequence[int] = ()):
+        self.state, self.limit, self.end = state, limit, end
+        self.tokens: list[int] = []
+        self.done = False
+        self.fed = 0  # how many of START + tokens the decoder has seen
+        self.random = torch.Generator().manual_seed(seed)
+        self._take_forced()
+        self.guess = list(draft)[len(self.tokens) :]  # what may follow `tokens`
+
+    def take(self, token: int) -> None:
+        """Append a chosen token, and after it whatever the grammar forces."""
+        self._append(token)
+        self._take_forced()
+
+    def stop(self) -> None:
+        """End the answer here."""
+        self.done = True
+
+    def unfed(self) -> list[int]:
+        """Return the tokens the decoder has not seen; for a finished row its last one again."""
+        line = [START, *self.tokens]
+        return line[self.fed :] if not self.done else line[max(self.fed - 1, 0) :][:1]
+
+    def _take_forced(self) -> None:
+        while self.state is not None and not self.done and (forced := self.state.forced()):
+            for token in forced:
+                if not self.done:
+                    self._append(int(token))
+
+    def _append(self, token: int) -> None:
+        self.tokens.append(token)
+        if self.state is not None:
+            self.state = self.state.advance(token)
+        ended = token == self.end if self.state is None else self.state.done
+        self.done = ended or len(self.tokens) >= self.limit
+
+
+def decode(
+    stepper: Decoder,
+    *,
+    limit: int,
+    grammars: Sequence[Any] | None = None,
+    sampling: Sampling | None = None,
+    seeds: Sequence[int] | None = None,
+    end: int | None = EOS,
+    allowed: Tensor | None = None,
+    rule: Rule | None = None,
+    drafts: Sequence[Sequence[int]] | None = None,
+    scores: list[Tensor] | None = None,
+) -> Iterator[list[Row]]:
+    """Decode every row to its end token, its grammar's end, or `limit` tokens; yield the rows after each
+    step.
+
+    Arguments
+        end: the token that ends an answer; None for answers of fixed length.
+        allowed: bool [V], tokens that exist; None for all.
+        rule: changes the logits before grammar and sampling.
+        drafts: a guess of each row's answer. Greedy only; the answers are those without a draft.
+        scores: receives the logits [B, V] of every step (as `rule` left them), without drafts only.
+    """
+    count = stepper.rows
+    states = [None] * count if grammars is None else [grammar.start() for grammar in grammars]
+    seeds = range(count) if seeds is None else seeds
+    drafts = [()] * count if drafts is None else drafts
+    sampling = sampling or Sampling()
+    rows = [
+        Row(state, limit, seed, end, draft) for state, seed, draft in zip(states, seeds, drafts, strict=True)
+    ]
+    yield rows
+    while not all(row.done for row in rows):
+        guesses = [[] if row.done else row.guess[: row.limit - len(row.tokens) - 1] for row in rows]
+        tokens, positions, last = _feed(rows, guesses)
+        hidden = stepper(tokens, positions)  # [B, q, D]
+        # What decides a row's next token, then each of its guesses; short rows repeat their last.
+        columns = last[:, None] + np.arange(max(map(len, guesses)) + 1)
+        index = torch.from_numpy(np.minimum(columns, tokens.shape[1] - 1)).to(hidden.device)
+        picked = hidden.gather(1, index[..., None].expand(-1, -1, hidden.shape[-1]))
+        logits = stepper.logits(picked)  # [B, 1 + guesses, V]
+        if scores is not None:
+            scores.append(logits[:, 0])
+        chooser = _Chooser(sampling, allowed, rule)
+        chooser.take(rows, logits, guesses)
+        yield rows
+
+
+class _Chooser:
+    """From logits to tokens: rule, existing tokens, grammar, sampling."""
+
+    def __init__(self, sampling: Sampling, allowed: Tensor | None, rule: Rule | None):
+        self._sampling, self._allowed, self._rule = sampling, allowed, rule
+
+    def take(self, rows: list[Row], logits: Tensor, guesses: list[list[int]]) -> None:
+        """Take each row's next token, and go on as long as what was taken is what was guessed and fed."""
+        known = [len(row.tokens) for row in rows]
+        going = [not row.done for row in rows]
+        while any(going):
+            columns = torch.tensor(
+                [len(row.tokens) - k if on else 0 for row, k, on in zip(rows, known, going)]
+            )
+            scores = logits[torch.arange(len(rows)), columns.to(logits.device)]
+            chosen = self._choose(scores, rows, going)
+            for index, row in enumerate(rows):
+                if going[index]:
+                    row.take(chosen[index])
+                    taken = row.tokens[known[index] :]
+                    confirmed = taken == guesses[index][: len(taken)]
+                    going[index] = confirmed and not row.done
+        for row, k, guess, line in zip(rows, known, guesses, logits, strict=True):
+            if guess and not row.done:
+                row.fed += _common(row.tokens[k:], guess)
+                row.guess = self._guess(row, line, len(row.tokens) - k)
+
+    def _choose(self, scores: Tensor, rows: list[Row], going: list[bool]) -> list[int]:
+        if self._rule is not None:
+            scores = self._rule(scores, [row.tokens for row in rows])
+        if self._allowed is not None:
+            scores = scores.masked_fill(~self._allowed, -torch.inf)
+        choices = [
+            row.state.choices() if on and row.state is not None else None
+            for row, on in zip(rows, going, strict=True)
+        ]
+        if any(allowed is not None for allowed in choices):
+            permitted = np.ones(scores.shape, bool)
+            for row, allowed in enumerate(choices):
+                if allowed is not None:
+                    permitted[row] = False
+                    permitted[row, allowed] = True
+            scores = scores.masked_fill(torch.from_numpy(~permitted).to(scores.device), -torch.inf)
+        return self._sampling.choose(
+            scores, [row.random if on else None for row, on in zip(rows, going, strict=True)]
+        )
+
+    @staticmethod
+    def _guess(row: Row, logits: Tensor, column: int) -> list[int]:
+        """Guess again what follows: the likeliest tokens at the places of the old guess, under the grammar."""
+        guess: list[int] = []
+        state = row.state
+        while column + len(guess) < len(logits):
+            line = logits[column + len(guess)]
+            if state is None:
+                guess.append(int(line.argmax()))
+                continue
+            if state.done:
+                break
+            token = state.forced()[:1] or (_best(line, state.choices()),)
+            guess.append(token[0])
+            state = state.advance(token[0])
+        return guess
+
+
+def sketch(grammar: Any, length: int) -> list[int]:
+    """Return an answer of at most `length` tokens that the grammar allows: the first draft of any answer."""
+    tokens: list[int] = []
+    state = grammar.start()
+    while not state.done and len(tokens) < length:
+        forced = state.forced()
+        token = forced[0] if forced else int(state.choices()[len(state.choices()) // 2])
+        tokens.append(token)
+        state = state.advance(token)
+    return tokens
+
+
+def _best(logits: Tensor, choices: np.ndarray) -> int:
+    index = torch.from_numpy(choices).to(logits.device)
+    return int(choices[int(logits[index].argmax())])
+
+
+def _common(first: list[int], second: list[int]) -> int:
+    """Return how many tokens two lines share at their start."""
+    for index, (a, b) in enumerate(zip(first, second, strict=False)):
+        if a != b:
+            return index
+    return min(len(first), len(second))
+
+
+def _feed(rows: list[Row], guesses: list[list[int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lay out what each row has to feed, shorter rows repeating their last token and position.
+
+    Returns tokens and positions int64 [B, q], and the column [B] of each row's last known token.
+    """
+    unfed = [row.unfed() for row in rows]
+    lines = [known + guess for known, guess in zip(unfed, guesses, strict=True)]
+    length = max(map(len, lines))
+    tokens = np.array([line + line[-1:] * (length - len(line)) for line in lines])
+    first = np.array([max(row.fed - 1, 0) if row.done else row.fed for row in rows])
+    positions = first[:, None] + np.minimum(np.arange(length), np.array([[len(line) - 1] for line in lines]))
+    for row, known in zip(rows, unfed, strict=True):
+        if not row.done:
+            row.fed += len(known)
+    return tokens, positions, np.array([len(known) - 1 for known in unfed])

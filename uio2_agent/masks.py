@@ -1,0 +1,111 @@
+"""Which earlier target tokens a target token may look at (spec section 8.4, training spec section 1.4).
+
+Unusual: the released code builds the sparse patterns and the dynamic mask and never applies them, so the
+released weights want plain causal masks; the patterns are the paper's method, and two switches of the
+configuration. All masks are boolean [query, key], True where the query may look.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from uio2_agent.config import UnifiedIO2Config
+from uio2_agent.positions import constant
+
+NEIGHBOURHOOD = 5
+"""Rows and columns to each side that the convolution pattern reaches."""
+
+Pattern = Callable[[int, int, torch.device], Tensor]
+
+
+@constant
+def causal(length: int, device: torch.device) -> Tensor:
+    """Return [length, length]: itself and everything before."""
+    return torch.ones(length, length, dtype=torch.bool, device=device).tril()
+
+
+@constant
+def row_pattern(rows: int, columns: int, device: torch.device) -> Tensor:
+    """Return [N, N] over a raster: the last `columns` tokens and itself."""
+    apart = _apart(rows * columns, device)
+    return (apart >= 0) & (apart <= columns)
+
+
+@constant
+def column_pattern(rows: int, columns: int, device: torch.device) -> Tensor:
+    """Return [N, N] over a raster: the same column, this row and above."""
+    apart = _apart(rows * columns, device)
+    return (apart >= 0) & (apart % columns == 0)
+
+
+@constant
+def convolution_pattern(rows: int, columns: int, device: torch.device) -> Tensor:
+    """Return [N, N] over a raster: earlier tokens at most `NEIGHBOURHOOD` rows and columns away."""
+    cells = torch.arange(rows * columns, device=device)
+    row, column = cells // columns, cells % columns
+    near = torch.ones(len(cells), len(cells), dtype=torch.bool, device=device)
+    for place in (row, column):
+        near &= (place[:, None] - place).abs() <= NEIGHBOURHOOD
+    return near & causal(len(cells), device)
+
+
+def layer_pattern(layer: int, layers: int) -> Pattern:
+    """Return the pattern of a decoder layer: convolution for the last, every fourth column, else row."""
+    if layer == layers - 1:
+        return convolution_pattern
+    return column_pattern if (layer - 1) % 4 == 0 else row_pattern
+
+
+def dynamic_mask(hidden: Tensor) -> Tensor:
+    """Return [B, T, T] for target tokens that were hidden from the encoder, bool [B, T].
+
+    Decoder input t holds token t - 1. A hidden one neither sees nor is seen, except by itself.
+    """
+    shown = torch.nn.functional.pad(~hidden[:, :-1], (1, 0), value=True)  # [B, T] by decoder input
+    return shown[:, :, None] & shown[:, None] | torch.eye(
+        shown.shape[1], dtype=torch.bool, device=shown.device
+    )
+
+
+def target_masks(
+    config: UnifiedIO2Config,
+    grid: tuple[int, int] | None,
+    length: int,
+    device: torch.device,
+    *,
+    valid: Tensor | None = None,
+    hidden: Tensor | None = None,
+) -> list[Tensor]:
+    """Return each decoder layer's mask over a target of `length` tokens, [T, T] or [B, 1, T, T].
+
+    Arguments
+        grid: rows and columns of an image or audio target; None for text, which no pattern touches.
+        valid: bool [B, T], False for padding that may stand anywhere; such a token is seen by itself only.
+        hidden: bool [B, T], tokens hidden from the encoder; read with `dynamic_masking` only.
+    """
+    layers = config.decoder_layers
+    if grid is None or not config.sparse_patterns:
+        masks = [causal(length, device)] * layers
+    else:
+        masks = [layer_pattern(layer, layers)(*grid, device)[:length, :length] for layer in range(layers)]
+    narrow = []
+    if valid is not None:
+        itself = torch.eye(length, dtype=torch.bool, device=device)
+        narrow.append((valid[:, None] & valid[:, :, None]) | itself)
+    if hidden is not None and config.dynamic_masking:
+        narrow.append(dynamic_mask(hidden))
+    for mask in narrow:  # [B, T, T]
+        masks = _each(masks, lambda old, mask=mask: old & mask[:, None])
+    return masks
+
+
+def _each(masks: list[Tensor], change: Callable[[Tensor], Tensor]) -> list[Tensor]:
+    """Change each different mask once; layers that shared one share the result."""
+    changed = {id(mask): change(mask) for mask in {id(mask): mask for mask in masks}.values()}
+    return [changed[id(mask)] for mask in masks]
+
+
+def _apart(count: int, device: torch.device) -> Tensor:
+    places = torch.arange(count, device=device)
+    return places[:, None] - places

@@ -1,0 +1,93 @@
+"""What a caller can ask of an answer, beside the request itself. Checked here, used by `generation`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from uio2_agent.decoding import Rule
+from uio2_agent.errors import RequestError
+from uio2_agent.request import Request
+from uio2_agent.sampling import Sampling
+
+SAMPLED_TOP_P = {"text": 1.0, "image": 0.95, "audio": 0.95}
+"""top_p by target modality when tokens are drawn and none is given; the official defaults of pictures."""
+NEGATIVES = {"image": "An image of a random picture.", "audio": "A video of a random audio."}
+"""What guidance leads away from by default: the prompts of unconditional training examples."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationOptions:
+    """Keywords of `UnifiedIO2.generate`. grammar, negative and seed are one, or one per request."""
+
+    max_new_tokens: int | None = None
+    """Most tokens of a text, its end included; the configuration's target length bounds it. Images and audio
+    have a fixed number."""
+    grammar: Any = None
+    """What a text may consist of (`uio2_agent.grammar`): the answer always parses."""
+    stop: tuple[str, ...] = ()
+    """A text ends before the first of these."""
+    temperature: float = 0.0
+    """0 is greedy: always the likeliest token."""
+    top_p: float | None = None
+    """Draw from the likeliest tokens that hold this much probability; None is `SAMPLED_TOP_P`."""
+    top_k: int = 0
+    """Draw from this many likeliest tokens; 0 is all."""
+    seed: int | Sequence[int] | None = None
+    """For drawing: one per request, or an integer (request i draws from seed + i); None is a new one each
+    time.
+    """
+    beams: int = 1
+    """Lines kept by beam search over text; 1 is none."""
+    length_power: float = 1.0
+    """Beam search compares log-probability / length ** length_power."""
+    guidance: float = 0.0
+    """Scale of classifier-free guidance; 0 is none, 10 the released default for images."""
+    negative: Request | Sequence[Request] | None = None
+    """What guidance leads away from; None is `NEGATIVES` for images and audio."""
+    rule: Rule | None = None
+    """Changes logits [B, V] given the tokens so far, before grammar and drawing (`uio2_agent.score_rules`).
+    """
+    parallel: bool = False
+    """Jacobi decoding: guess the rest of a greedy answer and check it in one call. Same answer, fewer
+    calls.
+    """
+    draft: Sequence[Any] | None = None
+    """First guess of an answer's tokens for `parallel` (an earlier answer, say); None sketches the grammar.
+    """
+    fixed_shape: bool = False
+    """Answers do not depend on the batch (on a GPU: on the batch's size only)."""
+    compiled: bool = False
+    """Decode with `torch.compile` (CUDA graphs on a GPU): slow the first time, for many answers of one
+    shape.
+    """
+    progress: Callable[[int, int], None] | None = None
+    """Called after every step with the most tokens any answer has, and the most it can have."""
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens is not None and self.max_new_tokens < 1:
+            raise RequestError(f"max_new_tokens={self.max_new_tokens}: ask for at least 1")
+        if self.beams < 1 or self.guidance < 0:
+            raise RequestError(f"beams={self.beams}, guidance={self.guidance}: at least 1, at least 0")
+        plain = self.temperature == 0 and self.beams == 1
+        if self.parallel and not plain:
+            raise RequestError(
+                "parallel decoding is exact for greedy answers only: leave out temperature, beams"
+            )
+        if self.draft is not None and not self.parallel:
+            raise RequestError("a draft is for parallel decoding: pass parallel=True")
+        if self.beams > 1:
+            unused = {
+                "grammar": self.grammar is not None,
+                "temperature": self.temperature > 0,
+                "guidance": self.guidance > 0,
+                "rule": self.rule is not None,
+                "stop": bool(self.stop),
+                "compiled": self.compiled,
+            }
+            if given := [name for name, on in unused.items() if on]:
+                raise RequestError(f"beam search takes no {', '.join(given)}: leave out or use beams=1")
+
+    def sampling(self, modality: str) -> Sampling:
+        """Return how tokens of a modality are chosen."""
+        top_p = SAMPLED_TOP_P[modality] if self.top_p is None else self.top_p
+        return Sampling(self.temperature, top_p, self.top_k)

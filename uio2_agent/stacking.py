@@ -1,0 +1,38 @@
+"""Rows of different lengths to one tensor, zeros and a False mask behind each (spec section 11).
+
+Knows no modality.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uio2_agent.batch import Patches
+from uio2_agent.images import PatchList
+
+
+def stack_ids(rows: Sequence[Sequence[int]], length: int | None) -> Tensor:
+    """Return ids int64 [B, L], 0 behind each row; L is the length, or that of the longest row."""
+    longest = max(map(len, rows)) if length is None else length
+    padded = np.zeros((len(rows), longest), np.int64)
+    for row, ids in enumerate(rows):
+        padded[row, : len(ids)] = ids
+    return torch.from_numpy(padded)
+
+
+def stack_patches(rows: list[list[PatchList]], frames: int, length: int | None, patch_dim: int) -> Patches:
+    """Lay out frames of patches as [B, F, N, patch dim]; N is the length, or that of the longest frame."""
+    every = [patches for row in rows for patches in row]
+    count = max([1, *(len(patches.mask) for patches in every)]) if length is None else length
+    values = np.zeros((len(rows), frames, count, patch_dim), np.float32)
+    mask = np.zeros((len(rows), frames, count), bool)
+    positions = np.zeros((len(rows), frames, count), np.int64)
+    for row, row_frames in enumerate(rows):
+        for frame, patches in enumerate(row_frames):
+            n = len(patches.mask)
+            values[row, frame, :n] = patches.values
+            mask[row, frame, :n] = patches.mask
+            positions[row, frame, :n] = patches.positions
+    return Patches(*map(torch.from_numpy, (values, mask, positions)))
