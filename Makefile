@@ -18,7 +18,7 @@ help:
 	@echo "make lint      ruff check and ruff format --check"
 	@echo "make proof     the long checks; their tables go to docs/proof/"
 	@echo "make nano      the packaged model's training from nothing (docs/nano.md)"
-	@echo "make images    the pictures of the README, made by our own code"
+	@echo "make images    the pictures of the README and docs/, made by our own code"
 	@echo "make clean     removes the virtual environment and caches"
 
 setup: gl $(STAMP)
@@ -77,6 +77,7 @@ nano: $(UIO2_SETUP)
 
 images: setup
 	$(BIN)/python docs/make_images.py
+	$(BIN)/python docs/model_figure.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache *.egg-info

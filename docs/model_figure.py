@@ -74,9 +74,8 @@ def sound(rate: int = 16_000) -> tuple[np.ndarray, int]:
     return (0.5 * np.sin(seconds * 2) ** 2 * np.sin(2 * np.pi * (200 + 150 * seconds) * seconds)), rate
 
 
-def measure() -> Measured:
+def measure(config: UnifiedIO2Config) -> Measured:
     """Run a request with everything, and two with less, through the processor and the embedders."""
-    config = dataclasses.replace(UnifiedIO2Config.preset("base"), encoder_layers=1, decoder_layers=1)
     torch.manual_seed(0)
     model = UnifiedIO2(config).eval()
     processor = Processor(config, TextTokenizer.packaged())
@@ -190,10 +189,10 @@ def _input_row(canvas: Canvas, found: Measured, name: str, y: int) -> None:
     else:
         heard = [request.audio] if name == "audio" else list(request.audio_history)
         canvas.show(COLUMNS[1], inside, [_seen(power) for power in heard], box, wide)
-        cut = f"{' x '.join(map(str, request.audio.shape))} log-mel,\n{grid} patches"
+        cut = f"{' x '.join(map(str, request.audio.shape))} log-mel,\n{found.patches[name]} of {grid} patches"
         embedded = f"audio ViT, two layers,\n{grid} positions"
         if name == "audio_history":
-            cut = f"{shape[1]} segment, {grid} patches"
+            cut = f"{shape[1]} segment,\n{found.patches[name]} of {grid} patches"
             embedded = f"the same ViT, resampler,\n{found.latents[name]} latents a segment"
     canvas.write(COLUMNS[2], inside + 8, cut)
     canvas.write(COLUMNS[3], inside + 8, embedded)
@@ -252,7 +251,8 @@ def _folded(text: str, width: float, size: int) -> str:
 
 
 def main() -> None:
-    found = measure()
+    base = UnifiedIO2Config.preset("base")
+    found = measure(dataclasses.replace(base, encoder_layers=1, decoder_layers=1))
     draw(found).quantize(128).save(PATH, optimize=True)
     print(PATH)
 

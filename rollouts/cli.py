@@ -8,6 +8,7 @@ not be taken for ours silently.
 import importlib
 import importlib.util
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,11 +37,14 @@ COMMANDS = {
     "evaluate": Command("rollouts.evaluate:main", "success on held-out seeds, with intervals and videos"),
     "compare": Command("rollouts.compare:main", "paired test of two evaluations", ("first", "second")),
     "inspect": Command("rollouts.inspect:main", "a page that shows a dataset or an evaluation", ("path",)),
+    "generate": Command("rollouts.generate:generate", "answer with text, a picture or a sound", ("text",)),
     "convert": Command(
         "rollouts.model_commands:convert", "a model directory, official to ours or back", ("source", "output")
     ),
     "doctor": Command("rollouts.doctor:main", "what is installed and usable here"),
 }
+
+_KEY = re.compile(r"[\w.]+=")
 
 # Roots of the errors that are a message to the person and not a fault of ours. Looked up only where the
 # module is loaded already: an error of a package that was never imported cannot have been raised.
@@ -90,20 +94,20 @@ def _run(words: list[str]) -> int:
         return 0
     from rollouts.settings import resolve
 
-    config = resolve(name, _overrides(name, rest))
+    leading, overrides = _leading_words(name, rest)
+    config = resolve(name, overrides, leading)
     check_envs()
     module, function = COMMANDS[name].function.split(":")
     return getattr(importlib.import_module(module), function)(config) or 0
 
 
-def _overrides(name: str, rest: list[str]) -> list[str]:
-    """Give the leading words without `=` to the keys they stand for."""
-    command, taken = COMMANDS[name], []
-    for key in command.words:
-        if rest and "=" not in rest[0]:
-            taken.append(f"{key}={rest[0]}")
-            rest = rest[1:]
-    return taken + rest
+def _leading_words(name: str, rest: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Give the leading words that are no `key=value` to the keys they stand for; the others remain."""
+    leading, rest = {}, list(rest)
+    for key in COMMANDS[name].words:
+        if rest and not _KEY.match(rest[0]):
+            leading[key] = rest.pop(0)
+    return leading, rest
 
 
 def check_envs() -> None:

@@ -7,7 +7,7 @@ grammar holds (lists, quotes, nested keys); plain strings need no quotes. Knows 
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,14 +57,26 @@ def keys(command: str) -> dict[str, Key]:
     return found
 
 
-def resolve(command: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
+def resolve(
+    command: str, overrides: Sequence[str] = (), words: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """The configuration of a command with `key=value` overrides applied, as nested plain dictionaries.
 
-    Raises RolloutError in one line for an unknown key (naming the nearest), a value of another type, or a key
-    that must be given and is not.
+    `words` are values by key that stand as they are, whatever they look like: a question, a path. Raises
+    RolloutError in one line for an unknown key (naming the nearest), a value of another type, or a key that
+    must be given and is not.
     """
     known = keys(command)
-    prepared = [_prepare(command, word, known) for word in overrides]
+    plain: dict[str, str] = {}
+    prepared = []
+    for word in overrides:
+        name, equals, value = word.partition("=")
+        if equals and name in known and _is_plain(known[name].default, value):
+            plain[name] = value
+        else:
+            plain.pop(name, None)
+            prepared.append(_prepare(command, word, known))
+    plain |= words or {}
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(CONF), version_base=None):
@@ -76,26 +88,25 @@ def resolve(command: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
         place = config
         for part in path:
             place = place[part]
-        place[last] = _checked(command, key, place[last])
+        place[last] = _checked(command, key, plain.get(key.name, place[last]))
     return config
+
+
+def _is_plain(default: Any, value: str) -> bool:
+    """Whether a value is text as it stands, not something in hydra's grammar (quoted, a list, null)."""
+    return isinstance(default, str | None) and value != "null" and value[:1] not in ("'", '"', "[")
 
 
 def _prepare(command: str, word: str, known: dict[str, Key]) -> str:
     """Turn a person's `key=value` into a hydra override."""
-    name, equals, value = word.partition("=")
+    name, equals, _ = word.partition("=")
     if not equals:
         raise RolloutError(
             f"uio2 {command} takes key=value words, found {word!r}; uio2 {command} --help lists the keys"
         )
     opened = name.split(".")[0]
     if name in known:
-        if (
-            isinstance(known[name].default, str | None)
-            and value != "null"
-            and value[:1] not in ("'", '"', "[")
-        ):
-            value = "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-        return f"{name}={value}"
+        return word
     if opened != name and opened in known and known[opened].default == {}:
         return f"++{word}"
     nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.4)

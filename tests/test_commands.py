@@ -24,6 +24,8 @@ PUBLIC = {
     "collect": f"{WHAT} expert_style episodes seed success_only {HOW} shard output",
     "compare": "first second output",
     "inspect": "path episodes output",
+    "generate": "text model image image_history audio audio_history video target max_new_tokens temperature "
+    "top_p seed beams guidance negative stop options device dtype tokenizer vocoder output",
     "convert": "source output official safetensors dtype tokenizer vocoder",
     "doctor": "output",
 }

@@ -61,7 +61,7 @@ def load(
     """Load a model, with its processor and its vocoder if there is one, ready to generate.
 
     On the CPU, weights that keep their stored precision are views of the file: private, writable, read
-    when they are used.
+    when they are used. The file must not be written over in place meanwhile (`save` replaces it instead).
 
     Arguments
         name_or_dir: packaged name, a directory written by `save`, or an official one (`config.json` and
@@ -95,6 +95,8 @@ def save(model: UnifiedIO2, directory: str | Path, *, dtype: torch.dtype | None 
     """Write the model, its tokenizer and its vocoder; `dtype` stores all weights in another precision."""
     if model.processor is None:
         raise CheckpointError("the model has no processor to save a tokenizer from: set model.processor")
+    if model.is_packed:
+        raise CheckpointError("a packed model holds no weights to save: load it again, and save it unpacked")
     directory = Path(directory)
     weights = model_weights(model)
     layout = {name: value.to("meta", dtype or value.dtype) for name, value in weights.items()}
@@ -114,11 +116,10 @@ def save(model: UnifiedIO2, directory: str | Path, *, dtype: torch.dtype | None 
 
 def load_official_weights(model: UnifiedIO2, weights: Mapping[str, Tensor]) -> None:
     """Copy a state dict with official names into a model; none may be missing and none left over."""
-    ours = model_weights(model)
-    names = official_names(model.config, ours)
-    check_fit({names[name]: value for name, value in ours.items()}, weights, "the official state dict")
+    check_stored(model, weights, True, "the official state dict")
+    names = stored_names(model, True)
     with torch.no_grad():
-        for name, value in ours.items():
+        for name, value in model_weights(model).items():
             value.copy_(weights[names[name]])
 
 
@@ -129,12 +130,16 @@ def model_weights(model: UnifiedIO2) -> dict[str, Tensor]:
     }
 
 
-def stored_names(config: UnifiedIO2Config, official: bool) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Return for a configuration our names by stored name, and meta tensors of the shapes by stored name."""
-    with torch.device("meta"):
-        weights = model_weights(UnifiedIO2(config))
-    names = official_names(config, weights) if official else {name: name for name in weights}
-    return {stored: name for name, stored in names.items()}, {names[k]: v for k, v in weights.items()}
+def stored_names(model: UnifiedIO2, official: bool) -> dict[str, str]:
+    """Return the names of a model's weights in a file of ours, or of the official format, by ours."""
+    weights = model_weights(model)
+    return official_names(model.config, weights) if official else {name: name for name in weights}
+
+
+def check_stored(model: UnifiedIO2, stored: Mapping[str, Tensor], official: bool, where: Path | str) -> None:
+    """Raise CheckpointError, listing names as they are stored, unless a file holds the model's weights."""
+    names = stored_names(model, official)
+    check_fit({names[name]: value for name, value in model_weights(model).items()}, stored, where)
 
 
 def precision(name: str, stored: torch.dtype, dtype: torch.dtype | None) -> torch.dtype:
@@ -198,9 +203,9 @@ def _fill(
     dtype: torch.dtype | None,
     device: torch.device,
 ) -> None:
-    ours, expected = stored_names(model.config, official)
     stored = map_weights(files)
-    check_fit(expected, stored, files[0].parent if len(files) > 1 else files[0])
+    check_stored(model, stored, official, files[0].parent if len(files) > 1 else files[0])
+    ours = {name: own for own, name in stored_names(model, official).items()}
     wanted = {name: precision(ours[name], value.dtype, dtype) for name, value in stored.items()}
     moves = {
         name: value.nbytes

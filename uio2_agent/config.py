@@ -96,12 +96,16 @@ class UnifiedIO2Config:
     image_size: tuple[int, int] = (384, 384)
     history_size: tuple[int, int] = (256, 256)
     audio_size: tuple[int, int] = (256, 128)
+    audio_history_size: tuple[int, int] | None = None
+    """None: that of `audio_size`, as in every release."""
     image_tokens: int = 576
     """Most patches of an image that enter the model; the length of the image part with fixed shapes."""
     history_tokens: int = 256
     history_frames: int = 4
     """Most history frames of a request; the number of frames with fixed shapes."""
     audio_tokens: int = 128
+    audio_history_tokens: int | None = None
+    """None: as many as `audio_tokens`."""
     grid_scale: float = 4 / 3
     """Factor on rotary coordinates of image and audio patches: sqrt(image target length / patches)."""
     drop_background: bool = False
@@ -142,6 +146,14 @@ class UnifiedIO2Config:
         """Rows (time) and columns (mel) of spectrogram patches."""
         patch = self.audio_encoder.patch_size if self.audio_encoder else 16
         return self.audio_size[0] // patch, self.audio_size[1] // patch
+
+    @property
+    def audio_history_grid(self) -> tuple[int, int]:
+        """Rows (time) and columns (mel) of the patches of a history segment."""
+        if self.audio_history_size is None or self.audio_encoder is None:
+            return self.audio_grid
+        patch = self.audio_encoder.patch_size
+        return self.audio_history_size[0] // patch, self.audio_history_size[1] // patch
 
     @classmethod
     def preset(cls, name: str) -> "UnifiedIO2Config":

@@ -16,6 +16,7 @@ from uio2_agent.checkpoint import (
     CONFIG,
     TOKENIZER,
     VOCODER,
+    check_stored,
     checkpoint_directory,
     copy_tokenizer,
     precision,
@@ -25,12 +26,12 @@ from uio2_agent.checkpoint import (
     write_json,
 )
 from uio2_agent.errors import CheckpointError
+from uio2_agent.model import UnifiedIO2
 from uio2_agent.tokenizers.vocoder import Vocoder
 from uio2_agent.weights import (
     FORMS,
     PICKLE,
     SAFETENSORS,
-    check_fit,
     map_weights,
     stream,
     weight_files,
@@ -80,14 +81,15 @@ def convert(
 
     files = weight_files(source)
     stored = map_weights(files)
-    ours, expected = stored_names(config, was_official)
-    check_fit(expected, stored, source)
-    new_by_ours = {name: new for new, name in stored_names(config, official)[0].items()}
-    old = {new_by_ours[ours[name]]: name for name in stored}  # stored names by new ones
+    with torch.device("meta"):
+        model = UnifiedIO2(config)
+    check_stored(model, stored, was_official, source)
+    before, after = stored_names(model, was_official), stored_names(model, official)
+    old = {after[name]: before[name] for name in before}  # names in the source by names in the output
     layout = {}
-    for new, name in old.items():
-        kind = stored[name].dtype
-        layout[new] = stored[name].to("meta", kind if dtype is None else precision(ours[name], kind, dtype))
+    for name, new in after.items():
+        value = stored[before[name]]
+        layout[new] = value.to("meta", value.dtype if dtype is None else precision(name, value.dtype, dtype))
 
     def values(names: Sequence[str]) -> Iterator[tuple[str, Tensor]]:
         streamed = stream(files, {old[new]: stored[old[new]].nbytes for new in names})
@@ -99,7 +101,9 @@ def convert(
         if form == SAFETENSORS:
             write_safetensors(output / form, layout, values, meter.add)
         else:
-            tensors = {new: stored[name].to(layout[new].dtype) for new, name in old.items()}
+            tensors = {new: stored[name] for new, name in old.items()}
+            changed = [new for new, value in tensors.items() if value.dtype != layout[new].dtype]
+            tensors |= {new: value.to(layout[new].dtype) for new, value in values(changed)}
             _write_pickle(output / form, tensors, meter)
         if not was_official:
             _carry_over(source, output)

@@ -205,7 +205,7 @@ def sketch(grammar: Any, length: int) -> list[int]:
 
 
 def _best(logits: Tensor, choices: np.ndarray) -> int:
-    index = torch.from_numpy(choices).to(logits.device)
+    index = torch.tensor(choices, device=logits.device)  # a copy: choices may not be written to
     return int(choices[int(logits[index].argmax())])
 
 

@@ -68,9 +68,11 @@ def stream(model: "UnifiedIO2", request: Request, options: GenerationOptions | N
     group = _Group(model, [request], "text", options or GenerationOptions(), [0], 1)
     shown = ""
     for rows in group.steps():
-        text = group.text(rows[0])
-        # A character of several tokens, or a stop text under way, is not shown before it is whole.
-        ready = text if rows[0].done else text.rstrip("\ufffd")[: max(0, len(text) - group.held_back(text))]
+        ready = group.text(rows[0])
+        if not rows[0].done:
+            # A character of several tokens, or a stop text under way, is not shown before it is whole.
+            whole = ready.rstrip("\ufffd")
+            ready = whole[: len(whole) - group.held_back(whole)]
         if ready.startswith(shown) and len(ready) > len(shown):
             yield ready[len(shown) :]
             shown = ready

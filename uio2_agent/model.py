@@ -123,9 +123,12 @@ class UnifiedIO2(nn.Module):
             raise UIO2Error(
                 f"input modality {modality!r} needs audio_encoder and audio_history in the configuration"
             )
-        grid = {"image": config.image_grid, "image_history": config.history_grid}.get(
-            modality, config.audio_grid
-        )
+        grid = {
+            "image": config.image_grid,
+            "image_history": config.history_grid,
+            "audio": config.audio_grid,
+            "audio_history": config.audio_history_grid,
+        }[modality]
         if resampler is not None:
             return HistoryEmbedder(config, resampler, vit, grid)
         return PatchEmbedder(config, vit, grid)
@@ -144,6 +147,12 @@ class UnifiedIO2(nn.Module):
             if name in ("image_encoder", "audio_encoder", "vocoder") or name.endswith(".tokenizer"):
                 module.float()
         return self
+
+    def pack(self, weights: str = "float32") -> Self:
+        """Lay the weights out for decoding on a CPU, in place; see `uio2_agent.packed.pack`."""
+        from uio2_agent.packed import pack
+
+        return pack(self, weights)
 
     def embed(self, batch: Batch) -> Tokens:
         """Embed the batch in the fixed order text, image, image history, audio, audio history."""

@@ -66,19 +66,29 @@ def _translate(name: str, table: dict[str, str], whose: str) -> str:
 
 def config_from_official(official: dict[str, Any]) -> UnifiedIO2Config:
     """Read the official nested dictionary; UIO2Error names a field that is absent or not supported."""
-    for part, fields in FIXED.items():
-        for name, value in fields.items():
-            found = official.get(part, {}).get(name, value)
-            if found != value:
-                raise UIO2Error(f"{part}.{name}={found!r} is not supported; releases have {value!r}")
     try:
+        for part, fields in FIXED.items():
+            for name, value in fields.items():
+                found = official.get(part, {}).get(name, value)
+                if found != value:
+                    raise UIO2Error(f"{part}.{name}={found!r} is not supported; releases have {value!r}")
         return _config_from_official(official)
     except KeyError as error:
         raise UIO2Error(f"the official configuration lacks the field {error}: get the whole file") from None
+    except (TypeError, AttributeError) as error:
+        raise UIO2Error(f"a field of the official configuration has the wrong type: {error}") from None
 
 
 def _config_from_official(official: dict[str, Any]) -> UnifiedIO2Config:
     main, sequence = official["t5_config"], official["sequence_length"]
+    if main["num_heads"] == 1:
+        raise UIO2Error("t5_config.num_heads=1 is not supported: officially it loses its rotary positions")
+    for name in ("image", "audio"):
+        used, built = main[f"{name}_vit_patch_size"], official[f"{name}_vit_cfg"]["patch_size"]
+        if used != built:
+            raise UIO2Error(
+                f"t5_config.{name}_vit_patch_size={used}, {name}_vit_cfg.patch_size={built}: differ"
+            )
     hears = {"audio", "audio_history"} & set(official["input_modalities"])
     if off := [name for name, on in official.items() if re.fullmatch(r"use_\w+_vit", name) and not on]:
         raise UIO2Error(f"{', '.join(off)} is false: models that take raw patches are not supported")
@@ -110,12 +120,23 @@ def _config_from_official(official: dict[str, Any]) -> UnifiedIO2Config:
         image_size=tuple(main["default_image_vit_size"]),
         history_size=tuple(main["default_image_history_vit_size"]),
         audio_size=tuple(main["default_audio_vit_size"]),
+        audio_history_size=_if_other(
+            tuple(main["default_audio_history_vit_size"]), tuple(main["default_audio_vit_size"])
+        ),
         image_tokens=sequence["image_input_samples"],
         history_tokens=sequence["image_history_input_samples"],
         history_frames=sequence["num_frames"],
         audio_tokens=sequence["audio_input_samples"],
+        audio_history_tokens=_if_other(
+            sequence["audio_history_input_samples"], sequence["audio_input_samples"]
+        ),
         grid_scale=math.sqrt(main["decoder_max_image_length"] / main["encoder_max_image_length"]),
     )
+
+
+def _if_other(value: Any, usual: Any) -> Any:
+    """Return None for what is as usual."""
+    return None if value == usual else value
 
 
 def config_to_official(config: UnifiedIO2Config) -> dict[str, Any]:
@@ -151,7 +172,8 @@ def _config_to_official(config: UnifiedIO2Config) -> dict[str, Any]:
         "image_vocab_size": config.image_rows,
         "audio_vocab_size": config.audio_rows,
         "encoder_max_text_length": config.text_input_length,
-        "encoder_max_image_length": math.prod(config.image_grid),
+        # The number of image patches in every release, but what it decides is the scale.
+        "encoder_max_image_length": round(config.image_target_length / config.grid_scale**2),
         "encoder_max_audio_length": math.prod(config.audio_grid),
         "decoder_max_text_length": config.text_target_length,
         "decoder_max_image_length": config.image_target_length,
@@ -161,7 +183,7 @@ def _config_to_official(config: UnifiedIO2Config) -> dict[str, Any]:
         "default_image_history_vit_size": list(config.history_size),
         "default_audio_size": list(reversed(config.audio_tokenizer.spectrogram_size)),
         "default_audio_vit_size": list(config.audio_size),
-        "default_audio_history_vit_size": list(config.audio_size),
+        "default_audio_history_vit_size": list(config.audio_history_size or config.audio_size),
         **dict.fromkeys(("image_patch_size", "image_vit_patch_size"), image.patch_size),
         **dict.fromkeys(("audio_patch_size", "audio_vit_patch_size"), audio.patch_size),
     }
@@ -181,7 +203,7 @@ def _config_to_official(config: UnifiedIO2Config) -> dict[str, Any]:
             "image_input_samples": config.image_tokens,
             "image_history_input_samples": config.history_tokens,
             "audio_input_samples": config.audio_tokens,
-            "audio_history_input_samples": config.audio_tokens,
+            "audio_history_input_samples": config.audio_history_tokens or config.audio_tokens,
             "num_frames": config.history_frames,
         },
         **{f"use_{part}_vit": True for part in ("image", "audio", "image_history", "audio_history")},

@@ -1,10 +1,10 @@
 """A model laid out for decoding on a CPU: packed float32 weights, or int8 weights.
 
-Unusual: one decoding step multiplies a few rows with every weight, so it is as fast as weights can be read. A
-plain float32 product of two to sixteen rows reads them at a third of the memory's speed here; weights in the
-blocked layout of oneDNN are read at full speed, int8 weights (one scale an output, bfloat16 inputs) are a quarter
-of the bytes. A packed model only generates: it cannot be trained or saved. The encoder, whose products have
-hundreds of rows, stays as it is. The ops are torch's own, the ones its compiler uses.
+Unusual: one decoding step multiplies a few rows with every weight, so it is as fast as weights can be read.
+A plain float32 product of two to sixteen rows reads them at a third of the memory's speed here; weights in
+the blocked layout of oneDNN are read at full speed, int8 weights (one scale an output, bfloat16 inputs) are
+a quarter of the bytes. A packed model only generates: it cannot be trained or saved. The encoder, whose
+products have hundreds of rows, stays as it is. The ops are torch's own, the ones its compiler uses.
 """
 
 from typing import TYPE_CHECKING
@@ -33,6 +33,7 @@ class PackedLinear(nn.Module):
         self._parts = [torch.ops.mkldnn._reorder_linear_weight(part.contiguous(), ROWS) for part in parts]
 
     def forward(self, x: Tensor) -> Tensor:
+        _refuse_gradients(x)
         flat = x.reshape(-1, x.shape[-1])
         parts = [torch.ops.mkldnn._linear_pointwise(flat, part, None, "none", [], "") for part in self._parts]
         return (parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).unflatten(0, x.shape[:-1])
@@ -49,9 +50,17 @@ class Int8Linear(nn.Module):
         self._scale = scale.bfloat16()
 
     def forward(self, x: Tensor) -> Tensor:
+        _refuse_gradients(x)
         flat = x.reshape(-1, x.shape[-1]).bfloat16()
         product = torch._weight_int8pack_mm(flat, self._weight, self._scale)
         return product.to(x.dtype).unflatten(0, x.shape[:-1])
+
+
+def _refuse_gradients(x: Tensor) -> None:
+    if torch.is_grad_enabled() and x.requires_grad:
+        raise UIO2Error(
+            "a packed model only generates and has no gradients: load it again to train, or use torch.no_grad()"
+        )
 
 
 def pack(model: "UnifiedIO2", weights: str = "float32") -> "UnifiedIO2":

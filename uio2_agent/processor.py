@@ -143,7 +143,10 @@ class Processor:
     ) -> PatchList:
         config, limit = self.config, self._limit(modality)
         if modality.startswith("audio"):
-            patches = audio_patches(piece, config.audio_size, config.audio_encoder.patch_size, what)
+            size = config.audio_size
+            if modality == "audio_history" and config.audio_history_size is not None:
+                size = config.audio_history_size
+            patches = audio_patches(piece, size, config.audio_encoder.patch_size, what)
         else:
             size = config.image_size if modality == "image" else config.history_size
             patch = config.image_encoder.patch_size
@@ -153,9 +156,12 @@ class Processor:
     def _limit(self, modality: str) -> int:
         """Return the most patches of one picture or spectrogram."""
         config = self.config
-        return {"image": config.image_tokens, "image_history": config.history_tokens}.get(
-            modality, config.audio_tokens
-        )
+        return {
+            "image": config.image_tokens,
+            "image_history": config.history_tokens,
+            "audio": config.audio_tokens,
+            "audio_history": config.audio_history_tokens or config.audio_tokens,
+        }[modality]
 
 
 _NAMES = {

@@ -43,7 +43,9 @@ class Sampling:
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Return what tokens are drawn with, float64 [B, V] on the CPU."""
-        logits = logits.cpu().double() / self.temperature
+        logits = logits.cpu().double()
+        # The largest is 0, so that no temperature is too small.
+        logits = (logits - logits.amax(-1, keepdim=True)) / self.temperature
         if 0 < self.top_k < logits.shape[-1]:
             bound = logits.topk(self.top_k).values[:, -1:]
             logits = logits.masked_fill(logits < bound, -torch.inf)

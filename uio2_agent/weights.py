@@ -59,7 +59,7 @@ def map_weights(files: Iterable[Path], only: Collection[str] | None = None) -> d
         if path.suffix == ".safetensors":
             part = _map_safetensors(path, only)
         else:
-            part = _flat(read_pickle(path), path)
+            part = named_tensors(read_pickle(path), path)
             part = part if only is None else {name: part[name] for name in part.keys() & set(only)}
         if twice := sorted(weights.keys() & part.keys()):
             raise CheckpointError(f"{path} holds {_cut(twice)} once more: shards must not overlap")
@@ -101,6 +101,18 @@ def read_pickle(path: Path) -> Any:
                 "get the weights from elsewhere"
             ) from None
         raise CheckpointError(_damaged(path, error)) from error
+
+
+def named_tensors(loaded: Any, path: Path) -> dict[str, Tensor]:
+    """Return what a file held, if that is tensors by their names; CheckpointError says what else it is."""
+    if not isinstance(loaded, Mapping):
+        raise CheckpointError(
+            f"{path} holds a {type(loaded).__name__}, not a state dict of names and tensors"
+        )
+    other = [str(name) for name, value in loaded.items() if not isinstance(value, Tensor)]
+    if other := other + [str(name) for name in loaded if not isinstance(name, str)]:
+        raise CheckpointError(f"{path} is no plain state dict: {_cut(other)} must be a name with a tensor")
+    return dict(loaded)
 
 
 def check_fit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: Path | str) -> None:
@@ -174,24 +186,15 @@ def _map_safetensors(path: Path, only: Collection[str] | None) -> dict[str, Tens
         raise CheckpointError(_damaged(path, error)) from error
 
 
-def _flat(loaded: Any, path: Path) -> dict[str, Tensor]:
-    if not isinstance(loaded, Mapping):
-        raise CheckpointError(
-            f"{path} holds a {type(loaded).__name__}, not a state dict of names and tensors"
-        )
-    other = [str(name) for name, value in loaded.items() if not isinstance(value, Tensor)]
-    if other := other + [str(name) for name in loaded if not isinstance(name, str)]:
-        raise CheckpointError(f"{path} is no plain state dict: {_cut(other)} must be a name with a tensor")
-    return dict(loaded)
-
-
 def _shards(index: Path) -> list[Path]:
     try:
         places = json.loads(index.read_text())["weight_map"]
-        names = sorted(set(places.values()))
+        names = sorted(set(map(str, places.values())))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{index} is no index of shards ({error}): copy or write it again") from error
-    if outside := [name for name in names if Path(str(name)).name != name]:
+    if not names:
+        raise CheckpointError(f"{index} names no shards: copy or write it again")
+    if outside := [name for name in names if Path(name).name != name]:
         raise CheckpointError(f"{index} names {_cut(outside)}: shards must lie beside their index")
     if absent := [name for name in names if not (index.parent / name).is_file()]:
         raise CheckpointError(f"{index} names shards that are missing: {_cut(absent)}")
@@ -215,6 +218,9 @@ def _is_mappable(path: Path) -> bool:
 
 def _damaged(path: Path, error: Exception) -> str:
     text = " ".join(str(error).split())
+    if "Cannot allocate memory" in text:
+        size = f"{path.stat().st_size / 1e9:.1f} GB"
+        return f"{path} holds {size}, more than fits this machine: take bfloat16 weights or more memory"
     if isinstance(error, pickle.UnpicklingError):
         text = "not a pickle of plain weights; nothing of it was run"
     return f"{path} is damaged or cut short ({text[:120] or type(error).__name__}): copy or write it again"

@@ -43,9 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not compared + unknown:
         print(f"no case {options.case!r} in {options.directory / 'cases'}", file=sys.stderr)
         return 2
-    print(
-        f"{compared} compared, {unknown} not yet, {failed} off (tolerance {TOLERANCE:g} or the case's own)"
-    )
+    print(f"{compared} compared, {unknown} not yet, {failed} off (tolerance {TOLERANCE:g} or the case's own)")
     return 1 if failed or (options.strict and unknown) else 0
 
 

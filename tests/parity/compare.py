@@ -15,9 +15,12 @@ from torch import Tensor
 from uio2_agent.checkpoint import load_official_weights
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.model import UnifiedIO2
+from uio2_agent.text import TextTokenizer
 
 TOLERANCE = 1e-4
 """Largest absolute error of any array that a check's own `tolerances` do not name."""
+SHARED = Path(__file__).parents[2] / "../shared/fixtures/uio2"
+"""The folder of recorded cases that lies beside the checkout."""
 Errors = dict[str, float]
 """Largest error by array; integers, booleans and texts count their differences."""
 
@@ -65,6 +68,19 @@ class Case:
         """Read a configuration, and the weights of the same name (with a suffix)."""
         stem = self.directory / "weights" / name
         return json.loads(Path(f"{stem}.config.json").read_text()), load_file(f"{stem}{suffix}.safetensors")
+
+    def unit_weights(self, suffix: str = "") -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Read the weights of a case `unit__NAME`, which are called NAME or unit_NAME."""
+        names = (self.kind, f"unit_{self.kind}")
+        held = [name for name in names if (self.directory / f"weights/{name}.config.json").is_file()]
+        return self.weights(held[0] if held else self.kind, suffix)
+
+    def tokenizer(self) -> TextTokenizer:
+        """Read the tokenizer of the folder, or of the shared folder: one file serves all."""
+        files = [path for folder in (self.directory, SHARED) for path in sorted(folder.glob("*.model"))]
+        if not files:
+            raise FileNotFoundError(f"{self.directory} holds no tokenizer: put its .model file there")
+        return TextTokenizer(files[0])
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,8 @@ def check_losses(case: Case) -> Errors:
         found = -1.0 if gradients[name] is None else gradients[name].norm().item()
         errors[f"norm/{name}"] = abs(norms[name] - found) / max(1.0, abs(norms[name]))
         if f"out/grad/{name}" in arrays:
-            errors[f"grad/{name}"] = distance(arrays[f"out/grad/{name}"], gradients[name])
+            expected = arrays[f"out/grad/{name}"]
+            errors[f"grad/{name}"] = distance(expected, gradients[name]) / max(1.0, np.abs(expected).max())
     model.zero_grad(set_to_none=True)
     return errors
 
@@ -122,7 +123,9 @@ def check_switches(case: Case) -> Errors:
     arrays, official = case.arrays, case.model()
     (name,) = [name for name in ("image", "audio") if f"in/targets/{name}/{name}" in arrays]
     model = switched_on(official)
-    target = model.token_targets(official_batch(arrays))[name]
+    batch = official_batch(arrays)
+    unmasked = dataclasses.replace(getattr(batch, f"{name}_target"), task_mask=None)
+    target = model.token_targets(batch)[name]
     grid, device = model.targets[name].grid, torch.device("cpu")
     errors = {}
     for kind, hidden in (("with", target.hidden), ("zero", torch.zeros_like(target.hidden[:1]))):
@@ -135,7 +138,8 @@ def check_switches(case: Case) -> Errors:
             errors[f"pattern_mask_{kind}"] = different(arrays[f"aux/pattern_mask_{kind}_task_mask"], masks)
     for key in arrays:
         if key.startswith("aux/patched_pattern_applied_logits"):
-            logits = model(official_batch(arrays)).logits[name]
+            given = dataclasses.replace(batch, **{f"{name}_target": unmasked}) if "zero" in key else batch
+            logits = model(given).logits[name]
             errors[key.removeprefix("aux/")] = distance(arrays[key], logits, arrays[f"out/{name}/mask"] > 0)
     return errors
 

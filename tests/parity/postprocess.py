@@ -9,7 +9,6 @@ from uio2_agent.geometry import Placement
 from uio2_agent.guidance import guide
 from uio2_agent.labels.boxes import values_to_boxes
 from uio2_agent.score_rules import BoxesRule, keypoint_template
-from uio2_agent.text import TextTokenizer
 from uio2_agent.vocabulary import Vocabulary
 
 OFFICIAL = Vocabulary(32_000)
@@ -103,7 +102,7 @@ def _rules(case: Case) -> Errors:
         "cfg_scores": distance(arrays["out/cfg_scores"], guide(*scores.split(half), scale).repeat(2, 1)),
         "keypoint_template": different(
             arrays["out/keypoint_template"],
-            keypoint_template(TextTokenizer(case.directory / "mock_llama_tokenizer.model")),
+            keypoint_template(case.tokenizer()),
         ),
     }
     base = torch.from_numpy(arrays["in/boxes_base_f16"].astype(np.float32))[None]

@@ -1,7 +1,5 @@
 """What is done before the model sees anything: sounds, pictures, whole requests, the text tokenizer."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
@@ -15,7 +13,6 @@ from uio2_agent.labels import boxes as labels
 from uio2_agent.processor import Processor
 from uio2_agent.request import Request, Target
 from uio2_agent.spectrogram import LOWEST, RATE, mel_filters
-from uio2_agent.text import TextTokenizer
 
 
 def check_audio(case: Case) -> Errors:
@@ -88,7 +85,7 @@ def _compare_placed(name: str, image: np.ndarray, pixels: np.ndarray, mask: np.n
 def check_preprocessor(case: Case) -> Errors:
     """Compare every recorded call of the whole pre-processor, at the sizes of the large model."""
     arrays = case.arrays
-    tokenizer = _tokenizer(case.directory)
+    tokenizer = case.tokenizer()
     process = Processor(UnifiedIO2Config.preset("large"), tokenizer)
     errors: Errors = {}
     for call in sorted({name.split("/")[1] for name in arrays if name.startswith("out/")}):
@@ -221,7 +218,7 @@ def _compare_form(array: np.ndarray, ours: np.ndarray, form: str, rows: np.ndarr
 
 def check_tokenizer(case: Case) -> Errors:
     """Compare the text tokenizer with the stand-in for LLaMA's."""
-    tokenizer = _tokenizer(case.directory)
+    tokenizer = case.tokenizer()
     encoded, decoded = case.json["encode"], case.json["decode"]
     wrong = {
         "encode": (tokenizer.encode(text["text"]) != text["ids"] for text in encoded),
@@ -230,7 +227,3 @@ def check_tokenizer(case: Case) -> Errors:
     }
     size = float(tokenizer.vocabulary.size != case.json["vocab_size"])
     return {"vocab_size": size, **{name: float(sum(found)) for name, found in wrong.items()}}
-
-
-def _tokenizer(directory: Path) -> TextTokenizer:
-    return TextTokenizer(directory / "mock_llama_tokenizer.model")

@@ -10,6 +10,8 @@ from safetensors.torch import save_file
 
 from tests.parity.compare import Case, distance
 from tests.parity.forward import official_batch
+from uio2_agent.checkpoint import check_stored
+from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import CheckpointError, UIO2Error
 from uio2_agent.model import UnifiedIO2
 from uio2_agent.official import config_from_official, name_from_official, official_names
@@ -58,6 +60,13 @@ def test_a_precision_asked_for_leaves_vits_and_tokenizers_exact(shared, tmp_path
     assert all(torch.equal(value, expected[names[k]]) for k, value in model.state_dict().items())
 
 
+def test_weights_go_to_the_device_asked_for(shared, tmp_path):
+    directory = official_directory(shared, tmp_path / "model")
+    model = UnifiedIO2.from_pretrained(directory, processor=False, device="meta", dtype=torch.bfloat16)
+    assert {value.device.type for value in model.parameters()} == {"meta"}
+    assert model.encoder.norm.scale.dtype == torch.bfloat16
+
+
 def test_without_image_inputs_the_vit_lies_below_the_history(shared, tmp_path):
     """Spec section 14, the last sentence."""
     above, below = "input_embedders.image.image_encoder.", "input_embedders.image_history.vit_image_encoder."
@@ -98,6 +107,18 @@ def test_long_lists_of_mismatches_are_counted(shared, tmp_path):
     directory = official_directory(shared, tmp_path / "model", "safetensors", few)
     with pytest.raises(CheckpointError, match=rf"and {len(weights) - len(few) - 6} more"):
         UnifiedIO2.from_pretrained(directory, processor=False)
+
+
+def test_the_listing_of_the_large_release_fits_and_a_change_to_it_does_not(shared):
+    lines = (shared / "specs/uio2_large_state_dict.tsv").read_text().splitlines()[1:]
+    rows = [line.split("\t") for line in lines]
+    listed = {name: torch.empty(json.loads(shape), device="meta") for name, shape, _ in rows}
+    with torch.device("meta"):
+        model = UnifiedIO2(UnifiedIO2Config.preset("large"))
+    check_stored(model, listed, True, "the listing")
+    del listed["decoder.layers_23.encoder_decoder_attention.key_norm.scale"]
+    with pytest.raises(CheckpointError, match=r"lacks decoder\.layers_23\.encoder_decoder_attention"):
+        check_stored(model, listed, True, "the listing")
 
 
 class Malicious:
@@ -177,9 +198,10 @@ def test_shards_are_checked_against_their_index(shared, tmp_path):
     index.write_text(json.dumps(places))
     with pytest.raises(CheckpointError, match=r"\.\./elsewhere.*must lie beside"):
         UnifiedIO2.from_pretrained(directory, processor=False)
-    index.write_text("[]")
-    with pytest.raises(CheckpointError, match="no index of shards"):
-        UnifiedIO2.from_pretrained(directory, processor=False)
+    for content, said in (("[]", "no index of shards"), ('{"weight_map": {}}', "names no shards")):
+        index.write_text(content)
+        with pytest.raises(CheckpointError, match=said):
+            UnifiedIO2.from_pretrained(directory, processor=False)
 
 
 def test_no_weights_and_a_broken_configuration_are_named(shared, tmp_path):
@@ -189,6 +211,7 @@ def test_no_weights_and_a_broken_configuration_are_named(shared, tmp_path):
     cases = {
         r"lacks the field 'emb_dim'": {k: v for k, v in official["t5_config"].items() if k != "emb_dim"},
         r"text_pos_emb='learned' is not supported": official["t5_config"] | {"text_pos_emb": "learned"},
+        r"config\.json: a field of the official configuration has the wrong type": [1, 2],
     }
     for said, main in cases.items():
         config.write_text(json.dumps(official | {"t5_config": main}))

@@ -1,13 +1,14 @@
-"""Decoding: the cached steps against whole forward passes, grammars, rows of a batch, sampling."""
+"""Text answers: cached steps against whole forward passes, grammars, batches, streams, stops, limits."""
 
 import numpy as np
 import pytest
 import torch
 
-from uio2_agent.batch import TokenTarget
-from uio2_agent.errors import RequestError
 from uio2_agent import decoding
+from uio2_agent.batch import TokenTarget
+from uio2_agent.errors import RequestError, UIO2Error
 from uio2_agent.grammar import Grammar, choice, literal, location, repeat, sequence
+from uio2_agent.request import Request
 from uio2_agent.sampling import Sampling
 from uio2_agent.stepping import Stepper
 
@@ -154,13 +155,111 @@ def test_sampling_follows_the_distribution(model):
     assert np.abs(found - expected).max() < 4 * 0.5 / np.sqrt(len(draws))
 
 
-def test_limits_and_refusals(model):
-    assert len(model.generate(requests()[0], max_new_tokens=3).tokens) <= 3
-    long = model.generate(requests()[0], max_new_tokens=10_000)
-    assert len(long.tokens) <= model.config.text_target_length
-    with pytest.raises(RequestError, match="at least 1"):
-        model.generate(requests()[0], max_new_tokens=0)
-    with pytest.raises(RequestError, match="was not made to write image"):
-        model.generate(requests()[0], target="image")
-    with pytest.raises(RequestError, match="4 requests but 2 grammars"):
-        model.generate(requests(), grammar=[None, None])
+def saying(model, text):
+    """Return a rule under which a model says a text, token by token, and ends."""
+    ids = torch.tensor([*model.processor.tokenizer.encode(text), EOS])
+
+    def rule(scores, tokens):
+        at = torch.tensor([min(len(row), len(ids) - 1) for row in tokens])
+        return torch.zeros_like(scores).scatter(1, ids[at][:, None], 100.0)
+
+    return rule
+
+
+SAID = [
+    ("put the red block", ()),
+    ("caf\u00e9 \u6f22\u5b57 \U0001f600 ok", ()),
+    ("\U0001f600\U0001f600", ()),
+    ("one two three four", (" three",)),
+    ("one two three four", ("never", "o t", "w")),
+    ("caf\u00e9 and caf\u00e8", ("f\u00e8",)),
+    ("caf\u00e9 and caf\u00e8", ("f\u00e9", "and")),
+    ("\u6f22\u5b57\u6f22\u6f22", ("\u6f22\u6f22",)),
+    ("all of it", ("all",)),
+    ("ends as a stop begi", ("begin",)),
+    ("", ("x",)),
+]
+
+
+@pytest.mark.parametrize(("text", "stop"), SAID)
+def test_streamed_pieces_add_up_to_the_answer(model, text, stop):
+    options = dict(rule=saying(model, text), stop=stop)
+    answer = model.generate(requests()[0], **options)
+    assert answer.text == min((text.partition(end)[0] for end in stop), key=len, default=text)
+    pieces = list(model.stream(requests()[0], **options))
+    assert "".join(pieces) == answer.text
+    assert all(pieces) and not any("\ufffd" in piece for piece in pieces)
+    if not stop and len(text) > 3:
+        assert len(pieces) > 3, "it comes piece by piece"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_streams_of_any_tokens_add_up(seed):
+    """Broken characters included: the tiny model says anything."""
+    model = tiny_model(seed)
+    for stop in ((), ("e",), ("\ufffd", "a")):
+        options = dict(temperature=3.0, seed=seed, max_new_tokens=25, stop=stop)
+        for request in requests():
+            assert "".join(model.stream(request, **options)) == model.generate(request, **options).text
+
+
+def test_a_stop_text_ends_its_own_row_early(model):
+    steps = []
+    ids = model.processor.tokenizer.encode("one two three four five")
+    answer = model.generate(
+        requests()[0],
+        rule=saying(model, "one two three four five"),
+        stop=("three",),
+        progress=lambda done, most: steps.append(done),
+    )
+    assert answer.text == "one two "
+    assert steps[-1] == len(answer.tokens) < len(ids)
+    assert model.processor.tokenizer.decode(answer.tokens).endswith("three")
+
+
+def test_progress_only_grows_and_ends_at_the_longest_answer(model):
+    calls = []
+    answers = model.generate(requests(), max_new_tokens=11, progress=lambda *call: calls.append(call))
+    done, most = zip(*calls, strict=True)
+    assert list(done) == sorted(done) and set(most) == {11}
+    # The end is a token too, and not one of the answer.
+    longest = max(len(answer.tokens) for answer in answers)
+    assert done[0] == 0 and longest <= done[-1] <= longest + 1
+
+
+def test_a_limit_cuts_the_same_answer(model):
+    whole = model.generate(requests())
+    for limit in (1, 2, 7):
+        for answer, longer in zip(model.generate(requests(), max_new_tokens=limit), whole, strict=True):
+            assert answer.tokens.tolist() == longer.tokens[:limit].tolist()
+    long = model.generate(requests(), max_new_tokens=10_000)
+    assert [answer.tokens.tolist() for answer in long] == [answer.tokens.tolist() for answer in whole]
+    assert max(len(answer.tokens) for answer in whole) == model.config.text_target_length
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(max_new_tokens=0), "max_new_tokens=0: ask for at least 1"),
+        (dict(target="image"), "was not made to write image"),
+        (dict(guidance=-1.0), "guidance=-1"),
+        (dict(parallel=True, temperature=0.5), "exact for greedy answers only"),
+        (dict(draft=[[1]]), "pass parallel=True"),
+        (dict(parallel=True, draft=[[1], [2]]), "1 requests but 2 drafts"),
+        (dict(grammar=[None, None]), "1 requests but 2 grammars"),
+        (dict(guidance=1.0), "pass negative="),
+        (dict(guidance=1.0, negative=[Request("a")] * 3), "1 requests but 3 negatives"),
+    ],
+)
+def test_refusals(model, options, message):
+    with pytest.raises(RequestError, match=message):
+        model.generate(requests()[:1], **options)
+
+
+def test_a_model_without_a_processor_says_so():
+    model = tiny_model()
+    model.processor = None
+    with pytest.raises(UIO2Error, match="no processor"):
+        model.generate(requests()[0])
+    with pytest.raises(UIO2Error, match="no processor"):
+        next(model.stream(requests()[0]))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.parity.__main__ import main
-from tests.parity.registry import CHECKS, check_of, run
+from tests.parity.compare import Case
+from tests.parity.registry import CHECKS, PREPARATION_CHECKS, check_of, run
 from uio2_agent.layers import Attention
 
 
@@ -15,7 +16,10 @@ def recorded(shared):
     return shared / "fixtures/uio2"
 
 
-@pytest.mark.parametrize("kind", sorted(CHECKS))
+UNITS = ("hifigan", "layers", "positions_masks", "vqgan4")
+
+
+@pytest.mark.parametrize("kind", sorted([*CHECKS, *PREPARATION_CHECKS, *UNITS]))
 def test_case(recorded, kind):
     if not any((recorded / "cases").glob(f"*__{kind}.*")):
         pytest.skip(f"no case of kind {kind} is recorded here")
@@ -24,8 +28,20 @@ def test_case(recorded, kind):
 
 
 def test_every_recorded_case_has_a_check(recorded):
-    kinds = {path.stem.partition("__")[2] for path in (recorded / "cases").glob("*.*")}
-    assert kinds <= set(CHECKS)
+    stems = {path.with_suffix("") for path in (recorded / "cases").glob("*.*")}
+    assert stems
+    assert all(check_of(Case(stem)) for stem in stems)
+
+
+def test_a_case_of_another_name_is_known_by_its_arrays(recorded, tmp_path):
+    (tmp_path / "weights").symlink_to(recorded / "weights")
+    (tmp_path / "cases").mkdir()
+    for kind in ("history_to_text", "generate_text_early", "answers"):
+        source = {"generate_text_early": "generate_text_greedy", "answers": "score_options"}.get(kind, kind)
+        shutil.copyfile(recorded / f"cases/a__{source}.npz", tmp_path / f"cases/a__my_{kind}.npz")
+    found = list(run(tmp_path))
+    assert len(found) == 3
+    assert all(errors and not check_of(case).off(errors) for case, errors in found)
 
 
 def test_exit_codes(recorded, tmp_path, capsys):
@@ -34,10 +50,13 @@ def test_exit_codes(recorded, tmp_path, capsys):
     assert main([str(recorded), "--case", "no_such_case"]) == 2
     assert main([str(recorded / "cases")]) == 2
     (tmp_path / "cases").mkdir()
-    (tmp_path / "cases" / "a__something_new.npz").write_bytes(b"")
+    np.savez(tmp_path / "cases" / "a__something_new.npz", new=np.zeros(1))
     assert main([str(tmp_path)]) == 0
     assert "not yet" in capsys.readouterr().out
     assert main([str(tmp_path), "--strict"]) == 1
+    np.savez(tmp_path / "cases" / "a__text_only.npz", new=np.zeros(1))
+    assert main([str(tmp_path)]) == 1
+    assert "FileNotFoundError" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

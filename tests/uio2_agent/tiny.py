@@ -1,4 +1,4 @@
-"""A model built in milliseconds, with weights spread so that outputs depend on everything; its requests."""
+"""Models built in milliseconds, with weights spread so that outputs depend on everything; their requests."""
 
 import numpy as np
 import torch
@@ -8,6 +8,7 @@ from uio2_agent.model import UnifiedIO2
 from uio2_agent.processor import Processor
 from uio2_agent.request import Request
 from uio2_agent.text import TextTokenizer
+from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
 
 
 def tiny_config(**changes) -> UnifiedIO2Config:
@@ -50,6 +51,81 @@ def tiny_model(seed: int = 0, **changes) -> UnifiedIO2:
             layer.self_attention.out.weight *= 4
     model.processor = Processor(model.config, TextTokenizer.packaged())
     return model
+
+
+def full_config(**changes) -> UnifiedIO2Config:
+    """Return a tiny configuration of all five inputs and all three targets.
+
+    Images are 8 x 6 tokens, sounds 6 x 4, so that rows taken for columns do not go unseen. Both tables have
+    rows that stand for nothing.
+    """
+    fields = dict(
+        input_modalities=("text", "image", "image_history", "audio", "audio_history"),
+        target_modalities=("text", "image", "audio"),
+        image_rows=128,
+        audio_rows=128,
+        image_target_length=48,
+        audio_target_length=24,
+        audio_encoder=ViTConfig(
+            width=32,
+            heads=2,
+            head_dim=16,
+            mlp_dim=48,
+            layers=3,
+            patch_size=4,
+            channels=1,
+            positions=(8, 4),
+            lineage="ast",
+        ),
+        audio_history=ResamplerConfig(width=16, heads=2, head_dim=8, mlp_dim=24, layers=2, latents=2),
+        image_tokenizer=VQGANConfig(
+            width=32, multipliers=(1, 1, 1), blocks=1, codes=40, image_size=(32, 24), patch_size=(4, 4)
+        ),
+        audio_tokenizer=ViTVQGANConfig(
+            width=32,
+            heads=2,
+            head_dim=16,
+            mlp_dim=48,
+            encoder_layers=1,
+            decoder_layers=1,
+            code_dim=8,
+            codes=24,
+            spectrogram_size=(16, 24),
+            patch_size=(4, 4),
+        ),
+        audio_size=(16, 8),
+        audio_tokens=8,
+        decoder_layers=4,
+    )
+    return tiny_config(**(fields | changes))
+
+
+def full_model(seed: int = 0, **changes) -> UnifiedIO2:
+    """Return a tiny model of every modality; see `tiny_model`."""
+    return tiny_model(seed, **full_config(**changes).__dict__)
+
+
+def sound(seed: int, size: tuple[int, int] = (16, 8)) -> np.ndarray:
+    """Return a linear mel power spectrogram without a silent spot."""
+    return np.random.default_rng(seed).uniform(0.1, 9, size).astype(np.float32)
+
+
+def full_requests() -> list[Request]:
+    """Return requests that hold every modality, each alone, and none."""
+    return [
+        Request(
+            "All of <image_input> and <image_history_1>.",
+            picture(0),
+            (picture(1), picture(2)),
+            sound(0),
+            (sound(1), sound(2)),
+        ),
+        Request("Nothing but text"),
+        Request("A sound", audio=sound(3)),
+        Request("What was heard", audio_history=(sound(4),)),
+        Request("What was seen in <image_history_1>", image_history=(picture(3),)),
+        Request("A picture", picture(4, 30, 90)),
+    ]
 
 
 def picture(seed: int, height: int = 40, width: int = 60) -> np.ndarray:

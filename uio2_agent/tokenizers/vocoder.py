@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uio2_agent.errors import CheckpointError
-from uio2_agent.weights import check_fit, map_weights, read_pickle, write_safetensors
+from uio2_agent.meta import shapes_only_on_meta
+from uio2_agent.weights import check_fit, map_weights, named_tensors, read_pickle, write_safetensors
 
 WEIGHTS = "vocoder.safetensors"
 SLOPE, LAST_SLOPE = 0.1, 0.01
@@ -54,9 +55,7 @@ class VocoderConfig:
         try:
             return cls.from_official(json.loads(path.read_text()))
         except (ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(
-                f"{path} is no configuration of a HiFi-GAN generator ({error!r})"
-            ) from error
+            raise CheckpointError(f"{path} is no configuration of HiFi-GAN's generator: {error!r}") from error
 
     def to_official(self) -> dict[str, Any]:
         """Write the fields that `from_official` reads."""
@@ -78,6 +77,7 @@ class Vocoder(nn.Module):
     torch.Size([1, 1024])
     """
 
+    @shapes_only_on_meta
     def __init__(self, config: VocoderConfig):
         super().__init__()
         self.config = config
@@ -122,9 +122,9 @@ class Vocoder(nn.Module):
             weights = map_weights([path])
         else:
             loaded = read_pickle(path)
-            if not (isinstance(loaded, Mapping) and isinstance(loaded.get("generator"), Mapping)):
+            if not isinstance(loaded, Mapping) or "generator" not in loaded:
                 raise CheckpointError(f"{path} holds no 'generator': give a file of HiFi-GAN's generator")
-            weights = loaded["generator"]
+            weights = named_tensors(loaded["generator"], path)
         beside = path.with_suffix(".json")
         if config is None and beside.is_file():
             config = VocoderConfig.read(beside)

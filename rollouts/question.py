@@ -1,0 +1,151 @@
+"""What a person asks of `uio2 generate`: from its keys to a request, the options of the answer, and a device.
+
+Unusual: what would go unused is refused, and what a model cannot take or make is said from its configuration,
+before its weights are read.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rollouts.errors import RolloutError
+from rollouts.settings import keys as known_keys
+
+if TYPE_CHECKING:
+    import torch
+
+    from uio2_agent import Request, UnifiedIO2Config
+    from uio2_agent.options import GenerationOptions
+
+PRECISIONS = ("float32", "bfloat16")
+_FILES = ("image", "audio", "video", "tokenizer", "vocoder")
+_LISTS = ("image_history", "audio_history", "stop", "options")
+_WRITING = ("max_new_tokens", "temperature", "top_p", "beams", "guidance", "negative", "stop")
+"""Keys that say how an answer is written, without a meaning where answers are scored."""
+
+
+def note(text: str) -> None:
+    """Tell the person something that is not the answer."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def read_keys(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys with lists as lists of words and paths without `~`.
+
+    Raises RolloutError for a list where one value is meant, and for what would go unused beside other keys.
+    """
+    asked = dict(keys)
+    for name, value in keys.items():
+        if name in _LISTS:
+            values = [] if value in (None, "") else value if isinstance(value, list) else [value]
+            asked[name] = [item if isinstance(item, str) else json.dumps(item) for item in values]
+        elif isinstance(value, list):
+            raise RolloutError(f"uio2 generate: {name} takes one value, found {len(value)}: {value}")
+    asked["model"] = os.path.expanduser(asked["model"])  # no Path, which takes ./nano for the packaged nano
+    for name in _FILES:
+        asked[name] = None if asked[name] is None else Path(asked[name]).expanduser()
+    for name in ("image_history", "audio_history"):
+        asked[name] = [Path(item).expanduser() for item in asked[name]]
+    if asked["options"] and asked["target"] != "text":
+        raise RolloutError("options are texts to score: leave out target=, or options=")
+    if asked["negative"] is not None and not asked["guidance"]:
+        raise RolloutError("negative= is what guidance leads away from: give guidance= as well")
+    if asked["options"]:
+        unused, reason = _WRITING, "with options= nothing is written, the options are scored"
+    elif asked["target"] != "text":
+        unused, reason = ("max_new_tokens", "stop"), "pictures and sounds have a fixed number of tokens"
+    else:
+        return asked
+    defaults = known_keys("generate")
+    if given := [name for name in unused if keys[name] != defaults[name].default]:
+        raise RolloutError(f"{reason}: leave out {', '.join(given)}")
+    return asked
+
+
+def generation_options(asked: Mapping[str, Any]) -> "GenerationOptions":
+    """Return how the answer is written; 0 stands for what the model's own choice is."""
+    from uio2_agent import Request
+    from uio2_agent.options import GenerationOptions
+
+    return GenerationOptions(
+        max_new_tokens=asked["max_new_tokens"] or None,
+        stop=tuple(asked["stop"]),
+        temperature=asked["temperature"],
+        top_p=asked["top_p"] or None,
+        seed=asked["seed"],
+        beams=asked["beams"],
+        guidance=asked["guidance"],
+        negative=None if asked["negative"] is None else Request(asked["negative"]),
+    )
+
+
+def device_of(name: str) -> "torch.device":
+    """Return the device of that name, if this machine has it."""
+    import torch
+
+    here = ["cpu"]
+    if torch.cuda.is_available():
+        here += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    if name == "auto":
+        return torch.device("cuda" if "cuda" in here else "cpu")
+    if name not in here:
+        raise RolloutError(f"there is no device {name!r} here: choose one of auto, {', '.join(here)}")
+    return torch.device(name)
+
+
+def dtype_of(name: str | None) -> "torch.dtype | None":
+    """Return the precision of that name; None keeps what is stored."""
+    import torch
+
+    if name not in (None, *PRECISIONS):
+        raise RolloutError(f"there is no dtype {name!r}: choose one of {', '.join(PRECISIONS)}")
+    return None if name is None else getattr(torch, name)
+
+
+def check_modalities(asked: Mapping[str, Any], config: "UnifiedIO2Config") -> None:
+    """Refuse what the model cannot read or write, and say which model can."""
+    from uio2_agent.config import TARGET_MODALITIES
+
+    target = asked["target"]
+    if target not in TARGET_MODALITIES:
+        raise RolloutError(f"there is no target {target!r}: choose one of {', '.join(TARGET_MODALITIES)}")
+    given = {name for name in ("image", "image_history", "audio", "audio_history") if asked[name]}
+    if asked["video"]:
+        given |= {"image_history"} if asked["image"] else {"image", "image_history"}
+    lacking = [f"read {name}" for name in sorted(given - set(config.input_modalities))]
+    lacking += [f"write {target}"] if target not in config.target_modalities else []
+    if lacking:
+        raise RolloutError(
+            f"{asked['model']} cannot {' or '.join(lacking)}: it reads {', '.join(config.input_modalities)} "
+            f"and writes {', '.join(config.target_modalities)}. Load a released Unified-IO 2 model with "
+            "model=DIR tokenizer=FILE (uio2 convert puts the two together)"
+        )
+
+
+def read_request(asked: Mapping[str, Any], config: "UnifiedIO2Config") -> "Request":
+    """Read the files. What is given on its own goes before what a video would put in the same place."""
+    from uio2_agent.media import load_request
+
+    inputs = ("image", "image_history", "audio", "audio_history", "video")
+    hears = "audio" in config.input_modalities
+    wants_track = hears and asked["audio"] is None and not asked["audio_history"]
+    request = load_request(
+        asked["text"],
+        **{name: asked[name] for name in inputs},
+        last_frame_is_image=asked["image"] is None,
+        sound=wants_track,
+    )
+    if asked["video"] and not wants_track and _has_sound(asked["video"]):
+        reason = "audio is given besides" if hears else f"{asked['model']} reads no audio"
+        note(f"the sound of {asked['video']} is skipped: {reason}")
+    return request
+
+
+def _has_sound(video: Path) -> bool:
+    import av
+
+    with av.open(str(video)) as container:
+        return bool(container.streams.audio)

@@ -1,0 +1,138 @@
+"""How a token is chosen: against closed forms, by frequency, by seed."""
+
+import numpy as np
+import pytest
+import torch
+
+from uio2_agent.errors import RequestError
+from uio2_agent.options import GenerationOptions
+from uio2_agent.sampling import Sampling
+
+from .tiny import full_model, full_requests, requests, tiny_model
+
+HALVES = torch.tensor([[0.5, 0.25, 0.125, 0.0625, 0.0625]]).log()
+"""Logits whose softmax is known, in an order that is not sorted below."""
+SHUFFLED = HALVES[:, [3, 0, 4, 2, 1]]
+
+
+def chances(logits=SHUFFLED, **options):
+    return Sampling(**{"temperature": 1.0} | options).probabilities(logits)[0].numpy()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [1 / 16, 1 / 2, 1 / 16, 1 / 8, 1 / 4]),
+        (dict(temperature=0.5), np.array([1, 64, 1, 4, 16]) / 86),
+        (dict(temperature=2.0), np.array([1, 8**0.5, 1, 2**0.5, 2]) / (4 + 8**0.5 + 2**0.5)),
+        (dict(top_k=1), [0, 1, 0, 0, 0]),
+        (dict(top_k=2), [0, 2 / 3, 0, 0, 1 / 3]),
+        (dict(top_k=99), [1 / 16, 1 / 2, 1 / 16, 1 / 8, 1 / 4]),
+        (dict(top_p=0.3), [0, 1, 0, 0, 0]),
+        (dict(top_p=0.6), [0, 2 / 3, 0, 0, 1 / 3]),  # the token that crosses the bound stays
+        (dict(top_p=1e-9), [0, 1, 0, 0, 0]),
+        (dict(top_k=3, top_p=0.8), [0, 2 / 3, 0, 0, 1 / 3]),  # of 4/7, 2/7, 1/7 two hold 0.8
+        (dict(temperature=0.5, top_p=0.74), [0, 1, 0, 0, 0]),  # 64/86 > 0.74, while 1/2 is not
+    ],
+)
+def test_closed_forms(options, expected):
+    assert chances(**options) == pytest.approx(np.array(expected, float), abs=1e-7)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_temperature_then_top_k_then_top_p(seed):
+    """The official order, worked out token by token over random logits; any other order differs for some."""
+    random = np.random.default_rng(seed)
+    logits = random.normal(0, 2, 30)
+    temperature, top_k, top_p = random.uniform(0.4, 2), int(random.integers(2, 20)), random.uniform(0.3, 0.95)
+    weights = {token: np.exp(value / temperature) for token, value in enumerate(logits)}
+    likeliest = sorted(weights, key=lambda token: -weights[token])[:top_k]
+    total, kept, mass = sum(weights[token] for token in likeliest), [], 0.0
+    for token in likeliest:
+        if kept and mass >= top_p:
+            break
+        kept.append(token)
+        mass += weights[token] / total
+    expected = np.zeros(30)
+    expected[kept] = [weights[token] for token in kept]
+    found = chances(torch.from_numpy(logits)[None], temperature=temperature, top_k=top_k, top_p=top_p)
+    assert found == pytest.approx(expected / expected.sum(), abs=1e-12)
+
+
+def test_frequencies_follow_the_probabilities():
+    draws = 4000
+    sampling = Sampling(temperature=0.7, top_p=0.9)
+    expected = chances(temperature=0.7, top_p=0.9)
+    generators = [torch.Generator().manual_seed(seed) for seed in range(draws)]
+    counts = np.bincount(sampling.choose(SHUFFLED.expand(draws, -1), generators), minlength=5)
+    assert (counts[expected == 0] == 0).all()
+    spread = np.sqrt(draws * expected * (1 - expected))
+    assert (np.abs(counts - draws * expected) <= 4 * spread).all()
+
+
+@pytest.mark.parametrize("temperature", [1e-3, 1e-30, 1e-320])
+def test_a_temperature_near_zero_is_greedy(temperature):
+    logits = torch.from_numpy(np.random.default_rng(0).normal(0, 1, (50, 20)))
+    generators = [torch.Generator().manual_seed(0)] * 50
+    greedy = Sampling().choose(logits, generators)
+    assert greedy == logits.argmax(-1).tolist()
+    assert Sampling(temperature=temperature).choose(logits, generators) == greedy
+
+
+def test_a_row_without_a_generator_draws_nothing():
+    generator = torch.Generator().manual_seed(1)
+    before = generator.get_state()
+    Sampling(1.0).choose(SHUFFLED, [None])
+    assert torch.equal(before, generator.get_state())
+    Sampling(1.0).choose(SHUFFLED.expand(2, -1), [None, generator])
+    assert not torch.equal(before, generator.get_state())
+
+
+@pytest.mark.parametrize("target", ["text", "image", "audio"])
+def test_same_seed_same_answer_whatever_it_is_batched_with(target):
+    model, asked = full_model(), full_requests()
+    options = dict(target=target, temperature=1.0, max_new_tokens=10)
+    together = model.generate(asked, seed=40, **options)
+    shuffled = model.generate(asked[::-1], seed=[45, 44, 43, 42, 41, 40], **options)
+    for row, answer in enumerate(together):
+        alone = model.generate(asked[row], seed=40 + row, **options)
+        assert np.array_equal(alone.tokens, answer.tokens)
+        assert np.array_equal(shuffled[-1 - row].tokens, answer.tokens)
+    same = model.generate([asked[0]] * 4, seed=[1, 2, 1, 3], **options)
+    assert np.array_equal(same[0].tokens, same[2].tokens)
+    assert len({tuple(answer.tokens) for answer in same}) == 3
+
+
+def test_seeds_belong_to_requests_also_when_targets_are_mixed():
+    model, asked = full_model(), full_requests()
+    targets = ["image", "text", "audio", "text", "image", "audio"]
+    options = dict(temperature=1.0, max_new_tokens=10)
+    for row, answer in enumerate(model.generate(asked, targets, seed=7, **options)):
+        alone = model.generate(asked[row], targets[row], seed=7 + row, **options)
+        assert np.array_equal(alone.tokens, answer.tokens)
+
+
+def test_without_a_seed_answers_differ():
+    model = tiny_model()
+    options = dict(temperature=1.0, max_new_tokens=10)
+    answers = [tuple(model.generate(requests()[0], **options).tokens) for _ in range(3)]
+    assert len(set(answers)) == 3
+
+
+def test_pictures_are_drawn_with_the_official_top_p():
+    options = GenerationOptions(temperature=1.0)
+    assert [options.sampling(target).top_p for target in ("text", "image", "audio")] == [1.0, 0.95, 0.95]
+    assert GenerationOptions(temperature=1.0, top_p=0.5).sampling("image").top_p == 0.5
+
+
+@pytest.mark.parametrize("wrong", [dict(temperature=-1.0), dict(top_p=0.0), dict(top_p=1.5), dict(top_k=-1)])
+def test_refusals(wrong):
+    with pytest.raises(RequestError, match=next(iter(wrong))):
+        Sampling(**wrong)
+    with pytest.raises(RequestError, match=next(iter(wrong))):
+        tiny_model().generate(requests()[0], **wrong)
+
+
+def test_seeds_that_are_too_few():
+    with pytest.raises(RequestError, match="4 requests but 2 seeds"):
+        tiny_model().generate(requests(), seed=[1, 2], temperature=1.0)
