@@ -7,6 +7,7 @@ ever executed. Every mismatch is listed by name before anything is loaded.
 
 import json
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,9 +67,9 @@ def load(
     Arguments
         name_or_dir: packaged name, a directory written by `save`, or an official one (`config.json` and
             `pytorch_model.bin` or `model.safetensors`, whole or in shards).
-        tokenizer: another sentencepiece file than the `tokenizer.model` of the directory; official
-            directories come without.
-        processor: False loads the weights alone, without a tokenizer; the model then takes batches only.
+        tokenizer: another sentencepiece file than the `tokenizer.model` of the directory. Official
+            directories come without; a model without one takes batches only, which a warning says.
+        processor: False loads the weights alone.
         dtype: precision of the transformer; ViTs and target tokenizers are then float32, as in the official
             half-precision releases. By default float32 and bfloat16 weights stay what they are and float16,
             which is for storage, becomes float32.
@@ -80,6 +81,12 @@ def load(
     directory = checkpoint_directory(name_or_dir)
     config, official = read_config(directory)
     text = read_tokenizer(directory, config, official, tokenizer) if processor else None
+    if processor and text is None:
+        warnings.warn(
+            f"{directory} holds no {TOKENIZER}: the model takes batches but no requests until it has one "
+            f"(tokenizer=PATH, or put it there); {NEEDED if official else 'copy it from where it was made'}",
+            stacklevel=3,
+        )
     files = weight_files(directory)
     with torch.device("meta"):
         model = UnifiedIO2(config)
@@ -92,9 +99,9 @@ def load(
 
 
 def save(model: UnifiedIO2, directory: str | Path, *, dtype: torch.dtype | None = None) -> Path:
-    """Write the model, its tokenizer and its vocoder; `dtype` stores all weights in another precision."""
-    if model.processor is None:
-        raise CheckpointError("the model has no processor to save a tokenizer from: set model.processor")
+    """Write the model, and its tokenizer and vocoder if it has them; `dtype` stores all weights in another
+    precision.
+    """
     if model.is_packed:
         raise CheckpointError("a packed model holds no weights to save: load it again, and save it unpacked")
     directory = Path(directory)
@@ -106,7 +113,8 @@ def save(model: UnifiedIO2, directory: str | Path, *, dtype: torch.dtype | None 
             directory / SAFETENSORS, layout, lambda names: ((name, weights[name]) for name in names)
         )
         write_json(directory / CONFIG, model.config.to_dict())
-        copy_tokenizer(model.processor.tokenizer, directory)
+        if model.processor is not None:
+            copy_tokenizer(model.processor.tokenizer, directory)
         if model.vocoder is not None:
             model.vocoder.save_pretrained(directory)
     except OSError as error:
@@ -170,15 +178,14 @@ def read_config(directory: Path) -> tuple[UnifiedIO2Config, bool]:
 
 def read_tokenizer(
     directory: Path, config: UnifiedIO2Config, official: bool, tokenizer: str | Path | None
-) -> TextTokenizer:
-    """Return the tokenizer asked for, or that of the directory; UIO2Error if a model cannot use it."""
+) -> TextTokenizer | None:
+    """Return the tokenizer asked for, or that of the directory if it has one.
+
+    Raises UIO2Error if the model cannot use it.
+    """
     path = directory / TOKENIZER if tokenizer is None else tokenizer
     if tokenizer is None and not path.is_file():
-        source = f"; {NEEDED}" if official else ""
-        raise CheckpointError(
-            f"{path} is missing{source}. Put it there, hand in tokenizer=PATH, or load the weights alone "
-            "with processor=False"
-        )
+        return None
     text = TextTokenizer(path)
     if official or tokenizer is not None:
         text.check_fit(config.text_rows)

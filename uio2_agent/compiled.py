@@ -7,14 +7,18 @@ answers like `Stepper`.
 """
 
 import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from uio2_agent.errors import UIO2Error
 from uio2_agent.layers import HIDDEN
 from uio2_agent.masks import target_masks
+from uio2_agent.packed import PackedLinear
 from uio2_agent.positions import rotary_pair
 from uio2_agent.transformer import KeysValues
 
@@ -24,50 +28,67 @@ if TYPE_CHECKING:
 SOURCE_STEP = 64
 """Source lengths are rounded up to multiples of this, so that few shapes occur."""
 
-_kept: "weakref.WeakKeyDictionary[UnifiedIO2, dict[tuple, CompiledStepper]]" = weakref.WeakKeyDictionary()
-
 
 def compiled_stepper(
     model: "UnifiedIO2", encoded: "Encoded", length: int, modality: str = "text"
 ) -> "CompiledStepper":
-    """Return the model's compiled stepper for these shapes, loaded with an encoded batch.
+    """Return a stepper over the model's compiled step for these shapes, loaded with an encoded batch.
 
-    It serves one decode at a time: the next call of the same shape takes it over.
+    A step serves one decode at a time: the next one of the same shapes takes it over, and the stepper that
+    had it before raises UIO2Error.
     """
+    if isinstance(model.packed_heads.get(modality), PackedLinear):
+        raise UIO2Error(
+            "packed float32 weights cannot be compiled: leave out compiled, or load the model again"
+        )
     rows, source = encoded.mask.shape
     source = -(-source // SOURCE_STEP) * SOURCE_STEP
     weight = model.text_table.weight
     key = (rows, source, length, modality, weight.dtype, weight.device)
-    steppers = _kept.setdefault(model, {})
-    if key not in steppers:
-        steppers[key] = CompiledStepper(model, rows, source, length, modality)
-    steppers[key].load(encoded)
-    return steppers[key]
+    kept = _kept.setdefault(model, {})
+    if key not in kept:
+        step = _Step(model, rows, source, length, modality)
+        mode = "reduce-overhead" if model.device.type == "cuda" else None
+        kept[key] = _Kept(step, torch.compile(step, dynamic=False, fullgraph=True, mode=mode))
+    return CompiledStepper(model, kept[key], encoded, modality)
 
 
 class CompiledStepper:
-    """A stepper of fixed shapes; make it with `compiled_stepper`."""
+    """One decode with a step of fixed shapes; make it with `compiled_stepper`."""
 
-    def __init__(self, model: "UnifiedIO2", rows: int, source: int, length: int, modality: str):
-        self._logits, self._modality, self.rows = model.logits, modality, rows
-        self._step = _Step(model, rows, source, length, modality)
-        mode = "reduce-overhead" if model.device.type == "cuda" else None
-        self._single = torch.compile(self._step, dynamic=False, fullgraph=True, mode=mode)
-
-    def load(self, encoded: "Encoded") -> None:
-        """Copy what an encoded batch gives to cross-attention into the buffers."""
-        self._step.load(encoded)
+    def __init__(self, model: "UnifiedIO2", kept: "_Kept", encoded: "Encoded", modality: str):
+        self._model, self._kept, self._modality, self.rows = model, kept, modality, len(encoded.mask)
+        kept.step.load(encoded)
+        kept.decodes += 1
+        self._decode = kept.decodes
 
     def __call__(self, tokens: np.ndarray, positions: np.ndarray) -> Tensor:
         """Feed each row its next tokens, both int64 [B, q]; return hidden states [B, q, D]."""
-        device = self._step.device
-        run = self._single if tokens.shape[1] == 1 else self._step
+        if self._decode != self._kept.decodes:
+            raise UIO2Error(
+                "another compiled answer of the same shapes was begun before this one ended: end one first"
+            )
+        device = self._model.device
+        run = self._kept.single if tokens.shape[1] == 1 else self._kept.step
         hidden = run(torch.from_numpy(tokens).to(device), torch.from_numpy(positions).to(device))
         return hidden.clone()  # the graph's next run overwrites its own output
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Score hidden states [..., D] against the modality's table, float32 [..., V]."""
-        return self._logits(hidden, self._modality).float()
+        return self._model.logits(hidden, self._modality).float()
+
+
+@dataclass
+class _Kept:
+    """A step, the same compiled for a single token a row, and how many decodes it has served."""
+
+    step: "_Step"
+    single: Callable[[Tensor, Tensor], Tensor]
+    decodes: int = 0
+
+
+_kept: "weakref.WeakKeyDictionary[UnifiedIO2, dict[tuple, _Kept]]" = weakref.WeakKeyDictionary()
+"""What is kept holds parts of its model but not the model, so it goes when the model does."""
 
 
 class _Step(nn.Module):

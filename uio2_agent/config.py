@@ -124,11 +124,16 @@ class UnifiedIO2Config:
         for name in ("image", "audio"):
             if name in self.target_modalities and getattr(self, f"{name}_tokenizer") is None:
                 raise UIO2Error(f"target modality {name!r} needs {name}_tokenizer in the configuration")
-        for name in ("image_size", "history_size"):
-            if any(side % self.image_encoder.patch_size for side in getattr(self, name)):
-                raise UIO2Error(
-                    f"{name} {getattr(self, name)} must be a multiple of {self.image_encoder.patch_size}"
-                )
+        encoders = {
+            "image_size": self.image_encoder,
+            "history_size": self.image_encoder,
+            "audio_size": self.audio_encoder,
+            "audio_history_size": self.audio_encoder,
+        }
+        for name, encoder in encoders.items():
+            size = getattr(self, name)
+            if encoder and size and any(side % encoder.patch_size for side in size):
+                raise UIO2Error(f"{name} {size} must be a multiple of {encoder.patch_size}")
 
     @property
     def image_grid(self) -> tuple[int, int]:

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from uio2_agent.checkpoint import (
     CONFIG,
-    TOKENIZER,
     VOCODER,
     check_stored,
     checkpoint_directory,
@@ -70,9 +69,7 @@ def convert(
     source, output = checkpoint_directory(source), Path(output)
     config, was_official = read_config(source)
     written = config.to_official() if official else config.to_dict()
-    text = None
-    if tokenizer is not None or (source / TOKENIZER).is_file():
-        text = read_tokenizer(source, config, official or was_official, tokenizer)
+    text = read_tokenizer(source, config, official or was_official, tokenizer)
     sound = None
     if vocoder is not None or (source / VOCODER).is_file():
         sound = Vocoder.from_pretrained(source if vocoder is None else vocoder)

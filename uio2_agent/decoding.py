@@ -138,9 +138,8 @@ class _Chooser:
         known = [len(row.tokens) for row in rows]
         going = [not row.done for row in rows]
         while any(going):
-            columns = torch.tensor(
-                [len(row.tokens) - k if on else 0 for row, k, on in zip(rows, known, going)]
-            )
+            reached = [len(row.tokens) - before for row, before in zip(rows, known, strict=True)]
+            columns = torch.tensor([column if on else 0 for column, on in zip(reached, going, strict=True)])
             scores = logits[torch.arange(len(rows)), columns.to(logits.device)]
             chosen = self._choose(scores, rows, going)
             for index, row in enumerate(rows):

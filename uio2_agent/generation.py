@@ -81,7 +81,9 @@ def stream(model: "UnifiedIO2", request: Request, options: GenerationOptions | N
 def check_target(model: "UnifiedIO2", modality: str) -> None:
     """Raise unless the model has a processor and answers with the modality."""
     if model.processor is None:
-        raise UIO2Error("the model has no processor: load it with from_pretrained or set model.processor")
+        raise UIO2Error(
+            "the model has no text tokenizer: pass tokenizer=PATH to from_pretrained, or set model.processor"
+        )
     if modality not in TARGET_MODALITIES:
         raise RequestError(f"there is no target {modality!r}; there are {', '.join(TARGET_MODALITIES)}")
     if modality not in model.targets:

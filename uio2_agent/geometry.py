@@ -39,7 +39,9 @@ class Placement:
         return slice(top, top + height), slice(left, left + width)
 
     def to_square(self, points: np.ndarray) -> np.ndarray:
-        """Return (y, x) pairs in the last axis, [..., 2k], in pixels of the square, for pixels of the picture."""
+        """Return (y, x) pairs in the last axis, [..., 2k], in pixels of the square, for pixels of the
+        picture.
+        """
         points = np.asarray(points, np.float64)
         return points * self.scale + np.tile(self.padding, points.shape[-1] // 2)
 

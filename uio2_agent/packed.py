@@ -59,7 +59,7 @@ class Int8Linear(nn.Module):
 def _refuse_gradients(x: Tensor) -> None:
     if torch.is_grad_enabled() and x.requires_grad:
         raise UIO2Error(
-            "a packed model only generates and has no gradients: load it again to train, or use torch.no_grad()"
+            "a packed model only generates, without gradients: load it again to train, or use torch.no_grad()"
         )
 
 

@@ -84,8 +84,8 @@ def sine_grid(rows: int, columns: int, width: int) -> Tensor:
 def rotary_pair(rows: Tensor, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
     """Split rotary rows [B, L, head_dim] into factors for `rotate`, each float32 [B, 1, L, head_dim].
 
-    They are cos, cos, ... and -sin, sin, ... of each channel pair. In a bfloat16 model the official tables are
-    bfloat16 too; `dtype` rounds them so.
+    They are cos, cos, ... and -sin, sin, ... of each channel pair. In a bfloat16 model the official tables
+    are bfloat16 too; `dtype` rounds them so.
     """
     cos, sin = rows.to(dtype).float().unsqueeze(1).unflatten(-1, (-1, 2)).unbind(-1)
     return cos.repeat_interleave(2, -1), torch.stack((-sin, sin), -1).flatten(-2)

@@ -30,7 +30,9 @@ def score_options(
         options.
     """
     if model.processor is None:
-        raise UIO2Error("the model has no processor: load it with from_pretrained or set model.processor")
+        raise UIO2Error(
+            "the model has no text tokenizer: pass tokenizer=PATH to from_pretrained, or set model.processor"
+        )
     if not options:
         raise RequestError("no options to score: hand in at least one text")
     texts = model.processor([Request("")] * len(options), options).to(model.device)

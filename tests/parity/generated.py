@@ -99,8 +99,9 @@ def check_audio(case: Case) -> Errors:
 def check_bfloat16(case: Case) -> Errors:
     """Compare the transformer in bfloat16, the towers in float32; both sides round, each in its own order.
 
-    The error is a ratio of root mean squares: how far the two are apart, over how far the official logits are
-    from those in float32. Rounding alone, with as much noise on our side, keeps it at or below sqrt(2).
+    The error is a ratio of root mean squares: how far the two are apart, over how far the official logits
+    are from those in float32. Sound ways of rounding share most of it, so the ratio stays near 1; if they
+    shared nothing, it would be sqrt(2).
     """
     arrays, exact = case.arrays, case.model()
     model = UnifiedIO2(exact.config)

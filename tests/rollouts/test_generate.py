@@ -231,14 +231,16 @@ def test_a_video_is_seen_and_heard(
 
 
 def test_beams_and_guidance(folder: Path, model: UnifiedIO2, capsys: pytest.CaptureFixture[str]) -> None:
-    request = load_request("which one?")
-    words = ["generate", "which one?", f"model={folder / 'full'}", "max_new_tokens=6"]
+    request, negative = load_request("go on"), load_request("the wrong one")
+    words = ["generate", "go on", f"model={folder / 'full'}", "max_new_tokens=10"]
+    plain = model.generate(request, max_new_tokens=10).text
+    searched = model.generate(request, beams=3, max_new_tokens=10).text
+    guided = model.generate(request, guidance=4.0, negative=negative, max_new_tokens=10).text
+    assert len({plain, searched, guided}) == 3, "the test would prove little"
     assert main([*words, "beams=3"]) == 0
-    assert capsys.readouterr().out == model.generate(request, beams=3, max_new_tokens=6).text + "\n"
+    assert capsys.readouterr().out == searched + "\n"
     assert main([*words, "guidance=4", "negative=the wrong one"]) == 0
-    negative = load_request("the wrong one")
-    expected = model.generate(request, guidance=4.0, negative=negative, max_new_tokens=6).text
-    assert capsys.readouterr().out == expected + "\n"
+    assert capsys.readouterr().out == guided + "\n"
 
 
 def test_options_come_best_first(folder: Path, model: UnifiedIO2, capsys: pytest.CaptureFixture[str]) -> None:

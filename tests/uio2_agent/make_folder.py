@@ -183,7 +183,7 @@ def cases(reference, seed):
 
 
 def write_folder(directory, names=SUPPORTED, seed=0):
-    """Write weights/ and cases/ for the named configurations."""
+    """Write weights/ and cases/ for the named configurations; returns the directory."""
     for part in ("weights", "cases"):
         (directory / part).mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(names):
@@ -198,7 +198,7 @@ def write_folder(directory, names=SUPPORTED, seed=0):
                     for key, value in arrays.items()
                 }
                 np.savez_compressed(directory / f"cases/{name}__{kind}.npz", **whole)
-        print(name, flush=True)
+    return directory
 
 
 if __name__ == "__main__":

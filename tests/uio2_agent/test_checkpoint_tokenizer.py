@@ -10,9 +10,10 @@ import torch
 from sentencepiece import SentencePieceTrainer
 
 from uio2_agent.config import UnifiedIO2Config
-from uio2_agent.errors import CheckpointError, UIO2Error
+from uio2_agent.errors import UIO2Error
 from uio2_agent.model import UnifiedIO2
 from uio2_agent.official import name_to_official
+from uio2_agent.request import Request
 from uio2_agent.text import SMALL_MODEL, TextTokenizer
 
 from .tiny import tiny_config, tiny_model
@@ -53,9 +54,14 @@ def official(shared, tmp_path_factory):
     return directory
 
 
-def test_an_official_directory_has_no_tokenizer_and_the_error_says_which_to_get(official):
-    with pytest.raises(CheckpointError, match=r"tokenizer\.model is missing; .*LLaMA 1 or 2.*32,000 pieces"):
-        UnifiedIO2.from_pretrained(official)
+def test_an_official_directory_has_no_tokenizer_and_a_warning_says_which_to_get(official):
+    with pytest.warns(UserWarning, match=r"holds no tokenizer\.model.*LLaMA 1 or 2.*32,000 pieces"):
+        model = UnifiedIO2.from_pretrained(official)
+    with pytest.raises(UIO2Error, match="no text tokenizer: pass tokenizer=PATH"):
+        model.generate(Request("What is this?"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        UnifiedIO2.from_pretrained(official, processor=False)
     assert UnifiedIO2.from_pretrained(official, processor=False).processor is None
 
 

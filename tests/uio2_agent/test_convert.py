@@ -102,8 +102,8 @@ def test_what_the_official_configuration_cannot_say_is_named(shared, tmp_path):
         convert("nano", tmp_path / "output", official=True)
     ours = convert(official_directory(shared, tmp_path / "source"), tmp_path / "ours")
     config = json.loads((ours / "config.json").read_text())
-    (ours / "config.json").write_text(json.dumps(config | {"drop_background": True, "grid_scale": 1.0}))
-    with pytest.raises(UIO2Error, match="what this model has as grid_scale, drop_background"):
+    (ours / "config.json").write_text(json.dumps(config | {"drop_background": True, "sparse_patterns": True}))
+    with pytest.raises(UIO2Error, match="what this model has as sparse_patterns, drop_background"):
         convert(ours, tmp_path / "output", official=True)
     assert not (tmp_path / "output").exists()
 

@@ -1,0 +1,122 @@
+"""The model against a second one, written from the specification alone, at sizes that no recorded case has.
+
+The second one (reference.py) is held to the recorded outputs of the official code first.
+"""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from tests.parity.compare import Case, distance
+from tests.parity.registry import check_of, run
+from tests.uio2_agent.make_folder import write_folder
+from tests.uio2_agent.official_sizes import SUPPORTED, official_config, official_shapes
+from tests.uio2_agent.reference import Reference
+from tests.uio2_agent.reference_generation import greedy
+from uio2_agent.config import UnifiedIO2Config
+from uio2_agent.errors import UIO2Error
+from uio2_agent.model import UnifiedIO2
+
+PARAMETERS = {"large": 1_080_595_919, "xl": 3_175_415_247, "xxl": 6_864_176_143}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_folder(tmp_path_factory.mktemp("official"), ("xxl_like", "odd"))
+
+
+def recorded(shared, kind):
+    """Return the reference of the recorded model, a case's arrays, and its batch."""
+    case = Case(shared / f"fixtures/uio2/cases/a__{kind}")
+    config, weights = case.weights("a")
+    batch = {
+        name.removeprefix("in/"): torch.from_numpy(
+            array if array.dtype.kind == "f" else array.astype(np.int64)
+        )
+        for name, array in case.arrays.items()
+        if name.startswith(("in/inputs/", "in/targets/"))
+    }
+    return Reference(weights, config), case.arrays, batch
+
+
+@pytest.mark.parametrize("kind", ["all_to_text", "image_subset_to_text", "audio_target"])
+@torch.no_grad()
+def test_reference_gives_recorded_outputs(shared, kind):
+    reference, arrays, batch = recorded(shared, kind)
+    outputs, middle = reference.forward(batch)
+    for modality, (logits, targets, mask) in outputs.items():
+        assert np.array_equal(arrays[f"out/{modality}/targets"], targets)
+        assert distance(arrays[f"out/{modality}/logits"], logits, mask.numpy() > 0) < 1e-4
+    sources = middle["encoder_in_mask"].numpy() > 0
+    for name in ("encoder_in_embed", "encoder_in_pos", "encoder_out"):
+        assert distance(arrays[f"mid/{name}"], middle[name], sources) < 1e-4, name
+    for name in ("decoder_pos_emb", "decoder_attn_mask", "encoder_decoder_mask"):
+        assert distance(arrays[f"mid/{name}"], middle[name]) < 1e-4, name
+
+
+@torch.no_grad()
+def test_reference_generates_recorded_text(shared):
+    reference, arrays, batch = recorded(shared, "generate_text_greedy")
+    ids, _ = greedy(reference, "text", batch, 24)
+    assert np.array_equal(arrays["out/sequences"], ids)
+
+
+def test_shapes_are_those_of_the_released_checkpoint(shared):
+    table = (shared / "specs/uio2_large_state_dict.tsv").read_text().splitlines()[1:]
+    listed = {name: tuple(json.loads(shape)) for name, shape, _ in (line.split("\t") for line in table)}
+    shapes = official_shapes(UnifiedIO2Config.preset("large").to_official())
+    assert dict(shapes) == listed
+
+
+@pytest.mark.parametrize("name", sorted(PARAMETERS))
+def test_shapes_count_as_many_parameters_as_the_releases(name):
+    shapes = official_shapes(UnifiedIO2Config.preset(name).to_official())
+    assert sum(math.prod(shape) for _, shape in shapes) == PARAMETERS[name]
+
+
+def test_the_model_agrees_with_the_reference(folder):
+    """Every kind of case: three targets, losses, gradients, scoring, all ways of generating, all parts."""
+    found = list(run(folder))
+    assert len(found) > 30
+    for case, errors in found:
+        assert not check_of(case).off(errors), (case.path.stem, errors)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "array"),
+    [
+        ("image_text_to_text", {"grid_scale": 1.0}, "encoder_in_pos"),
+        ("image_text_to_text", {"image_size": (40, 24)}, "encoder_in_embed"),
+        ("history_to_text", {"history_size": (48, 16)}, "encoder_in_embed"),
+        ("history_to_text", {"audio_history_size": None}, "encoder_in_embed"),
+    ],
+)
+def test_a_field_that_is_misread_is_noticed(folder, kind, change, array):
+    models = {}
+    case = Case(folder / f"cases/odd__{kind}", models)
+    model = UnifiedIO2(dataclasses.replace(case.model().config, **change))
+    model.load_state_dict(case.model().state_dict())
+    models["odd"] = model.eval()
+    with torch.inference_mode():
+        off = check_of(case).off(check_of(case).errors(case))
+    assert {array, "text/logits"} <= set(off)
+
+
+@pytest.mark.parametrize("name", SUPPORTED)
+def test_a_configuration_comes_back(name):
+    config = UnifiedIO2Config.from_official(official_config(name))
+    assert UnifiedIO2Config.from_official(config.to_official()) == config
+    assert UnifiedIO2Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_what_the_reader_refuses():
+    with pytest.raises(UIO2Error, match="num_heads=1 is not supported"):
+        UnifiedIO2Config.from_official(official_config("one_head"))
+    official = official_config("odd")
+    official["t5_config"]["audio_vit_patch_size"] = 2
+    with pytest.raises(UIO2Error, match="audio_vit_patch_size=2"):
+        UnifiedIO2Config.from_official(official)
