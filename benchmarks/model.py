@@ -21,7 +21,6 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import torch
@@ -32,6 +31,7 @@ from uio2_agent import Processor, Request, TextTokenizer, UnifiedIO2, UnifiedIO2
 from uio2_agent.batch import Batch, Patches, TextInput
 from uio2_agent.compiled import compiled_stepper
 from uio2_agent.decoding import decode
+from uio2_agent.model import Encoded
 from uio2_agent.stepping import Stepper
 
 TEXT_TOKENS = 64
@@ -108,29 +108,30 @@ def measure_decode(options: argparse.Namespace, console: Console, model: Unified
     for rows in options.batches:
         inputs = inputs_of(model.config, rows)
         batch = batch_of(inputs, options.device)
-        figures: dict[str, list[tuple[float, float]]] = {name: [] for name in rivals}
+        encodes: list[float] = []
+        decodes: dict[str, list[float]] = {name: [] for name in rivals}
         theirs: list[tuple[float, float]] = []
         for repeat in range(options.repeats + 1):  # the first round warms up
+            kept: list[Encoded] = []
+            encode = seconds(lambda kept=kept, batch=batch: kept.append(model.encode(batch)), options.device)
             for name, (rival, make) in rivals.items():
-                encode = seconds(partial(rival.encode, batch), options.device)
-                encoded = rival.encode(batch)
 
                 def tokens(
-                    rival: UnifiedIO2 = rival, make: Callable = make, encoded: object = encoded
+                    rival: UnifiedIO2 = rival, make: Callable = make, encoded: Encoded = kept[0]
                 ) -> None:
                     *_, _ = decode(make(rival, encoded, options.tokens), limit=options.tokens, end=None)
 
                 took = seconds(tokens, options.device)
                 if repeat:
-                    figures[name].append((encode, took))
+                    decodes[name].append(took)
             if other:
                 one, all_ = other(inputs, 1), other(inputs, options.tokens)
                 if repeat:
                     theirs.append((one, all_))
-        lines = {
-            name: [statistics.median(column) for column in zip(*pairs, strict=True)]
-            for name, pairs in figures.items()
-        }
+            if repeat:
+                encodes.append(encode)
+        encode = statistics.median(encodes)
+        lines = {name: (encode, statistics.median(times)) for name, times in decodes.items()}
         if other:
             one, all_ = (statistics.median(column) for column in zip(*theirs, strict=True))
             step = (all_ - one) / (options.tokens - 1)

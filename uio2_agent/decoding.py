@@ -175,7 +175,7 @@ class _Chooser:
 
     @staticmethod
     def _guess(row: Row, logits: Tensor, column: int) -> list[int]:
-        """Guess again what follows: the likeliest tokens at the places of the old guess, under the grammar."""
+        """Guess again what follows: the likeliest tokens at the places of the old guess that may be there."""
         guess: list[int] = []
         state = row.state
         while column + len(guess) < len(logits):

@@ -65,7 +65,10 @@ def generate(
 def stream(model: "UnifiedIO2", request: Request, options: GenerationOptions | None = None) -> Iterator[str]:
     """Yield the text answer to a request piece by piece as it is decoded; the pieces add up to the answer."""
     check_target(model, "text")
-    group = _Group(model, [request], "text", options or GenerationOptions(), [0], 1)
+    options = options or GenerationOptions()
+    if options.beams > 1:
+        raise RequestError("beam search knows its answer at the end only: leave out beams, or call generate")
+    group = _Group(model, [request], "text", options, [0], 1)
     shown = ""
     for rows in group.steps():
         ready = group.text(rows[0])
@@ -126,7 +129,11 @@ class _Group:
                     "guidance of a text answer needs a request to lead away from: pass negative="
                 )
             self.negatives = [Request(NEGATIVES[modality])] * len(requests)
-        drafts = self._own(options.draft, "drafts", places, total)
+        drafts = self._own(_drafts(options.draft, total), "drafts", places, total)
+        rows = len(model.table(modality))
+        for draft in drafts or ():
+            if strange := [token for token in draft if not 0 <= token < rows]:
+                raise RequestError(f"a draft holds token {strange[0]}: {modality} tokens are below {rows}")
         if options.parallel and drafts is None:
             grammars = self.grammars or []
             drafts = [sketch(grammar, self.limit) for grammar in grammars] or None
@@ -280,11 +287,17 @@ def _source_length(config: UnifiedIO2Config) -> int:
     return sum(lengths[name] for name in config.input_modalities)
 
 
+def _drafts(draft: Sequence[Any] | None, count: int) -> Sequence[Any] | None:
+    """Return one draft per request where one of plain tokens stands for all."""
+    single = draft is not None and len(draft) > 0 and np.ndim(draft[0]) == 0
+    return [draft] * count if single else draft
+
+
 def _seeds(seed: int | Sequence[int] | None, count: int) -> list[int]:
     if seed is None:
         return np.random.default_rng().integers(2**62, size=count).tolist()
-    if isinstance(seed, int):
-        return [seed + row for row in range(count)]
+    if isinstance(seed, int | np.integer):
+        return [int(seed) + row for row in range(count)]
     if len(seed) != count:
         raise RequestError(f"{count} requests but {len(seed)} seeds: hand in one, or one per request")
     return list(seed)

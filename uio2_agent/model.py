@@ -210,7 +210,10 @@ class UnifiedIO2(nn.Module):
         return bool(self.packed_heads)
 
     def decode(self, target: TokenTarget, encoded: Encoded, modality: str = "text") -> Tensor:
-        """Run the decoder over a whole target at once; returns normed hidden states [B, T, D]."""
+        """Run the decoder over a whole target at once; returns normed hidden states [B, T, D].
+
+        `encoded` has a row for each row of the target, or a single one that all of them answer.
+        """
         embedder = self.targets[modality]
         embed, rows = embedder.embed(target.inputs, target.positions, self.table(modality))
         masks = target_masks(
@@ -222,7 +225,10 @@ class UnifiedIO2(nn.Module):
             hidden=target.hidden,
         )
         biases = {id(mask): attention_bias(mask, embed.dtype) for mask in masks}
-        cross = self.decoder.cross(encoded.hidden, encoded.rotary)
+        cross = [
+            pair and tuple(side.expand(len(embed), -1, -1, -1) for side in pair)
+            for pair in self.decoder.cross(encoded.hidden, encoded.rotary)
+        ]
         return self.decoder(
             embed,
             [biases[id(mask)] for mask in masks],
@@ -261,7 +267,7 @@ class UnifiedIO2(nn.Module):
     def score(
         self, target: TokenTarget, encoded: Encoded, z_loss: float = 0.0, modality: str = "text"
     ) -> Output:
-        """Score a target whose request is encoded already."""
+        """Score a target whose requests, or whose one request for all rows, are encoded already."""
         hidden = self.decode(target, encoded, modality)
         logits = self.logits(hidden, modality)
         loss = token_loss(logits, target.targets, target.mask, z_loss)

@@ -17,7 +17,7 @@ NEGATIVES = {"image": "An image of a random picture.", "audio": "A video of a ra
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationOptions:
-    """Keywords of `UnifiedIO2.generate`. grammar, negative and seed are one, or one per request."""
+    """Keywords of `UnifiedIO2.generate`. grammar, negative, draft and seed are one, or one per request."""
 
     max_new_tokens: int | None = None
     """Most tokens of a text, its end included; the configuration's target length bounds it. Images and audio
@@ -75,6 +75,8 @@ class GenerationOptions:
             )
         if self.draft is not None and not self.parallel:
             raise RequestError("a draft is for parallel decoding: pass parallel=True")
+        if self.negative is not None and self.guidance == 0:
+            raise RequestError("a negative request is for guidance: pass guidance= above 0")
         if self.beams > 1:
             unused = {
                 "grammar": self.grammar is not None,

@@ -1,7 +1,7 @@
 """Answer scoring: which of several texts the model would rather say (spec section 12).
 
-Unusual: a score is a loss, so lower is better. The request is encoded once; all options go through
-the decoder in one batch.
+Unusual: a score is a loss, so lower is better. The request is encoded once, and projected for the decoder's
+cross-attention once; all options go through the decoder in one batch and share both.
 """
 
 from collections.abc import Sequence
@@ -44,15 +44,7 @@ def option_losses(
     model: "UnifiedIO2", encoded: "Encoded", options: TokenTarget, *, average: bool = True
 ) -> Tensor:
     """Return the cross-entropy float32 [options] of target rows, all for the one row of `encoded`."""
-    from uio2_agent.model import Encoded
-
-    count = len(options.targets)
-    shared = Encoded(
-        hidden=encoded.hidden.expand(count, -1, -1),
-        mask=encoded.mask.expand(count, -1),
-        rotary=encoded.rotary,
-    )
-    logits = model.score(options, shared).logits["text"].float()
+    logits = model.score(options, encoded).logits["text"].float()
     per_token = F.cross_entropy(logits.transpose(1, 2), options.targets, reduction="none") * options.mask
     total = per_token.sum(1)
     return total / options.mask.sum(1).clamp(min=1) if average else total

@@ -48,9 +48,7 @@ class Batches:
         if holes:
             mask = torch.from_numpy(self.random.integers(0, 4, tuple(positions.shape)) > 0).long()
             mask[..., 0] = 1
-        if (
-            rows > 1
-        ):  # the last row holds nothing, as batching fills it; histories lose a frame of the first too
+        if rows > 1:  # as batching fills a row that holds no picture, and an example with fewer frames
             mask[-1] = 0
             if frames:
                 mask[0, -1] = 0

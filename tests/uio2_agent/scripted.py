@@ -1,4 +1,6 @@
-"""A decoder whose scores are a hash of what it was fed, so that any answer can be worked out beside it."""
+"""A decoder whose scores are a function of what it was fed: any answer can be worked out beside it."""
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -8,11 +10,16 @@ TOKENS = 12
 """Size of its vocabulary."""
 
 
+def scores(seed: int, prefix: list[int]) -> np.ndarray:
+    """Return random scores [TOKENS] of what may follow a prefix, `START` included."""
+    return np.random.default_rng([seed, *prefix]).standard_normal(TOKENS)
+
+
 class Scripted:
     """A decoder that remembers tokens by row and position, as a cache does, and counts its calls."""
 
-    def __init__(self, seeds: list[int]):
-        self.rows, self.calls, self._seeds = len(seeds), 0, seeds
+    def __init__(self, seeds: list[int], scores: Callable[[int, list[int]], np.ndarray] = scores):
+        self.rows, self.calls, self._seeds, self._scores = len(seeds), 0, seeds, scores
         self._fed: list[dict[int, int]] = [{} for _ in seeds]
         self._prefixes: list[tuple[int, ...]] = []  # (row, token, token, ...)
 
@@ -28,13 +35,8 @@ class Scripted:
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         prefixes = [self._prefixes[int(index)] for index in hidden.flatten()]
-        lines = [scores(self._seeds[row], prefix) for row, *prefix in prefixes]
+        lines = [self._scores(self._seeds[row], prefix) for row, *prefix in prefixes]
         return torch.from_numpy(np.array(lines)).view(*hidden.shape[:-1], TOKENS)
 
     def reorder(self, rows: torch.Tensor) -> None:
         self._fed = [dict(self._fed[row]) for row in rows.tolist()]
-
-
-def scores(seed: int, prefix: list[int]) -> np.ndarray:
-    """Return the scores [TOKENS] of what may follow a prefix, `START` included."""
-    return np.random.default_rng([seed, *prefix]).standard_normal(TOKENS)

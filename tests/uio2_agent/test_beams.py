@@ -71,6 +71,33 @@ def test_one_beam_is_greedy(seed):
     assert line == greedy(seed, 8)
 
 
+def test_an_end_that_is_not_among_the_first_beams_finishes_nothing():
+    """As officially. After two tokens the lines that end have 0.24 and 0.20, with one open line between them.
+
+    Were the second end to count, two beams would be full, and no open line likely enough to go on; but the
+    fourth token is certain, so that the longest line is the best per token.
+    """
+    chances = {
+        (): {2: 0.6, 3: 0.4},
+        (2,): {EOS: 0.4, 4: 0.35},
+        (3,): {EOS: 0.5, 5: 0.4},
+        (2, 4): {6: 0.31, 7: 0.29},
+        (2, 4, 6): {8: 1.0},
+    }
+
+    def table(seed, prefix):
+        known = chances.get(tuple(prefix[1:]), {})
+        others = [token for token in range(TOKENS) if token != EOS and token not in known]
+        line = np.full(TOKENS, 1e-9)
+        line[others] += (1 - sum(known.values())) / len(others)
+        line[list(known)] = list(known.values())
+        return np.log(line)
+
+    ((line, score),) = beam_search(Scripted([0, 0], table), 2, 4)
+    assert line == [2, 4, 6, 8]
+    assert score == pytest.approx(np.log(0.6 * 0.35 * 0.31) / 4, abs=1e-4)
+
+
 def test_requests_do_not_disturb_each_other():
     seeds, beams = [4, 9, 2], 3
     together = beam_search(Scripted([seed for seed in seeds for _ in range(beams)]), beams, 7)

@@ -27,10 +27,10 @@ def tokens_of(answers):
 
 
 @pytest.mark.parametrize("target", ["text", "image", "audio"])
-@pytest.mark.parametrize("changes", [{}, dict(sparse_patterns=True), dict(cross_every=2)], ids=str)
+@pytest.mark.parametrize("changes", [{}, dict(sparse_patterns=True, cross_every=2)], ids=str)
 def test_answers_are_those_of_the_plain_step(interpreted, target, changes):
     model = full_model(1, **changes)
-    for asked in (full_requests(), full_requests()[:0:-1], full_requests()[1:]):  # long, then short sources
+    for asked in (full_requests()[:3], full_requests()[3:]):  # a long source, then a short one
         plain = model.generate(asked, target)
         assert tokens_of(model.generate(asked, target, compiled=True)) == tokens_of(plain)
 

@@ -246,8 +246,11 @@ def test_a_limit_cuts_the_same_answer(model):
         (dict(parallel=True, temperature=0.5), "exact for greedy answers only"),
         (dict(draft=[[1]]), "pass parallel=True"),
         (dict(parallel=True, draft=[[1], [2]]), "1 requests but 2 drafts"),
+        (dict(parallel=True, draft=[5, 2048]), "token 2048: text tokens are below 2048"),
+        (dict(parallel=True, draft=[[-1]]), "token -1"),
         (dict(grammar=[None, None]), "1 requests but 2 grammars"),
         (dict(guidance=1.0), "pass negative="),
+        (dict(negative=Request("a")), "pass guidance="),
         (dict(guidance=1.0, negative=[Request("a")] * 3), "1 requests but 3 negatives"),
     ],
 )
@@ -256,10 +259,15 @@ def test_refusals(model, options, message):
         model.generate(requests()[:1], **options)
 
 
+def test_beams_are_not_streamed(model):
+    with pytest.raises(RequestError, match="beam search knows its answer at the end"):
+        next(model.stream(requests()[0], beams=2))
+
+
 def test_a_model_without_a_processor_says_so():
     model = tiny_model()
     model.processor = None
-    with pytest.raises(UIO2Error, match="no processor"):
+    with pytest.raises(UIO2Error, match="or set"):
         model.generate(requests()[0])
-    with pytest.raises(UIO2Error, match="no processor"):
+    with pytest.raises(UIO2Error, match="or set"):
         next(model.stream(requests()[0]))

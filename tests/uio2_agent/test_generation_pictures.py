@@ -183,9 +183,10 @@ def test_fixed_shapes_make_scores_bitwise_the_same_at_any_batch_size(model, moda
     def scores(requests):
         return by_steps(model, encode_alone(model, requests, modality), modality)[1]
 
-    together = scores(full_requests())
+    asked = full_requests()[::-1]  # the longest comes last
+    together = scores(asked)
     for size in (1, 2, 5):
-        assert torch.equal(scores(full_requests()[:size])[:size], together[:size])
+        assert torch.equal(scores(asked[:size])[:size], together[:size])
 
 
 @torch.inference_mode()

@@ -92,12 +92,15 @@ def test_guided_rows_equal_each_alone(model, fixed_shape):
         assert np.array_equal(alone.tokens, together[row].tokens)
 
 
-def test_mixed_targets_are_led_away_each_from_its_own(model):
+@pytest.mark.parametrize("stated", [False, True])
+def test_mixed_targets_are_led_away_each_from_its_own(model, stated):
     targets = ["audio", "image"] * 3
-    for request, target, answer in zip(
-        full_requests(), targets, model.generate(full_requests(), targets, guidance=5.0), strict=True
-    ):
-        assert np.array_equal(answer.tokens, model.generate(request, target, guidance=5.0).tokens)
+    negatives = [Request(f"Not number {row}") for row in range(6)] if stated else None
+    together = model.generate(full_requests(), targets, guidance=5.0, negative=negatives)
+    for row, (request, target) in enumerate(zip(full_requests(), targets, strict=True)):
+        negative = negatives[row] if stated else None
+        alone = model.generate(request, target, guidance=5.0, negative=negative)
+        assert np.array_equal(together[row].tokens, alone.tokens)
 
 
 def test_parallel_decoding_of_a_guided_text_is_exact(model):

@@ -50,7 +50,7 @@ def answers(model, **options):
     return [answer.tokens.tolist() for answer in model.generate(requests(), **options)]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_packed_float32_answers_as_before(seed):
     model = full_model(seed, cross_every=1 + seed % 2)
     batch = model.processor(full_requests(), ["put the red block", "", "a", "b c d", "e", "f"])

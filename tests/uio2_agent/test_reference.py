@@ -12,21 +12,27 @@ import pytest
 import torch
 
 from tests.parity.compare import Case, distance
+from tests.parity.forward import official_batch
 from tests.parity.registry import check_of, run
+from tests.uio2_agent import reference_generation
 from tests.uio2_agent.make_folder import write_folder
-from tests.uio2_agent.official_sizes import SUPPORTED, official_config, official_shapes
+from tests.uio2_agent.official_batches import Batches
+from tests.uio2_agent.official_sizes import SUPPORTED, official_config, official_shapes, official_state
 from tests.uio2_agent.reference import Reference
-from tests.uio2_agent.reference_generation import greedy
+from uio2_agent.beams import beam_search
+from uio2_agent.checkpoint import load_official_weights
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import UIO2Error
 from uio2_agent.model import UnifiedIO2
+from uio2_agent.stepping import Stepper
 
 PARAMETERS = {"large": 1_080_595_919, "xl": 3_175_415_247, "xxl": 6_864_176_143}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return write_folder(tmp_path_factory.mktemp("official"), ("xxl_like", "odd"))
+    # With this seed the two best codes or tokens are never nearer than 2e-4: rounding cannot swap them.
+    return write_folder(tmp_path_factory.mktemp("official"), ("xxl_like", "odd"), seed=5)
 
 
 def recorded(shared, kind):
@@ -61,7 +67,7 @@ def test_reference_gives_recorded_outputs(shared, kind):
 @torch.no_grad()
 def test_reference_generates_recorded_text(shared):
     reference, arrays, batch = recorded(shared, "generate_text_greedy")
-    ids, _ = greedy(reference, "text", batch, 24)
+    ids, _ = reference_generation.greedy(reference, "text", batch, 24)
     assert np.array_equal(arrays["out/sequences"], ids)
 
 
@@ -84,6 +90,27 @@ def test_the_model_agrees_with_the_reference(folder):
     assert len(found) > 30
     for case, errors in found:
         assert not check_of(case).off(errors), (case.path.stem, errors)
+
+
+@torch.inference_mode()
+def test_beams_that_end_early_agree():
+    config = official_config("xxl_like")
+    weights = official_state(config, seed=0)
+    weights["text_token_embedder.weight"][1] *= 2.2  # makes the end token a likely one
+    model = UnifiedIO2(UnifiedIO2Config.from_official(config)).eval()
+    load_official_weights(model, weights)
+    reference = Reference(weights, config)
+    batch = Batches(reference, seed=0).everything(6)
+    expected, worth = reference_generation.beam_search(reference, batch, 3, 10)
+    encoded = model.encode(official_batch({f"in/{name}": value.numpy() for name, value in batch.items()}))
+    encoded = encoded.rows(torch.arange(6).repeat_interleave(3))
+    found = beam_search(Stepper(model, encoded, 10), 3, 10)
+    lengths = set()
+    for (line, score), ids, value in zip(found, expected[:, 1:].tolist(), worth.tolist(), strict=True):
+        assert line == (ids[: ids.index(1) + 1] if 1 in ids else ids)
+        assert score == pytest.approx(value, abs=1e-4)
+        lengths.add((len(line), line[-1] == 1))
+    assert len(lengths) > 2  # some end, at different lengths, some do not
 
 
 @pytest.mark.parametrize(
