@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from uio2_agent.errors import UIO2Error
 from uio2_agent.layers import HIDDEN
 from uio2_agent.masks import target_masks
-from uio2_agent.packed import PackedLinear
 from uio2_agent.positions import rotary_pair
 from uio2_agent.transformer import KeysValues
 
@@ -37,10 +36,6 @@ def compiled_stepper(
     A step serves one decode at a time: the next one of the same shapes takes it over, and the stepper that
     had it before raises UIO2Error.
     """
-    if isinstance(model.packed_heads.get(modality), PackedLinear):
-        raise UIO2Error(
-            "packed float32 weights cannot be compiled: leave out compiled, or load the model again"
-        )
     rows, source = encoded.mask.shape
     source = -(-source // SOURCE_STEP) * SOURCE_STEP
     weight = model.text_table.weight

@@ -1,7 +1,7 @@
 """Building blocks of the main transformer and the resamplers: norm, attention, MLPs (spec section 4).
 
-Unusual: attention is split into `keys_values` and `forward`, so that a decoder can keep what the first
-returns instead of recomputing it. A mask is an additive bias of 0 and -1e10 rather than minus infinity, as
+Unusual: attention is split into its projections and `forward`, so that a decoder can keep keys and values
+instead of recomputing them. A mask is an additive bias of 0 and -1e10 rather than minus infinity, as
 officially, so a query that may look nowhere gets the plain average and never a NaN; None hides nothing.
 Dropout is 0 in every release and does not exist here.
 """
@@ -38,9 +38,10 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         wide = x.float()
-        # Spelled out because torch's own takes three times as long for a row or two.
-        normed = wide * wide.square().mean(-1, keepdim=True).add_(NORM_EPS).rsqrt_()
-        return normed.to(x.dtype) * self.scale.to(x.dtype)
+        # In as few calls as can be: for the one row of a decoding step each costs more than its arithmetic.
+        length = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
+        inverse = (length.square() / x.shape[-1] + NORM_EPS).rsqrt()
+        return (wide * inverse).to(x.dtype) * self.scale.to(x.dtype)
 
 
 class Attention(nn.Module):
@@ -73,21 +74,33 @@ class Attention(nn.Module):
         self.key_norm = RMSNorm(head_dim) if qk_norm else None
         self.logit_scale = nn.Parameter(torch.full((heads,), math.log(10.0))) if scaled_cosine else None
         self.head_scale = nn.Parameter(torch.ones(heads)) if head_scale else None
+        self.joined: nn.Module | None = None
+        """Query, key and value in one product, if the weights were packed."""
+
+    def queries(self, x: Tensor, rotary: Rotary | None) -> Tensor:
+        """Project x [B, L, D] to queries (normed and rotated) [B, H, L, head_dim]."""
+        return self._prepared(self.query(x), self.query_norm, rotary)
 
     def keys_values(self, context: Tensor, rotary: Rotary | None) -> tuple[Tensor, Tensor]:
         """Project context [B, S, D] to keys (normed and rotated) and values, each [B, H, S, head_dim]."""
-        keys = self._split(self.key(context))
-        keys = keys if self.key_norm is None else self.key_norm(keys)
-        keys = keys if rotary is None else rotate(keys, rotary)
-        return keys, self._split(self.value(context))
+        return self._prepared(self.key(context), self.key_norm, rotary), self._split(self.value(context))
 
-    def forward(
-        self, x: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, rotary: Rotary | None
-    ) -> Tensor:
-        """Attend from x [B, L, D] with a bias that broadcasts to [B, H, L, S]; returns [B, L, D]."""
-        queries = self._split(self.query(x))
-        queries = queries if self.query_norm is None else self.query_norm(queries)
-        queries = queries if rotary is None else rotate(queries, rotary)
+    def queries_keys_values(self, x: Tensor, rotary: Rotary | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Project x [B, L, D] to all three, each [B, H, L, head_dim], for self-attention."""
+        if self.joined is None:
+            return self.queries(x, rotary), *self.keys_values(x, rotary)
+        query, key, value = self.joined(x).chunk(3, dim=-1)
+        return (
+            self._prepared(query, self.query_norm, rotary),
+            self._prepared(key, self.key_norm, rotary),
+            self._split(value),
+        )
+
+    def forward(self, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
+        """Attend with queries [B, H, L, head_dim] to keys and values [B, H, S, head_dim]; returns [B, L, D].
+
+        The bias broadcasts to [B, H, L, S].
+        """
         scale = None
         if self.logit_scale is not None:
             factor = self.logit_scale.float().clamp(max=math.log(100.0)).exp()[:, None, None]
@@ -101,6 +114,11 @@ class Attention(nn.Module):
         if self.head_scale is not None:
             mixed = mixed * self.head_scale.to(mixed.dtype)[:, None, None]
         return self.out(mixed.transpose(1, 2).flatten(2))
+
+    def _prepared(self, x: Tensor, norm: RMSNorm | None, rotary: Rotary | None) -> Tensor:
+        x = self._split(x)
+        x = x if norm is None else norm(x)
+        return x if rotary is None else rotate(x, rotary)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, H, L, head_dim]
@@ -124,9 +142,12 @@ class GatedMLP(nn.Module):
         self.gate = linear(width, mlp_dim)
         self.up = linear(width, mlp_dim)
         self.down = linear(mlp_dim, width)
+        self.joined: nn.Module | None = None
+        """Gate and up in one product, if the weights were packed."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(F.silu(self.gate(x)) * self.up(x))
+        gate, up = (self.gate(x), self.up(x)) if self.joined is None else self.joined(x).chunk(2, dim=-1)
+        return self.down(F.silu(gate) * up)
 
 
 class MLP(nn.Module):

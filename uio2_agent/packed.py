@@ -7,6 +7,8 @@ a quarter of the bytes. A packed model only generates: it cannot be trained or s
 products have hundreds of rows, stays as it is. The ops are torch's own, the ones its compiler uses.
 """
 
+import itertools
+import weakref
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,23 +22,43 @@ if TYPE_CHECKING:
 WEIGHTS = ("float32", "int8")
 ROWS = 4
 """Rows of a product the layout is chosen for; any number works."""
-HEAD_CHUNK = 2048
-"""Rows of a table packed together; larger blocks leave the processor's cache."""
 
 
 class PackedLinear(nn.Module):
     """x [..., inputs] times a packed float32 weight [outputs, inputs], without bias."""
 
-    def __init__(self, weight: Tensor, chunk: int | None = None):
+    def __init__(self, weight: Tensor):
         super().__init__()
-        parts = weight.detach().float().split(chunk or len(weight))
-        self._parts = [torch.ops.mkldnn._reorder_linear_weight(part.contiguous(), ROWS) for part in parts]
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(weight.detach().float().contiguous(), ROWS)
+        self.outputs = len(weight)
+        self._handle = next(_handles)
+        _packed[self._handle] = self
 
     def forward(self, x: Tensor) -> Tensor:
         _refuse_gradients(x)
         flat = x.reshape(-1, x.shape[-1])
-        parts = [torch.ops.mkldnn._linear_pointwise(flat, part, None, "none", [], "") for part in self._parts]
-        return (parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)).unflatten(0, x.shape[:-1])
+        compiling = torch.compiler.is_compiling()
+        product = packed_product(flat, self._handle) if compiling else self.product(flat)
+        return product.unflatten(0, x.shape[:-1])
+
+    def product(self, x: Tensor) -> Tensor:
+        """Return [N, outputs] of x [N, inputs]."""
+        return torch.ops.mkldnn._linear_pointwise(x, self._weight, None, "none", [], "")
+
+
+_handles = itertools.count()
+_packed: "weakref.WeakValueDictionary[int, PackedLinear]" = weakref.WeakValueDictionary()
+
+
+@torch.library.custom_op("uio2_agent::packed_product", mutates_args=())
+def packed_product(x: Tensor, handle: int) -> Tensor:
+    """Multiply by the weight of a `PackedLinear`: the compiler cannot look into packed weights."""
+    return _packed[handle].product(x)
+
+
+@packed_product.register_fake
+def _(x: Tensor, handle: int) -> Tensor:
+    return x.new_empty(len(x), _packed[handle].outputs)
 
 
 class Int8Linear(nn.Module):
@@ -78,11 +100,16 @@ def pack(model: "UnifiedIO2", weights: str = "float32") -> "UnifiedIO2":
     if weights == "float32" and not torch.backends.mkldnn.is_available():
         raise UIO2Error("this torch has no oneDNN: use weights='int8', or decode unpacked")
     make = PackedLinear if weights == "float32" else Int8Linear
+    for layer in model.decoder.layers:
+        attention, mlp = layer.self_attention, layer.mlp
+        attention.joined = make(
+            torch.cat([attention.query.weight, attention.key.weight, attention.value.weight])
+        )
+        mlp.joined = make(torch.cat([mlp.gate.weight, mlp.up.weight]))
+        del attention.query, attention.key, attention.value, mlp.gate, mlp.up
     for name, module in list(model.decoder.named_modules()):
         if isinstance(module, nn.Linear):
             model.decoder.set_submodule(name, make(module.weight))
     for modality in model.targets:
-        table = model.table(modality)
-        head = PackedLinear(table, HEAD_CHUNK) if weights == "float32" else Int8Linear(table)
-        model.packed_heads[modality] = head
+        model.packed_heads[modality] = make(model.table(modality))
     return model

@@ -38,8 +38,7 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, bias: Tensor | None, rotary: Rotary) -> Tensor:
         normed = self.attention_norm(x)
-        keys, values = self.attention.keys_values(normed, rotary)
-        x = x + self.attention(normed, keys, values, bias, rotary)
+        x = x + self.attention(*self.attention.queries_keys_values(normed, rotary), bias)
         return x + self.mlp(self.mlp_norm(x))
 
 
@@ -80,12 +79,13 @@ class DecoderLayer(nn.Module):
         extend: Callable[[Tensor, Tensor], KeysValues] | None,
     ) -> Tensor:
         normed = self.self_norm(x)
-        keys, values = self.self_attention.keys_values(normed, rotary)
+        queries, keys, values = self.self_attention.queries_keys_values(normed, rotary)
         if extend is not None:
             keys, values = extend(keys, values)
-        x = x + self.self_attention(normed, keys, values, bias, rotary)
+        x = x + self.self_attention(queries, keys, values, bias)
         if self.cross_attention is not None:
-            x = x + self.cross_attention(self.cross_norm(x), *cross, cross_bias, rotary)
+            queries = self.cross_attention.queries(self.cross_norm(x), rotary)
+            x = x + self.cross_attention(queries, *cross, cross_bias)
         return x + self.mlp(self.mlp_norm(x))
 
 

@@ -167,7 +167,7 @@ def check_layers(case: Case) -> Errors:
             ("_rope", hide, queries, keys),
             ("_nomask", None, None, None),
         ):
-            found = attention(x, *attention.keys_values(context, key_at), bias, at)
+            found = attention(attention.queries(x, at), *attention.keys_values(context, key_at), bias)
             errors[f"attn_{name}{kind}"] = distance(arrays[f"out/attn_{name}{kind}"], found)
     return errors
 
@@ -175,7 +175,9 @@ def check_layers(case: Case) -> Errors:
 def _clip_that_fits(attention: Attention, x: Tensor, context: Tensor, expected: np.ndarray) -> float:
     def error(bound: float) -> float:
         attention.clip_logit = bound
-        return distance(expected, attention(x, *attention.keys_values(context, None), None, None))
+        return distance(
+            expected, attention(attention.queries(x, None), *attention.keys_values(context, None), None)
+        )
 
     return next((bound for bound in CLIPS if error(bound) <= TOLERANCE), CLIPS[0])
 

@@ -86,10 +86,9 @@ def test_what_is_kept_goes_with_the_model(interpreted):
     assert gone() is None
 
 
-def test_packed_float32_is_refused(interpreted):
-    with pytest.raises(UIO2Error, match="cannot be compiled"):
-        pack(tiny_model()).generate(requests(), compiled=True)
-    model = pack(tiny_model(), "int8")
+@pytest.mark.parametrize("weights", ["float32", "int8"])
+def test_packed_weights(interpreted, weights):
+    model = pack(tiny_model(), weights)
     plain = tokens_of(model.generate(requests(), max_new_tokens=5))
     assert tokens_of(model.generate(requests(), compiled=True, max_new_tokens=5)) == plain
 
@@ -97,8 +96,10 @@ def test_packed_float32_is_refused(interpreted):
 @pytest.mark.skipif(
     not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="no C++ compiler to compile with"
 )
-def test_really_compiled():
+@pytest.mark.parametrize("weights", ["plain", "float32"])
+def test_really_compiled(weights):
     model = tiny_model(decoder_layers=1)
+    model = model if weights == "plain" else pack(model, weights)
     plain = tokens_of(model.generate(requests(), max_new_tokens=12))
     assert len({token for row in plain for token in row}) > 5
     for _ in range(2):

@@ -87,5 +87,6 @@ class ResamplerLayer(nn.Module):
 
     def forward(self, latents: Tensor, context: Tensor, bias: Tensor | None) -> Tensor:
         keys, values = self.attention.keys_values(context, None)
-        latents = latents + self.attention(self.attention_norm(latents), keys, values, bias, None)
+        queries = self.attention.queries(self.attention_norm(latents), None)
+        latents = latents + self.attention(queries, keys, values, bias)
         return latents + self.mlp(self.mlp_norm(latents))

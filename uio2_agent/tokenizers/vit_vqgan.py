@@ -115,7 +115,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         normed = self.ln_1(x)
-        x = x + self.attn(normed, *self.attn.keys_values(normed, None), None, None)
+        x = x + self.attn(*self.attn.queries_keys_values(normed, None), None)
         return x + self.mlp["fc2"](F.relu(self.mlp["fc1"](self.ln_2(x))))
 
 
