@@ -89,10 +89,11 @@ def rivals_of(model: UnifiedIO2, options: argparse.Namespace) -> dict[str, tuple
     if options.compiled:
         rivals[f"{options.dtype} compiled"] = (model, compiled_stepper)
     if options.device == "cpu" and options.dtype == "float32":
-        rivals |= {
-            "float32 packed": (copy.deepcopy(model).pack("float32"), Stepper),
-            "int8 packed": (copy.deepcopy(model).pack("int8"), Stepper),
-        }
+        for weights in ("float32", "int8"):
+            packed = copy.deepcopy(model).pack(weights)
+            rivals[f"{weights} packed"] = (packed, Stepper)
+            if options.compiled:
+                rivals[f"{weights} packed compiled"] = (packed, compiled_stepper)
     return rivals
 
 
@@ -258,7 +259,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    console = Console()
+    console = Console(width=110)
     console.print(
         f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads, "
         f"{torch.cuda.get_device_name() if options.device == 'cuda' else 'CPU'}; size {options.size}"
