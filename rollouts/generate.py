@@ -21,8 +21,6 @@ from rollouts.question import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from rollouts.answers import AnswerFiles
     from uio2_agent import Answer, Request, UnifiedIO2
     from uio2_agent.options import GenerationOptions
@@ -106,31 +104,16 @@ def _picture(model: "UnifiedIO2", request: "Request", options: "GenerationOption
 
 def _sound(model: "UnifiedIO2", request: "Request", options: "GenerationOptions") -> "AnswerFiles":
     from rollouts.answers import AnswerFiles, spectrogram_picture
-    from uio2_agent.spectrogram import griffin_lim
 
     answer = _with_progress(model, request, "audio", options)
     if model.vocoder is None:
         note("the model has no vocoder: Griffin-Lim makes the sound; vocoder=FILE gives it HiFi-GAN")
-        wave = griffin_lim(answer.audio)
-    else:
-        wave = _vocoded(model, answer.audio)
+    wave = model.wave(answer.audio)
     record = {"tokens": answer.tokens.tolist(), "vocoder": model.vocoder is not None}
     return AnswerFiles(record, picture=spectrogram_picture(answer.audio), sound=wave)
 
 
 _ANSWERS = {"text": _text, "image": _picture, "audio": _sound}
-
-
-def _vocoded(model: "UnifiedIO2", power: "np.ndarray") -> "np.ndarray":
-    """Return the wave float32 [256 * time] of linear mel power [time, mel]."""
-    import numpy as np
-    import torch
-
-    from uio2_agent.spectrogram import LOWEST
-
-    log_mel = torch.from_numpy(np.log(power.clip(LOWEST)).T[None])  # [1, mel, time]
-    with torch.inference_mode():
-        return model.vocoder(log_mel.to(model.device))[0].cpu().numpy()
 
 
 def _with_progress(

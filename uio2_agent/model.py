@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -289,6 +290,17 @@ class UnifiedIO2(nn.Module):
         single = isinstance(request, Request)
         answers = generate(self, [request] if single else list(request), target, GenerationOptions(**options))
         return answers[0] if single else answers
+
+    def wave(self, power: np.ndarray) -> np.ndarray:
+        """Return the sound float32 [samples] at 16 kHz of an audio answer, linear mel power [time, mel].
+
+        HiFi-GAN makes it if the model has its vocoder (65,536 samples), else Griffin-Lim (65,280), less well.
+        """
+        if self.vocoder is not None:
+            return self.vocoder.wave(power)
+        from uio2_agent.spectrogram import griffin_lim
+
+        return griffin_lim(power)
 
     def stream(self, request: Request, **options: Any) -> Iterator[str]:
         """Yield the text answer to a request piece by piece; options as in `generate`."""

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -11,6 +12,7 @@ from tests.parity.compare import Case, distance
 from uio2_agent.convert import convert
 from uio2_agent.errors import CheckpointError
 from uio2_agent.model import UnifiedIO2
+from uio2_agent.spectrogram import griffin_lim
 from uio2_agent.tokenizers.vocoder import Vocoder, VocoderConfig
 
 from .official import official_directory
@@ -88,3 +90,16 @@ def test_a_vocoder_travels_beside_the_model_and_is_no_part_of_it(shared, officia
     model.vocoder = Vocoder.from_pretrained(official)
     saved = UnifiedIO2.from_pretrained(model.save_pretrained(tmp_path / "tiny"))
     assert wave_off(shared, saved.vocoder) < 1e-4
+
+
+def test_a_wave_comes_from_the_vocoder_or_from_griffin_lim():
+    model = tiny_model()
+    power = np.exp(np.random.default_rng(0).normal(-6, 1, (256, 128))).astype(np.float32)
+    power[3, 5] = 0  # silence has no logarithm
+    assert np.array_equal(model.wave(power), griffin_lim(power))
+    model.vocoder = Vocoder(VocoderConfig(width=16)).eval()
+    log_mel = np.log(np.where(power > 0, power, np.float32(1e-5)))
+    with torch.no_grad():
+        expected = model.vocoder(torch.from_numpy(log_mel.T[None]))[0].numpy()
+    assert model.wave(power).shape == (65_536,)
+    assert np.allclose(model.wave(power), expected, atol=1e-6)

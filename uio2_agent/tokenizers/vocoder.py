@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uio2_agent.errors import CheckpointError
 from uio2_agent.meta import shapes_only_on_meta
+from uio2_agent.spectrogram import LOWEST
 from uio2_agent.weights import check_fit, map_weights, named_tensors, read_pickle, write_safetensors
 
 WEIGHTS = "vocoder.safetensors"
@@ -104,6 +106,13 @@ class Vocoder(nn.Module):
             group = self.resblocks[index * stacks : (index + 1) * stacks]
             x = torch.stack([stack(x) for stack in group]).mean(0)
         return self.conv_post(F.leaky_relu(x, LAST_SLOPE)).tanh()[:, 0]
+
+    @torch.inference_mode()
+    def wave(self, power: np.ndarray) -> np.ndarray:
+        """Return the wave float32 [256 * time] in [-1, 1] of linear mel power [time, mel]."""
+        log_mel = np.log(np.where(power > 0, power, LOWEST)).astype(np.float32)
+        weight = self.conv_pre.weight
+        return self(torch.from_numpy(log_mel.T[None]).to(weight.device))[0].cpu().numpy()
 
     @classmethod
     def from_pretrained(cls, path: str | Path, config: VocoderConfig | None = None) -> Self:
