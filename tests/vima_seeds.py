@@ -22,7 +22,7 @@ from envs.errors import EnvError
 from envs.vima.environment import VimaEnv
 from envs.vima.levels import level_name
 from envs.vima.registration import TASKS
-from envs.vima.state import ObjectState, object_from_record, yaw_of
+from envs.vima.state import ObjectState, Pose, object_from_record, yaw_of
 
 MIN_EQUAL = 0.97
 MIN_NEAR = 0.75
@@ -75,9 +75,12 @@ def compare(record: dict[str, Any], env: VimaEnv) -> Count:
             f"ours {_bodies(ours)} {info['prompt']!r}"
         )
     if count.bodies:
-        distances = [math.dist(a.position[:2], b.position[:2]) for a, b in zip(ours, theirs, strict=True)]
+        pairs = [pair for a, b in zip(ours, theirs, strict=True) for pair in _poses(a, b)]
+        distances = [math.dist(a.position[:2], b.position[:2]) for a, b in pairs]
         count.first = distances[0] < EXACT
-        turned = [a for a, b in zip(ours, theirs, strict=True) if _turn(a, b) > EXACT]
+        turned = [
+            a for a, b in zip(ours, theirs, strict=True) if any(_turn(*pair) > EXACT for pair in _poses(a, b))
+        ]
         count.yaws = not turned
         count.placed = len(distances) - 1
         count.near = sum(distance <= NEAR_M for distance in distances[1:])
@@ -102,7 +105,16 @@ def _assets(assets: Any) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def _turn(ours: ObjectState, theirs: ObjectState) -> float:
+def _poses(ours: ObjectState, theirs: ObjectState) -> list[tuple[Pose, Pose]]:
+    """Return the poses to compare of one object: its target, which is drawn first, if it has one, and its
+    start.
+    """
+    if ours.target is None or theirs.target is None:
+        return [(ours.pose, theirs.pose)]
+    return [(ours.target, theirs.target), (ours.pose, theirs.pose)]
+
+
+def _turn(ours: Pose, theirs: Pose) -> float:
     return abs(math.remainder(yaw_of(ours.quaternion) - yaw_of(theirs.quaternion), 2 * math.pi))
 
 

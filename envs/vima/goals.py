@@ -66,7 +66,7 @@ class Progress:
     achieved: int = 0
     """How many goals counted so far (the sweep recounts at each step)."""
     violated: bool = False
-    """A constraint was broken during a motion."""
+    """A constraint was broken during a motion, or a step was wasted where every step counts."""
     memory: dict = field(default_factory=dict)
     """Whatever else a task needs to remember between steps."""
 

@@ -168,7 +168,7 @@ def pools_for(task: str, level: str | None = None) -> Pools:
     elif task in _ADJECTIVES:
         dragged = _without(dragged, "block")
     elif task == "same_shape":
-        dragged = tuple("shorter block" if name == "block" else name for name in dragged)
+        dragged = ("shorter block", *_without(dragged, "block"))
     elif task.startswith("sweep_"):
         dragged, bases = default.dragged, default.bases
     mine, others, dark = (S1, S2, S1_DARK) if level in ("placement", "train") else (S2, S1, S2_DARK)

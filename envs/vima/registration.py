@@ -13,7 +13,19 @@ _BUILT_IN = {
     "visual_manipulation": "VisualManipulation",
     "scene_understanding": "SceneUnderstanding",
     "rotate": "Rotate",
+    "rearrange": "Rearrange",
+    "rearrange_then_restore": "RearrangeThenRestore",
+    "novel_adj": "NovelAdj",
+    "novel_noun": "NovelNoun",
+    "novel_adj_and_noun": "NovelAdjAndNoun",
+    "twist": "Twist",
+    "follow_motion": "FollowMotion",
+    "follow_order": "FollowOrder",
     "sweep_without_exceeding": "SweepWithoutExceeding",
+    "same_texture": "SameTexture",
+    "same_shape": "SameShape",
+    "manipulate_old_neighbor": "ManipulateOldNeighbor",
+    "pick_in_order_then_restore": "PickInOrderThenRestore",
 }
 
 TASKS: dict[str, "str | type"] = {

@@ -5,7 +5,7 @@ Metres, radians, quaternions xyzw, world frame of the spec (x away from the robo
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from envs.errors import EnvError
@@ -14,6 +14,8 @@ Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
 
 IDENTITY: Quaternion = (0.0, 0.0, 0.0, 1.0)
+SAME_PLACE_M = 1e-3
+"""Recorded poses nearer than this are one place."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class ObjectState:
     """Factor on the object's true geometry."""
     position: Vector
     quaternion: Quaternion
+    target: Pose | None = field(default=None, repr=False)
+    """Where the prompt's picture shows it, in the tasks that ask for such an arrangement."""
 
     @property
     def pose(self) -> Pose:
@@ -65,30 +69,46 @@ def object_from_record(record: "ObjectState | Mapping[str, Any]") -> ObjectState
     """Read an object from a recorded scene: an ObjectState, or a mapping of its fields.
 
     Fixture names are understood too: `spawn_pos`/`spawn_quat` (or `pos`/`quat`), `category`, `scaling`.
+    Upstream spawns an object that must be brought somewhere at its target and then moves it, so where the
+    two poses of a free object differ, the spawn pose is the target.
     """
     if isinstance(record, ObjectState):
         return record
     if not isinstance(record, Mapping):
         raise EnvError(f"a recorded object is an ObjectState or a mapping, not {type(record).__name__}")
 
-    def field(*names: str) -> Any:
+    def value(*names: str) -> Any:
         for name in names:
             if name in record:
                 return record[name]
         raise EnvError(f"recorded object lacks {names[0]!r}: it has {', '.join(map(str, record))}")
 
-    fixed = record["category"] == "fixed" if "category" in record else bool(field("fixed"))
+    name, texture = str(value("name")), str(value("texture"))
+    fixed = record["category"] == "fixed" if "category" in record else bool(value("fixed"))
     scale = record.get("scale", record.get("scaling", 1.0))
+    pose = _pose(value("position", "spawn_pos", "pos"), value("quaternion", "spawn_quat", "quat"))
+    target = record.get("target")
+    if isinstance(target, Mapping):
+        target = _pose(target["position"], target["quaternion"])
+    if not fixed and {"spawn_pos", "spawn_quat", "pos", "quat"} <= set(record):
+        now = _pose(record["pos"], record["quat"])
+        if math.dist(now.position, pose.position) > SAME_PLACE_M:
+            pose, target = now, pose
     return ObjectState(
         id=int(record.get("id", 0)),
-        name=str(field("name")),
-        texture=str(field("texture")),
+        name=name,
+        texture=texture,
         fixed=fixed,
-        size=_floats(field("size"), 3),
+        size=_floats(value("size"), 3),
         scale=float(scale) if isinstance(scale, int | float) else _floats(scale, 3),
-        position=_floats(field("position", "spawn_pos", "pos"), 3),
-        quaternion=_floats(field("quaternion", "spawn_quat", "quat"), 4),
+        position=pose.position,
+        quaternion=pose.quaternion,
+        target=target,
     )
+
+
+def _pose(position: Any, quaternion: Any) -> Pose:
+    return Pose(_floats(position, 3), _floats(quaternion, 4))
 
 
 def _floats(values: Any, length: int) -> tuple[float, ...]:

@@ -111,6 +111,14 @@ class World:
         )
         return body
 
+    def displace(self, body: int, pose: Pose) -> None:
+        """Move a body away from where it was put, and note that place as its target."""
+        record = self.records[body]
+        self.scene.set_pose(body, _centre(record.name, pose), pose.quaternion)
+        self.records[body] = replace(
+            record, position=tuple(pose.position), quaternion=tuple(pose.quaternion), target=record.pose
+        )
+
     def pose(self, body: int) -> Pose:
         """Return where a body's origin is now; fixed bodies are where they were put."""
         record = self.records[body]

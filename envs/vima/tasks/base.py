@@ -61,6 +61,8 @@ class Task:
     """Metres within which a body counts as being at its target."""
     sequential: ClassVar[bool] = False
     """Whether only the first open goal is tested after each step."""
+    every_step_counts: ClassVar[bool] = False
+    """Whether a step that reaches no goal loses the episode."""
     difficulties: ClassVar[Mapping[str, Mapping[str, int]]] = {"easy": {}}
     """Object counts by difficulty; upstream can reach `easy` only."""
 
@@ -122,31 +124,40 @@ class Task:
     def on_check(self, world: World, cast: Cast, progress: Progress) -> None:
         """Look at the table in the middle of a motion (every 25 physics steps of a push)."""
 
+    def tolerance(self, world: World) -> float:
+        """Return the metres within which a body counts as being at its target in this episode."""
+        return self.position_tolerance
+
     def matches(self, world: World, goal: Goal, body: int, target: Pose) -> bool:
         return pose_matches(
             world.pose(body),
             target,
-            position_tolerance=self.position_tolerance,
+            position_tolerance=self.tolerance(world),
             symmetry=world.symmetry(body),
             yaw_matters=goal.yaw_matters,
         )
 
     def update(self, world: World, cast: Cast, progress: Progress, *, skip_oracle: bool) -> None:
         """Strike off the goals that are reached now."""
+        achieved = progress.achieved
         candidates = [goal for goal in progress.goals if not (skip_oracle and goal.oracle_only)]
         for goal in candidates[:1] if self.sequential else candidates:
             if goal_reached(goal, lambda body, target, goal=goal: self.matches(world, goal, body, target)):
                 progress.goals.remove(goal)
                 progress.achieved += 1
+        if self.every_step_counts and progress.achieved == achieved:
+            progress.violated = True
 
     def succeeded(self, world: World, cast: Cast, progress: Progress, *, skip_oracle: bool) -> bool:
         return all(skip_oracle and goal.oracle_only for goal in progress.goals)
 
     def failed(self, world: World, cast: Cast, progress: Progress) -> bool:
-        """Tell whether the episode is lost: a body of an open goal left the workspace, or a distractor was
-        placed.
+        """Tell whether the episode is lost: a rule was violated, a body of an open goal left the workspace,
+        or a distractor was placed.
         """
-        return self.out_of_workspace(world, progress) or self.distractor_placed(world, cast)
+        return (
+            progress.violated or self.out_of_workspace(world, progress) or self.distractor_placed(world, cast)
+        )
 
     def out_of_workspace(self, world: World, progress: Progress) -> bool:
         bodies = {body for goal in progress.goals for body in goal.objects}
@@ -157,7 +168,7 @@ class Task:
         reserved = [target.position for goal in cast.goals for target in goal.targets]
         reserved += [world.position(body) for goal in cast.goals for body in goal.objects]
         return any(
-            near_any(world.position(body), reserved, self.position_tolerance) for body in cast.distractors
+            near_any(world.position(body), reserved, self.tolerance(world)) for body in cast.distractors
         )
 
     def expert_action(

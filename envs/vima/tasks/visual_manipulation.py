@@ -30,9 +30,7 @@ class VisualManipulation(Task):
 
         base = world.try_place(of(pools.bases, base_texture))
         dragged = world.try_place(of(pools.dragged, dragged_texture), away_from=[base])
-        used = {(world.records[body].name, world.records[body].texture) for body in (base, dragged)}
-        every = product((*pools.dragged, *pools.bases), (*pools.dragged_textures, *pools.base_textures))
-        pairs = [pair for pair in every if pair not in used]
+        pairs = self.distractor_pairs(world, base, dragged)
 
         def draw_distractor():
             name, texture = world.choice(pairs)
@@ -40,6 +38,13 @@ class VisualManipulation(Task):
 
         distractor = world.try_place(draw_distractor, away_from=[base, dragged], attempts=11)
         return Cast(roles={"base": (base,), "dragged": (dragged,)}, distractors=(distractor,))
+
+    def distractor_pairs(self, world: World, base: int, dragged: int) -> list[tuple[str, str]]:
+        """Return every (object, texture) the distractor may be."""
+        pools = self.pools
+        used = {(world.records[body].name, world.records[body].texture) for body in (base, dragged)}
+        every = product((*pools.dragged, *pools.bases), (*pools.dragged_textures, *pools.base_textures))
+        return [pair for pair in every if pair not in used]
 
     def prompt(self, world: World, cast: Cast) -> str:
         return "Put the {dragged_obj_1} into the {base_obj}."

@@ -1,0 +1,42 @@
+"""An invented adjective and two invented nouns in one instruction (spec section 10, task 08)."""
+
+from typing import ClassVar
+
+from envs.vima.tasks.base import Cast
+from envs.vima.tasks.novel_adj import NovelAdj
+from envs.vima.tasks.novel_noun import Nouns, draw_nouns
+from envs.vima.world import World
+
+
+class NovelAdjAndNoun(NovelAdj):
+    """`This is a <noun> {dragged_obj}. This is a <noun> {base_obj}. … Put the [less ]<adj> <noun> into the
+    <noun>.`
+
+    As NovelAdj, with two further distractors of other shapes; the definitions come in either order.
+    """
+
+    name = "novel_adj_and_noun"
+    difficulties: ClassVar[dict[str, dict[str, int]]] = {"easy": {"others": 2}}
+
+    def draw_words(self, world: World) -> dict:
+        return {"nouns": draw_nouns(world)}
+
+    def place_others(self, world: World, base: int, dragged: int) -> tuple[int, ...]:
+        pools = self.pools
+        shown = {world.records[body].name for body in (base, dragged)}
+        names = [name for name in (*pools.dragged, *pools.bases) if name not in shown]
+        textures = (*pools.dragged_textures, *pools.base_textures)
+
+        def draw():
+            name = world.choice(names)
+            texture = world.choice(textures)
+            return name, texture, world.draw_size(name)
+
+        return tuple(world.try_place(draw) for _ in range(self.counts["others"]))
+
+    def prompt(self, world: World, cast: Cast) -> str:
+        nouns: Nouns = cast.values["nouns"]
+        definitions, comparisons = nouns.definitions("dragged_obj"), self.comparisons(cast)
+        return (
+            f"{definitions} {comparisons} Put the {self.asked(cast)} {nouns.dragged} into the {nouns.base}."
+        )

@@ -1,0 +1,75 @@
+"""Put everything that wears the base's texture into it (spec section 10, task 14)."""
+
+from envs.errors import SpawnError
+from envs.vima.goals import Goal
+from envs.vima.prompts import PromptAssets
+from envs.vima.spawning import too_close
+from envs.vima.tasks.base import Cast, Task, object_assets
+from envs.vima.world import ATTEMPTS, World
+
+TARGETS = 2
+BOWL_TOLERANCE = 0.0875
+"""Metres within which an object counts as in a bowl, whose middle is not where it looks."""
+
+
+class SameTexture(Task):
+    """`Put all objects with the same texture as {base_obj} into it.` Two objects belong, one does not.
+
+    The two share one target, so the expert stacks them.
+    """
+
+    name = "same_texture"
+    oracle_max_steps = 4
+    position_tolerance = 0.125
+
+    def spawn(self, world: World) -> Cast:
+        base_texture = world.choice(self.pools.base_textures)
+
+        def draw_base():
+            name = world.choice(self.pools.bases)
+            return name, base_texture, world.draw_size(name)
+
+        base = world.try_place(draw_base)
+        targets: tuple[int, ...] = ()
+        for _ in range(TARGETS):
+            targets = (*targets, self.place(world, base, targets, belongs=True))
+        distractor = self.place(world, base, targets, belongs=False)
+        return Cast(roles={"base": (base,), "dragged": targets}, distractors=(distractor,))
+
+    def draw_shape(self, world: World, base: int, *, belongs: bool) -> str:
+        """Draw the name of an object that belongs into the base, or of one that does not."""
+        return world.choice(self.pools.dragged)
+
+    def draw_texture(self, world: World, base: int, targets: tuple[int, ...], *, belongs: bool) -> str:
+        """Draw what it wears; `targets` are all that belong once one that does not is drawn."""
+        texture = base_texture = world.records[base].texture
+        while not belongs and texture == base_texture:
+            texture = world.choice(self.pools.dragged_textures)
+        return texture
+
+    def place(self, world: World, base: int, targets: tuple[int, ...], *, belongs: bool) -> int:
+        """Draw and place an object, clear of the base whatever the base is."""
+        for _ in range(ATTEMPTS):
+            name = self.draw_shape(world, base, belongs=belongs)
+            size = world.draw_size(name)
+            pose = world.draw_pose(size)
+            record = world.records[base]
+            if pose is None or too_close(pose.position, size, record.position, record.size):
+                continue
+            texture = self.draw_texture(world, base, targets, belongs=belongs)
+            return world.add(name, texture, pose, size)
+        raise SpawnError(f"no free place on the table after {ATTEMPTS} attempts")
+
+    def prompt(self, world: World, cast: Cast) -> str:
+        return "Put all objects with the same texture as {base_obj} into it."
+
+    def assets(self, world: World, cast: Cast) -> PromptAssets:
+        return object_assets(world, {"base_obj": cast.one("base")})
+
+    def tolerance(self, world: World) -> float:
+        has_bowl = any(record.name == "bowl" for record in world.records.values())
+        return BOWL_TOLERANCE if has_bowl else self.position_tolerance
+
+    def goals(self, world: World, cast: Cast) -> list[Goal]:
+        target = world.centre(cast.one("base"))
+        return [Goal(objects=(body,), targets=(target,)) for body in cast.roles["dragged"]]
