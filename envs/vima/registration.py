@@ -22,6 +22,7 @@ _BUILT_IN = {
     "follow_motion": "FollowMotion",
     "follow_order": "FollowOrder",
     "sweep_without_exceeding": "SweepWithoutExceeding",
+    "sweep_without_touching": "SweepWithoutTouching",
     "same_texture": "SameTexture",
     "same_shape": "SameShape",
     "manipulate_old_neighbor": "ManipulateOldNeighbor",

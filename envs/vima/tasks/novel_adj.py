@@ -2,8 +2,9 @@
 06).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any
 
 from envs.errors import SpawnError
 from envs.vima.goals import Goal
@@ -58,7 +59,6 @@ class NovelAdj(Task):
     name = "novel_adj"
     oracle_max_steps = 3
     sequential = True
-    difficulties: ClassVar[dict[str, dict[str, int]]] = {"easy": {}}
 
     def spawn(self, world: World) -> Cast:
         pools, rng = self.pools, world.rng
@@ -82,7 +82,7 @@ class NovelAdj(Task):
             distractors=(distractor, *others),
         )
 
-    def draw_words(self, world: World) -> dict:
+    def draw_words(self, world: World) -> dict[str, Any]:
         """Draw what else the prompt says."""
         return {}
 
@@ -102,23 +102,23 @@ class NovelAdj(Task):
         return name, texture, world.draw_size(name)
 
     def _place_pair(self, world: World, base: int, adjective: Adjective, texture: str) -> tuple[int, int]:
-        """Place the object that is asked for, then the other of its shape."""
+        """Place the object that is asked for, then the other of its shape and drawn size; return both."""
         shapes = self.pools.dragged
         name = shapes[world.rng.choice(len(shapes), size=2, replace=False)[0]]  # the second is not used
-        placed: list[int] = []
-        for more in (not adjective.less, adjective.less):
+
+        def place(more: bool, draw_size: Callable[[], Vector]) -> int:
             worn, height = adjective.look(texture, more=more)
             for _ in range(ATTEMPTS):
-                if not placed:
-                    drawn = world.draw_size(name)
-                size = (*drawn[:2], drawn[2] * height)
+                x, y, z = draw_size()
+                size = (x, y, z * height)
                 pose = world.draw_pose(size)
                 if pose is not None and world.is_clear(name, size, pose, [base]):
-                    placed.append(world.add(name, worn, pose, size, scale=(1.0, 1.0, height)))
-                    break
-            else:
-                raise SpawnError(f"no free place on the table after {ATTEMPTS} attempts")
-        return placed[0], placed[1]
+                    return world.add(name, worn, pose, size, scale=(1.0, 1.0, height))
+            raise SpawnError(f"no free place on the table after {ATTEMPTS} attempts")
+
+        dragged = place(not adjective.less, lambda: world.draw_size(name))
+        (x, y, z), (_, _, height) = world.records[dragged].size, world.records[dragged].scale
+        return dragged, place(adjective.less, lambda: (x, y, z / height))
 
     def prompt(self, world: World, cast: Cast) -> str:
         return f"{self.comparisons(cast)} Put the {self.asked(cast)} {{dragged_obj}} into the {{base_obj}}."

@@ -1,6 +1,6 @@
 """An invented adjective and two invented nouns in one instruction (spec section 10, task 08)."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from envs.vima.tasks.base import Cast
 from envs.vima.tasks.novel_adj import NovelAdj
@@ -18,7 +18,7 @@ class NovelAdjAndNoun(NovelAdj):
     name = "novel_adj_and_noun"
     difficulties: ClassVar[dict[str, dict[str, int]]] = {"easy": {"others": 2}}
 
-    def draw_words(self, world: World) -> dict:
+    def draw_words(self, world: World) -> dict[str, Any]:
         return {"nouns": draw_nouns(world)}
 
     def place_others(self, world: World, base: int, dragged: int) -> tuple[int, ...]:

@@ -111,7 +111,7 @@ class Rearrange(Task):
         places = [pose.position for pose in _targets(world, cast.roles["dragged"])]
         escapes = []
         for body, escape in zip(cast.distractors, cast.values["escapes"], strict=True):
-            if not near_any(world.position(body), places, self.position_tolerance):
+            if not near_any(world.position(body), places, self.tolerance(world)):
                 escape = None
             elif escape is None:
                 escape = _draw_apart(world, world.records[body].size, cast.roles["dragged"])
@@ -152,7 +152,7 @@ def _targets(world: World, dragged: tuple[int, ...]) -> list[Pose]:
 
 
 def _draw_apart(world: World, size: Vector, dragged: tuple[int, ...]) -> Pose:
-    """Draw a free pose clear of every target by nominal size, whether its object still stands there or not."""
+    """Draw a free pose clear of every target by nominal size, whether an object stands there or not."""
     for _ in range(ATTEMPTS):
         pose = world.draw_pose(size)
         records = [world.records[body] for body in dragged]

@@ -15,7 +15,7 @@ from envs.vima.prompts import PromptAssets
 from envs.vima.scene import rotation_matrix
 from envs.vima.spawning import in_workspace
 from envs.vima.state import ObjectState, Pose, Vector, yaw_quaternion
-from envs.vima.sweep_expert import Push, Rehearsal, Table, plan
+from envs.vima.sweep_expert import Push, Rehearsal, Rehearse, Table, plan
 from envs.vima.tasks.base import SPATULA, Cast, Task, object_assets, place_recorded
 from envs.vima.world import World
 
@@ -47,6 +47,9 @@ class SweepWithoutExceeding(Task):
     end_effector = SPATULA
     oracle_max_steps = 8
     position_tolerance = 0.05
+    distractor_span = DISTRACTOR_SPAN
+    forbidden: ClassVar[str] = "exceeding"
+    """What the prompt says must not happen to the line."""
     difficulties: ClassVar[dict[str, dict[str, int]]] = {"easy": {"most_blocks": 3}}
 
     def spawn(self, world: World) -> Cast:
@@ -57,14 +60,8 @@ class SweepWithoutExceeding(Task):
         line_texture = world.choice([name for name in pools.base_textures if name != bounds_texture])
         corners = [BIRTH_CORNERS[index] for index in rng.choice(2, size=2, replace=False)]
         distractor_texture = world.choice([name for name in pools.dragged_textures if name != swept_texture])
-        x, y, z = world.draw_size(BOUNDS)
-        bounds_size = (x * SCALE, y * SCALE, z)
-        x, y, z = world.draw_size(LINE)
-        line_size = (x * SCALE, y, z)
-        line_x = float(rng.uniform(*LINE_X))
+        bounds, line = self.place_bounds(world, bounds_texture, line_texture)
         block_size = world.draw_size(BLOCK)
-        bounds = world.add(BOUNDS, bounds_texture, Pose((*BOUNDS_CENTRE, 0.0), QUARTER_TURN), bounds_size)
-        line = world.add(LINE, line_texture, Pose((line_x, 0.0, line_size[2] / 2), QUARTER_TURN), line_size)
 
         def blocks(texture: str, corner: tuple[float, float], span: float) -> tuple[int, ...]:
             return tuple(
@@ -73,7 +70,7 @@ class SweepWithoutExceeding(Task):
             )
 
         swept = blocks(swept_texture, corners[0], SWEPT_SPAN)
-        distractors = blocks(distractor_texture, corners[1], DISTRACTOR_SPAN)
+        distractors = blocks(distractor_texture, corners[1], self.distractor_span)
         determiners = {"any": 1, **{NUMBERS[i]: i + 1 for i in range(number)}, "all": number}
         determiner = world.choice(list(determiners))
         return Cast(
@@ -82,9 +79,21 @@ class SweepWithoutExceeding(Task):
             distractors=distractors,
         )
 
+    def place_bounds(self, world: World, bounds_texture: str, line_texture: str) -> tuple[int, int]:
+        """Place the frame and the line; return their ids."""
+        x, y, z = world.draw_size(BOUNDS)
+        bounds_size = (x * SCALE, y * SCALE, z)
+        x, y, z = world.draw_size(LINE)
+        line_size = (x * SCALE, y, z)
+        line_x = float(world.rng.uniform(*LINE_X))
+        return (
+            world.add(BOUNDS, bounds_texture, Pose((*BOUNDS_CENTRE, 0.0), QUARTER_TURN), bounds_size),
+            world.add(LINE, line_texture, Pose((line_x, 0.0, line_size[2] / 2), QUARTER_TURN), line_size),
+        )
+
     def prompt(self, world: World, cast: Cast) -> str:
         number = cast.values["determiner"]
-        return f"Sweep {number} {{swept_obj}} into {{bounds}} without exceeding {{constraint}}."
+        return f"Sweep {number} {{swept_obj}} into {{bounds}} without {self.forbidden} {{constraint}}."
 
     def assets(self, world: World, cast: Cast) -> PromptAssets:
         shown = {
@@ -167,7 +176,11 @@ class SweepWithoutExceeding(Task):
             world.scene.set_state(before)
             return Rehearsal(table, lost)
 
-        return plan(self._table(world, cast, now), cast.goals[0].zone, rehearse)
+        return self.plan(self._table(world, cast, now), cast.goals[0].zone, rehearse)
+
+    def plan(self, table: Table, zone: Zone, rehearse: Rehearse) -> dict[str, np.ndarray]:
+        """Return the expert's next push."""
+        return plan(table, zone, rehearse)
 
     def _table(self, world: World, cast: Cast, progress: Progress) -> Table:
         blocks = (*cast.roles["swept"], *cast.distractors)
@@ -181,10 +194,13 @@ class SweepWithoutExceeding(Task):
 
 
 def _born(rng: np.random.Generator, corner: tuple[float, float], span: float, size: Vector) -> Pose:
-    """Draw a block's pose in a square area; areas are not checked for overlap, as upstream."""
-    x = corner[0] + span * rng.random()
-    y = corner[1] + span * rng.random()
-    return Pose((x, y, size[2] / 2), yaw_quaternion(2 * math.pi * rng.random()))
+    """Draw a block's pose in a square area, again while it is off the mat; blocks may overlap, as upstream."""
+    while True:
+        x = corner[0] + span * rng.random()
+        y = corner[1] + span * rng.random()
+        pose = Pose((x, y, size[2] / 2), yaw_quaternion(2 * math.pi * rng.random()))
+        if in_workspace(pose.position):
+            return pose
 
 
 def _inside(world: World, zone: Zone, bodies: tuple[int, ...]) -> np.ndarray:

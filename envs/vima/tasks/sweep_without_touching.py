@@ -1,0 +1,53 @@
+"""Push blocks into a frame around a line that bars its opening (spec section 10, task 13)."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from envs.vima.goals import Goal, Zone
+from envs.vima.state import Pose
+from envs.vima.sweep_detour import plan_detour
+from envs.vima.sweep_expert import Rehearse, Table
+from envs.vima.tasks.base import Cast
+from envs.vima.tasks.sweep_without_exceeding import (
+    BOUNDS,
+    LINE,
+    QUARTER_TURN,
+    SWEPT_SPAN,
+    SweepWithoutExceeding,
+)
+from envs.vima.world import World
+
+BOUNDS_CENTRE, BOUNDS_SCALE = (0.39, 0.0), (0.86, 1.5)
+LINE_X, LINE_SCALE = 0.496, 0.75
+
+
+class SweepWithoutTouching(SweepWithoutExceeding):
+    """`Sweep <how many> {swept_obj} into {bounds} without touching {constraint}.`
+
+    The zone is the frame itself; the line lies right before its open side, so blocks must go around it.
+    """
+
+    name = "sweep_without_touching"
+    oracle_max_steps = 14
+    distractor_span = SWEPT_SPAN
+    forbidden: ClassVar[str] = "touching"
+
+    def place_bounds(self, world: World, bounds_texture: str, line_texture: str) -> tuple[int, int]:
+        x, y, z = world.draw_size(BOUNDS)
+        bounds_size = (x * BOUNDS_SCALE[0], y * BOUNDS_SCALE[1], z)
+        x, y, z = world.draw_size(LINE)
+        line_size = (x * LINE_SCALE, y, z)
+        return (
+            world.add(BOUNDS, bounds_texture, Pose((*BOUNDS_CENTRE, 0.0), QUARTER_TURN), bounds_size),
+            world.add(LINE, line_texture, Pose((LINE_X, 0.0, line_size[2] / 2), QUARTER_TURN), line_size),
+        )
+
+    def goals(self, world: World, cast: Cast) -> list[Goal]:
+        bounds = world.records[cast.one("bounds")]
+        depth, width = bounds.size[:2]  # along x and along y of the world
+        zone = Zone(bounds.pose, (width, depth))
+        return [Goal(objects=(body,), targets=(bounds.pose,), zone=zone) for body in cast.roles["swept"]]
+
+    def plan(self, table: Table, zone: Zone, rehearse: Rehearse) -> dict[str, np.ndarray]:
+        return plan_detour(table, zone, rehearse, line_x=LINE_X, line_half=0.25 * LINE_SCALE / 2)
