@@ -2,10 +2,13 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from envs.vima.environment import VimaEnv
 from envs.vima.scene import SPATULA, SUCTION, Scene
 
 BOWL_CENTRE = (-0.0435, 0.0144)
@@ -37,3 +40,36 @@ def build(episode: dict[str, Any]) -> tuple[Scene, dict[int, int]]:
 
 def yaw_of(quaternion: list[float]) -> float:
     return 2 * math.atan2(quaternion[2], quaternion[3])
+
+
+def assert_recorded_goals(env: VimaEnv, episode: dict[str, Any], *, yaw_matters: bool) -> None:
+    """Begin an episode on its recorded objects: the goals and distractors are the recorded ones, in order."""
+    env.reset(seed=episode["seed"], options={"objects": episode["objects"]})
+    cast = env.state()["cast"]
+    assert list(cast.distractors) == episode["distractors"]
+    assert (env.task.position_tolerance, env.task.oracle_max_steps) == (
+        episode["pos_eps"],
+        episode["oracle_max_steps"],
+    )
+    for ours, theirs in zip(cast.goals, episode["goals"], strict=True):
+        assert list(ours.objects) == theirs["objs"] and ours.oracle_only == theirs["oracle_only"]
+        assert theirs["metric"] == "pose" and ours.zone is None and ours.yaw_matters == yaw_matters
+        (target,), ((position, quaternion),) = ours.targets, theirs["targets"]
+        assert math.dist(target.position, position) < 1e-3
+        assert abs(math.remainder(target.yaw - yaw_of(quaternion), 2 * math.pi)) < 1e-3
+
+
+def picture_errors(assets: Mapping[str, Any], episode: dict[str, Any]) -> Iterator[tuple[float, float]]:
+    """Compare prompt pictures with the recorded ones: for every body and view the largest distance of a box
+    side in pixels (infinite where we do not show it) and the relative difference of the area.
+    """
+    for name, theirs in episode["prompt_assets"].items():
+        for view, bodies in theirs["px"].items():
+            segm = assets[name]["segm"][view]
+            for body, seen in bodies.items():
+                rows, columns = np.nonzero(segm == int(body))
+                if not len(rows):
+                    yield math.inf, math.inf
+                    continue
+                box = (rows.min(), columns.min(), rows.max(), columns.max())
+                yield float(np.abs(np.subtract(box, seen["bbox_rc"])).max()), len(rows) / seen["n"] - 1
