@@ -59,6 +59,7 @@ proof: setup
 	@mkdir -p docs/proof
 	$(BIN)/python -m tests.proof.lerobot_loads docs/proof/lerobot.md
 	$(BIN)/python -m tests.proof.oracle_table docs/proof/oracle.md
+	$(BIN)/python -m tests.proof.vima_levels docs/proof/vima.md
 	$(BIN)/python -m tests.proof.random_vs_nano docs/proof/random_vs_nano.md
 
 # The packaged model from nothing: demonstrations on SHARDS processes, then one training run (docs/nano.md, docs/gpu.md).

@@ -68,4 +68,5 @@ def check_environment(make_env: Callable[[Work], Any], item: Work) -> None:
 
 
 def _words(value: str | Sequence[str]) -> list[str]:
-    return [value] if isinstance(value, str) else [str(item) for item in value]
+    """Return the words of "a", "a,b" or [a, b]."""
+    return [word.strip() for word in value.split(",")] if isinstance(value, str) else list(map(str, value))

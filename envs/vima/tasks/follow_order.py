@@ -78,7 +78,8 @@ class FollowOrder(Task):
         places = _places(world, cast)
         goals = []
         for piles, (_, end) in zip(_history(cast)[1:], cast.values["moves"], strict=True):
-            body, level = piles[end][-1], len(piles[end]) - 1
+            body = piles[end][-1]
+            level = max(len(piles[end]) - 1, 1)  # as upstream: an emptied pile counts as one high, unread
             target = _stacked(places[end], level, world.records[body].size[2])
             goals.append(Goal(objects=(body,), targets=(target,)))
         return goals
