@@ -38,7 +38,7 @@ class FollowMotion(Task):
         other_name, other_texture = world.choice(pools.dragged), world.choice(pools.dragged_textures)
         other_size = world.draw_size(other_name)
         shown_name, shown_texture = world.choice(pools.dragged), world.choice(pools.dragged_textures)
-        # as upstream: pictures size their other thing like the one on the table, the first picture as drawn
+        # as recorded: pictures size their other thing like the one on the table, the first picture as drawn
         # there, the later ones by the last of three more draws; only a block shows it
         *_, later_size = (world.draw_size(other_name) for _ in FRAMES)
         shown_sizes = (other_size, later_size, later_size)
