@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from policies.actions import locations_text, numbered
 from uio2_agent.errors import UIO2Error
@@ -49,6 +50,8 @@ class PromptStyle:
     """Side of the square around the image centre that is kept of an object placeholder, pixels of 128x256."""
     object_names: bool = False
     """Write "texture object" instead of showing an object placeholder ("pure text"); scenes stay images."""
+    object_boxes: bool = False
+    """Tell boxes and names of the objects on the table, in the form of `boxes_target` ("boxes as input")."""
     memory: bool = True
     """After the first step, carry the first view and the executed steps."""
     told_steps: int = 8
@@ -122,6 +125,7 @@ def action_request(
     executed: Sequence[str] = (),
     style: PromptStyle | None = None,
     rng: np.random.Generator | None = None,
+    objects: Sequence[Mapping[str, Any]] | None = None,
 ) -> Request:
     """Ask for the plan, or for what remains of it.
 
@@ -140,11 +144,14 @@ def action_request(
         Action texts of the executed steps; they are numbered from 0 here.
     rng
         Draws one of the wordings; None takes the first.
+    objects
+        What lies on the table, as in `boxes_target`; read by styles that tell boxes, which need it.
 
     Raises
     ------
     UIO2Error
-        A placeholder has no asset, an asset no image, or there are more prompt images than markers.
+        A placeholder has no asset, an asset no image, there are more prompt images than markers, or the style
+        tells boxes and there are no objects to tell.
     """
     style = style or PromptStyle()
     words = _templates()[style.wording]
@@ -157,6 +164,10 @@ def action_request(
         text += " " + words["memory"]["steps"].format(steps=" ".join(steps))
     form, tool = words["forms"][int(end_effector)], words["tools"][int(end_effector)]
     text = _draw(words["actions"], rng).format(instruction=text, tool=tool, form=form)
+    if style.object_boxes:
+        if objects is None:
+            raise UIO2Error("this prompt style tells the boxes of objects: hand in objects=")
+        text += " " + _draw(words["told_boxes"], rng).format(boxes=boxes_target(objects, style))
     return Request(text=text, image=_scene(rgb, style), image_history=tuple(history))
 
 
@@ -213,6 +224,37 @@ def image_boxes(objects: Sequence[Mapping[str, Any]], style: PromptStyle | None 
             size = kept + (above, 0)
             boxes[index] = np.concatenate([(low + (above, 0)) / size, (high + (above, 0)) / size])
     return boxes
+
+
+def seen_boxes(ids: Sequence[int], segmentation: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Return where cameras see objects: of each id, its box by view.
+
+    A box is [first row, first column, last row, last column], inclusive pixels; None where nothing of the
+    object is seen. `segmentation` holds (H, W) uint8 of object ids by view.
+    """
+    slices = {view: ndimage.find_objects(segmentation[view]) for view in VIEWS}
+
+    def box(view: str, number: int) -> list[int] | None:
+        found = slices[view][number - 1] if 0 < number <= len(slices[view]) else None
+        return found and [found[0].start, found[1].start, found[0].stop - 1, found[1].stop - 1]
+
+    return [{view: box(view, int(number)) for view in VIEWS} for number in ids]
+
+
+def named_prompt(prompt: str, prompt_assets: Mapping[str, Any]) -> str:
+    """Return the prompt with the names of single objects in the place of their pictures; scenes stay.
+
+    `Put the {dragged_obj} as in {scene}.` becomes `Put the red block as in {scene}.`
+    """
+
+    def name(match: re.Match) -> str:
+        asset = prompt_assets[match[1]]
+        if asset["placeholder_type"] == "scene":
+            return match[0]
+        shown = asset["segm"]["obj_info"]
+        return object_name(shown["obj_color"], shown["obj_name"])
+
+    return _PLACEHOLDER.sub(name, prompt)
 
 
 def object_name(texture: str, name: str) -> str:

@@ -21,7 +21,7 @@ import numpy as np
 
 from policies.actions import VimaActionCodec, idle_action
 from policies.base import Policy, Step
-from policies.prompts import PromptStyle, action_request
+from policies.prompts import PromptStyle, action_request, seen_boxes
 from uio2_agent.errors import UIO2Error
 from uio2_agent.request import Answer, Request
 
@@ -199,6 +199,7 @@ class UnifiedIO2Policy(Policy):
             first_rgb=episode.first_rgb,
             executed=episode.executed,
             style=self.style,
+            objects=_seen(step) if self.style.object_boxes else None,
         )
 
     def _grammar(self, episode: _Episode) -> Any:
@@ -206,3 +207,13 @@ class UnifiedIO2Policy(Policy):
         return self.codec.grammar(
             self.tokenizer, episode.end_effector, first=len(episode.executed), max_steps=steps
         )
+
+
+def _seen(step: Step) -> list[dict[str, Any]]:
+    """The objects on the table with their boxes, as training finds them in a dataset."""
+    things = step.info["objects"]
+    boxes = seen_boxes([thing.id for thing in things], step.observation["segm"])
+    return [
+        {"name": thing.name, "texture": thing.texture, "boxes": box}
+        for thing, box in zip(things, boxes, strict=True)
+    ]

@@ -66,7 +66,15 @@ def make_example(
 def plan_example(now: Moment, style: PromptStyle, rng: np.random.Generator | None = None) -> Example:
     """Ask for what remains of the plan, as a re-planning policy does."""
     request = action_request(
-        now.prompt, now.prompt_assets, now.end_effector, now.rgb, now.first_rgb, now.executed, style, rng
+        now.prompt,
+        now.prompt_assets,
+        now.end_effector,
+        now.rgb,
+        now.first_rgb,
+        now.executed,
+        style,
+        rng,
+        now.objects,
     )
     first = len(now.executed)
     target = " ".join(numbered(text, first + index) for index, text in enumerate(now.remaining))
@@ -186,7 +194,9 @@ class Labeller:
         """The assets behind the request's history images, in order."""
         places = [(example.moment.prompt.find(f"{{{key}}}"), key) for key in example.moment.prompt_assets]
         order = [key for place, key in sorted(places) if place >= 0] if example.request.image_history else []
-        return [example.moment.prompt_assets[key] for key in order]
+        assets = [example.moment.prompt_assets[key] for key in order]
+        named = "object" if self._style.object_names else None
+        return [asset for asset in assets if asset["placeholder_type"] != named]
 
     def _asset_ids(self, asset: Mapping[str, Any], positions: np.ndarray) -> np.ndarray:
         """Name and texture ids [2, M] of the patches at these raster positions of a prompt's picture."""

@@ -41,6 +41,7 @@ COMMANDS = {
     "convert": Command(
         "rollouts.model_commands:convert", "a model directory, official to ours or back", ("source", "output")
     ),
+    "play": Command("rollouts.play:main", "act with the mouse, on a page for this machine only"),
     "doctor": Command("rollouts.doctor:main", "what is installed and usable here"),
 }
 

@@ -9,7 +9,7 @@ It refuses to know the command line.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ class CollectConfig:
     output: str
     """The dataset's folder; an unfinished one of the same settings is continued."""
     tasks: tuple[str, ...] = ()
-    """Task names; empty means every registered task of `env`."""
+    """Task names; empty means every registered task of `env` that the level holds."""
     env: str = "vima"
     level: str = "placement"
     policy: str = "oracle"
@@ -71,7 +71,7 @@ class CollectConfig:
     def work(self) -> list[Work]:
         """Return this shard's work list."""
         return work_list(
-            self.tasks or registered_tasks(self.env),
+            self._played(),
             self.level,
             env=self.env,
             seed=self.seed,
@@ -90,7 +90,7 @@ class CollectConfig:
         """Return the settings that decide what the episodes are; a folder is continued only with the same."""
         return {
             "env": self.env,
-            "tasks": list(self.tasks or registered_tasks(self.env)),
+            "tasks": list(self._played()),
             "level": self.level,
             "policy": self.policy,
             "policy_args": {key: value for key, value in self.policy_args.items() if key != "device"},
@@ -99,6 +99,9 @@ class CollectConfig:
             "success_only": self.success_only,
             "shard": self.shard,
         }
+
+    def _played(self) -> tuple[str, ...]:
+        return self.tasks or tasks_at(self.level, registered_tasks(self.env))
 
     def make_env(self) -> MakeEnv:
         """Return the environment's maker."""
@@ -132,6 +135,13 @@ def registered_tasks(env: str) -> tuple[str, ...]:
         known = sorted({spec.namespace for spec in gymnasium.registry.values() if spec.namespace})
         raise DatasetError(f"env={env} has no tasks; known: {', '.join(known)}")
     return tasks
+
+
+def tasks_at(level: str, tasks: Iterable[str]) -> tuple[str, ...]:
+    """Return those of `tasks` that the benchmark holds at `level`; tasks it does not know are everywhere."""
+    from envs.vima.levels import LEVELS, TASK_LEVELS
+
+    return tuple(task for task in tasks if level in TASK_LEVELS.get(task, LEVELS))
 
 
 def collect(config: CollectConfig, *, progress: bool = True) -> CollectResult:

@@ -11,11 +11,11 @@ def collect(keys: Mapping[str, Any]) -> int:
     """`uio2 collect`."""
     from rollouts.collect import CollectConfig
     from rollouts.collect import collect as run
-    from rollouts.worklist import check_environment, level_names, task_names
+    from rollouts.worklist import check_environment, collected_tasks, level_names
 
     flat = {key: value for key, value in keys.items() if key not in ("ray", "task")}
     flat["level"] = level_names(keys["level"])[0]
-    tasks = tuple(task_names(keys["env"], keys["task"]))
+    tasks = collected_tasks(keys["env"], keys["task"], flat["level"])
     config = CollectConfig(**flat, tasks=tasks, ray_address=keys["ray"]["address"])
     output = claim(config.output)
     check_environment(config.make_env(), config.work()[0])

@@ -126,10 +126,10 @@ class DatasetWriter:
                 raise DatasetError(
                     f"{self.root} holds a dataset that this program did not make: choose another output="
                 )
-            provenance = {"format": 1, "config": config, "made_with": _versions()}
+            provenance = {"format": schema.FORMAT, "config": config, "made_with": _versions()}
             self._replace({schema.INDEX_PATH: b"", schema.PROVENANCE_PATH: _json(provenance, indent=2)})
             return
-        stored = json.loads(path.read_text())["config"]
+        stored = read_config(self.root)
         for key in sorted(stored.keys() | config.keys()):
             if config.get(key) != stored.get(key):
                 raise DatasetError(
@@ -248,6 +248,17 @@ def _recover_statistics(root: Path, episodes: int, frames: int) -> StatisticsFol
         except (OSError, pa.ArrowException) as error:
             raise DatasetError(f"{path} is damaged ({error}): restore it or collect again") from error
     return fold
+
+
+def read_config(root: Path) -> dict[str, Any]:
+    """Return the settings a dataset was made with; DatasetError if its columns are not those of today."""
+    provenance = json.loads((root / schema.PROVENANCE_PATH).read_text())
+    if provenance["format"] != schema.FORMAT:
+        raise DatasetError(
+            f"{root} has the columns of format {provenance['format']}, this program writes {schema.FORMAT}: "
+            "it can be trained on, but not continued or merged; collect into another output="
+        )
+    return provenance["config"]
 
 
 def episode_statistics(path: Path) -> dict[str, dict[str, Any]]:

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from PIL import Image
-from scipy import ndimage
 
+from policies.prompts import PromptStyle, boxes_target, named_prompt, seen_boxes
 from pretrain.sources import schema
 from rollouts.runner import Episode
 
@@ -54,7 +54,7 @@ def encode_episode(episode: Episode) -> EncodedEpisode:
     """Turn a finished episode of at least one action into columns, PNG bytes and statistics."""
     first, length = episode.infos[0], episode.steps
     objects = [
-        json.dumps(describe_objects(info["objects"], observation["segm"]))
+        describe_objects(info["objects"], observation["segm"])
         for observation, info in zip(episode.observations, episode.infos, strict=True)
     ]
     state = np.zeros((length, len(schema.END_EFFECTORS)), np.float32)
@@ -71,7 +71,8 @@ def encode_episode(episode: Episode) -> EncodedEpisode:
         "frame_index": np.arange(length, dtype=np.int64),
     }
     strings = {
-        "observation.objects": objects[:length],
+        "observation.objects": [json.dumps(things) for things in objects[:length]],
+        "observation.boxes": [boxes_target(things, PromptStyle()) for things in objects[:length]],
         "action.text": episode.action_texts,
         "action.tokens": [
             "" if ids is None else json.dumps(np.asarray(ids).tolist()) for ids in episode.tokens
@@ -98,8 +99,9 @@ def encode_episode(episode: Episode) -> EncodedEpisode:
         "success": episode.success,
         "failure": episode.failure,
         "prompt": first["prompt"],
+        "named_prompt": named_prompt(first["prompt"], first["prompt_assets"]),
         "prompt_assets": json.dumps(assets),
-        "final_objects": objects[-1],
+        "final_objects": json.dumps(objects[-1]),
         "policy": episode.policy,
         "vocabulary_hash": episode.vocabulary_hash if has_tokens else "",
         "git_sha": git_sha(),
@@ -114,12 +116,6 @@ def describe_objects(objects: Sequence[Any], segmentation: Mapping[str, np.ndarr
     `objects` are `ObjectState`s, `segmentation` holds (H, W) uint8 of object ids; an unseen object's box is
     None.
     """
-    slices = {view: ndimage.find_objects(segmentation[view]) for view in schema.VIEWS}
-
-    def box(view: str, number: int) -> list[int] | None:
-        found = slices[view][number - 1] if 0 < number <= len(slices[view]) else None
-        return found and [found[0].start, found[1].start, found[0].stop - 1, found[1].stop - 1]
-
     return [
         {
             "id": int(thing.id),
@@ -130,25 +126,15 @@ def describe_objects(objects: Sequence[Any], segmentation: Mapping[str, np.ndarr
             "quaternion": np.asarray(thing.quaternion, float).tolist(),
             "size": np.asarray(thing.size, float).tolist(),
             "scale": np.asarray(thing.scale, float).tolist(),
-            "boxes": {view: box(view, int(thing.id)) for view in schema.VIEWS},
+            "boxes": boxes,
         }
-        for thing in objects
+        for thing, boxes in zip(objects, seen_boxes([t.id for t in objects], segmentation), strict=True)
     ]
 
 
 def describe_prompt(prompt: str, assets: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the prompt in words: `{dragged_obj}` becomes "red block", a scene becomes "this scene"."""
-
-    def words(match: re.Match[str]) -> str:
-        asset = assets[match.group(1)]
-        shown = asset["segm"]["obj_info"]
-        return (
-            f"{shown['obj_color']} {shown['obj_name']}"
-            if asset["placeholder_type"] == "object"
-            else "this scene"
-        )
-
-    return re.sub(r"{(\w+)}", words, prompt)
+    return re.sub(r"{\w+}", "this scene", named_prompt(prompt, assets))
 
 
 def statistics(values: np.ndarray) -> dict[str, Any]:

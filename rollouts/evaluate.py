@@ -9,7 +9,7 @@ the same for any number of workers and slots, and an evaluation that was stopped
 import shutil
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -121,7 +121,9 @@ def evaluate(config: EvaluateConfig, output: Path, dataset: Path | None = None) 
     if left:
         check_environment(job.make_env, left[0])
     writer = DatasetWriter(str(dataset), recipe) if dataset else None
-    save = partial(_save, output, config, recipe, done, work)
+    # A rollout is no evaluation of the benchmark: few episodes, on seeds that may have been trained on.
+    asked = None if dataset else {(item.task, item.level) for item in work}
+    save = partial(_save, output, config, recipe, done, work, asked)
     saved, outcomes = time.monotonic(), Counter()
     episodes = run_job(left, job, workers=config.workers, ray_address=config.ray_address)
     try:
@@ -194,8 +196,9 @@ def _save(
     recipe: Mapping[str, Any],
     done: Mapping[tuple, tuple],
     work: Sequence[Work],
+    asked: Collection[tuple[str, str]] | None,
 ) -> dict[str, Any]:
-    return results.save(output, recipe, asdict(config), _in_order(done, work))
+    return results.save(output, recipe, asdict(config), _in_order(done, work), asked)
 
 
 def _words(outcomes: Counter) -> str:
@@ -229,6 +232,8 @@ def _conclude(
     page = report.write_evaluation(output, result)
     console = Console()
     console.print(report.table(result))
+    for shown in report.benchmark_tables(result):
+        console.print(shown)
     for name, place in (
         ("page", page),
         ("videos", output / "videos"),

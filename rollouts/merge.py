@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from pretrain.sources import schema
 from pretrain.sources.schema import DatasetError
-from rollouts.dataset import DatasetWriter, episode_statistics
+from rollouts.dataset import DatasetWriter, episode_statistics, read_config
 from rollouts.encoding import EncodedEpisode
 
 
@@ -25,7 +25,7 @@ def merge(parts: Iterable[str | Path], output: str | Path) -> int:
     """
     roots = [Path(part) for part in parts]
     rows = [(root, row) for root in roots for row in schema.read_index(root)]
-    configs = [json.loads((root / schema.PROVENANCE_PATH).read_text())["config"] for root in roots]
+    configs = [read_config(root) for root in roots]
     unsharded = [{**config, "shard": "1/1"} for config in configs]
     are_shards = all(config == unsharded[0] for config in unsharded)
     if are_shards:

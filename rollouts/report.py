@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from rollouts.benchmark_tables import panels
 from rollouts.film import choose, video_path
 from rollouts.output import write_text
 
@@ -33,7 +34,7 @@ def write_evaluation(directory: Path, result: Mapping[str, Any], page: Path | No
     config, rows = result["config"], result["rows"]
     count, first = len(result["episodes"]), result["recipe"]["seed"]
     lead = f"{count} episodes, seeds from {first}. Bars: success; lines: Wilson 95 %."
-    body = [_rows(rows), section("Time", _timing(result["timing"]))]
+    body = [_rows(rows), *_benchmark(result), section("Time", _timing(result["timing"]))]
     for row in rows:
         mine = [e for e in choose(result["episodes"], len(result["episodes"])) if _of(e, row)]
         cards = [
@@ -97,6 +98,31 @@ def table(result: Mapping[str, Any]) -> Any:
     return shown
 
 
+def benchmark_tables(result: Mapping[str, Any]) -> list[Any]:
+    """VIMA-Bench's summary as rich tables, ours and the published rows; none where there is no summary."""
+    from rich import box
+    from rich.table import Table
+
+    tables = []
+    for title, (head, lines), notes in _panels(result):
+        shown = Table(
+            title=title,
+            caption="\n".join(notes),
+            title_justify="left",
+            caption_justify="left",
+            box=box.SIMPLE,
+            collapse_padding=True,
+            pad_edge=False,
+        )
+        for place, column in enumerate(head):
+            justify = "right" if place else "left"
+            shown.add_column(column, justify=justify, no_wrap=place == 0, overflow="fold")
+        for cells in lines:
+            shown.add_row(*cells)
+        tables.append(shown)
+    return tables
+
+
 def _card(card: Card) -> str:
     lines = "".join(f"<p><code>{escape(line)}</code></p>" for line in card.lines)
     options = "controls loop muted playsinline preload=none"
@@ -155,6 +181,21 @@ def _rows(rows: Sequence[Mapping[str, Any]]) -> str:
     return _html_table(
         ["task", "level", "", "episodes", "solved", "success", "95 %", "steps", "errors"], lines, 3
     )
+
+
+def _benchmark(result: Mapping[str, Any]) -> list[str]:
+    """VIMA-Bench's summary as sections of the page."""
+    sections = []
+    for title, (head, lines), notes in _panels(result):
+        cells = [[escape(cell) for cell in line] for line in lines]
+        said = "".join(f'<p class="faint">{escape(note)}</p>' for note in notes)
+        sections.append(section(title, _html_table(head, cells, 1) + said))
+    return sections
+
+
+def _panels(result: Mapping[str, Any]) -> list[Any]:
+    summary = result.get("benchmark")  # evaluations of older programs have none
+    return panels(summary, result["rows"]) if summary else []
 
 
 def _timing(timing: Sequence[Mapping[str, Any]]) -> str:

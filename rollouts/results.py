@@ -8,13 +8,14 @@ file (`seconds`, `timing`). An episode that ended in an error counts as not solv
 import hashlib
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from policies.loading import packaged_names
 from pretrain.sources.schema import action_vector
+from rollouts.benchmark import summarise_levels
 from rollouts.encoding import describe_prompt, git_sha
 from rollouts.errors import RolloutError
 from rollouts.output import write_json
@@ -97,12 +98,21 @@ def timing(episodes: Sequence[Mapping[str, Any]], seconds: Sequence[Sequence[flo
 
 
 def save(
-    directory: Path, recipe: Mapping[str, Any], config: Mapping[str, Any], done: Mapping[Any, tuple]
+    directory: Path,
+    recipe: Mapping[str, Any],
+    config: Mapping[str, Any],
+    done: Mapping[Any, tuple],
+    asked: Collection[tuple[str, str]] | None = None,
 ) -> dict[str, Any]:
-    """Write `result.json` of (row, seconds) pairs, in their order, and return its content."""
+    """Write `result.json` of (row, seconds) pairs, in their order, and return its content.
+
+    `asked` are the (task, level) of the work list; without them there is no summary of the benchmark.
+    """
     episodes, seconds = [row for row, _ in done.values()], [spent for _, spent in done.values()]
+    rows = summarise(episodes, recipe["env"], recipe["policy"])
     result = {
-        "rows": summarise(episodes, recipe["env"], recipe["policy"]),
+        "rows": rows,
+        "benchmark": None if asked is None else summarise_levels(rows, episodes, recipe["env_kwargs"], asked),
         "episodes": episodes,
         "recipe": dict(recipe),
         "config": dict(config),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rollouts.collect import registered_tasks
+from rollouts.collect import registered_tasks, tasks_at
 from rollouts.errors import RolloutError
 from rollouts.runner import Work, work_list
 
@@ -44,18 +44,27 @@ def work_items(
     env: str, task: str | Sequence[str], level: str | Sequence[str], *, seed: int, episodes: int
 ) -> list[Work]:
     """`episodes` of each task at each level that holds it; level by level, tasks taking turns."""
-    from envs.vima.levels import LEVELS, TASK_LEVELS
-
     tasks = task_names(env, task)
     items: list[Work] = []
     for name in level_names(level):
-        held = [task for task in tasks if name in TASK_LEVELS.get(task, LEVELS)]
+        held = tasks_at(name, tasks)
         if held:
             items += work_list(held, name, seed=seed, episodes=episodes * len(held), env=env)
     if not items:
-        places = "; ".join(f"{name} exists at {', '.join(TASK_LEVELS[name])}" for name in tasks)
-        raise RolloutError(f"level={level} holds nothing of task={task}: {places}")
+        raise RolloutError(f"level={level} holds nothing of task={task}: {_places(tasks)}")
     return [replace(item, index=index) for index, item in enumerate(items)]
+
+
+def collected_tasks(env: str, task: str | Sequence[str], level: str) -> tuple[str, ...]:
+    """The tasks of a collection, which has one level: `all` are those the level holds, a task named must be
+    among them.
+    """
+    tasks = task_names(env, task)
+    held = tasks_at(level, tasks)
+    if not held or (task != ALL and len(held) < len(tasks)):
+        absent = [name for name in tasks if name not in held]
+        raise RolloutError(f"level={level} does not hold all of task={task}: {_places(absent)}")
+    return held
 
 
 def check_environment(make_env: Callable[[Work], Any], item: Work) -> None:
@@ -65,6 +74,12 @@ def check_environment(make_env: Callable[[Work], Any], item: Work) -> None:
         env.reset(seed=item.seed)
     finally:
         env.close()
+
+
+def _places(tasks: Sequence[str]) -> str:
+    from envs.vima.levels import LEVELS, TASK_LEVELS
+
+    return "; ".join(f"{name} exists at {', '.join(TASK_LEVELS.get(name, LEVELS))}" for name in tasks)
 
 
 def _words(value: str | Sequence[str]) -> list[str]:

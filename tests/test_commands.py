@@ -27,6 +27,7 @@ PUBLIC = {
     "generate": "text model image image_history audio audio_history video target max_new_tokens temperature "
     "top_p seed beams guidance negative stop options device dtype tokenizer vocoder output",
     "convert": "source output official safetensors dtype tokenizer vocoder",
+    "play": "env env_kwargs task level seed port",
     "doctor": "output",
 }
 """The command line is public: a change here is a change for its users."""

@@ -15,6 +15,11 @@ _LAZY = {
     "Goal": "envs.vima.goals",
     "ObjectState": "envs.vima.state",
     "PromptAssets": "envs.vima.prompts",
+    "FlatActions": "envs.vima.wrappers",
+    "FlatImage": "envs.vima.wrappers",
+    "TextPrompt": "envs.vima.wrappers",
+    "Depth": "envs.vima.wrappers",
+    "ObjectCrops": "envs.vima.crops",
 }
 
 

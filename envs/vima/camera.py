@@ -9,12 +9,16 @@ Source: VIMA-Bench's camera configuration; its pinholes a kilometre away are ort
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 HEIGHT, WIDTH = 128, 256
 VIEWS = ("front", "top")
+EYE_DISTANCE_M = 2.0
+"""How far before a camera's centre its eye lies, from which depth is counted."""
+NEAR_M, FAR_M = 0.5, 4.0
+"""What is nearer to the eye or farther is not drawn."""
 
 _ROOT_HALF = math.sqrt(0.5)
 
@@ -42,6 +46,12 @@ class OrthographicCamera:
         row = height / 2 - scale * (relative @ np.asarray(self.up))
         column = width / 2 + scale * (relative @ self.right)
         return np.stack([row, column], -1)
+
+    def fitted(self, height: int, width: int) -> OrthographicCamera:
+        """Return the camera for pictures of another shape: pixels stay square and all that the benchmark's
+        pictures show stays in sight, so a narrower picture shows more above and below.
+        """
+        return replace(self, extent=self.extent * max(1.0, height * WIDTH / (width * HEIGHT)))
 
 
 CAMERAS: dict[str, OrthographicCamera] = {

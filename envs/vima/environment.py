@@ -6,7 +6,8 @@ physics (scene, primitives).
 """
 
 import copy
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import gymnasium
@@ -31,6 +32,7 @@ EXTRA_STEPS = 2
 """Steps a policy may take beyond the expert's budget."""
 RESET_ATTEMPTS = 20
 EXPERT_STREAM = 0x0E5
+SMALLEST_IMAGE, LARGEST_IMAGE = 16, 2048
 UNSEEDED_RANGE = 5_000_000
 """A reset without a seed draws one below this, so that it never plays a held-out episode."""
 
@@ -49,6 +51,8 @@ class VimaEnv(gymnasium.Env):
             demonstrations.
         difficulty: `easy`, the only one upstream can reach.
         render_mode: None or `rgb_array` (both views, front above top).
+        image_size: rows and columns of every picture, the prompt's too; the benchmark's are 128 × 256. Pixels
+            stay square and the whole table in sight (envs.vima.camera).
 
     `info` holds prompt, prompt_assets, task, level, seed, end_effector (0 suction, 1 spatula), objects,
     success, failure, oracle_max_steps and max_steps; `terminated` is success or failure, `truncated` that
@@ -67,6 +71,7 @@ class VimaEnv(gymnasium.Env):
         oracle_rules: bool = False,
         difficulty: str = "easy",
         render_mode: str | None = None,
+        image_size: Sequence[int] = (HEIGHT, WIDTH),
     ) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise unknown_name("render mode", render_mode, self.metadata["render_modes"])
@@ -79,8 +84,9 @@ class VimaEnv(gymnasium.Env):
         self.render_mode = render_mode
         self.max_steps = self.task.oracle_max_steps + EXTRA_STEPS
         self.action_space = action_space()
-        self.observation_space = _observation_space()
-        self._world = World(Scene())
+        self.image_size = _image_size(image_size)
+        self.observation_space = observation_space(*self.image_size)
+        self._world = World(Scene(image_size=self.image_size))
         self._seed: int | None = None
         self._steps = 0
         self._cast = Cast()
@@ -128,11 +134,17 @@ class VimaEnv(gymnasium.Env):
         return self._observation(), float(info["success"]), terminated, truncated, info
 
     def render(self) -> np.ndarray | None:
-        """Return both views, front above top, as uint8 (256, 256, 3)."""
+        """Return both views, front above top, as uint8 (2 H, W, 3)."""
         if self.render_mode is None:
             return None
         rgb, _ = self._world.scene.render(VIEWS)
         return np.concatenate([rgb[view].transpose(1, 2, 0) for view in VIEWS])
+
+    def depth(self) -> dict[str, np.ndarray]:
+        """Measure the scene as it stands: float32 (H, W) by view, metres from the eye of its camera, which
+        lies 2 m before the centre, along its direction (from above: 2 minus the height).
+        """
+        return self._world.scene.depth(VIEWS)
 
     def watch(
         self, callback: Callable[[np.ndarray], None] | None, height: int = 288, width: int = 512
@@ -250,12 +262,25 @@ class VimaEnv(gymnasium.Env):
         )
 
 
-def _observation_space() -> gymnasium.spaces.Dict:
+def _image_size(size: Sequence[int]) -> tuple[int, int]:
+    try:
+        height, width = map(operator.index, size)
+    except (TypeError, ValueError):
+        height = width = 0
+    if not (SMALLEST_IMAGE <= height <= LARGEST_IMAGE and SMALLEST_IMAGE <= width <= LARGEST_IMAGE):
+        raise EnvError(
+            f"image_size={size!r}: give rows and columns as two whole numbers between {SMALLEST_IMAGE} and "
+            f"{LARGEST_IMAGE}, such as (128, 256)"
+        )
+    return height, width
+
+
+def observation_space(height: int, width: int) -> gymnasium.spaces.Dict:
     box, spaces = gymnasium.spaces.Box, gymnasium.spaces.Dict
     return spaces(
         {
-            "rgb": spaces({view: box(0, 255, (3, HEIGHT, WIDTH), np.uint8) for view in VIEWS}),
-            "segm": spaces({view: box(0, 255, (HEIGHT, WIDTH), np.uint8) for view in VIEWS}),
+            "rgb": spaces({view: box(0, 255, (3, height, width), np.uint8) for view in VIEWS}),
+            "segm": spaces({view: box(0, 255, (height, width), np.uint8) for view in VIEWS}),
             "ee": gymnasium.spaces.Discrete(2),
         }
     )

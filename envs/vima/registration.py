@@ -29,6 +29,11 @@ _BUILT_IN = {
     "pick_in_order_then_restore": "PickInOrderThenRestore",
 }
 
+_BACKENDS = {
+    "mujoco": "envs.vima.environment:VimaEnv",
+    "upstream": "envs.vima.upstream:UpstreamVimaEnv",
+}
+
 TASKS: dict[str, "str | type"] = {
     name: f"envs.vima.tasks.{name}:{class_name}" for name, class_name in _BUILT_IN.items()
 }
@@ -59,6 +64,19 @@ def find_task(name: str) -> type:
     return task
 
 
+def make_env(task: str, *, backend: str = "mujoco", **options) -> gymnasium.Env:
+    """Make a task's environment: `VimaEnv`, or with backend="upstream" an installed VIMA-Bench behind its
+    interface (envs.vima.upstream).
+    """
+    if backend not in _BACKENDS:
+        raise unknown_name("backend", backend, _BACKENDS)
+    module, _, class_name = _BACKENDS[backend].partition(":")
+    return getattr(importlib.import_module(module), class_name)(task, **options)
+
+
+make_env.metadata = {"render_modes": ["rgb_array"], "render_fps": 2}  # gymnasium reads it before making
+
+
 def register_ids() -> None:
     """Register the gymnasium id of every task known."""
     for name in TASKS:
@@ -68,4 +86,4 @@ def register_ids() -> None:
 def _register_id(name: str) -> None:
     env_id = f"vima/{name}-v0"
     if env_id not in gymnasium.registry:
-        gymnasium.register(env_id, entry_point="envs.vima.environment:VimaEnv", kwargs={"task": name})
+        gymnasium.register(env_id, entry_point="envs.vima.registration:make_env", kwargs={"task": name})

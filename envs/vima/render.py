@@ -20,7 +20,7 @@ import numpy as np
 from . import gl  # isort: skip  (chooses the OpenGL backend before mujoco is imported)
 import mujoco
 
-from .camera import CAMERAS, HEIGHT, WIDTH, OrthographicCamera
+from .camera import CAMERAS, EYE_DISTANCE_M, FAR_M, HEIGHT, NEAR_M, WIDTH, OrthographicCamera
 from .meshes import Part, meshes
 from .textures import DARK, GRAY, TEXTURES, texture_image
 
@@ -129,8 +129,7 @@ class Renderer:
         """Draw things with each camera: RGB pictures uint8 (height, width, 3) and id pictures uint8
         (height, width).
         """
-        self._context_gl.make_current()
-        self._fill(things)
+        self._begin(things, len(cameras), height, width)
         count = len(cameras)
         colours = np.empty((height, width * count, 3), np.uint8)
         self._draw(cameras, colours, height, width)
@@ -145,19 +144,46 @@ class Renderer:
         ids = codes[::-1, :, 0] - np.uint8(1)  # the renderer writes id + 1; nothing (0) wraps to 255
         return pictures, [ids[:, i * width : (i + 1) * width] for i in range(count)]
 
-    def _draw(self, cameras: Sequence[OrthographicCamera], out: np.ndarray, height: int, width: int) -> None:
+    def depth(
+        self, things: Sequence[Drawable], cameras: Sequence[OrthographicCamera], height: int, width: int
+    ) -> list[np.ndarray]:
+        """Measure how far things are from each camera's eye along its direction: float32 (height, width) in
+        metres, 4 where there is nothing.
+        """
+        count = len(cameras)
+        self._begin(things, count, height, width)
+        depth = np.empty((height, width * count), np.float32)  # 0 at the near plane, 1 at the far one
+        self._draw(cameras, None, height, width, depth)
+        depth = NEAR_M + (FAR_M - NEAR_M) * depth[::-1]  # without perspective, depth is linear
+        return [depth[:, i * width : (i + 1) * width] for i in range(count)]
+
+    def _begin(self, things: Sequence[Drawable], count: int, height: int, width: int) -> None:
+        self._context_gl.make_current()
+        if height > self._context.offHeight or width * count > self._context.offWidth:
+            wide, high = max(width * count, self._context.offWidth), max(height, self._context.offHeight)
+            mujoco.mjr_resizeOffscreen(wide, high, self._context)
+        self._fill(things)
+
+    def _draw(
+        self,
+        cameras: Sequence[OrthographicCamera],
+        out: np.ndarray | None,
+        height: int,
+        width: int,
+        depth: np.ndarray | None = None,
+    ) -> None:
         for i, camera in enumerate(cameras):
             for eye in self._scene.camera:
-                eye.pos = np.asarray(camera.centre) - 2.0 * np.asarray(camera.forward)
+                eye.pos = np.asarray(camera.centre) - EYE_DISTANCE_M * np.asarray(camera.forward)
                 eye.forward = camera.forward
                 eye.up = camera.up
                 eye.orthographic = 1
-                eye.frustum_near, eye.frustum_far = 0.5, 4.0
+                eye.frustum_near, eye.frustum_far = NEAR_M, FAR_M
                 eye.frustum_center = 0.0
                 eye.frustum_top, eye.frustum_bottom = camera.extent / 2, -camera.extent / 2
                 eye.frustum_width = camera.extent / 2 * width / height
             mujoco.mjr_render(mujoco.MjrRect(i * width, 0, width, height), self._scene, self._context)
-        mujoco.mjr_readPixels(out, None, mujoco.MjrRect(0, 0, width * len(cameras), height), self._context)
+        mujoco.mjr_readPixels(out, depth, mujoco.MjrRect(0, 0, width * len(cameras), height), self._context)
 
     def _fill(self, things: Sequence[Drawable]) -> None:
         used = 0
@@ -249,5 +275,5 @@ def renderer() -> Renderer:
     return _renderer_of(os.getpid(), threading.get_ident())
 
 
-def agent_cameras(views: Sequence[str]) -> list[OrthographicCamera]:
-    return [CAMERAS[view] for view in views]
+def agent_cameras(views: Sequence[str], height: int = HEIGHT, width: int = WIDTH) -> list[OrthographicCamera]:
+    return [CAMERAS[view].fitted(height, width) for view in views]

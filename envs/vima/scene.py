@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .camera import VIDEO_CAMERA, VIEWS
+from .camera import HEIGHT, VIDEO_CAMERA, VIEWS, WIDTH
 from .meshes import parts
 from .objects import OBJECTS
 from .physics import BodyShape, Physics, physics
@@ -21,6 +21,9 @@ from .render import BACKGROUND, TABLE, Drawable, agent_cameras, renderer
 from .silhouette import covered_cells, silhouette
 
 Vector = tuple[float, float, float]
+ImageSize = tuple[int, int]
+"""Rows and columns of a picture."""
+DEFAULT_SIZE: ImageSize = (HEIGHT, WIDTH)
 SUCTION, SPATULA = 0, 1
 _FIRST_ID = {SUCTION: 5, SPATULA: 4}
 _PLACEHOLDER_POSITION = (0.5, 0.0, 0.0)
@@ -86,7 +89,8 @@ def _vector(value: float | Sequence[float]) -> Vector:
 class Scene:
     """The bodies of one episode, by segmentation id."""
 
-    def __init__(self, end_effector: int = SUCTION) -> None:
+    def __init__(self, end_effector: int = SUCTION, image_size: ImageSize = DEFAULT_SIZE) -> None:
+        self.image_size = image_size
         self.clear(end_effector)
 
     def clear(self, end_effector: int) -> None:
@@ -146,12 +150,21 @@ class Scene:
     # pictures
 
     def render(self, views: Sequence[str] = VIEWS) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Draw the agent's views: RGB uint8 (3, 128, 256) and body ids uint8 (128, 256), by view."""
-        return _pictures([*TABLE, *(body.drawable() for body in self._bodies.values())], views)
+        """Draw the agent's views: RGB uint8 (3, H, W) and body ids uint8 (H, W), by view."""
+        return _pictures(self._things(), views, self.image_size)
+
+    def depth(self, views: Sequence[str] = VIEWS) -> dict[str, np.ndarray]:
+        """Measure the agent's views: float32 (H, W) metres from each camera's eye, by view."""
+        height, width = self.image_size
+        maps = renderer().depth(self._things(), agent_cameras(views, height, width), height, width)
+        return {view: np.ascontiguousarray(depth) for view, depth in zip(views, maps, strict=True)}
+
+    def _things(self) -> list[Drawable]:
+        return [*TABLE, *(body.drawable() for body in self._bodies.values())]
 
     def render_video_frame(self, height: int, width: int, tool: Iterable[Drawable] = ()) -> np.ndarray:
         """Draw an oblique view for people: uint8 (height, width, 3), with the parts of a tool if given."""
-        things = [*TABLE, *(body.drawable() for body in self._bodies.values()), *tool]
+        things = [*self._things(), *tool]
         camera = replace(VIDEO_CAMERA, extent=max(VIDEO_CAMERA.extent, 1.04 * height / width))
         pictures, _ = renderer().render(things, [camera], height, width, segmentation=False)
         return np.ascontiguousarray(pictures[0])
@@ -218,9 +231,10 @@ def _shape_size(body: Body) -> Vector:
 
 
 def _pictures(
-    things: Sequence[Drawable], views: Sequence[str]
+    things: Sequence[Drawable], views: Sequence[str], image_size: ImageSize
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    pictures, ids = renderer().render(things, agent_cameras(views))
+    height, width = image_size
+    pictures, ids = renderer().render(things, agent_cameras(views, height, width), height, width)
     rgb = {view: np.ascontiguousarray(p.transpose(2, 0, 1)) for view, p in zip(views, pictures, strict=True)}
     return rgb, {view: np.ascontiguousarray(i) for view, i in zip(views, ids, strict=True)}
 
@@ -231,22 +245,25 @@ def render_object(
     scale: float | Sequence[float] = 1.0,
     size: Sequence[float] | None = None,
     views: Sequence[str] = VIEWS,
+    image_size: ImageSize = DEFAULT_SIZE,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Draw the placeholder of an object alone: id 0 on white (id 255), at (0.5, 0, 0), turned by 90 degrees.
 
     The arrays are shared between calls and read-only.
     """
     chosen = OBJECTS[name].size_high if size is None else _vector(size)
-    return _object_pictures(name, texture, _vector(scale), chosen, tuple(views))
+    # pictures of unusual sizes may be large, and a cache counts them without weighing them
+    draw = _object_pictures if image_size == DEFAULT_SIZE else _object_pictures.__wrapped__
+    return draw(name, texture, _vector(scale), chosen, tuple(views), image_size)
 
 
 @functools.lru_cache(maxsize=512)
 def _object_pictures(
-    name: str, texture: str, scale: Vector, size: Vector, views: tuple[str, ...]
+    name: str, texture: str, scale: Vector, size: Vector, views: tuple[str, ...], image_size: ImageSize
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     quarter = rotation_matrix((0.0, 0.0, 2**-0.5, 2**-0.5))
     thing = Drawable(parts(name, size), texture, np.array(_PLACEHOLDER_POSITION), quarter, 0, scale)
-    rgb, ids = _pictures([thing], views)
+    rgb, ids = _pictures([thing], views, image_size)
     for view in views:
         np.copyto(rgb[view], 255, where=ids[view] == BACKGROUND)
         rgb[view].setflags(write=False)
@@ -255,10 +272,11 @@ def _object_pictures(
 
 
 def render_scene(
-    bodies: Sequence[Body], views: Sequence[str] = VIEWS
+    bodies: Sequence[Body], views: Sequence[str] = VIEWS, image_size: ImageSize = DEFAULT_SIZE
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Draw a scene placeholder: the table with these bodies, whose ids run from 2 in the order given."""
-    return _pictures([*TABLE, *(body.drawable(index) for index, body in enumerate(bodies, start=2))], views)
+    things = [*TABLE, *(body.drawable(index) for index, body in enumerate(bodies, start=2))]
+    return _pictures(things, views, image_size)
 
 
 def placed(

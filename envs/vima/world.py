@@ -151,7 +151,7 @@ class World:
     def portrait(self, name: str, texture: str, size: Vector, scale: float | Vector = 1.0) -> dict[str, Any]:
         """Return the prompt asset of an object alone on white."""
         drawn = size if OBJECTS[name].base else None  # only bases take their geometry from the drawn size
-        rgb, segm = render_object(name, texture, scale, drawn)
+        rgb, segm = render_object(name, texture, scale, drawn, image_size=self.scene.image_size)
         return object_asset(rgb, segm, name, texture)
 
     def picture(self, shown: Sequence[Shown]) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class World:
             placed(name, texture, _centre(name, pose), pose.quaternion, size)
             for name, texture, size, pose in shown
         ]
-        rgb, segm = render_scene(bodies)
+        rgb, segm = render_scene(bodies, image_size=self.scene.image_size)
         return scene_asset(rgb, segm, [(name, texture) for name, texture, _, _ in shown])
 
     def draw_picture_pose(self, shown: Sequence[Shown], size: Vector) -> Pose | None:

@@ -32,6 +32,8 @@ import pyarrow as pa
 from uio2_agent.errors import UIO2Error
 
 CODEBASE_VERSION = "v3.0"
+FORMAT = 2
+"""Of our own columns. 1 lacked `observation.boxes` and `named_prompt`: readable, but not continued."""
 CHUNK_SIZE = 1000
 FPS = 1  # a VIMA step is one whole motion and has no rate
 FIRST_HELD_OUT_SEED = 5_000_000
@@ -73,6 +75,9 @@ FEATURES: dict[str, dict[str, Any]] = {
     # JSON list of {id, name, texture, fixed, position, quaternion, size, scale, boxes: {view: box | null}},
     # box = [first row, first column, last row, last column] in pixels, inclusive
     "observation.objects": _feature("string", (1,)),
+    # derived from it, UIO-2's boxes as input or as prediction: `y1 x1 y2 x2 texture name` of each object in
+    # location tokens, in the paper's picture (front view over top view, boxes of the latter)
+    "observation.boxes": _feature("string", (1,)),
     "action": _feature("float32", (12,), ACTION_NAMES),
     "action.text": _feature("string", (1,)),  # the executed action in the model's action language
     # JSON list of the ids a model answered with at this step; "" when a script acted. A string, because the
@@ -104,6 +109,7 @@ EPISODE_COLUMNS: dict[str, pa.DataType] = {
     "success": pa.bool_(),
     "failure": pa.bool_(),
     "prompt": pa.string(),  # with {placeholders}
+    "named_prompt": pa.string(),  # derived, UIO-2's pure text: names for object placeholders, {scenes} stay
     "prompt_assets": pa.string(),  # JSON: name -> {placeholder_type, obj_info, rgb, segm: {view: path}}
     "final_objects": pa.string(),  # JSON as observation.objects, after the last action
     "policy": pa.string(),

@@ -1,0 +1,188 @@
+"""What other libraries expect of an environment: a Box of actions, one picture, a prompt in words, depth.
+
+Each wrapper changes one thing, so they combine in any order, and in vector environments
+(`gymnasium.make_vec(..., wrappers=[FlatActions, FlatImage])`). They know the interface of the tabletop, not
+its inside; only `Depth` asks the environment for more. Pictures of another size need no wrapper:
+`gymnasium.make(..., image_size=(256, 512))`. Object crops are in `crops`.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.utils import RecordConstructorArgs
+from PIL import Image
+
+from envs.errors import EnvError, unknown_name
+from envs.vima.actions import read_action
+from envs.vima.camera import FAR_M, VIEWS
+from envs.vima.prompts import PromptAssets
+from envs.vima.spawning import HIGH_XY, LOW_XY
+from envs.vima.state import yaw_quaternion
+from envs.vima.textures import GRAY
+
+_LOW, _HIGH = np.array(LOW_XY), np.array(HIGH_XY)
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+class FlatActions(gymnasium.Wrapper, RecordConstructorArgs):
+    """Actions as six numbers in [-1, 1]: x, y, yaw of the first pose, then of the second.
+
+    x and y run over the workspace (x away from the robot), a yaw of ±1 is half a turn. Numbers outside are
+    clipped. `expert_action` in info, where there is one, comes in this form too.
+    """
+
+    def __init__(self, env: gymnasium.Env) -> None:
+        RecordConstructorArgs.__init__(self)
+        gymnasium.Wrapper.__init__(self, env)
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (6,), np.float32)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        observation, info = self.env.reset(seed=seed, options=options)
+        return observation, _flat_expert(info)
+
+    def step(self, action: np.ndarray) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.env.step(unflatten_action(action))
+        return observation, reward, terminated, truncated, _flat_expert(info)
+
+
+def unflatten_action(numbers: np.ndarray) -> dict[str, np.ndarray]:
+    """Turn six numbers in [-1, 1] into the action they stand for.
+
+    >>> unflatten_action(np.array([0, 0, 0, 1, -1, 1]))["pose1_position"].tolist()
+    [0.75, -0.5]
+    """
+    try:
+        values = np.asarray(numbers, np.float64)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.shape != (6,) or not np.isfinite(values).all():
+        raise EnvError(f"a flat action is six finite numbers (x, y, yaw, x, y, yaw); got {numbers!r}")
+    action = {}
+    for i, (*place, yaw) in enumerate(np.clip(values, -1.0, 1.0).reshape(2, 3)):
+        position = _LOW + (np.array(place) + 1) / 2 * (_HIGH - _LOW)
+        action[f"pose{i}_position"] = position.astype(np.float32)
+        action[f"pose{i}_rotation"] = np.array(yaw_quaternion(math.pi * yaw), np.float32)
+    return action
+
+
+def flatten_action(action: Mapping[str, Any]) -> np.ndarray:
+    """Turn an action into its six numbers, float32; only turns about the vertical are kept."""
+    motion = read_action(action)
+    numbers = []
+    for place, yaw in ((motion.start, motion.start_yaw), (motion.end, motion.end_yaw)):
+        numbers += [*(2 * (np.array(place) - _LOW) / (_HIGH - _LOW) - 1), math.remainder(yaw / math.pi, 2)]
+    return np.array(numbers, np.float32)
+
+
+def _flat_expert(info: dict[str, Any]) -> dict[str, Any]:
+    action = info.get("expert_action")
+    return info if action is None else {**info, "expert_action": flatten_action(action)}
+
+
+class FlatImage(gymnasium.ObservationWrapper, RecordConstructorArgs):
+    """The views as one picture, uint8 (H, W, 3), the first view on top.
+
+    Args:
+        env: the environment.
+        views: which views, from the top down.
+        size: rows and columns of the whole picture, shrunk or enlarged by averaging; None leaves the views as
+            they are.
+    """
+
+    def __init__(
+        self, env: gymnasium.Env, views: Sequence[str] = VIEWS, size: Sequence[int] | None = None
+    ) -> None:
+        RecordConstructorArgs.__init__(self, views=views, size=size)
+        gymnasium.ObservationWrapper.__init__(self, env)
+        spaces = env.observation_space["rgb"]
+        for view in views:
+            if view not in spaces.spaces:
+                raise unknown_name("view", view, spaces.spaces)
+        _, height, width = spaces[views[0]].shape
+        self._views = tuple(views)
+        self._size = (len(views) * height, width) if size is None else tuple(map(int, size))
+        if len(self._size) != 2 or min(self._size) < 1:
+            raise EnvError(f"size={size!r}: give the rows and columns of the picture, such as (84, 84)")
+        self.observation_space = gymnasium.spaces.Box(0, 255, (*self._size, 3), np.uint8)
+
+    def observation(self, observation: Mapping[str, Any]) -> np.ndarray:
+        picture = np.concatenate([observation["rgb"][view].transpose(1, 2, 0) for view in self._views])
+        if picture.shape[:2] == self._size:
+            return picture
+        height, width = self._size
+        return np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))
+
+
+class TextPrompt(gymnasium.Wrapper, RecordConstructorArgs):
+    """The prompt in words only: every picture in it becomes a name.
+
+    An object is called by texture and name ("red swirl heart"), by its name alone where the task hides its
+    colour. A scene becomes the list of its objects, which does not say where they stand: tasks that ask for
+    an arrangement cannot be solved from words alone. `prompt_assets` is empty, as no picture is left.
+    """
+
+    def __init__(self, env: gymnasium.Env) -> None:
+        RecordConstructorArgs.__init__(self)
+        gymnasium.Wrapper.__init__(self, env)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        observation, info = self.env.reset(seed=seed, options=options)
+        return observation, _in_words(info)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, reward, terminated, truncated, _in_words(info)
+
+
+def text_prompt(prompt: str, prompt_assets: Mapping[str, Any]) -> str:
+    """Replace the placeholders of a prompt by the names of what they show."""
+
+    def words(match: re.Match) -> str:
+        shown = prompt_assets[match[1]]["segm"]["obj_info"]
+        if isinstance(shown, Mapping):
+            return _object_name(shown)
+        names = [_object_name(item) for item in shown]
+        return f"[{', '.join(names)}]"
+
+    return _PLACEHOLDER.sub(words, prompt)
+
+
+def _object_name(shown: Mapping[str, Any]) -> str:
+    texture, name = shown["obj_color"], shown["obj_name"]
+    return name if texture == GRAY else f"{texture} {name}"
+
+
+def _in_words(info: dict[str, Any]) -> dict[str, Any]:
+    prompt = text_prompt(info["prompt"], info["prompt_assets"])
+    return {**info, "prompt": prompt, "prompt_assets": PromptAssets({})}
+
+
+class Depth(gymnasium.ObservationWrapper, RecordConstructorArgs):
+    """Adds `depth` to the observation: float32 (H, W) by view, in metres along the camera's direction.
+
+    The cameras are orthographic, so any plane across the direction may count as their eye: here the one 2 m
+    before the camera's centre. From above, a point at height z is 2 - z metres away.
+    """
+
+    def __init__(self, env: gymnasium.Env) -> None:
+        RecordConstructorArgs.__init__(self)
+        gymnasium.ObservationWrapper.__init__(self, env)
+        if not hasattr(env.unwrapped, "depth"):
+            raise EnvError(f"{type(env.unwrapped).__name__} measures no depth: use the MuJoCo tabletop")
+        space = env.observation_space
+        maps = {
+            view: gymnasium.spaces.Box(0.0, FAR_M, segm.shape, np.float32)
+            for view, segm in space["segm"].spaces.items()
+        }
+        self.observation_space = gymnasium.spaces.Dict({**space.spaces, "depth": gymnasium.spaces.Dict(maps)})
+
+    def observation(self, observation: Mapping[str, Any]) -> dict[str, Any]:
+        return {**observation, "depth": self.env.unwrapped.depth()}

@@ -1,0 +1,165 @@
+"""The page on which a person acts, asked as a browser asks it."""
+
+import io
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from envs.vima.camera import CAMERAS
+from rollouts.errors import RolloutError
+from rollouts.play import IMAGE_SIZE, Game, Server
+
+ROOT = Path(__file__).parents[2]
+
+
+def serve(task: str, seed: int) -> Iterator[Server]:
+    from envs.vima import VimaEnv
+
+    game = Game(lambda: VimaEnv(task, "placement", image_size=IMAGE_SIZE), seed)
+    server = Server(game, 0)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    game.close()
+
+
+@pytest.fixture
+def rotate(rendering: None) -> Iterator[Server]:
+    yield from serve("rotate", 4)
+
+
+@pytest.fixture
+def sweep(rendering: None) -> Iterator[Server]:
+    yield from serve("sweep_without_exceeding", 4)
+
+
+def get(server: Server, path: str) -> tuple[int, str, bytes]:
+    with urllib.request.urlopen(server.address + path, timeout=60) as reply:
+        return reply.status, reply.headers.get_content_type(), reply.read()
+
+
+def state(server: Server) -> dict[str, Any]:
+    return json.loads(get(server, "state")[2])
+
+
+def post(server: Server, path: str, body: Any, kind: str = "application/json") -> tuple[int, dict[str, Any]]:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    request = urllib.request.Request(server.address + path, data, {"Content-Type": kind}, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            return reply.status, json.loads(reply.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def solution(seed: int) -> dict[str, Any]:
+    """Where a person who reads the prompt of a rotate episode clicks, and how far the slider goes."""
+    from envs.vima import VimaEnv
+
+    info = VimaEnv("rotate", "placement").reset(seed=seed)[1]
+    shown = info["prompt_assets"]["dragged_obj"]["segm"]["obj_info"]
+    (it,) = [o for o in info["objects"] if (o.name, o.texture) == (shown["obj_name"], shown["obj_color"])]
+    row, column = CAMERAS["top"].fitted(*IMAGE_SIZE).project(it.position, *IMAGE_SIZE)
+    point = [float(column) / IMAGE_SIZE[1], float(row) / IMAGE_SIZE[0]]
+    return {"pick": point, "place": point, "turn": int(re.search(r"(\d+) degrees", info["prompt"])[1])}
+
+
+def test_the_page_and_its_pictures(rotate: Server) -> None:
+    status, kind, page = get(rotate, "")
+    assert status == 200 and kind == "text/html" and b"<canvas" in page
+    named = set(re.findall(rb'"/(\w[\w.]*)"', page)) - {b"act", b"start"}
+    assert named == {b"page.css", b"state"}
+    assert all(get(rotate, name.decode())[0] == 200 for name in named)
+    seen = state(rotate)
+    assert seen["task"] == "rotate" and seen["seed"] == 4 and seen["status"] == ""
+    assert [list(part) for part in seen["prompt"]] == [["text"], ["picture"], ["text"]]
+    for name, size in (("top", IMAGE_SIZE[::-1]), ("front", IMAGE_SIZE[::-1]), ("dragged_obj", None)):
+        _, kind, data = get(rotate, f"picture/{name}?7")
+        image = Image.open(io.BytesIO(data))
+        assert kind == "image/png" and (size is None or image.size == size)
+        assert len(image.getcolors(10**6)) > 3  # something is to be seen
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        get(rotate, "picture/../play.py")
+
+
+def test_two_clicks_and_a_turn_solve_an_episode(rotate: Server) -> None:
+    before = get(rotate, "picture/top")[2]
+    status, seen = post(rotate, "act", solution(4))
+    assert status == 200 and seen["status"] == "success" and seen["steps"] == 1
+    assert get(rotate, "picture/top")[2] != before
+    status, refused = post(rotate, "act", solution(4))
+    assert status == 400 and "ended in success" in refused["error"]
+    status, seen = post(rotate, "start", {"seed": 5})
+    assert status == 200 and seen["seed"] == 5 and seen["status"] == "" and seen["steps"] == 0
+    wrong = solution(5) | {"turn": -solution(5)["turn"]}
+    assert post(rotate, "act", wrong)[1]["status"] == ""
+    for _ in range(4):
+        seen = post(rotate, "act", {"pick": [0, 0], "place": [0, 0]})[1]
+    assert seen["status"] == "truncated"
+    assert (rotate.game.solved, rotate.game.ended) == (1, 2)
+
+
+def test_a_push_starts_and_ends_at_the_clicks(sweep: Server) -> None:
+    assert state(sweep)["end_effector"] == 1
+    before = get(sweep, "picture/top")[2]
+    _, seen = post(sweep, "act", {"pick": [0.5, 0.95], "place": [0.5, 0.9]})
+    assert seen["steps"] == 1
+    _, seen = post(sweep, "act", {"pick": [0.5, 0.95], "place": [0.5, 0.3]})
+    assert seen["steps"] == 2 and get(sweep, "picture/top")[2] != before
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "kind", "said"),
+    [
+        ("act", {}, "application/json", "expected 2 finite number"),
+        ("act", {"pick": [0.5, "x"], "place": [0, 0]}, "application/json", "expected 2 finite number"),
+        ("act", {"pick": [0.5, 1], "place": [0, 0], "turn": None}, "application/json", "expected 1 finite"),
+        ("act", b'{"pick": [NaN, 0], "place": [0, 0]}', "application/json", "expected 2 finite number"),
+        ("act", b"{", "application/json", "a small JSON object"),
+        ("act", b"[]", "application/json", "a small JSON object"),
+        ("act", {"pick": [0, 0], "place": [0, 0]}, "text/plain", "of type application/json"),
+        ("start", {"seed": "7"}, "application/json", "seed must be a whole number"),
+        ("start", {"seed": -1}, "application/json", "seed must be a whole number"),
+    ],
+)
+def test_broken_requests_are_answered(rotate: Server, path: str, body: Any, kind: str, said: str) -> None:
+    status, answer = post(rotate, path, body, kind)
+    assert status == 400 and said in answer["error"]
+    assert state(rotate)["steps"] == 0 and state(rotate)["seed"] == 4
+
+
+def test_only_this_machine_is_served_and_a_taken_port_is_named(rotate: Server) -> None:
+    host, port = rotate.server_address
+    assert host == "127.0.0.1" and rotate.address == f"http://127.0.0.1:{port}/"
+    for taken in (port, 99999):
+        with pytest.raises(RolloutError, match=rf"cannot serve on 127.0.0.1:{taken} .*choose another port="):
+            Server(rotate.game, taken)
+
+
+def test_the_command_serves_until_it_is_interrupted(rendering: None) -> None:
+    script = Path(sys.executable).with_name("uio2")
+    command = [script, "play", "task=rotate", "seed=11", "port=0"]
+    run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        address = re.search(r"http://127\.0\.0\.1:\d+/", run.stdout.readline())[0]
+        with urllib.request.urlopen(address + "state", timeout=60) as reply:
+            assert json.loads(reply.read())["seed"] == 11
+        run.send_signal(signal.SIGINT)
+        out, error = run.communicate(timeout=60)
+    finally:
+        run.kill()
+    assert run.returncode == 0 and "solved   0 of 0" in out and not error, out + error
