@@ -140,7 +140,7 @@ def test_a_required_key_says_what_it_is() -> None:
         (["evaluate", "policy=json:Nothing", "task=rotate"], "json has no 'Nothing'"),
         (["rollout", "task=rotat"], "unknown task 'rotat'"),
         (["collect", "task=rotat"], "unknown task 'rotat'"),
-        (["collect", "seed=4999999", "episodes=10"], "held out"),
+        (["collect", "seed=4999999", "episodes=100"], "held out"),
         (["inspect", "nosuch"], "nosuch is no directory"),
         (["compare", "nosuch", "nosuch"], "result.json"),
     ],
