@@ -194,7 +194,7 @@ class SweepWithoutExceeding(Task):
 
 
 def _born(rng: np.random.Generator, corner: tuple[float, float], span: float, size: Vector) -> Pose:
-    """Draw a block's pose in a square area, again while it is off the mat; blocks may overlap, as upstream."""
+    """Draw a pose in a square area, again while it is off the mat; blocks may overlap, as upstream."""
     while True:
         x = corner[0] + span * rng.random()
         y = corner[1] + span * rng.random()
