@@ -2,5 +2,13 @@
 
 from pretrain.sources.lerobot import EpisodeRecord, LeRobotSource
 from pretrain.sources.schema import FIRST_HELD_OUT_SEED, DatasetError
+from pretrain.sources.vima_trajectories import VimaEpisode, VimaTrajectories
 
-__all__ = ["FIRST_HELD_OUT_SEED", "DatasetError", "EpisodeRecord", "LeRobotSource"]
+__all__ = [
+    "FIRST_HELD_OUT_SEED",
+    "DatasetError",
+    "EpisodeRecord",
+    "LeRobotSource",
+    "VimaEpisode",
+    "VimaTrajectories",
+]
