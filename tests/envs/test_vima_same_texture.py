@@ -235,9 +235,11 @@ def test_a_state_continues_identically(task):
 @pytest.mark.parametrize("style", ["upstream", "canonical"])
 @pytest.mark.parametrize(("task", "level"), WHERE)
 def test_expert_solves_held_out_seeds(task, level, style):
-    """One motion each; the 200 seeds are counted under `make proof`."""
+    """One motion each; the 200 seeds are counted under `make proof`. Of the last three, 38 (same_shape), 47
+    and 265 (same_texture) are lost in upstream's order.
+    """
     env = VimaEnv(task, level, expert=True, expert_style=style)
-    for seed in range(HELD_OUT, HELD_OUT + 6):
+    for seed in (*range(HELD_OUT, HELD_OUT + 4), HELD_OUT + 38, HELD_OUT + 47, HELD_OUT + 265):
         info = env.reset(seed=seed)[1]
         for _ in range(2):
             assert outcome(info) is None
@@ -245,10 +247,15 @@ def test_expert_solves_held_out_seeds(task, level, style):
         assert outcome(info) == "success", f"seed {seed}"
 
 
-def test_a_scene_that_is_lost_from_the_start():
-    """One that belongs stands beside the distractor: as upstream, the step that leaves it there fails."""
+def test_one_that_belongs_beside_the_distractor():
+    """As upstream, the step that leaves it there loses; our expert moves it first."""
+    objects = scene("same_texture", distractor=(0.35, 0.16))
+    assert near_any(objects[1].position, [objects[3].position], 0.125)
     for first, expected in ((2, "failure"), (1, None)):
-        objects = scene("same_texture", distractor=(0.35, 0.16))
         env, _ = begin("same_texture", objects)
-        assert near_any(objects[1].position, [objects[3].position], 0.125)
         assert put(env, first, (0.5, -0.25)) == expected
+    objects[1], objects[2] = thing(2, "cross", 0.65, 0.05, "olive"), thing(3, "heart", 0.35, 0.05, "olive")
+    env, info = begin("same_texture", objects, expert=True)
+    while "expert_action" in info:
+        info = env.step(info["expert_action"])[4]
+    assert outcome(info) == "success"

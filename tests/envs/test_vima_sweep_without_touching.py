@@ -256,9 +256,9 @@ def test_a_state_continues_identically():
 
 @pytest.mark.parametrize("style", ["upstream", "canonical"])
 def test_expert_solves_held_out_seeds(style):
-    """The 200 seeds are counted under `make proof`."""
+    """The 200 seeds are counted under `make proof`; the last one here is lost unless pushes are rehearsed."""
     env = VimaEnv(TASK, LEVEL, expert=True, expert_style=style)
-    for seed in range(HELD_OUT, HELD_OUT + 6):
+    for seed in (*range(HELD_OUT, HELD_OUT + 5), HELD_OUT + 257):
         _, info = play(env, env.reset(seed=seed)[1])
         assert outcome(info) == "success", f"seed {seed}"
 

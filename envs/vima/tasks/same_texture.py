@@ -1,7 +1,11 @@
 """Put everything that wears the base's texture into it (spec section 10, task 14)."""
 
+from dataclasses import replace
+
+import numpy as np
+
 from envs.errors import SpawnError
-from envs.vima.goals import Goal
+from envs.vima.goals import Goal, Progress, near_any
 from envs.vima.prompts import PromptAssets
 from envs.vima.spawning import too_close
 from envs.vima.tasks.base import Cast, Task, object_assets
@@ -10,6 +14,8 @@ from envs.vima.world import ATTEMPTS, World
 TARGETS = 2
 BOWL_TOLERANCE = 0.0875
 """Metres within which an object counts as in a bowl, whose middle is not where it looks."""
+SETTLING_M = 0.005
+"""How much nearer to each other objects may come while they fall to the table."""
 
 
 class SameTexture(Task):
@@ -73,3 +79,16 @@ class SameTexture(Task):
     def goals(self, world: World, cast: Cast) -> list[Goal]:
         target = world.centre(cast.one("base"))
         return [Goal(objects=(body,), targets=(target,)) for body in cast.roles["dragged"]]
+
+    def expert_action(
+        self, world: World, cast: Cast, progress: Progress, *, style: str, rng: np.random.Generator
+    ) -> dict[str, np.ndarray] | None:
+        """Move what stands beside the distractor first: the step that leaves it there loses."""
+        reserved = [world.position(body) for body in cast.distractors]
+
+        def is_safe(goal: Goal) -> bool:
+            (body,) = goal.objects
+            return not near_any(world.position(body), reserved, self.tolerance(world) + SETTLING_M)
+
+        urgent_first = replace(progress, goals=sorted(progress.goals, key=is_safe))
+        return super().expert_action(world, cast, urgent_first, style=style, rng=rng)
