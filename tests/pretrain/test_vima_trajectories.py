@@ -215,7 +215,7 @@ def test_a_hostile_pickle_is_refused_and_not_run(episode: Path, tmp_path: Path, 
         (b"cfunctools\nreduce\n.", "functools.reduce"),
         (b"\x80\x04\x8c\x05numpy\x8c\x0bndarray.fly\x93.", "numpy.ndarray.fly"),
     ],
-    ids=str,
+    ids=["eval", "getattr", "load", "namedtuple", "path", "module", "function", "attribute"],
 )
 def test_only_the_list_is_known(tmp_path: Path, content: Any, named: str) -> None:
     path = tmp_path / "probe.pkl"
