@@ -40,7 +40,7 @@ def main(keys: Mapping[str, Any]) -> int:
 
     tasks, levels = task_names(keys["env"], keys["task"]), level_names(keys["level"])
     if len(tasks) > 1 or len(levels) > 1:
-        raise RolloutError(f"one task at one level is played at a time, found {tasks} at {levels}")
+        raise RolloutError(f"one task at one level is played at a time, found {len(tasks)} at {len(levels)}")
     work = Work(index=0, env=keys["env"], task=tasks[0], level=levels[0], seed=keys["seed"])
     kwargs = dict(keys["env_kwargs"])
     if "backend" not in kwargs:  # other simulators draw in one size only
