@@ -21,6 +21,8 @@ NEAR_M, FAR_M = 0.5, 4.0
 """What is nearer to the eye or farther is not drawn."""
 
 _ROOT_HALF = math.sqrt(0.5)
+_HALF_PIXEL = 0.51 / HEIGHT / 2
+"""The benchmark's rasteriser samples a pixel at its lower left corner, OpenGL in its middle; metres."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,16 @@ class OrthographicCamera:
 CAMERAS: dict[str, OrthographicCamera] = {
     "front": OrthographicCamera(
         # row 80 shows (0.5, y, 0): the centre row 64 lies 16 / 177.78 m nearer along x
-        centre=(0.41, 0.0, 0.0),
+        centre=(0.41 + _HALF_PIXEL / _ROOT_HALF, -_HALF_PIXEL, 0.0),
         forward=(-_ROOT_HALF, 0.0, -_ROOT_HALF),
         up=(-_ROOT_HALF, 0.0, _ROOT_HALF),
         extent=0.50912,
     ),
     "top": OrthographicCamera(
-        centre=(0.5, 0.0, 0.0), forward=(0.0, 0.0, -1.0), up=(-1.0, 0.0, 0.0), extent=0.51
+        centre=(0.5 + _HALF_PIXEL, -_HALF_PIXEL, 0.0),
+        forward=(0.0, 0.0, -1.0),
+        up=(-1.0, 0.0, 0.0),
+        extent=0.51,
     ),
 }
 VIDEO_CAMERA = OrthographicCamera(

@@ -15,7 +15,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from .objects import OBJECTS
-from .outlines import BAR_WIDTH, CONTAINER_WALL, PALLET_SLATS, PALLET_STRINGERS, PAN_HANDLE, Polygon, outline
+from .outlines import (
+    BAR_WIDTH,
+    CONTAINER_WALL,
+    PALLET_SLATS,
+    PALLET_STRINGERS,
+    PAN_RADIUS,
+    Polygon,
+    outline,
+    pan_handle,
+)
 
 
 @dataclass(frozen=True)
@@ -194,16 +203,13 @@ def _pan() -> Mesh:
     build = _Builder()
     z = -0.015
     rings = [
-        (0.0, z + 0.005, 0.0, 1.0), (0.060, z + 0.005, 0.0, 1.0), (0.081, z + 0.024, -0.8, 0.4),
-        (0.086, z + 0.027, 0.0, 1.0),
-        (0.086, z + 0.027, 1.0, 0.0), (0.064, z, 1.0, -0.3),
+        (0.0, z + 0.005, 0.0, 1.0), (0.060, z + 0.005, 0.0, 1.0), (0.080, z + 0.024, -0.8, 0.4),
+        (PAN_RADIUS, z + 0.027, 0.0, 1.0),
+        (PAN_RADIUS, z + 0.027, 1.0, 0.0), (0.064, z, 1.0, -0.3),
     ]  # fmt: skip
     _lathe(build, rings, 32, span=0.36, turns=1.0)
-    x0, y0, x1, y1 = PAN_HANDLE
-    handle = np.array(
-        [(x0, y0), (x1 - 0.01, y0), (x1, y0 + 0.003), (x1, y1 - 0.003), (x1 - 0.01, y1), (x0, y1)]
-    )
-    _prism(build, handle, z + 0.022, z + 0.038, _MAPPINGS["pan"])
+    for polygon in pan_handle():
+        _prism(build, np.asarray(polygon), z + 0.022, z + 0.038, _MAPPINGS["pan"])
     return build.mesh()
 
 

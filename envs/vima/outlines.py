@@ -26,12 +26,6 @@ def _rectangle(x0: float, y0: float, x1: float, y1: float) -> list[Corner]:
     return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
 
 
-def _stroke(start: tuple[float, float], end: tuple[float, float], width: float) -> list[Corner]:
-    """A slanted bar cut horizontally at both ends: `width` is measured along x."""
-    (x0, y0), (x1, y1) = start, end
-    return [(x0 - width / 2, y0), (x0 + width / 2, y0), (x1 + width / 2, y1), (x1 - width / 2, y1)]
-
-
 def _disc(radius: float, corners: int = 32, centre: tuple[float, float] = (0.0, 0.0)) -> list[Corner]:
     angles = np.arange(corners) * 2 * math.pi / corners
     return [(centre[0] + radius * math.cos(a), centre[1] + radius * math.sin(a)) for a in angles]
@@ -54,58 +48,83 @@ def _arc(
     return [[at(inner, a), at(outer, a), at(outer, b), at(inner, b)] for a, b in itertools.pairwise(angles)]
 
 
-def _heart() -> list[Corner]:
-    """Two round lobes over a wedge whose tip points to -y; the cleft is shallow."""
-    t = np.linspace(0, 2 * math.pi, 48, endpoint=False)
-    x = np.sign(np.sin(t)) * np.abs(np.sin(t)) ** 2.635
-    y = 13 * np.cos(t) - 4.228 * np.cos(2 * t) - 2.745 * np.cos(3 * t) - 0.345 * np.cos(4 * t)
-    x, y = x / np.ptp(x) * 19.148, (y - (y.max() + y.min()) / 2) / np.ptp(y) * 17.592
-    return list(zip(x.tolist(), y.tolist(), strict=True))
+def _mirrored(half: list[Corner]) -> list[Corner]:
+    """Close a line that runs from the y axis to the y axis with its mirror image."""
+    return half + [(-x, y) for x, y in half[-2:0:-1]]
 
 
-def _leg(foot: float, width: float, half_top: float, half_height: float) -> list[list[Corner]]:
-    """Two mirrored slanted bars from an apex of half width `half_top` to feet that end at x = ±`foot`."""
-    return [
-        [
-            (side * (foot - width), -half_height),
-            (side * foot, -half_height),
-            (side * half_top, half_height),
-            (-side * half_top, half_height),
-        ]
-        for side in (-1, 1)
-    ]
+def _band(inner: list[Corner], outer: list[Corner]) -> list[list[Corner]]:
+    """A stroke between two lines with equally many corners, as quadrilaterals."""
+    pairs = itertools.pairwise(zip(inner, outer, strict=True))
+    return [[a, b, d, c] for (a, b), (c, d) in pairs]
+
+
+_HEART = [
+    (0.0, 6.24), (0.76, 7.27), (1.89, 8.18), (3.04, 8.6), (4.1, 8.78), (5.93, 8.555),
+    (7.35, 8.02), (8.62, 6.88), (9.295, 5.45), (9.544, 3.42), (9.42, 1.05), (8.625, -0.63),
+    (6.91, -2.915), (5.655, -4.11), (4.4, -5.27), (3.1, -6.37), (1.61, -7.535), (0.0, -8.8),
+]  # fmt: skip
+"""Half of it, from the cleft to the tip."""
 
 
 def _letter_a() -> list[list[Corner]]:
-    return [*_leg(8.25, 3.76, 1.8, 9.42), [(-5.2, -5.67), (5.2, -5.67), (4.2, -2.92), (-4.2, -2.92)]]
-
-
-def _letter_g() -> list[list[Corner]]:
-    """A half ring to the left, two strokes that flare out to straight ends on the right, a spur."""
-    inner, outer = (4.3, 5.65), (7.556, 9.7)
-    upper = [(0.0, inner[1]), (3.3, 5.26), (7.4, 3.6), (7.4, 8.49), (4.07, 9.19), (0.0, outer[1])]
-    lower = [(0.0, -outer[1]), (4.15, -9.19), (7.556, -8.57), (7.556, -5.17), (3.4, -5.26), (0.0, -inner[1])]
-    spur = [_rectangle(6.1, -8.07, 7.556, 1.77), _rectangle(-1.6, -2.1, 7.556, 1.77)]
-    return [*_arc((0.0, 0.0), inner, outer, math.pi / 2, 1.5 * math.pi, 12), upper, lower, *spur]
-
-
-def _letter_r() -> list[list[Corner]]:
-    middle = 9.463 - 5.553
-    bowl = _arc((-0.19, middle), (2.7, 1.63), (5.55, 5.553), -math.pi / 2, math.pi / 2, 8)
+    """Two legs that meet under a flat top, and a bar."""
     return [
-        _rectangle(-6.76, -9.463, -2.82, 9.463),
-        _rectangle(-6.76, middle + 1.63, -0.09, 9.463),
-        _rectangle(-6.76, middle - 5.553, -0.09, middle - 1.63),
-        *bowl,
-        [(2.6, -9.463), (6.76, -9.463), (2.58, middle - 4.95), (-1.51, middle - 4.95)],
+        [(-8.31, -9.33), (-4.5, -9.49), (-2.59, -4.17), (-1.52, -0.66), (0, 3.2), (0, 9.49), (-1.6, 9.5)],
+        [(8.31, -9.33), (4.47, -9.49), (2.58, -4.19), (1.5, -0.66), (0, 3.2), (0, 9.49), (1.6, 9.48)],
+        [(-2.59, -4.17), (2.61, -4.17), (1.5, -0.66), (-1.52, -0.66)],
     ]
 
 
+def _letter_g() -> list[list[Corner]]:
+    """A bent stroke that is open to the right, a spur and a bar."""
+    outer = [
+        (7.55, 8.27), (5.34, 9.19), (3.39, 9.61), (0.95, 9.7), (-1.45, 9.37), (-3.76, 8.28), (-5.54, 6.67),
+        (-7.06, 3.92), (-7.54, 1.06), (-7.51, -1.89), (-6.64, -5.28), (-5.04, -7.49), (-3.2, -8.82),
+        (-0.97, -9.6), (1.52, -9.7), (4.11, -9.52), (7.55, -8.62),
+    ]  # fmt: skip
+    inner = [
+        (6.01, 4.77), (4.4, 5.48), (3.01, 5.9), (1.34, 6.04), (-0.38, 5.8), (-1.84, 4.93), (-2.87, 3.56),
+        (-3.37, 1.92), (-3.52, 0.33), (-3.5, -1.23), (-3.02, -3.34), (-2.28, -4.59), (-0.94, -5.62),
+        (0.59, -6.02), (2.33, -6.04), (3.9, -5.85), (5.2, -5.2),
+    ]  # fmt: skip
+    spur = [(3.62, -5.9), (7.56, -8.56), (7.56, 1.35), (3.62, 1.35)]
+    return [*_band(inner, outer), spur, _rectangle(0.15, -2.33, 7.56, 1.35)]
+
+
 def _letter_m() -> list[list[Corner]]:
+    """Two stems, and two slanted strokes that meet at the foot."""
     return [
-        _rectangle(-9.0, -9.46, -5.4, 9.46),
-        _rectangle(5.4, -9.46, 9.0, 9.46),
-        *(_stroke((0.0, -9.46), (side * 6.6, 9.46), 4.2) for side in (-1, 1)),
+        _rectangle(-9.0, -9.46, -5.08, 9.46),
+        _rectangle(5.07, -9.46, 9.0, 9.46),
+        [(0, -9.46), (-1.67, -9.46), (-8.015, 9.46), (-4.11, 9.46), (-0.01, -2.84)],
+        [(0, -9.46), (1.37, -9.46), (7.975, 9.46), (4.26, 9.46), (-0.01, -2.84)],
+    ]
+
+
+def _letter_r() -> list[list[Corner]]:
+    """A stem, two bars, a bow that joins them, a leg."""
+    outer = [
+        (-0.21, -1.92), (1.14, -1.7), (2.59, -1.14), (3.76, -0.24), (4.65, 0.92), (5.14, 2.3), (5.27, 3.69),
+        (5.1, 5.32), (4.6, 6.72), (3.64, 7.92), (2.44, 8.66), (1.0, 9.18), (-0.39, 9.41),
+    ]  # fmt: skip
+    inner = [
+        (-0.55, 1.35), (-0.1, 1.45), (0.39, 1.67), (0.74, 1.93), (1.03, 2.44), (1.18, 3.05), (1.23, 3.55),
+        (1.18, 4.17), (1.06, 4.69), (0.78, 5.16), (0.37, 5.46), (-0.06, 5.65), (-0.78, 5.8),
+    ]  # fmt: skip
+    return [
+        _rectangle(-6.753, -9.46, -2.838, 9.46),
+        [(-6.75, 5.91), (-0.22, 5.83), (-0.4, 9.45), (-6.75, 9.46)],
+        [(-6.75, -2.37), (-0.1, -2.35), (-0.31, 1.24), (-6.75, 1.23)],
+        *_band(inner, outer),
+        [(2.61, -9.46), (6.75, -9.19), (2.14, -1.22), (-1.53, -2.34)],
+    ]
+
+
+def _letter_v() -> list[list[Corner]]:
+    return [
+        [(-7.85, 9.375), (-3.89, 9.44), (-0.02, -2.745), (0, -9.46), (-1.74, -9.46)],
+        [(7.847, 9.37), (3.85, 9.43), (-0.02, -2.745), (0, -9.46), (1.71, -9.447)],
     ]
 
 
@@ -118,27 +137,27 @@ _STAR = [
 _UNITS: dict[str, list[list[Corner]]] = {
     "letter A": _letter_a(),
     "letter E": [
-        _rectangle(-5.33, -9.463, -1.13, 9.463),
-        _rectangle(-5.33, 6.28, 5.285, 9.463),
-        _rectangle(-5.33, -2.23, 4.56, 1.535),
-        _rectangle(-5.33, -9.463, 5.33, -5.54),
+        _rectangle(-5.326, -9.458, -1.41, 9.458),
+        _rectangle(-5.326, 5.786, 5.326, 9.458),
+        _rectangle(-5.326, -1.455, 4.878, 2.218),
+        _rectangle(-5.326, -9.458, 5.326, -5.802),
     ],
     "letter G": _letter_g(),
     "letter M": _letter_m(),
     "letter R": _letter_r(),
     "letter T": [_rectangle(4, -10, 10, 10), _rectangle(-10, -3, 4, 3)],
-    "letter V": [[(x, -y) for x, y in leg] for leg in _leg(7.8, 3.95, 1.84, 9.463)],
+    "letter V": _letter_v(),
     "cross": [_rectangle(-10, -5, 10, 5), _rectangle(-5, -10, 5, 10)],
     "diamond": [[(12.5, 0), (0, 10), (-12.5, 0), (0, -10)]],
     "triangle": [[(0, -10), (10, 10), (-10, 10)]],
-    "flower": [_disc(5.06, 24, c) for c in ((4.94, 0), (-4.94, 0), (0, 4.94), (0, -4.94))]
+    "flower": [_disc(5.0, 52, c) for c in ((5, 0), (-5, 0), (0, 5), (0, -5))]
     + [_rectangle(-4.2, -4.2, 4.2, 4.2)],
-    "heart": [_heart()],
+    "heart": [_mirrored(_HEART)],
     "hexagon": [[(0, 10), (-8.66, 5), (-8.66, -5), (0, -10), (8.66, -5), (8.66, 5)]],
     "pentagon": [[(0, -9.06), (9.53, -2.14), (5.89, 9.06), (-5.89, 9.06), (-9.53, -2.14)]],
     "L-shaped block": [_rectangle(-10, -10, -4, 10), _rectangle(-10, -10, 10, -4)],
-    "ring": _arc((0, 0), (4.2, 4.2), (10, 10), 0.0, 2 * math.pi, 28),
-    "round": [_disc(10, 48)],
+    "ring": _arc((0, 0), (4.235, 4.235), (10, 10), 0.0, 2 * math.pi, 64),
+    "round": [_disc(10, 64)],
     "star": [_STAR],
 }
 
@@ -158,8 +177,26 @@ PALLET_STRINGERS = ((-0.5, -0.46), (-0.02, 0.02), (0.46, 0.5))
 BAR_WIDTH = 0.04
 CONTAINER_WALL = 0.002
 BOWL_RADIUS = 0.1002
-PAN_RADIUS = 0.086
-PAN_HANDLE = (0.07, -0.0033, 0.2065, 0.0103)
+PAN_RADIUS = 0.0842
+PAN_CENTRE = (-0.0012, -0.0007)
+PAN_NECK = [
+    (0.078, -0.0084), (0.089, -0.0097), (0.110, -0.0086), (0.1683, -0.0083),
+    (0.1683, 0.0175), (0.128, 0.0163), (0.108, 0.0143), (0.089, 0.0150), (0.078, 0.0135),
+]  # fmt: skip
+PAN_GRIP = [
+    (0.1683, 0.0175), (0.180, 0.0172), (0.194, 0.0163), (0.2045, 0.0117), (0.2083, 0.0052),
+    (0.2045, -0.0005), (0.194, -0.0049), (0.180, -0.0072), (0.1683, -0.0083),
+]  # fmt: skip
+"""The handle's end, around the hole to hang it by."""
+PAN_HOLE = [
+    (0.1683, 0.0052), (0.1715, 0.0085), (0.181, 0.0096), (0.1925, 0.0092), (0.1969, 0.0055),
+    (0.194, 0.0020), (0.185, 0.0010), (0.172, 0.0015), (0.1683, 0.0052),
+]  # fmt: skip
+
+
+def pan_handle() -> list[list[Corner]]:
+    """The polygons of the pan's handle, in metres."""
+    return [PAN_NECK, *_band(PAN_HOLE, PAN_GRIP)]
 
 
 def _base_outline(name: str, size: tuple[float, float, float]) -> list[list[Corner]]:
@@ -201,7 +238,7 @@ def _base_outline(name: str, size: tuple[float, float, float]) -> list[list[Corn
                 _rectangle(-0.6 * unit, a * unit, 0.6 * unit, b * unit) for a, b in PALLET_STRINGERS
             ]
         case "pan":
-            return [_disc(PAN_RADIUS, 64), _rectangle(*PAN_HANDLE)]
+            return [_disc(PAN_RADIUS, 64, PAN_CENTRE), *pan_handle()]
         case _:
             raise KeyError(name)
 

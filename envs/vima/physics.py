@@ -22,7 +22,7 @@ from . import gl  # noqa: F401  isort: skip  (chooses the OpenGL backend before 
 import mujoco
 
 from .objects import OBJECTS
-from .outlines import CONTAINER_WALL, PAN_HANDLE, outline
+from .outlines import CONTAINER_WALL, PAN_GRIP, outline
 
 TIME_STEP = 0.004
 TABLE_HEIGHT = -0.001
@@ -75,9 +75,7 @@ def _hull_vertices(name: str, size: Size, scale: Size) -> np.ndarray:
     if name == "pan":
         disc = np.array([(math.cos(a), math.sin(a)) for a in np.arange(16) * math.pi / 8])
         rings = [np.column_stack([disc * r, np.full(16, z)]) for r, z in ((0.066, -0.015), (0.085, 0.017))]
-        handle = np.array(
-            [(PAN_HANDLE[2], y, z) for y in (PAN_HANDLE[1], PAN_HANDLE[3]) for z in (0.007, 0.028)]
-        )
+        handle = np.array([(x, y, z) for x, y in PAN_GRIP for z in (0.007, 0.028)])
         return np.concatenate([*rings, handle])
     low, high = TABLE_HEIGHT, OBJECTS[name].height * scale[2] + 0.0005
     return np.concatenate([np.column_stack([flat, np.full(len(flat), z)]) for z in (low, high)])
@@ -331,7 +329,7 @@ def _add_plate(spec: mujoco.MjSpec) -> None:
     )  # fmt: skip
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=16)
 def _physics_of(thread: int, shapes: tuple[BodyShape, ...]) -> Physics:
     return Physics(shapes)
 

@@ -32,7 +32,6 @@ PLANE_ID, MAT_ID = 0, 1
 _AMBIENT, _DIFFUSE = 0.594, 0.35
 _TOWARDS_LIGHT = np.array([-0.18, 0.163, 0.97])
 _WHITE, _MAT_COLOUR = (1.0, 1.0, 1.0, 1.0), (0.198, 0.198, 0.198, 1.0)
-_VIDEO_SIZE = (960, 1280)
 
 
 @dataclass(frozen=True)
@@ -251,7 +250,7 @@ def _asset_model(textures: dict[str, int]) -> mujoco.MjModel:
         material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
     spec.visual.quality.offsamples = 0
     spec.visual.quality.shadowsize = 1
-    spec.visual.global_.offheight, spec.visual.global_.offwidth = _VIDEO_SIZE
+    spec.visual.global_.offheight, spec.visual.global_.offwidth = HEIGHT, 2 * WIDTH
     return spec.compile()
 
 

@@ -26,7 +26,8 @@ ImageSize = tuple[int, int]
 DEFAULT_SIZE: ImageSize = (HEIGHT, WIDTH)
 SUCTION, SPATULA = 0, 1
 _FIRST_ID = {SUCTION: 5, SPATULA: 4}
-_PLACEHOLDER_POSITION = (0.5, 0.0, 0.0)
+PORTRAIT_POSE = (0.5, 0.0, 0.0), (0.0, 0.0, 2**-0.5, 2**-0.5)
+"""Where an object stands in a picture of its own: metres, and a quarter turn (xyzw)."""
 
 
 @dataclass
@@ -47,8 +48,12 @@ class Body:
         return rotation_matrix(self.quaternion)
 
     def top(self) -> float:
-        """Height of the highest point when upright, for the silhouette."""
+        """Height of the highest point when upright, for the silhouette; an open box counts by its floor, for
+        what it holds shows from above.
+        """
         kind = OBJECTS[self.name]
+        if self.name == "container":
+            return float(self.position[2] - self.size[2] / 2)
         if kind.extrusion_scale is not None:
             return float(self.position[2] + kind.height * self.scale[2])
         return float(self.position[2] + self.size[2] * self.scale[2] / 2)
@@ -246,6 +251,7 @@ def render_object(
     size: Sequence[float] | None = None,
     views: Sequence[str] = VIEWS,
     image_size: ImageSize = DEFAULT_SIZE,
+    position: Sequence[float] = PORTRAIT_POSE[0],
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Draw the placeholder of an object alone: id 0 on white (id 255), at (0.5, 0, 0), turned by 90 degrees.
 
@@ -254,15 +260,21 @@ def render_object(
     chosen = OBJECTS[name].size_high if size is None else _vector(size)
     # pictures of unusual sizes may be large, and a cache counts them without weighing them
     draw = _object_pictures if image_size == DEFAULT_SIZE else _object_pictures.__wrapped__
-    return draw(name, texture, _vector(scale), chosen, tuple(views), image_size)
+    return draw(name, texture, _vector(scale), chosen, tuple(views), image_size, tuple(position))
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=32)
 def _object_pictures(
-    name: str, texture: str, scale: Vector, size: Vector, views: tuple[str, ...], image_size: ImageSize
+    name: str,
+    texture: str,
+    scale: Vector,
+    size: Vector,
+    views: tuple[str, ...],
+    image_size: ImageSize,
+    position: Vector,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    quarter = rotation_matrix((0.0, 0.0, 2**-0.5, 2**-0.5))
-    thing = Drawable(parts(name, size), texture, np.array(_PLACEHOLDER_POSITION), quarter, 0, scale)
+    turned = rotation_matrix(PORTRAIT_POSE[1])
+    thing = Drawable(parts(name, size), texture, np.array(position), turned, 0, scale)
     rgb, ids = _pictures([thing], views, image_size)
     for view in views:
         np.copyto(rgb[view], 255, where=ids[view] == BACKGROUND)

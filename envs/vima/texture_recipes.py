@@ -247,9 +247,15 @@ def _stretched(
 
 def _nearest(sites: np.ndarray, u: np.ndarray, v: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Distances to and indices of the `count` nearest sites of every pixel: (256, 256, count) each."""
-    from scipy.spatial import cKDTree  # slow to import, and only two textures need it
-
-    return cKDTree(sites).query(np.stack([u, v], -1), k=list(range(1, count + 1)))
+    distances = np.full((*u.shape, count), np.inf)
+    indices = np.zeros((*u.shape, count), int)
+    for index, (x, y) in enumerate(sites):
+        nearer, owner = np.sqrt((u - x) ** 2 + (v - y) ** 2), np.full(u.shape, index)
+        for rank in range(count):  # insert it into the sorted few
+            swap = nearer < distances[..., rank]
+            for kept, new in ((distances[..., rank], nearer), (indices[..., rank], owner)):
+                kept[swap], new[swap] = new[swap], kept[swap]
+    return distances, indices
 
 
 def _jittered_sites(rng: np.random.Generator, count: int) -> np.ndarray:

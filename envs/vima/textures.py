@@ -1,6 +1,6 @@
 """The 82 textures (49 light, 33 dark) and the neutral gray of object placeholders, drawn by our own code.
 
-Unusual: every picture is computed (seeded noise for the natural ones), cached in memory, never on disk, and
+Unusual: every picture is computed (seeded noise for the natural ones), never kept on disk, and
 equal in every process. The order of `TEXTURES` is part of the benchmark: its first 24 are the default pool
 of moved objects, the last 25 that of bases. Refuses to know which object wears a texture and how it is
 mapped.
@@ -101,7 +101,7 @@ def dark_colour(colour: Colour) -> Colour:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=8)
 def texture_image(name: str) -> np.ndarray:
     """Draw a texture: uint8 (256, 256, 3), read-only, the same in every process.
 

@@ -14,12 +14,12 @@ import numpy as np
 from envs.errors import SpawnError, unknown_name
 from envs.vima.objects import OBJECTS
 from envs.vima.prompts import object_asset, scene_asset
-from envs.vima.scene import SUCTION, Scene, placed, render_object, render_scene
+from envs.vima.scene import PORTRAIT_POSE, SUCTION, Scene, placed, render_object, render_scene
 from envs.vima.spawning import HOLLOW_BASES, draw_pose, too_close
 from envs.vima.state import ObjectState, Pose, Vector
 from envs.vima.textures import DARK, TEXTURES, is_texture
 
-BOWL_CENTRE = (-0.043713, 0.014047)
+BOWL_CENTRE = (-0.04366, 0.0142)
 """Upstream's bowl stands this far from its origin, in its own frame; ours too, so that a seed means the same
 scene.
 """
@@ -151,7 +151,8 @@ class World:
     def portrait(self, name: str, texture: str, size: Vector, scale: float | Vector = 1.0) -> dict[str, Any]:
         """Return the prompt asset of an object alone on white."""
         drawn = size if OBJECTS[name].base else None  # only bases take their geometry from the drawn size
-        rgb, segm = render_object(name, texture, scale, drawn, image_size=self.scene.image_size)
+        at = _centre(name, Pose(*PORTRAIT_POSE))
+        rgb, segm = render_object(name, texture, scale, drawn, image_size=self.scene.image_size, position=at)
         return object_asset(rgb, segm, name, texture)
 
     def picture(self, shown: Sequence[Shown]) -> dict[str, Any]:
