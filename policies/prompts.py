@@ -89,13 +89,14 @@ class PromptStyle:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PromptStyle:
-        """Inverse of `to_dict`; an unknown key is an error."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        if unknown := sorted(set(values) - known):
+        """Inverse of `to_dict`; an unknown key or a value of another kind is an error."""
+        known = {field.name: field.default for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(values) - set(known)):
             raise UIO2Error(f"prompt style: unknown keys {unknown}; known are {sorted(known)}")
-        values = dict(values)
-        if "views" in values:
-            values["views"] = tuple(values["views"])
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+        for key, value in values.items():
+            if type(value) is not type(known[key]):
+                raise UIO2Error(f"prompt style: {key} takes values like {known[key]!r}, found {value!r}")
         return cls(**values)
 
     def save(self, directory: str | Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from policies.actions import HIGH, LOW, VimaActionCodec
-from pretrain.sources.lerobot import EpisodeRecord
+from pretrain.sources import EpisodeRecord, VimaEpisode
 
 NOT_MIRRORED = ("rotate", "twist", "manipulate_old_neighbor")
 """Their words name a sense of rotation or a point of the compass."""
@@ -36,7 +36,11 @@ class Moment:
 
 
 def moment(
-    record: EpisodeRecord, step: int, views: Sequence[str], mirror: bool = False, turn: bool = False
+    record: EpisodeRecord | VimaEpisode,
+    step: int,
+    views: Sequence[str],
+    mirror: bool = False,
+    turn: bool = False,
 ) -> Moment:
     """Take step `step` of an episode, in the given camera views, as stored or mirrored and turned where
     allowed.

@@ -19,7 +19,7 @@ from policies.actions import VimaActionCodec, numbered
 from policies.prompts import PromptStyle, action_request, boxes_request, boxes_target, image_boxes
 from pretrain.augment import Moment, moment
 from pretrain.eye import NOTHING, Labels, image_labels, workspace_bins
-from pretrain.sources.lerobot import EpisodeRecord, LeRobotSource
+from pretrain.sources import EpisodeFolders, EpisodeRecord, VimaEpisode
 from uio2_agent.processor import Batch, Processor
 from uio2_agent.request import Request
 
@@ -50,7 +50,11 @@ class ExampleOptions:
 
 
 def make_example(
-    record: EpisodeRecord, boxes: bool, style: PromptStyle, options: ExampleOptions, rng: np.random.Generator
+    record: EpisodeRecord | VimaEpisode,
+    boxes: bool,
+    style: PromptStyle,
+    options: ExampleOptions,
+    rng: np.random.Generator,
 ) -> Example:
     """Draw a step of the episode and a symmetry of the table; ask for the boxes of all objects, or for the
     plan.
@@ -86,7 +90,7 @@ class TrainingBatches(Dataset[tuple[Batch, Labels]]):
 
     def __init__(
         self,
-        source: LeRobotSource,
+        source: EpisodeFolders,
         episodes: Sequence[int],
         processor: Processor,
         style: PromptStyle,

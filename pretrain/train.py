@@ -22,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from policies.prompts import PromptStyle
 from pretrain.augment import moment
 from pretrain.curves import Curves
 from pretrain.examples import ExampleOptions, Labeller, TrainingBatches, plan_example
@@ -30,8 +31,7 @@ from pretrain.lora import Lora
 from pretrain.losses import TextLoss
 from pretrain.memory import keep_freed_memory
 from pretrain.optim import build_optimizer, learning_rate, set_learning_rate
-from pretrain.sources.lerobot import LeRobotSource
-from pretrain.sources.schema import FIRST_HELD_OUT_SEED
+from pretrain.sources import FIRST_HELD_OUT_SEED, EpisodeFolders
 from pretrain.start import start_model
 from pretrain.state import STATE, TrainingError, load_state, save_state
 from uio2_agent.processor import Batch
@@ -45,7 +45,7 @@ class TrainConfig:
     """A training run."""
 
     data: tuple[str, ...]
-    """Dataset directories."""
+    """Dataset directories: those `uio2 collect` makes, and VIMA's own trajectories."""
     output: str
     """Directory of the checkpoint, the state and the curves."""
     model: str = "nano"
@@ -72,6 +72,8 @@ class TrainConfig:
     """Weight of the dense losses once the whole model learns; 0 freezes the image encoder then."""
     sigma: float = 8.0
     """Width of a location's soft label, in bins; 0 for hard labels."""
+    style: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Changes to the style of requests (`policies.prompts.PromptStyle`) that the model comes with."""
     boxes_share: float = 0.1
     """Share of examples that ask for all objects' boxes."""
     augment: bool = True
@@ -147,13 +149,14 @@ class Run:
         keep_freed_memory()
         torch.set_flush_denormal(True)  # vanishing probabilities would slow a CPU down
         torch.manual_seed(config.seed)
-        source = LeRobotSource(config.data, cache_episodes=16_384)
+        source = EpisodeFolders(config.data, cache_episodes=16_384)
         trained, held = split_episodes(source, config.validation_episodes)
         names, textures = seen_words(source)
         self.device = torch.device(_device(config.device))
         adapted = config.lora_rank != 0
         dtype = torch.bfloat16 if adapted and config.dtype == "bfloat16" else torch.float32
         self.model, self.style = start_model(config.model, adapted, dtype)
+        self.style = PromptStyle.from_dict({**self.style.to_dict(), **config.style})
         self.eye = Eye(self.model, names, textures, config.sigma).to(self.device)
         self.lora = self._adapters() if adapted else None
         self.model.to(self.device).train()
@@ -167,7 +170,8 @@ class Run:
         self.parts: dict[str, torch.nn.Module] = {**learner, "eye": self.eye}
         self.optimizer = build_optimizer(self.parts.values(), config.weight_decay)
         self.settings = {key: getattr(config, key) for key in SETTINGS} | {
-            "data": [Path(d).name for d in config.data]
+            "data": [Path(d).name for d in config.data],
+            "style": self.style.to_dict(),
         }
         self.step = 0
         if config.resume and (self.directory / STATE).exists():
@@ -295,7 +299,7 @@ class Run:
                 self.model.save_pretrained(self.directory)
 
 
-def split_episodes(source: LeRobotSource, validation: int) -> tuple[list[int], list[int]]:
+def split_episodes(source: EpisodeFolders, validation: int) -> tuple[list[int], list[int]]:
     """Return the successful episodes to train on, and `validation` others of them, held back.
 
     Raises TrainingError when one has a held-out seed or too few are left.
@@ -314,7 +318,7 @@ def split_episodes(source: LeRobotSource, validation: int) -> tuple[list[int], l
     return [index for index in good if index not in held], sorted(held)
 
 
-def seen_words(source: LeRobotSource) -> tuple[list[str], list[str]]:
+def seen_words(source: EpisodeFolders) -> tuple[list[str], list[str]]:
     """Return the names and the textures of the objects of some two thousand episodes, sorted: what the eye
     tells apart.
     """

@@ -21,20 +21,34 @@ from rollouts.errors import RolloutError
 
 @dataclass(frozen=True)
 class Command:
-    """A command: the function that takes its resolved keys, a line of help, and the keys its first words
-    fill.
+    """A command: the function that takes its resolved keys, a line of help, the keys its first words fill,
+    and what is said when it is stopped.
     """
 
     function: str
     summary: str
     words: tuple[str, ...] = ()
+    stopped: str = "the same command starts anew"
+    """What becomes of it after Ctrl-C."""
 
+
+_GOES_ON = "what was finished is kept, and the same command goes on from there"
 
 COMMANDS = {
-    "rollout": Command("rollouts.evaluate:rollout", "play episodes: table, videos, dataset and page"),
-    "collect": Command("rollouts.commands:collect", "record episodes as a LeRobot dataset"),
-    "train": Command("rollouts.commands:train", "train a model on such datasets"),
-    "evaluate": Command("rollouts.evaluate:main", "success on held-out seeds, with intervals and videos"),
+    "rollout": Command(
+        "rollouts.evaluate:rollout",
+        "play episodes: table, videos, dataset and page",
+        stopped="what was finished is kept until the same command starts anew",
+    ),
+    "collect": Command("rollouts.commands:collect", "record episodes as a LeRobot dataset", stopped=_GOES_ON),
+    "train": Command(
+        "rollouts.commands:train",
+        "train a model on such datasets",
+        stopped="with resume=true, the default, the same command goes on from the last saved step",
+    ),
+    "evaluate": Command(
+        "rollouts.evaluate:main", "success on held-out seeds, with intervals and videos", stopped=_GOES_ON
+    ),
     "compare": Command("rollouts.compare:main", "paired test of two evaluations", ("first", "second")),
     "inspect": Command("rollouts.inspect:main", "a page that shows a dataset or an evaluation", ("path",)),
     "generate": Command("rollouts.generate:generate", "answer with text, a picture or a sound", ("text",)),
@@ -62,9 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(words)
     except KeyboardInterrupt:
-        print(
-            "\nstopped; what was finished is kept, and the same command goes on from there", file=sys.stderr
-        )
+        left = f"; {COMMANDS[words[0]].stopped}" if words and words[0] in COMMANDS else ""
+        print(f"\nstopped{left}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -37,8 +37,9 @@ class CollectConfig:
     policy_args: Mapping[str, Any] = field(default_factory=dict)
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     """Further arguments of `gym.make`."""
-    expert_style: str = "canonical"
-    """How the oracle picks: canonical (one learnable way) or upstream (any visible spot)."""
+    expert_style: str | None = None
+    """How the oracle picks: canonical (one learnable way) or upstream (any visible spot). None is upstream
+    with backend="upstream", which has no other style, else canonical."""
     episodes: int = 1000
     """Episodes played, over all tasks and shards; with `success_only` fewer are kept."""
     seed: int = 0
@@ -105,7 +106,10 @@ class CollectConfig:
 
     def make_env(self) -> MakeEnv:
         """Return the environment's maker."""
-        expert = {"expert": True, "expert_style": self.expert_style} if self.policy == "oracle" else {}
+        style = self.expert_style
+        if style is None:
+            style = "upstream" if self.env_kwargs.get("backend") == "upstream" else "canonical"
+        expert = {"expert": True, "expert_style": style} if self.policy == "oracle" else {}
         return MakeEnv({**expert, **self.env_kwargs})
 
 

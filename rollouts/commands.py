@@ -11,6 +11,7 @@ def collect(keys: Mapping[str, Any]) -> int:
     """`uio2 collect`."""
     from rollouts.collect import CollectConfig
     from rollouts.collect import collect as run
+    from rollouts.encoding import check_pictures
     from rollouts.worklist import check_environment, collected_tasks, level_names
 
     flat = {key: value for key, value in keys.items() if key not in ("ray", "task")}
@@ -18,7 +19,7 @@ def collect(keys: Mapping[str, Any]) -> int:
     tasks = collected_tasks(keys["env"], keys["task"], flat["level"])
     config = CollectConfig(**flat, tasks=tasks, ray_address=keys["ray"]["address"])
     output = claim(config.output)
-    check_environment(config.make_env(), config.work()[0])
+    check_pictures(check_environment(config.make_env(), config.work()[0]))
     result = run(config)
     write_config(output, dict(keys))
     outcomes = ", ".join(f"{count} {status}" for status, count in result.outcomes.items())

@@ -25,6 +25,7 @@ from PIL import Image
 
 from policies.prompts import PromptStyle, boxes_target, named_prompt, seen_boxes
 from pretrain.sources import schema
+from pretrain.sources.schema import DatasetError
 from rollouts.runner import Episode
 
 _PIXEL_STRIDE = 4
@@ -50,9 +51,24 @@ class EncodedEpisode:
     """Prompt pictures by relative path."""
 
 
+def check_pictures(observation: Mapping[str, Any]) -> None:
+    """Raise DatasetError if the pictures have another size than datasets, boxes and requests are made for."""
+    for view in schema.VIEWS:
+        size = observation["rgb"][view].shape[-2:]
+        if size != (schema.HEIGHT, schema.WIDTH):
+            raise DatasetError(
+                f"the environment's pictures are {size[0]} x {size[1]}, a dataset's are {schema.HEIGHT} x "
+                f"{schema.WIDTH} pixels: leave env_kwargs.image_size out"
+            )
+
+
 def encode_episode(episode: Episode) -> EncodedEpisode:
-    """Turn a finished episode of at least one action into columns, PNG bytes and statistics."""
+    """Turn a finished episode of at least one action into columns, PNG bytes and statistics.
+
+    Raises DatasetError for pictures of another size than a dataset's.
+    """
     first, length = episode.infos[0], episode.steps
+    check_pictures(episode.observations[0])
     objects = [
         describe_objects(info["objects"], observation["segm"])
         for observation, info in zip(episode.observations, episode.infos, strict=True)

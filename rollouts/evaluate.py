@@ -18,7 +18,7 @@ from typing import Any
 from policies.base import Policy
 from pretrain.sources.schema import FIRST_HELD_OUT_SEED
 from rollouts import report, results
-from rollouts.encoding import encode_episode
+from rollouts.encoding import check_pictures, encode_episode
 from rollouts.errors import RolloutError
 from rollouts.output import claim, write_config
 from rollouts.progress import progress
@@ -119,7 +119,9 @@ def evaluate(config: EvaluateConfig, output: Path, dataset: Path | None = None) 
     left = [item for item in work if _key(item) not in done]
     job = config.job(encode=dataset is not None)
     if left:
-        check_environment(job.make_env, left[0])
+        seen = check_environment(job.make_env, left[0])
+        if dataset is not None:
+            check_pictures(seen)
     writer = DatasetWriter(str(dataset), recipe) if dataset else None
     # A rollout is no evaluation of the benchmark: few episodes, on seeds that may have been trained on.
     asked = None if dataset else {(item.task, item.level) for item in work}

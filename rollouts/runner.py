@@ -149,6 +149,7 @@ def run_episodes(
 
     `make_env` gets the first piece of work of its kind; later pieces with the same id and level reuse that
     environment. Observations are kept as they come: an environment must not write into what it returned.
+    Environments that say `one_at_a_time` are played one episode after the other, whatever `slots`.
     After KeyboardInterrupt the episodes that finished behind a slower one are handed out too (so there may be
     gaps) and the interrupt goes on.
     """
@@ -175,6 +176,8 @@ def run_episodes(
                 slot = _Slot(free_numbers.pop(), _new_episode(waiting.popleft(), policy), None)
                 running.append(slot)
                 _start(slot, pool, policy)
+                if slot.env is not None and getattr(slot.env.unwrapped, "one_at_a_time", False):
+                    free_numbers.clear()
                 if slot.episode.status != "running":
                     end(slot)
             for slot, action in _decide(policy, list(running)):

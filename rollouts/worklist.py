@@ -4,7 +4,7 @@ episode.
 Names are checked here once, so that a mistyped one is a single error and not a list of failed episodes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -67,11 +67,11 @@ def collected_tasks(env: str, task: str | Sequence[str], level: str) -> tuple[st
     return held
 
 
-def check_environment(make_env: Callable[[Work], Any], item: Work) -> None:
-    """Make and reset one environment here, so that a missing GL library is one error."""
+def check_environment(make_env: Callable[[Work], Any], item: Work) -> Mapping[str, Any]:
+    """Make and reset one environment here, so that a missing GL library is one error; return what it sees."""
     env = make_env(item)
     try:
-        env.reset(seed=item.seed)
+        return env.reset(seed=item.seed)[0]
     finally:
         env.close()
 

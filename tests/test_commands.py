@@ -62,6 +62,8 @@ def test_keys_are_public(command: str) -> None:
 
 def test_train_has_the_keys_and_defaults_of_its_configuration() -> None:
     config = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+    assert not TrainConfig(data=("data",), output="runs").style
+    config["style"] = {}
     shown = {name: key.default for name, key in keys("train").items() if not name.startswith("evaluate.")}
     assert shown.pop("data") == "???" and config.pop("data") is dataclasses.MISSING
     assert shown.pop("output") == "runs/train" and config.pop("output") is dataclasses.MISSING
@@ -153,6 +155,40 @@ def test_requests_that_cannot_be_met_are_one_line(
     line = capsys.readouterr().err
     assert line.startswith("uio2: ") and line.count("\n") == 1 and said in line, line
     assert not (tmp_path / "result.json").exists()
+
+
+def interrupted(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_what_ctrl_c_leaves_is_said_for_each_command(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module, function = COMMANDS[command].function.split(":")
+    monkeypatch.setattr(f"{module}.{function}", interrupted)
+    words = {"compare": ["a", "b"], "inspect": ["a"], "generate": ["a"], "convert": ["a", "b"]}
+    words["train"] = ["data=a"]
+    assert main([command, *words.get(command, [])]) == 130
+    said = capsys.readouterr().err
+    assert said.startswith("\nstopped; ") and said.count("\n") == 2
+    goes_on = command in ("collect", "evaluate", "train")  # tests of these three see them go on
+    assert ("the same command goes on from" in said, "the same command starts anew" in said) == (
+        goes_on,
+        not goes_on,
+    )
+
+
+def test_a_stopped_conversion_starts_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["convert", "nano", str(tmp_path / "model")]
+    with monkeypatch.context() as patch:
+        patch.setattr("uio2_agent.convert.write_json", interrupted)  # between the weights and the rest
+        assert main(words) == 130
+    assert main(["generate", "Hello", f"model={tmp_path / 'model'}"]) == 2, "half a model is none"
+    assert main(words) == 0 and capsys.readouterr().err.count("starts anew") == 1
+    assert (tmp_path / "model" / "config.json").is_file()
 
 
 def test_an_unwritable_output_is_refused_before_the_work(tmp_path: Path) -> None:

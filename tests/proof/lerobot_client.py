@@ -35,10 +35,12 @@ def main(root: str) -> dict:
                 "frame": int(item["frame_index"]),
                 "task": item["task"],
                 "text": item["action.text"],
+                "boxes": item["observation.boxes"],
                 "action": item["action"].tolist(),
                 "top": hashlib.sha256(pixels.tobytes()).hexdigest(),
             }
         )
+    told = ("seed", "success", "env_id", "named_prompt")
     window = {"action": [0.0, 1.0], "observation.images.top": [-1.0, 0.0]}
     windowed = LeRobotDataset("local/set", root=root, delta_timestamps=window)
     batch = next(iter(torch.utils.data.DataLoader(windowed, batch_size=4, shuffle=True)))
@@ -47,7 +49,7 @@ def main(root: str) -> dict:
         "episodes": dataset.num_episodes,
         "fps": dataset.fps,
         "frames": frames,
-        "facts": [{key: row[key] for key in ("seed", "success", "env_id")} for row in dataset.meta.episodes],
+        "facts": [{key: row[key] for key in told} for row in dataset.meta.episodes],
         "statistics": {key: sorted(value) for key, value in dataset.meta.stats.items()},
         "batch": {key: list(value.shape) for key, value in batch.items() if hasattr(value, "shape")},
     }

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from policies.prompts import boxes_target, named_prompt
 from pretrain.sources import LeRobotSource, schema
 from rollouts.collect import CollectConfig, collect
 
@@ -102,7 +103,15 @@ def _compare(name: str, root: Path, python: Path) -> list[tuple[str, str, bool, 
             test(f, r, t) for f, (r, t) in pairs
         )
 
-    facts = [{"seed": r.seed, "success": r.success, "env_id": r.env_id} for r in ours]
+    facts = [
+        {
+            "seed": r.seed,
+            "success": r.success,
+            "env_id": r.env_id,
+            "named_prompt": named_prompt(r.prompt, r.prompt_assets),
+        }
+        for r in ours
+    ]
     checks = [
         ("opens", True, f"lerobot {theirs['lerobot']}, {theirs['fps']} fps"),
         ("episodes", theirs["episodes"] == len(ours), str(theirs["episodes"])),
@@ -110,8 +119,9 @@ def _compare(name: str, root: Path, python: Path) -> list[tuple[str, str, bool, 
         ("pixels", all_frames(lambda f, r, t: f["top"] == _hash(r.frames["top"][t])), "equal"),
         ("actions", all_frames(lambda f, r, t: f["action"] == r.actions[t].tolist()), "equal"),
         ("action text", all_frames(lambda f, r, t: f["text"] == r.action_texts[t]), "equal"),
+        ("boxes in text", all_frames(lambda f, r, t: f["boxes"] == boxes_target(r.objects[t])), "equal"),
         ("task strings", all_frames(lambda f, r, t: f["task"] == r.instruction), "equal"),
-        ("episode facts", theirs["facts"] == facts, "seed, success, env_id"),
+        ("episode facts", theirs["facts"] == facts, "seed, success, env_id, named_prompt"),
         ("statistics", set(theirs["statistics"]) == set(schema.STATISTIC_KEYS), "of every sensor and action"),
         ("batch with a window", theirs["batch"]["action"] == [4, 2, 12], str(theirs["batch"][IMAGE])),
     ]

@@ -10,11 +10,14 @@ import pytest
 
 from pretrain.sources import LeRobotSource, schema
 from pretrain.sources.schema import DatasetError
+from rollouts.cli import main
 from rollouts.collect import CollectConfig, collect
 from rollouts.dataset import DatasetWriter
-from rollouts.encoding import StatisticsFold, describe_objects, image_statistics, statistics
+from rollouts.encoding import StatisticsFold, describe_objects, encode_episode, image_statistics, statistics
 from rollouts.merge import merge
-from tests.toys import ToyObject
+from rollouts.runner import run_episodes, work_list
+from rollouts.workers import MakeEnv
+from tests.toys import ScriptedPolicy, ToyObject
 
 
 def configuration(output: Path, **changes) -> CollectConfig:
@@ -170,3 +173,32 @@ def test_different_sets_merge_one_behind_the_other(tmp_path, collected):
     collect(configuration(tmp_path / "other", seed=50, episodes=2), progress=False)
     assert merge([tmp_path / "other", collected], tmp_path / "both") == 8
     assert [record.seed for record in LeRobotSource(tmp_path / "both")] == [50, 51, 0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("command", ["collect", "rollout", "evaluate"])
+def test_pictures_of_another_size_are_played_and_not_stored(command, tmp_path, capsys, rendering):
+    """Requests and boxes are made for 128 x 256 pixels: a set of others could not be trained on."""
+    words = f"{command} policy=oracle task=rotate episodes=1 env_kwargs.image_size=[64,128] output={tmp_path}"
+    status = main([*words.split(), *(() if command == "collect" else ("videos=0",))])
+    if command == "evaluate":
+        assert status == 0 and json.loads((tmp_path / "result.json").read_text())["rows"][0]["rate"] == 1
+        return
+    said = capsys.readouterr().err
+    assert status == 2 and not list(tmp_path.rglob("*.parquet"))
+    assert "pictures are 64 x 128, a dataset's are 128 x 256" in said and said.count("\n") == 1
+
+
+def test_no_episode_with_pictures_of_another_size_is_encoded():
+    """Whoever plays it."""
+    episode = next(
+        run_episodes(
+            work_list(["slide"], "placement", seed=0, episodes=1, env="toy"),
+            MakeEnv({"expert": True}),
+            ScriptedPolicy(),
+        )
+    )
+    encode_episode(episode)
+    for observation in episode.observations:
+        observation["rgb"]["top"] = observation["rgb"]["top"][:, ::2]
+    with pytest.raises(DatasetError, match="pictures are 64 x 256"):
+        encode_episode(episode)
