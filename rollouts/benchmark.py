@@ -57,16 +57,17 @@ def summarise_levels(
     ]
     seeds = [episode["seed"] for episode in episodes if (episode["task"], episode["level"]) in found]
     numbers = [row["episodes"] for row in found.values()]
+    difficulty = env_kwargs.get("difficulty", "easy")
+    upstream = env_kwargs.get("backend") == "upstream"
+    simulator = "VIMA-Bench (PyBullet)" if upstream else "uio2-agent (MuJoCo)"
     return {
-        "tasks": [{"task": task, "max_steps": _max_steps(task)} for task in tasks],
+        "tasks": [{"task": task, "max_steps": _max_steps(task, difficulty)} for task in tasks],
         "levels": means,
         "mean": _mean_of_levels(means, found),
         "episodes_per_task": [min(numbers), max(numbers)],
         "seeds": [min(seeds), max(seeds)],
         "extra_steps": _extra_steps(),
-        "simulator": "VIMA-Bench (PyBullet)"
-        if env_kwargs.get("backend") == "upstream"
-        else "uio2-agent (MuJoCo)",
+        "simulator": f"{simulator}, difficulty {difficulty}" if difficulty != "easy" else simulator,
         "published": published(),
     }
 
@@ -126,7 +127,7 @@ def _extra_steps() -> int:
     return EXTRA_STEPS
 
 
-def _max_steps(task: str) -> int:
+def _max_steps(task: str, difficulty: str) -> int:
     from envs.vima.registration import find_task
 
-    return find_task(task).oracle_max_steps + _extra_steps()
+    return find_task(task)(difficulty=difficulty).oracle_max_steps + _extra_steps()

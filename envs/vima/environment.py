@@ -49,7 +49,7 @@ class VimaEnv(gymnasium.Env):
         expert_style: `upstream` or `canonical` (see envs.vima.expert).
         oracle_rules: whether goals meant for the expert only count too, as when upstream records
             demonstrations.
-        difficulty: `easy`, the only one upstream can reach.
+        difficulty: `easy`, the published one, `medium` or `hard`; a task of your own says which it has.
         render_mode: None or `rgb_array` (both views, front above top).
         image_size: rows and columns of every picture, the prompt's too; the benchmark's are 128 × 256. Pixels
             stay square and the whole table in sight (envs.vima.camera).

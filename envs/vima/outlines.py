@@ -266,3 +266,21 @@ def _counter_clockwise(polygon: Polygon) -> Polygon:
     x, y = polygon.T
     area = np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)
     return polygon if area > 0 else polygon[::-1].copy()
+
+
+def convex_hull(points: np.ndarray) -> np.ndarray:
+    """Return the corners of the convex hull of points in the plane, in order (monotone chain)."""
+    ordered = sorted(map(tuple, points.tolist()))
+
+    def half(way: list[tuple[float, float]]) -> list[tuple[float, float]]:
+        chain: list[tuple[float, float]] = []
+        for x, y in way:
+            while len(chain) > 1:
+                (x0, y0), (x1, y1) = chain[-2:]
+                if (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0) > 1e-12:
+                    break
+                chain.pop()
+            chain.append((x, y))
+        return chain[:-1]
+
+    return np.array(half(ordered) + half(ordered[::-1]))

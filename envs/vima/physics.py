@@ -22,7 +22,7 @@ from . import gl  # noqa: F401  isort: skip  (chooses the OpenGL backend before 
 import mujoco
 
 from .objects import OBJECTS
-from .outlines import CONTAINER_WALL, PAN_GRIP, outline
+from .outlines import CONTAINER_WALL, PAN_GRIP, convex_hull, outline
 
 TIME_STEP = 0.004
 TABLE_HEIGHT = -0.001
@@ -50,28 +50,10 @@ class BodyShape:
     fixed: bool
 
 
-def _hull(points: np.ndarray) -> np.ndarray:
-    """Return the corners of the convex hull of points in the plane, in order (monotone chain)."""
-    ordered = sorted(map(tuple, points.tolist()))
-
-    def half(way: list[tuple[float, float]]) -> list[tuple[float, float]]:
-        chain: list[tuple[float, float]] = []
-        for x, y in way:
-            while len(chain) > 1:
-                (x0, y0), (x1, y1) = chain[-2:]
-                if (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0) > 1e-12:
-                    break
-                chain.pop()
-            chain.append((x, y))
-        return chain[:-1]
-
-    return np.array(half(ordered) + half(ordered[::-1]))
-
-
 @functools.lru_cache(maxsize=256)
 def _hull_vertices(name: str, size: Size, scale: Size) -> np.ndarray:
     """Corners (n, 3) of the convex collision hull of an extruded shape or of the pan, in its own frame."""
-    flat = _hull(np.concatenate(outline(name, size))) * np.asarray(scale[:2])
+    flat = convex_hull(np.concatenate(outline(name, size))) * np.asarray(scale[:2])
     if name == "pan":
         disc = np.array([(math.cos(a), math.sin(a)) for a in np.arange(16) * math.pi / 8])
         rings = [np.column_stack([disc * r, np.full(16, z)]) for r, z in ((0.066, -0.015), (0.085, 0.017))]

@@ -26,6 +26,7 @@ ImageSize = tuple[int, int]
 DEFAULT_SIZE: ImageSize = (HEIGHT, WIDTH)
 SUCTION, SPATULA = 0, 1
 _FIRST_ID = {SUCTION: 5, SPATULA: 4}
+_UPRIGHT = 0.999
 PORTRAIT_POSE = (0.5, 0.0, 0.0), (0.0, 0.0, 2**-0.5, 2**-0.5)
 """Where an object stands in a picture of its own: metres, and a quarter turn (xyzw)."""
 
@@ -48,15 +49,18 @@ class Body:
         return rotation_matrix(self.quaternion)
 
     def top(self) -> float:
-        """Height of the highest point when upright, for the silhouette; an open box counts by its floor, for
-        what it holds shows from above.
+        """Height of the highest point, for the silhouette; an open box counts by its floor, for what it holds
+        shows from above.
         """
         kind = OBJECTS[self.name]
         if self.name == "container":
             return float(self.position[2] - self.size[2] / 2)
-        if kind.extrusion_scale is not None:
-            return float(self.position[2] + kind.height * self.scale[2])
-        return float(self.position[2] + self.size[2] * self.scale[2] / 2)
+        slope = self.rotation()[2]
+        high = kind.height if kind.extrusion_scale is not None else self.size[2] / 2
+        top = float(self.position[2] + abs(slope[2]) * high * self.scale[2])
+        if abs(slope[2]) < _UPRIGHT:
+            top += float(np.abs(slope[:2]) @ np.asarray(self.size[:2])) / 2
+        return top
 
     def drawable(self, shown_id: int | None = None) -> Drawable:
         return Drawable(

@@ -15,12 +15,14 @@ from collections.abc import Iterable
 import numpy as np
 
 from .objects import OBJECTS
-from .outlines import outline
+from .outlines import convex_hull, outline
 
 CELL = 0.003125
 ROWS, COLUMNS = 320, 160
 """u runs along y from -0.5, v along x from 0.25."""
 
+_UPRIGHT = math.cos(math.radians(5))
+"""Cosine of the tilt up to which an outline stays an outline."""
 _PIXEL = 1 / 630.0
 _MASK_STEP = 0.0002
 
@@ -140,9 +142,9 @@ def covered_cells(
     """Return the flat indices (u · 160 + v) of cells an object covers at a pose (rotation matrix 3 × 3)."""
     if OBJECTS[name].extrusion_scale is not None:
         size = OBJECTS[name].size_high  # the drawn size does not shape extruded types
+    if abs(rotation[2, 2]) < _UPRIGHT:
+        return _leaning_cells(name, size, scale, position, rotation)
     planar = rotation[:2, :2] * np.asarray(scale[:2])
-    if abs(np.linalg.det(planar)) < 0.05:  # lies on its side: treat it as upright rather than as a line
-        planar = np.diag(scale[:2])
     reach = np.abs(planar) @ _half_extents(name, size) + _PIXEL
     rows = slice(*np.searchsorted(_X, (position[0] - reach[0], position[0] + reach[0])))
     columns = slice(*np.searchsorted(_Y, (position[1] - reach[1], position[1] + reach[1])))
@@ -150,6 +152,30 @@ def covered_cells(
     (a, b), (c, d) = np.linalg.inv(planar)
     r, column = np.nonzero(_covers(name, size, a * dx + b * dy, c * dx + d * dy))
     return _U[columns][column] * COLUMNS + _V[rows][r]
+
+
+def _leaning_cells(
+    name: str,
+    size: tuple[float, float, float],
+    scale: tuple[float, float, float],
+    position: np.ndarray,
+    rotation: np.ndarray,
+) -> np.ndarray:
+    """The cells under a prism that leans or lies on its side: under the hull of each of its parts."""
+    kind = OBJECTS[name]
+    low, high = (0.0, kind.height) if kind.extrusion_scale is not None else (-size[2] / 2, size[2] / 2)
+    cells = []
+    for polygon in outline(name, size):
+        ends = [np.column_stack([polygon, np.full(len(polygon), z)]) for z in (low, high)]
+        corners = position[:2] + (np.concatenate(ends) * scale @ rotation.T)[:, :2]
+        hull = convex_hull(corners)
+        rows = slice(*np.searchsorted(_X, (hull[:, 0].min(), hull[:, 0].max())))
+        columns = slice(*np.searchsorted(_Y, (hull[:, 1].min(), hull[:, 1].max())))
+        (x, y), (dx, dy) = hull.T[..., None, None], (np.roll(hull, -1, 0) - hull).T[..., None, None]
+        inside = (dx * (_Y[columns] - y) >= dy * (_X[rows][:, None] - x)).all(0)
+        r, column = np.nonzero(inside)
+        cells.append(_U[columns][column] * COLUMNS + _V[rows][r])
+    return np.unique(np.concatenate(cells))
 
 
 @functools.lru_cache(maxsize=512)

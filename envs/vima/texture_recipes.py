@@ -69,7 +69,7 @@ def _paisley_mask() -> np.ndarray:
     warp_u, warp_v = _noise(rng, 12), _noise(rng, 12)
     u, v = _U + 0.012 * warp_u, _V + 0.012 * warp_v
     sites = _jittered_sites(rng, 7)
-    distances, indices = _nearest(sites, u, v, 1)
+    distances, indices = _nearest(sites, u, v, 1, reach=0.3)
     distance, index = distances[..., 0], indices[..., 0]
     offset = np.stack([u, v], -1) - sites[index]
     turn = rng.uniform(0, 2 * np.pi, len(sites))[index]
@@ -102,7 +102,7 @@ def _tiles() -> np.ndarray:
         [((i + 0.5 * (j % 2)) / columns, j / rows) for j in range(rows + 1) for i in range(columns + 1)]
     )
     sites += rng.uniform(-0.002, 0.002, sites.shape)
-    distances, indices = _nearest(sites, _U, _V, 2)
+    distances, indices = _nearest(sites, _U, _V, 2, reach=0.12)
     gap = distances[..., 1] - distances[..., 0]
     tones = np.array(
         [[166, 176, 168], [186, 154, 144], [142, 158, 150], [154, 154, 160], [192, 194, 180], [134, 152, 164]]
@@ -245,16 +245,26 @@ def _stretched(
     return noise[(_ROW + (shift * SIDE).astype(int)) % SIDE, _COLUMN]
 
 
-def _nearest(sites: np.ndarray, u: np.ndarray, v: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Distances to and indices of the `count` nearest sites of every pixel: (256, 256, count) each."""
+def _nearest(
+    sites: np.ndarray, u: np.ndarray, v: np.ndarray, count: int, reach: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Distances to and indices of the `count` nearest sites of every pixel: (256, 256, count) each.
+
+    `u` and `v` are the pixels' places, moved a little or not; a site is compared with the square of pixels
+    within `reach` of it.
+    """
     distances = np.full((*u.shape, count), np.inf)
     indices = np.zeros((*u.shape, count), int)
-    for index, (x, y) in enumerate(sites):
-        nearer, owner = np.sqrt((u - x) ** 2 + (v - y) ** 2), np.full(u.shape, index)
+    for index, site in enumerate(sites):
+        low, high = np.clip(((site - reach) * SIDE, (site + reach) * SIDE), 0, SIDE).astype(int)
+        square = slice(low[1], high[1]), slice(low[0], high[0])
+        nearer = np.sqrt((u[square] - site[0]) ** 2 + (v[square] - site[1]) ** 2)
+        owner = np.full(nearer.shape, index)
         for rank in range(count):  # insert it into the sorted few
-            swap = nearer < distances[..., rank]
-            for kept, new in ((distances[..., rank], nearer), (indices[..., rank], owner)):
-                kept[swap], new[swap] = new[swap], kept[swap]
+            known, known_owner = distances[square][..., rank], indices[square][..., rank]
+            swap = nearer < known
+            known[swap], nearer[swap] = nearer[swap], known[swap]
+            known_owner[swap], owner[swap] = owner[swap], known_owner[swap]
     return distances, indices
 
 

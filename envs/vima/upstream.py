@@ -31,6 +31,7 @@ from envs.vima.upstream_package import SIMULATOR, load_vima_bench, passing_files
 SPATULA = 1
 MOTION_TIMEOUT_S = 5.0
 """Upstream's own patience: wall-clock seconds for one movement of the arm, of which a step has hundreds."""
+DIFFICULTIES = ("easy", "medium", "hard")
 NUDGE_M = 1e-3
 """What a push of no length is given; upstream divides by its length."""
 
@@ -49,7 +50,7 @@ class UpstreamVimaEnv(gymnasium.Env):
         expert: whether info carries `expert_action`: upstream's oracle, clipped to the action space.
         expert_style: `upstream`, the only one there is.
         oracle_rules: whether goals meant for the oracle only count too (upstream's `skip_oracle=False`).
-        difficulty: `easy`, the only one that upstream can reach.
+        difficulty: `easy`, `medium` or `hard`.
         motion_timeout: wall-clock seconds for each movement of the arm; more makes results independent of how
             busy the machine is.
         render_mode: None or `rgb_array` (both views, front above top).
@@ -58,6 +59,8 @@ class UpstreamVimaEnv(gymnasium.Env):
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 2}
+    one_at_a_time = True
+    """Of all such environments in a process one is in an episode."""
 
     def __init__(
         self,
@@ -77,8 +80,8 @@ class UpstreamVimaEnv(gymnasium.Env):
             raise EnvError(
                 f"upstream's oracle has no style {expert_style!r}: ask for expert_style='upstream'"
             )
-        if difficulty != "easy":
-            raise EnvError(f"upstream cannot reach difficulty {difficulty!r}: it always sets 'easy'")
+        if difficulty not in DIFFICULTIES:
+            raise unknown_name("upstream difficulty", difficulty, DIFFICULTIES)
         self._package = load_vima_bench()
         names = [name.rpartition("/")[2] for name in self._package.ALL_TASKS]
         if task not in names:
@@ -86,6 +89,7 @@ class UpstreamVimaEnv(gymnasium.Env):
         self.task_name = task
         self.level = level_name(level)
         self._task_kwargs = _task_kwargs(self._package, task, self.level)
+        self.difficulty = difficulty
         self.expert = expert
         self.oracle_rules = oracle_rules
         self.motion_timeout = motion_timeout
@@ -184,13 +188,16 @@ class UpstreamVimaEnv(gymnasium.Env):
 
     def _begin(self) -> dict[str, Any]:
         for attempt in range(RESET_ATTEMPTS):
+            seed = self._seed if attempt == 0 else [self._seed, attempt]
             SIMULATOR.begin(
                 self._package,
                 self.task_name,
                 modalities=["rgb", "segm"],
                 task_kwargs=copy.deepcopy(self._task_kwargs),
-                seed=self._seed if attempt == 0 else [self._seed, attempt],
+                seed=seed,
             )
+            if self.difficulty != "easy":
+                _set_difficulty(SIMULATOR.env, self.difficulty, seed)
             try:
                 return SIMULATOR.env.reset()
             except ValueError as error:  # upstream found no place for an object
@@ -276,6 +283,20 @@ def _task_kwargs(package: Any, task: str, level: str | None) -> dict[str, Any] |
         holding = ", ".join(name for name, tasks in specs.items() if task in tasks)
         raise EnvError(f"level {level!r} does not hold task {task!r}: it exists at {holding}")
     return specs[level][task]
+
+
+def _set_difficulty(env: Any, difficulty: str, seed: Any) -> None:
+    """Give a task another difficulty than `easy`, which the environment has just set: a task refuses to be
+    asked twice.
+
+    What some tasks draw here, upstream from a generator without a seed, they draw as ours do
+    (tasks.base.exchange_textures).
+    """
+    task = env.task
+    task._once_set_difficulty = lambda: True
+    task.rng = np.random.default_rng(seed).spawn(1)[0]
+    task.set_difficulty(difficulty)
+    env.seed(seed)
 
 
 def _limit_motions(env: Any, seconds: float) -> list[bool]:

@@ -137,7 +137,7 @@ class Simulator:
         if busy and other is not holder:
             raise EnvError(
                 "one upstream episode at a time runs in a process, and another environment is in the middle "
-                "of one: end or close that first (slots=1); for more at once use processes (workers=N, or an "
+                "of one: end or close that first; for more at once use processes (workers=N, or an "
                 "async vector environment)"
             )
         self.release()

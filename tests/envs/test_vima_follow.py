@@ -4,7 +4,7 @@ what loses, the expert on seeds nobody trains on.
 
 import math
 import pickle
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from envs.vima import VimaEnv
 from envs.vima.expert import action
 from envs.vima.levels import TASK_LEVELS
 from envs.vima.state import yaw_quaternion
-from envs.vima.tasks.follow_order import SEQUENCES
+from envs.vima.tasks.follow_order import sequences
 from policies.prompts import action_request
 from tests.envs.vima_records import assert_recorded_goals, episodes, picture_errors
 
@@ -85,20 +85,19 @@ def test_pictures_show_what_the_recorded_ones_do(records, task, most):
 # what is drawn
 
 
-def test_sequences_are_all_legal_pairs_of_moves():
-    """Against counting: any pair of different piles, played on three piles of one."""
+@pytest.mark.parametrize(("number", "length", "count"), [(3, 2, 24), (4, 3, 864), (4, 4, 6840)])
+def test_sequences_are_all_legal_moves(number, length, count):
+    """Against counting: any moves between different piles, played on piles of one."""
     legal = []
-    for code in range(3**4):
-        piles = [1, 1, 1]
-        numbers = [code // 3**power % 3 for power in (3, 2, 1, 0)]
-        moves = (tuple(numbers[:2]), tuple(numbers[2:]))
+    for moves in product(product(range(number), repeat=2), repeat=length):
+        piles = [1] * number
         for start, end in moves:
             if start == end or not piles[start]:
                 break
             piles[start], piles[end] = piles[start] - 1, piles[end] + 1
         else:
             legal.append(moves)
-    assert list(SEQUENCES) == legal and len(legal) == 24
+    assert list(sequences(number, length)) == legal and len(legal) == count
 
 
 def test_motion_goes_from_corner_to_neighbour():

@@ -8,7 +8,7 @@ register with `envs.vima.register_task`.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -54,8 +54,8 @@ class Task:
     """One of the benchmark's tasks, or one of your own."""
 
     name: ClassVar[str]
-    oracle_max_steps: ClassVar[int]
-    """Steps the expert may take; policies get two more."""
+    oracle_max_steps: int
+    """Steps the expert may take; policies get two more. The class says it for `easy`."""
     end_effector: ClassVar[int] = SUCTION
     position_tolerance: ClassVar[float] = 0.1
     """Metres within which a body counts as being at its target."""
@@ -63,15 +63,18 @@ class Task:
     """Whether only the first open goal is tested after each step."""
     every_step_counts: ClassVar[bool] = False
     """Whether a step that reaches no goal loses the episode."""
-    difficulties: ClassVar[Mapping[str, Mapping[str, int]]] = {"easy": {}}
-    """Object counts by difficulty; upstream can reach `easy` only."""
+    difficulties: ClassVar[Mapping[str, Mapping[str, Any]]] = {"easy": {}}
+    """What an episode is made of by difficulty, under the task's own names: counts, odds, lengths. The
+    difficulty asked for is `self.settings`; its `oracle_max_steps`, if it has one, replaces the class's.
+    """
 
     def __init__(
         self, *, level: str | None = None, difficulty: str = "easy", pools: Pools | None = None
     ) -> None:
         if difficulty not in self.difficulties:
             raise unknown_name(f"difficulty of {self.name}", difficulty, self.difficulties)
-        self.counts = self.difficulties[difficulty]
+        self.settings = self.difficulties[difficulty]
+        self.oracle_max_steps = self.settings.get("oracle_max_steps", self.oracle_max_steps)
         self.pools = pools or self.pools_at(level)
 
     @classmethod
@@ -180,6 +183,25 @@ class Task:
         goal = progress.goals[0]
         at = lambda body, target: self.matches(world, goal, body, target)  # noqa: E731
         return expert.pick_and_place(world, goal, at, style=style, rng=rng)
+
+
+def exchange_textures(pools: Pools, exchanged: int, rng: np.random.Generator) -> Pools:
+    """Let moved objects wear what bases wear at `easy`, or the other way round, or both (`exchanged` is 0, 1
+    or 2).
+
+    Which one is drawn from a child of the episode's stream, whose own draws stay upstream's: upstream draws
+    it from a generator without a seed, once for all episodes.
+    """
+    dragged, base = pools.dragged_textures, pools.base_textures
+    if exchanged == 1:
+        dragged, base = (base, base) if rng.spawn(1)[0].random() > 0.5 else (dragged, dragged)
+    elif exchanged == 2:
+        dragged, base = base, dragged
+    return replace(pools, dragged_textures=dragged, base_textures=base)
+
+
+EXCHANGES = {"easy": {"exchanged": 0}, "medium": {"exchanged": 1}, "hard": {"exchanged": 2}}
+"""Difficulties of the tasks that differ by textures only."""
 
 
 def object_assets(

@@ -1,6 +1,7 @@
-"""Move an object along the way that three pictures show (spec section 10, task 10)."""
+"""Move an object along the way that pictures show (spec section 10, task 10)."""
 
 import math
+from typing import ClassVar
 
 from envs.vima.goals import Goal
 from envs.vima.prompts import PromptAssets
@@ -11,37 +12,40 @@ from envs.vima.world import World
 CENTRE = (0.5, 0.0)
 RADIUS_M = 0.19
 CORNERS = 5
-FRAMES = (0, 1, 2)
 
 
 class FollowMotion(Task):
     """`Follow this motion for {dragged_obj}: {frame_0} {frame_1} {frame_2}.`
 
-    The object stands on a corner of a pentagon and goes to a neighbouring corner twice. Something else stands
-    in the middle, on the table and, another thing, in the pictures. A step that does not reach the next
-    corner loses.
+    The object stands on a corner of a pentagon and goes to a neighbouring corner, two to four times.
+    Something else stands in the middle, on the table and, another thing, in the pictures. A step that does
+    not reach the next corner loses.
     """
 
     name = "follow_motion"
     oracle_max_steps = 2
     sequential = True
     every_step_counts = True
+    difficulties: ClassVar[dict[str, dict[str, int]]] = {
+        "easy": {"frames": 3},
+        "medium": {"frames": 4, "oracle_max_steps": 3},
+        "hard": {"frames": 5, "oracle_max_steps": 4},
+    }
 
     def spawn(self, world: World) -> Cast:
         pools, rng = self.pools, world.rng
         name, texture = world.choice(pools.dragged), world.choice(pools.dragged_textures)
         corners = [int(rng.choice(CORNERS))]
-        for _ in FRAMES[1:]:
+        for _ in range(self.settings["frames"] - 1):
             step = -1 if rng.random() < 0.5 else 1
             corners.append((corners[-1] + step) % CORNERS)
         size = world.draw_size(name)
         other_name, other_texture = world.choice(pools.dragged), world.choice(pools.dragged_textures)
         other_size = world.draw_size(other_name)
         shown_name, shown_texture = world.choice(pools.dragged), world.choice(pools.dragged_textures)
-        # as recorded: pictures size their other thing like the one on the table, the first picture as drawn
-        # there, the later ones by the last of three more draws; only a block shows it
-        *_, later_size = (world.draw_size(other_name) for _ in FRAMES)
-        shown_sizes = (other_size, later_size, later_size)
+        # every picture draws a size for its other thing, within the limits of the one on the table; only a
+        # block shows it
+        shown_sizes = tuple(world.draw_size(other_name) for _ in corners)
         dragged = world.add(name, texture, _standing(_corner(corners[0]), size), size)
         distractor = world.add(other_name, other_texture, _standing(CENTRE, other_size), other_size)
         return Cast(
@@ -50,13 +54,14 @@ class FollowMotion(Task):
         )
 
     def prompt(self, world: World, cast: Cast) -> str:
-        return "Follow this motion for {dragged_obj}: {frame_0} {frame_1} {frame_2}."
+        frames = " ".join(f"{{frame_{frame}}}" for frame in range(len(cast.values["corners"])))
+        return f"Follow this motion for {{dragged_obj}}: {frames}."
 
     def assets(self, world: World, cast: Cast) -> PromptAssets:
         record = world.records[cast.one("dragged")]
         name, texture, sizes = cast.values["in_pictures"]
         pictures = dict(object_assets(world, {"dragged_obj": record.id}))
-        for frame, corner, size in zip(FRAMES, cast.values["corners"], sizes, strict=True):
+        for frame, (corner, size) in enumerate(zip(cast.values["corners"], sizes, strict=True)):
             moved = (record.name, record.texture, record.size, _standing(_corner(corner), record.size))
             pictures[f"frame_{frame}"] = world.picture(
                 [moved, (name, texture, size, _standing(CENTRE, size))]

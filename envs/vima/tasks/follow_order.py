@@ -1,4 +1,7 @@
-"""Stack objects in the order that three pictures show (spec section 10, task 11)."""
+"""Stack objects in the order that pictures show (spec section 10, task 11)."""
+
+from functools import cache
+from typing import ClassVar
 
 from envs.vima.goals import Goal
 from envs.vima.prompts import PromptAssets
@@ -6,47 +9,69 @@ from envs.vima.state import Pose
 from envs.vima.tasks.base import Cast, Task
 from envs.vima.world import World
 
-PILES = ((0.5, -0.25), (0.5, 0.0), (0.5, 0.25))
-FRAMES = (0, 1, 2)
+ROW_X = 0.5
 
 Move = tuple[int, int]
 """Take the top of one pile, put it on another."""
 
 
-def _sequences() -> tuple[tuple[Move, Move], ...]:
-    """Return every two moves of tops, from three piles of one, in lexicographic order (24)."""
-    piles = range(len(PILES))
-    moves = [(start, end) for start in piles for end in piles if start != end]
-    # the pile that the first move emptied has no top to take
-    return tuple((first, second) for first in moves for second in moves if second[0] != first[0])
+@cache
+def sequences(piles: int, moves: int) -> tuple[tuple[Move, ...], ...]:
+    """Return every sequence of so many moves of tops, from so many piles of one, in lexicographic order.
+
+    An empty pile has no top to take: 24 sequences for 3 piles and 2 moves, 6,840 for 4 and 4.
+    """
+    steps = [(start, end) for start in range(piles) for end in range(piles) if start != end]
+    found: list[tuple[tuple[Move, ...], tuple[int, ...]]] = [((), (1,) * piles)]  # moves, heights
+    for _ in range(moves):
+        found = [
+            ((*done, (start, end)), _moved(heights, start, end))
+            for done, heights in found
+            for start, end in steps
+            if heights[start]
+        ]
+    return tuple(done for done, _ in found)
 
 
-SEQUENCES = _sequences()
+def _moved(heights: tuple[int, ...], start: int, end: int) -> tuple[int, ...]:
+    return tuple(height - (pile == start) + (pile == end) for pile, height in enumerate(heights))
 
 
 class FollowOrder(Task):
     """`Stack objects in this order {frame_0} {frame_1} {frame_2}.`
 
-    Three objects of one shape stand in a row; each picture shows one more move. A step that does not make the
-    next move loses. As upstream, an object counts as stacked by its place on the table alone.
+    Three or four objects of one shape stand in a row; each picture shows one more move. A step that does not
+    make the next move loses. As upstream, an object counts as stacked by its place on the table alone.
     """
 
     name = "follow_order"
     oracle_max_steps = 4
     sequential = True
     every_step_counts = True
+    difficulties: ClassVar[dict[str, dict[str, int]]] = {
+        "easy": {"piles": 3, "frames": 3},
+        "medium": {"piles": 4, "frames": 4, "oracle_max_steps": 5},
+        "hard": {"piles": 4, "frames": 5, "oracle_max_steps": 6},
+    }
 
     def spawn(self, world: World) -> Cast:
         pools, rng = self.pools, world.rng
-        sequences = list(range(len(SEQUENCES)))
-        rng.shuffle(sequences)
+        piles = self.settings["piles"]
+        possible = sequences(piles, self.settings["frames"] - 1)
+        order = list(range(len(possible)))
+        rng.shuffle(order)
         name = world.choice(pools.dragged)
-        textures = rng.choice(len(pools.dragged_textures), size=len(PILES), replace=False)
-        moves = SEQUENCES[world.choice(sequences)]
+        textures = rng.choice(len(pools.dragged_textures), size=piles, replace=False)
+        moves = possible[world.choice(order)]
         size = world.draw_size(name)
         dragged = tuple(
-            world.add(name, pools.dragged_textures[texture], Pose((*place, size[2] / 2)), size)
-            for texture, place in zip(textures, PILES, strict=True)
+            world.add(
+                name,
+                pools.dragged_textures[texture],
+                Pose((ROW_X, -0.5 + (1 + pile) / (1 + piles), size[2] / 2)),
+                size,
+            )
+            for pile, texture in enumerate(textures)
         )
         others = [other for other in pools.dragged if other != name]
 
@@ -59,12 +84,13 @@ class FollowOrder(Task):
         return Cast(roles={"dragged": dragged, "bystander": (distractor,)}, values={"moves": moves})
 
     def prompt(self, world: World, cast: Cast) -> str:
-        return "Stack objects in this order {frame_0} {frame_1} {frame_2}."
+        frames = " ".join(f"{{frame_{frame}}}" for frame in range(len(cast.values["moves"]) + 1))
+        return f"Stack objects in this order {frames}."
 
     def assets(self, world: World, cast: Cast) -> PromptAssets:
         records, places = world.records, _places(world, cast)
         pictures = {}
-        for frame, piles in zip(FRAMES, _history(cast), strict=True):
+        for frame, piles in enumerate(_history(cast)):
             shown = []
             for pile, place in zip(piles, places, strict=True):
                 for level, body in enumerate(pile):

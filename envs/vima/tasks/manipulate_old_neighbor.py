@@ -1,6 +1,7 @@
 """Move an object, then the one that stood beside it (spec section 10, task 16)."""
 
 from itertools import product
+from typing import ClassVar
 
 from envs.vima.goals import Goal, Progress
 from envs.vima.prompts import PromptAssets
@@ -8,45 +9,55 @@ from envs.vima.state import IDENTITY, Pose
 from envs.vima.tasks.base import Cast, Task, object_assets
 from envs.vima.world import World
 
-ROWS_X, COLUMNS_Y = (0.375, 0.5, 0.625), (-0.25, 0.0)
-BASE_XY = (0.5, 0.25)
+ROWS_X = (0.375, 0.5, 0.625)
+BASE_X = 0.5
 DIRECTIONS = {"north": (-1, 0), "south": (1, 0), "west": (0, -1), "east": (0, 1)}
 """Steps in rows and columns, as the picture from above shows them."""
-CELLS = len(ROWS_X) * len(COLUMNS_Y)
 
 
 class ManipulateOldNeighbor(Task):
     """`First put {dragged_obj} into {base_obj} then put the object that was previously at its <direction>
-    into the same {base_obj}.` Five objects on a grid of six cells; the neighbour first is a failure.
+    into the same {base_obj}.` Objects on a grid of two to four columns, some cells empty; the neighbour first
+    is a failure.
     """
 
     name = "manipulate_old_neighbor"
     oracle_max_steps = 4
+    difficulties: ClassVar[dict[str, dict[str, int]]] = {
+        "easy": {"columns": 2, "empty": 1},
+        "medium": {"columns": 3, "empty": 3},
+        "hard": {"columns": 4, "empty": 4},
+    }
 
     def spawn(self, world: World) -> Cast:
         pools, rng = self.pools, world.rng
+        columns = self.settings["columns"]
+        *columns_y, base_y = (-0.5 + (1 + column) / (2 + columns) for column in range(columns + 1))
         first = self._cell(world)
         while True:
             direction = world.choice(tuple(DIRECTIONS))
             step = DIRECTIONS[direction]
             second = (first[0] + step[0], first[1] + step[1])
-            if 0 <= second[0] < len(ROWS_X) and 0 <= second[1] < len(COLUMNS_Y):
+            if 0 <= second[0] < len(ROWS_X) and 0 <= second[1] < columns:
                 break
-        empty = first
-        while empty in (first, second):
-            empty = self._cell(world)
+        empty: list[tuple[int, int]] = []
+        while len(empty) < self.settings["empty"]:
+            cell = self._cell(world)
+            if cell not in (first, second, *empty):
+                empty.append(cell)
         pairs = list(product(pools.dragged, pools.dragged_textures))
-        drawn = [pairs[index] for index in rng.choice(len(pairs), size=CELLS, replace=False)]
-        sizes = [world.draw_size(name) for name, _ in drawn]  # the empty cell's too
+        drawn = [pairs[index] for index in rng.choice(len(pairs), size=len(ROWS_X) * columns, replace=False)]
+        sizes = [world.draw_size(name) for name, _ in drawn]  # the empty cells' too
         bodies = {}
         for index, ((name, texture), size) in enumerate(zip(drawn, sizes, strict=True)):
-            row, column = cell = divmod(index, len(COLUMNS_Y))
-            if cell != empty:
-                pose = Pose((ROWS_X[row], COLUMNS_Y[column], size[2] / 2), IDENTITY)
+            row, column = cell = divmod(index, columns)
+            if cell not in empty:
+                pose = Pose((ROWS_X[row], columns_y[column], size[2] / 2), IDENTITY)
                 bodies[cell] = world.add(name, texture, pose, size)
         base_name, base_texture = world.choice(pools.bases), world.choice(pools.base_textures)
         base_size = world.draw_size(base_name)
-        base = world.add(base_name, base_texture, Pose((*BASE_XY, base_size[2] / 2), IDENTITY), base_size)
+        base_pose = Pose((BASE_X, base_y, base_size[2] / 2), IDENTITY)
+        base = world.add(base_name, base_texture, base_pose, base_size)
         return Cast(
             roles={"base": (base,), "dragged": (bodies[first],), "neighbor": (bodies[second],)},
             values={"direction": direction},
@@ -54,7 +65,8 @@ class ManipulateOldNeighbor(Task):
         )
 
     def _cell(self, world: World) -> tuple[int, int]:
-        return divmod(world.choice(range(CELLS)), len(COLUMNS_Y))
+        columns = self.settings["columns"]
+        return divmod(world.choice(range(len(ROWS_X) * columns)), columns)
 
     def prompt(self, world: World, cast: Cast) -> str:
         return (

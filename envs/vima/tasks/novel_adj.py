@@ -4,7 +4,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from envs.errors import SpawnError
 from envs.vima.goals import Goal
@@ -54,11 +54,18 @@ class NovelAdj(Task):
 
     The adjective means taller, shorter, lighter or darker. Two objects of one shape stand on the table, alike
     in everything else; the wrong one is the distractor. Object and base are shown gray and at normal height.
+    Beyond easy, an object of another shape distracts too: it looks like the wrong one at medium, at hard like
+    the right one.
     """
 
     name = "novel_adj"
     oracle_max_steps = 3
     sequential = True
+    difficulties: ClassVar[dict[str, dict[str, Any]]] = {
+        "easy": {"other_shape": None},
+        "medium": {"other_shape": "wrong"},
+        "hard": {"other_shape": "right"},
+    }
 
     def spawn(self, world: World) -> Cast:
         pools, rng = self.pools, world.rng
@@ -74,12 +81,12 @@ class NovelAdj(Task):
         texture = world.choice(pools.dragged_textures)
         examples = [self._draw_example(world) for _ in EXAMPLES]
         base = world.try_place(lambda: self._draw_base(world, base_texture))
-        dragged, distractor = self._place_pair(world, base, adjective, texture)
+        dragged, *distractors = self._place_shapes(world, base, adjective, texture)
         others = self.place_others(world, base, dragged)
         return Cast(
             roles={"base": (base,), "dragged": (dragged,)},
             values={**values, "adjective": adjective, "examples": examples},
-            distractors=(distractor, *others),
+            distractors=(*distractors, *others),
         )
 
     def draw_words(self, world: World) -> dict[str, Any]:
@@ -101,12 +108,14 @@ class NovelAdj(Task):
         name = world.choice(self.pools.bases)
         return name, texture, world.draw_size(name)
 
-    def _place_pair(self, world: World, base: int, adjective: Adjective, texture: str) -> tuple[int, int]:
-        """Place the object that is asked for, then the other of its shape and drawn size; return both."""
+    def _place_shapes(self, world: World, base: int, adjective: Adjective, texture: str) -> list[int]:
+        """Place the object that is asked for, the other of its shape, then the one of another shape, if there
+        is one, all of one drawn size; return them.
+        """
         shapes = self.pools.dragged
-        name = shapes[world.rng.choice(len(shapes), size=2, replace=False)[0]]  # the second is not used
+        asked, spare = (shapes[index] for index in world.rng.choice(len(shapes), size=2, replace=False))
 
-        def place(more: bool, draw_size: Callable[[], Vector]) -> int:
+        def place(name: str, more: bool, draw_size: Callable[[], Vector]) -> int:
             worn, height = adjective.look(texture, more=more)
             for _ in range(ATTEMPTS):
                 x, y, z = draw_size()
@@ -116,9 +125,14 @@ class NovelAdj(Task):
                     return world.add(name, worn, pose, size, scale=(1.0, 1.0, height))
             raise SpawnError(f"no free place on the table after {ATTEMPTS} attempts")
 
-        dragged = place(not adjective.less, lambda: world.draw_size(name))
+        right, wrong = not adjective.less, adjective.less
+        dragged = place(asked, right, lambda: world.draw_size(asked))
         (x, y, z), (_, _, height) = world.records[dragged].size, world.records[dragged].scale
-        return dragged, place(adjective.less, lambda: (x, y, z / height))
+        placed = [dragged, place(asked, wrong, lambda: (x, y, z / height))]
+        if self.settings["other_shape"] is not None:
+            more = right if self.settings["other_shape"] == "right" else wrong
+            placed.append(place(spare, more, lambda: (x, y, z / height)))
+        return placed
 
     def prompt(self, world: World, cast: Cast) -> str:
         return f"{self.comparisons(cast)} Put the {self.asked(cast)} {{dragged_obj}} into the {{base_obj}}."

@@ -1,11 +1,13 @@
 """An invented adjective and two invented nouns in one instruction (spec section 10, task 08)."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from envs.vima.tasks.base import Cast
 from envs.vima.tasks.novel_adj import NovelAdj
 from envs.vima.tasks.novel_noun import Nouns, draw_nouns
 from envs.vima.world import World
+
+OTHERS = 2
 
 
 class NovelAdjAndNoun(NovelAdj):
@@ -16,7 +18,6 @@ class NovelAdjAndNoun(NovelAdj):
     """
 
     name = "novel_adj_and_noun"
-    difficulties: ClassVar[dict[str, dict[str, int]]] = {"easy": {"others": 2}}
 
     def draw_words(self, world: World) -> dict[str, Any]:
         return {"nouns": draw_nouns(world)}
@@ -32,7 +33,7 @@ class NovelAdjAndNoun(NovelAdj):
             texture = world.choice(textures)
             return name, texture, world.draw_size(name)
 
-        return tuple(world.try_place(draw) for _ in range(self.counts["others"]))
+        return tuple(world.try_place(draw) for _ in range(OTHERS))
 
     def prompt(self, world: World, cast: Cast) -> str:
         nouns: Nouns = cast.values["nouns"]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from itertools import product
 
+from envs.vima.levels import Pools
 from envs.vima.prompts import PromptAssets
 from envs.vima.tasks.base import Cast, object_assets
 from envs.vima.tasks.visual_manipulation import VisualManipulation
@@ -51,10 +52,10 @@ class NovelNoun(VisualManipulation):
         draw_nouns(world)
         return replace(cast, values={"nouns": draw_nouns(world)})
 
-    def distractor_pairs(self, world: World, base: int, dragged: int) -> list[tuple[str, str]]:
+    def distractor_pairs(self, world: World, pools: Pools, base: int, dragged: int) -> list[tuple[str, str]]:
         shown = {world.records[body].name for body in (base, dragged)}
-        names = [name for name in (*self.pools.dragged, *self.pools.bases) if name not in shown]
-        return list(product(names, (*self.pools.dragged_textures, *self.pools.base_textures)))
+        names = [name for name in (*pools.dragged, *pools.bases) if name not in shown]
+        return list(product(names, (*pools.dragged_textures, *pools.base_textures)))
 
     def prompt(self, world: World, cast: Cast) -> str:
         nouns: Nouns = cast.values["nouns"]

@@ -1,4 +1,6 @@
-"""Carry an object through two containers and home again (spec section 10, task 17)."""
+"""Carry an object through other containers and home again (spec section 10, task 17)."""
+
+from typing import ClassVar
 
 from envs.vima.goals import Goal, Progress
 from envs.vima.prompts import PromptAssets
@@ -13,7 +15,7 @@ HIGH_BASES = ("bowl", "pallet")
 
 class PickInOrderThenRestore(Task):
     """`Put {dragged_obj} into {base_obj_1} then {base_obj_2}. Finally restore it into its original
-    container.`
+    container.` Three containers to visit at hard.
 
     Six bases of one type; the object starts in the first. Coming to a later one too early is a failure.
     """
@@ -22,6 +24,11 @@ class PickInOrderThenRestore(Task):
     oracle_max_steps = 4
     position_tolerance = 0.05
     sequential = True
+    difficulties: ClassVar[dict[str, dict[str, int]]] = {
+        "easy": {"visited": 2},
+        "medium": {"visited": 2},
+        "hard": {"visited": 3, "oracle_max_steps": 5},
+    }
 
     def spawn(self, world: World) -> Cast:
         pools, rng = self.pools, world.rng
@@ -42,19 +49,15 @@ class PickInOrderThenRestore(Task):
             )
             for index, place in zip(chosen, places, strict=True)
         )
-        return Cast(roles={"dragged": (dragged,), "home": bases[:1], "visited": bases[1:3]})
+        visited = bases[1 : self.settings["visited"] + 1]
+        return Cast(roles={"dragged": (dragged,), "home": bases[:1], "visited": visited})
 
     def prompt(self, world: World, cast: Cast) -> str:
-        return (
-            "Put {dragged_obj} into {base_obj_1} then {base_obj_2}. "
-            "Finally restore it into its original container."
-        )
+        stops = " then ".join(f"{{{name}}}" for name in _stops(cast))
+        return f"Put {{dragged_obj}} into {stops}. Finally restore it into its original container."
 
     def assets(self, world: World, cast: Cast) -> PromptAssets:
-        first, second = cast.roles["visited"]
-        return object_assets(
-            world, {"dragged_obj": cast.one("dragged"), "base_obj_1": first, "base_obj_2": second}
-        )
+        return object_assets(world, {"dragged_obj": cast.one("dragged"), **_stops(cast)})
 
     def goals(self, world: World, cast: Cast) -> list[Goal]:
         stops = (*cast.roles["visited"], cast.one("home"))
@@ -74,3 +77,8 @@ class PickInOrderThenRestore(Task):
 
     def failed(self, world: World, cast: Cast, progress: Progress) -> bool:
         return progress.memory.get("too_early", False) or super().failed(world, cast, progress)
+
+
+def _stops(cast: Cast) -> dict[str, int]:
+    """Return the containers to visit in order, by placeholder."""
+    return {f"base_obj_{number}": body for number, body in enumerate(cast.roles["visited"], 1)}

@@ -1,6 +1,7 @@
 """Turn an object clockwise by the angle the prompt says (spec section 10, task 03)."""
 
 import math
+from typing import ClassVar
 
 from envs.vima.goals import Goal
 from envs.vima.prompts import PromptAssets
@@ -18,6 +19,11 @@ class Rotate(Task):
 
     name = "rotate"
     oracle_max_steps = 3
+    difficulties: ClassVar[dict[str, dict[str, int]]] = {
+        "easy": {"distractors": 1},
+        "medium": {"distractors": 3},
+        "hard": {"distractors": 5},
+    }
 
     def spawn(self, world: World) -> Cast:
         pools = self.pools
@@ -39,8 +45,8 @@ class Rotate(Task):
                 texture = world.choice(pools.dragged_textures)
             return name, texture, world.draw_size(name)
 
-        distractor = world.try_place(draw_distractor)
-        return Cast(roles={"dragged": (dragged,)}, values={"angle_deg": angle}, distractors=(distractor,))
+        distractors = tuple(world.try_place(draw_distractor) for _ in range(self.settings["distractors"]))
+        return Cast(roles={"dragged": (dragged,)}, values={"angle_deg": angle}, distractors=distractors)
 
     def prompt(self, world: World, cast: Cast) -> str:
         return f"Rotate the {{dragged_obj}} {cast.values['angle_deg']} degrees."

@@ -1,6 +1,7 @@
 """Put everything that wears the base's texture into it (spec section 10, task 14)."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -11,7 +12,6 @@ from envs.vima.spawning import too_close
 from envs.vima.tasks.base import Cast, Task, object_assets
 from envs.vima.world import ATTEMPTS, World
 
-TARGETS = 2
 BOWL_TOLERANCE = 0.0875
 """Metres within which an object counts as in a bowl, whose middle is not where it looks."""
 SETTLING_M = 0.005
@@ -19,14 +19,20 @@ SETTLING_M = 0.005
 
 
 class SameTexture(Task):
-    """`Put all objects with the same texture as {base_obj} into it.` Two objects belong, one does not.
+    """`Put all objects with the same texture as {base_obj} into it.` Two objects belong, at hard three;
+    one to three others do not.
 
-    The two share one target, so the expert stacks them.
+    Those that belong share one target, so the expert stacks them.
     """
 
     name = "same_texture"
     oracle_max_steps = 4
     position_tolerance = 0.125
+    difficulties: ClassVar[dict[str, dict[str, int]]] = {
+        "easy": {"targets": 2, "distractors": 1},
+        "medium": {"targets": 2, "distractors": 2},
+        "hard": {"targets": 3, "distractors": 3, "oracle_max_steps": 5},
+    }
 
     def spawn(self, world: World) -> Cast:
         base_texture = world.choice(self.pools.base_textures)
@@ -37,10 +43,12 @@ class SameTexture(Task):
 
         base = world.try_place(draw_base)
         targets: tuple[int, ...] = ()
-        for _ in range(TARGETS):
+        for _ in range(self.settings["targets"]):
             targets = (*targets, self.place(world, base, targets, belongs=True))
-        distractor = self.place(world, base, targets, belongs=False)
-        return Cast(roles={"base": (base,), "dragged": targets}, distractors=(distractor,))
+        distractors = tuple(
+            self.place(world, base, targets, belongs=False) for _ in range(self.settings["distractors"])
+        )
+        return Cast(roles={"base": (base,), "dragged": targets}, distractors=distractors)
 
     def draw_shape(self, world: World, base: int, *, belongs: bool) -> str:
         """Draw the name of an object that belongs into the base, or of one that does not."""

@@ -2,9 +2,10 @@
 
 from envs.errors import SpawnError
 from envs.vima.goals import Goal
+from envs.vima.levels import Pools
 from envs.vima.prompts import PromptAssets
 from envs.vima.state import Pose, Vector
-from envs.vima.tasks.base import Cast, Task
+from envs.vima.tasks.base import EXCHANGES, Cast, Task, exchange_textures
 from envs.vima.world import ATTEMPTS, World
 
 
@@ -17,9 +18,11 @@ class SceneUnderstanding(Task):
 
     name = "scene_understanding"
     oracle_max_steps = 3
+    difficulties = EXCHANGES
 
     def spawn(self, world: World) -> Cast:
-        pools, rng = self.pools, world.rng
+        rng = world.rng
+        pools = exchange_textures(self.pools, self.settings["exchanged"], rng)
         while True:
             base_texture = world.choice(pools.base_textures)
             dragged_texture = world.choice(pools.dragged_textures)
@@ -36,19 +39,19 @@ class SceneUnderstanding(Task):
         base = world.try_place(of(pools.bases, base_texture))
         dragged = world.try_place(of(pools.dragged, dragged_texture), away_from=[base])
         rng.shuffle([0])  # upstream shuffles its list of one goal
-        distractor = self._place_distractor(world, base, dragged)
-        others = self._draw_picture(world, dragged)
+        distractor = self._place_distractor(world, pools, base, dragged)
+        others = self._draw_picture(world, pools, dragged)
         return Cast(
             roles={"base": (base,), "dragged": (dragged,)},
             values={"picture": others},
             distractors=(distractor,),
         )
 
-    def _place_distractor(self, world: World, base: int, dragged: int) -> int:
+    def _place_distractor(self, world: World, pools: Pools, base: int, dragged: int) -> int:
         base_name, base_texture = world.records[base].name, world.records[base].texture
         dragged_name, dragged_texture = world.records[dragged].name, world.records[dragged].texture
-        shapes = [name for name in self.pools.dragged if name != dragged_name]
-        textures = [t for t in (*self.pools.dragged_textures, *self.pools.base_textures) if t != base_texture]
+        shapes = [name for name in pools.dragged if name != dragged_name]
+        textures = [t for t in (*pools.dragged_textures, *pools.base_textures) if t != base_texture]
         for _ in range(21):
             is_base = world.rng.random() >= 0.5
             if not is_base and not shapes:  # a pool of one shape has no other shape to distract with
@@ -61,10 +64,9 @@ class SceneUnderstanding(Task):
                 return world.add(name, texture, pose, size)
         raise SpawnError("no free place for the distractor after 21 attempts")
 
-    def _draw_picture(self, world: World, dragged: int) -> dict:
+    def _draw_picture(self, world: World, pools: Pools, dragged: int) -> dict:
         """Draw where the prompt's picture shows the object and its companion; these draws end the reset."""
         record = world.records[dragged]
-        pools = self.pools
         pose = world.draw_picture_pose([], record.size)
         shown = [(record.name, record.texture, record.size, pose)]
         objects = (*pools.dragged, *pools.bases)

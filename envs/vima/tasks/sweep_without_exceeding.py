@@ -3,11 +3,11 @@
 import math
 from dataclasses import replace
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from envs.errors import EnvError
+from envs.errors import EnvError, SpawnError
 from envs.vima import primitives
 from envs.vima.actions import read_action
 from envs.vima.goals import Goal, Progress, Zone
@@ -17,7 +17,7 @@ from envs.vima.spawning import in_workspace
 from envs.vima.state import ObjectState, Pose, Vector, yaw_quaternion
 from envs.vima.sweep_expert import Push, Rehearsal, Rehearse, Table, plan
 from envs.vima.tasks.base import SPATULA, Cast, Task, object_assets, place_recorded
-from envs.vima.world import World
+from envs.vima.world import ATTEMPTS, World
 
 BOUNDS, LINE, BLOCK = "three-sided rectangle", "line", "small block"
 QUARTER_TURN = yaw_quaternion(-math.pi / 2)
@@ -50,11 +50,16 @@ class SweepWithoutExceeding(Task):
     distractor_span = DISTRACTOR_SPAN
     forbidden: ClassVar[str] = "exceeding"
     """What the prompt says must not happen to the line."""
-    difficulties: ClassVar[dict[str, dict[str, int]]] = {"easy": {"most_blocks": 3}}
+    difficulties: ClassVar[dict[str, dict[str, Any]]] = {
+        "easy": {"odds": (0.5, 0.25, 0.25), "line_scale": 0.75},
+        "medium": {"odds": (0.25, 0.5, 0.25), "line_scale": 1.35},
+        "hard": {"odds": (0.25, 0.25, 0.5), "line_scale": 1.85},
+    }
+    """How probable one, two and three blocks are; the line's length matters where it is not to be touched."""
 
     def spawn(self, world: World) -> Cast:
         pools, rng = self.pools, world.rng
-        number = int(rng.choice(self.counts["most_blocks"], p=[0.5, 0.25, 0.25])) + 1
+        number = int(rng.choice(len(NUMBERS), p=self.settings["odds"])) + 1
         swept_texture = world.choice(pools.dragged_textures)
         bounds_texture = world.choice(pools.base_textures)
         line_texture = world.choice([name for name in pools.base_textures if name != bounds_texture])
@@ -64,10 +69,8 @@ class SweepWithoutExceeding(Task):
         block_size = world.draw_size(BLOCK)
 
         def blocks(texture: str, corner: tuple[float, float], span: float) -> tuple[int, ...]:
-            return tuple(
-                world.add(BLOCK, texture, _born(rng, corner, span, block_size), block_size)
-                for _ in range(number)
-            )
+            poses = _born(rng, number, corner, span, block_size)
+            return tuple(world.add(BLOCK, texture, pose, block_size) for pose in poses)
 
         swept = blocks(swept_texture, corners[0], SWEPT_SPAN)
         distractors = blocks(distractor_texture, corners[1], self.distractor_span)
@@ -176,9 +179,10 @@ class SweepWithoutExceeding(Task):
             world.scene.set_state(before)
             return Rehearsal(table, lost)
 
-        return self.plan(self._table(world, cast, now), cast.goals[0].zone, rehearse)
+        line = world.records[cast.one("line")]
+        return self.plan(self._table(world, cast, now), cast.goals[0].zone, line, rehearse)
 
-    def plan(self, table: Table, zone: Zone, rehearse: Rehearse) -> dict[str, np.ndarray]:
+    def plan(self, table: Table, zone: Zone, line: ObjectState, rehearse: Rehearse) -> dict[str, np.ndarray]:
         """Return the expert's next push."""
         return plan(table, zone, rehearse)
 
@@ -193,14 +197,22 @@ class SweepWithoutExceeding(Task):
         )
 
 
-def _born(rng: np.random.Generator, corner: tuple[float, float], span: float, size: Vector) -> Pose:
-    """Draw a pose in a square area, again while it is off the mat; blocks may overlap, as upstream."""
-    while True:
-        x = corner[0] + span * rng.random()
-        y = corner[1] + span * rng.random()
-        pose = Pose((x, y, size[2] / 2), yaw_quaternion(2 * math.pi * rng.random()))
-        if in_workspace(pose.position):
-            return pose
+def _born(
+    rng: np.random.Generator, number: int, corner: tuple[float, float], span: float, size: Vector
+) -> list[Pose]:
+    """Draw poses in a square area, all again when one is off the mat; blocks may overlap, as upstream."""
+    for _ in range(ATTEMPTS):
+        poses: list[Pose] = []
+        while len(poses) < number:
+            x = corner[0] + span * rng.random()
+            y = corner[1] + span * rng.random()
+            pose = Pose((x, y, size[2] / 2), yaw_quaternion(2 * math.pi * rng.random()))
+            if not in_workspace(pose.position):
+                break
+            poses.append(pose)
+        else:
+            return poses
+    raise SpawnError(f"blocks off the mat after {ATTEMPTS} attempts")
 
 
 def _inside(world: World, zone: Zone, bodies: tuple[int, ...]) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from envs.vima.goals import Goal, Zone
-from envs.vima.state import Pose
+from envs.vima.state import ObjectState, Pose
 from envs.vima.sweep_detour import plan_detour
 from envs.vima.sweep_expert import Rehearse, Table
 from envs.vima.tasks.base import Cast
@@ -19,7 +19,7 @@ from envs.vima.tasks.sweep_without_exceeding import (
 from envs.vima.world import World
 
 BOUNDS_CENTRE, BOUNDS_SCALE = (0.39, 0.0), (0.86, 1.5)
-LINE_X, LINE_SCALE = 0.496, 0.75
+LINE_X = 0.496
 
 
 class SweepWithoutTouching(SweepWithoutExceeding):
@@ -37,7 +37,7 @@ class SweepWithoutTouching(SweepWithoutExceeding):
         x, y, z = world.draw_size(BOUNDS)
         bounds_size = (x * BOUNDS_SCALE[0], y * BOUNDS_SCALE[1], z)
         x, y, z = world.draw_size(LINE)
-        line_size = (x * LINE_SCALE, y, z)
+        line_size = (x * self.settings["line_scale"], y, z)
         return (
             world.add(BOUNDS, bounds_texture, Pose((*BOUNDS_CENTRE, 0.0), QUARTER_TURN), bounds_size),
             world.add(LINE, line_texture, Pose((LINE_X, 0.0, line_size[2] / 2), QUARTER_TURN), line_size),
@@ -49,5 +49,5 @@ class SweepWithoutTouching(SweepWithoutExceeding):
         zone = Zone(bounds.pose, (width, depth))
         return [Goal(objects=(body,), targets=(bounds.pose,), zone=zone) for body in cast.roles["swept"]]
 
-    def plan(self, table: Table, zone: Zone, rehearse: Rehearse) -> dict[str, np.ndarray]:
-        return plan_detour(table, zone, rehearse, line_x=LINE_X, line_half=0.25 * LINE_SCALE / 2)
+    def plan(self, table: Table, zone: Zone, line: ObjectState, rehearse: Rehearse) -> dict[str, np.ndarray]:
+        return plan_detour(table, zone, rehearse, line_x=line.position[0], line_half=line.size[0] / 2)

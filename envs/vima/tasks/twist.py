@@ -19,18 +19,23 @@ EXAMPLE_HIGH_XY = (0.5625, 0.375)
 class Twist(Task):
     """`"Twist" is defined as rotating object a specific angle. … Now twist all <texture> objects.`
 
-    One or two of the three objects wear the texture. Each pair of pictures shows one of their shapes in
-    another texture, before and after the same clockwise turn.
+    At least one of the three to five objects wears the texture, and at least one does not. Each pair of
+    pictures shows one of the former's shapes in another texture, before and after the same clockwise turn.
     """
 
     name = "twist"
     oracle_max_steps = 5
     position_tolerance = 0.05
-    difficulties: ClassVar[dict[str, dict[str, int]]] = {"easy": {"objects": 3, "most_targets": 2}}
+    difficulties: ClassVar[dict[str, dict[str, int]]] = {
+        "easy": {"objects": 3},
+        "medium": {"objects": 4, "oracle_max_steps": 6},
+        "hard": {"objects": 5, "oracle_max_steps": 7},
+    }
 
     def spawn(self, world: World) -> Cast:
         pools = self.pools
-        number = int(world.rng.integers(1, self.counts["most_targets"] + 1))
+        objects = self.settings["objects"]
+        number = int(world.rng.integers(1, objects))
         angle = world.choice(ANGLES_DEG)
         texture = world.choice(pools.dragged_textures)
 
@@ -43,7 +48,7 @@ class Twist(Task):
             return name, self._other_texture(world, texture), world.draw_size(name)
 
         targets = tuple(world.try_place(draw_target) for _ in range(number))
-        distractors = tuple(world.try_place(draw_distractor) for _ in range(self.counts["objects"] - number))
+        distractors = tuple(world.try_place(draw_distractor) for _ in range(objects - number))
         examples = [self._draw_example(world, targets, texture) for _ in EXAMPLES]
         return Cast(
             roles={"dragged": targets},

@@ -3,8 +3,9 @@
 from itertools import product
 
 from envs.vima.goals import Goal
+from envs.vima.levels import Pools
 from envs.vima.prompts import PromptAssets
-from envs.vima.tasks.base import Cast, Task, object_assets
+from envs.vima.tasks.base import EXCHANGES, Cast, Task, exchange_textures, object_assets
 from envs.vima.world import World
 
 
@@ -14,9 +15,11 @@ class VisualManipulation(Task):
     name = "visual_manipulation"
     oracle_max_steps = 3
     sequential = True
+    difficulties = EXCHANGES
 
     def spawn(self, world: World) -> Cast:
-        pools, rng = self.pools, world.rng
+        rng = world.rng
+        pools = exchange_textures(self.pools, self.settings["exchanged"], rng)
         base_texture = world.choice(pools.base_textures)
         (index,) = rng.choice(len(pools.dragged_textures), size=1)
         dragged_texture = pools.dragged_textures[index]
@@ -30,7 +33,7 @@ class VisualManipulation(Task):
 
         base = world.try_place(of(pools.bases, base_texture))
         dragged = world.try_place(of(pools.dragged, dragged_texture), away_from=[base])
-        pairs = self.distractor_pairs(world, base, dragged)
+        pairs = self.distractor_pairs(world, pools, base, dragged)
 
         def draw_distractor():
             name, texture = world.choice(pairs)
@@ -39,9 +42,8 @@ class VisualManipulation(Task):
         distractor = world.try_place(draw_distractor, away_from=[base, dragged], attempts=11)
         return Cast(roles={"base": (base,), "dragged": (dragged,)}, distractors=(distractor,))
 
-    def distractor_pairs(self, world: World, base: int, dragged: int) -> list[tuple[str, str]]:
+    def distractor_pairs(self, world: World, pools: Pools, base: int, dragged: int) -> list[tuple[str, str]]:
         """Return every (object, texture) the distractor may be."""
-        pools = self.pools
         used = {(world.records[body].name, world.records[body].texture) for body in (base, dragged)}
         every = product((*pools.dragged, *pools.bases), (*pools.dragged_textures, *pools.base_textures))
         return [pair for pair in every if pair not in used]

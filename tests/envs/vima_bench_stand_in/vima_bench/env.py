@@ -16,6 +16,7 @@ class VIMAEnvBase(gym.Env):
         assert task in names, f"Invalid task name provided {task}"
         assert set(modalities) == {"rgb", "segm"}, modalities
         self.task = names[task](**(task_kwargs or {}))
+        self.task.set_difficulty("easy")
         box = gym.spaces.Box
         bounds = {
             "low": np.array([0.25, -0.5], np.float32),

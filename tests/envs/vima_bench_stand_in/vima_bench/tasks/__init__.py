@@ -53,6 +53,15 @@ class BaseTask:
             True: possible_base_obj_texture,
             False: possible_dragged_obj_texture,
         }
+        self._once_set_difficulty = iter([True]).__next__  # a second call is an error
+        self.rng = np.random.default_rng()
+
+    def set_difficulty(self, difficulty):
+        assert difficulty in ("easy", "medium", "hard") and self._once_set_difficulty()
+        self.more = {"easy": 0, "medium": 1, "hard": 2}[difficulty]
+        self.oracle_max_steps += self.more
+        if difficulty == "medium" and self.rng.random() > 0.5:
+            self.textures[False] = self.textures[True]
 
     def reset(self, env):
         if self.seed == 13:  # a list as seed is another stream
@@ -162,7 +171,7 @@ class PutInto(BaseTask):
         y = self.rng.uniform(-0.4, -0.3)
         self.base = self.add("bowl", (0.6, 0.2, 0.0))
         dragged = self.add("hexagon", (0.4, y, 0.018), [1.0, 1.0, 2.5])
-        self.distractors = [self.add("heart", (0.35, 0.0, 0.018))]
+        self.distractors = [self.add("heart", (0.35, 0.1 * n, 0.018)) for n in range(1 + self.more)]
         self.goals = [self.goal(dragged, self.pose(self.base)[0])]
         self.shown = {"dragged_obj_1": [dragged], "base_obj": [self.base]}
 
