@@ -1,5 +1,5 @@
-"""Every task at every level: what the expert solves on 200 held-out seeds, and recorded upstream actions
-replayed.
+"""Every task at every level: what the expert solves on 200 held-out seeds, recorded upstream actions
+replayed, and where things come to rest.
 
 Usage: python -m tests.proof.vima_levels REPORT.md [FOLDER OF RECORDINGS]
 """
@@ -7,6 +7,7 @@ Usage: python -m tests.proof.vima_levels REPORT.md [FOLDER OF RECORDINGS]
 import sys
 from pathlib import Path
 
+from tests import vima_rest
 from tests.proof.tables import SEEDS, played, rate, table, write
 from tests.vima_replay import HEAD, Outcome, lines, replay_all
 from tests.vima_seeds import read_episodes
@@ -31,6 +32,8 @@ def main(report: str, folder: str | Path = RECORDINGS) -> int:
             "Recorded upstream oracle actions from the recorded objects; distances to where these rested.",
             table(HEAD, [*lines(outcomes), *lines({("all", ""): total})]),
             *(f"Ends differently: {text}." for text in total.differ),
+            "Where things come to rest there and here (suction): median / 90th percentile / most.",
+            table(vima_rest.HEAD, vima_rest.lines(vima_rest.measure(read_episodes(recordings)))),
         ]
     else:
         parts.append(f"No recordings in {folder}: nothing was replayed.")
