@@ -4,6 +4,7 @@ Heights are never checked, as upstream. A goal holds no scene: positions are han
 be tested on plain numbers.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,9 +24,23 @@ class Zone:
     pose: Pose
     size: tuple[float, float]
 
+    @functools.cached_property
+    def axes(self) -> tuple[float, float]:
+        """Cosine and sine of its yaw."""
+        return math.cos(self.pose.yaw), math.sin(self.pose.yaw)
+
+    def is_near(self, x: float, y: float, reach: float) -> bool:
+        """Tell whether a point is inside or less than `reach` metres off a side."""
+        cos, sin = self.axes
+        dx, dy = x - self.pose.position[0], y - self.pose.position[1]
+        return (
+            abs(dx * cos + dy * sin) <= self.size[0] / 2 + reach
+            and abs(dy * cos - dx * sin) <= self.size[1] / 2 + reach
+        )
+
     def contains(self, points: np.ndarray) -> np.ndarray:
         """Tell for each world point (N, ≥2) whether it lies inside in x and y."""
-        cos, sin = math.cos(self.pose.yaw), math.sin(self.pose.yaw)
+        cos, sin = self.axes
         delta = np.asarray(points, float)[:, :2] - self.pose.position[:2]
         along = np.abs(delta[:, 0] * cos + delta[:, 1] * sin) <= self.size[0] / 2
         across = np.abs(delta[:, 1] * cos - delta[:, 0] * sin) <= self.size[1] / 2

@@ -165,8 +165,8 @@ class Physics:
         """Return a free body's position and unit quaternion xyzw."""
         at = self._qpos[body]
         w, x, y, z = self.data.qpos[at + 3 : at + 7]
-        quaternion = np.array([x, y, z, w])
-        return self.data.qpos[at : at + 3].copy(), quaternion / np.linalg.norm(quaternion)
+        norm = math.sqrt(x * x + y * y + z * z + w * w)
+        return self.data.qpos[at : at + 3].copy(), np.array([x, y, z, w]) / norm
 
     def place(self, body: int, position: np.ndarray, quaternion: np.ndarray) -> None:
         """Put a free body somewhere, at rest."""
@@ -311,7 +311,7 @@ def _add_plate(spec: mujoco.MjSpec) -> None:
     )  # fmt: skip
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=12)
 def _physics_of(thread: int, shapes: tuple[BodyShape, ...]) -> Physics:
     return Physics(shapes)
 

@@ -160,7 +160,7 @@ class Scene:
 
     def render(self, views: Sequence[str] = VIEWS) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Draw the agent's views: RGB uint8 (3, H, W) and body ids uint8 (H, W), by view."""
-        return _pictures(self._things(), views, self.image_size)
+        return _table_pictures([body.drawable() for body in self._bodies.values()], views, self.image_size)
 
     def depth(self, views: Sequence[str] = VIEWS) -> dict[str, np.ndarray]:
         """Measure the agent's views: float32 (H, W) metres from each camera's eye, by view."""
@@ -200,8 +200,10 @@ class Scene:
         """Read the moved bodies back from the physics."""
         order = list(self._bodies.values())
         for index in world.free:
-            position, quaternion = world.pose(index)
-            self.set_pose(order[index].id, position, quaternion)
+            body = order[index]
+            body.position, body.quaternion = world.pose(index)
+            body.cells = None
+        self.resting = False
 
     # state
 
@@ -248,6 +250,28 @@ def _pictures(
     return rgb, {view: np.ascontiguousarray(i) for view, i in zip(views, ids, strict=True)}
 
 
+def _table_pictures(
+    things: Sequence[Drawable], views: Sequence[str], image_size: ImageSize
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Draw things that stand on the table; the table itself is drawn once and laid under, for it hides no
+    more than the lowest half millimetre of them.
+    """
+    table_rgb, table_ids = _empty_table(tuple(views), image_size)
+    rgb, ids = _pictures(things, views, image_size)
+    for view in views:
+        bare = ids[view] == BACKGROUND
+        np.copyto(rgb[view], table_rgb[view], where=bare)
+        np.copyto(ids[view], table_ids[view], where=bare)
+    return rgb, ids
+
+
+@functools.lru_cache(maxsize=4)
+def _empty_table(
+    views: tuple[str, ...], image_size: ImageSize
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    return _pictures(TABLE, views, image_size)
+
+
 def render_object(
     name: str,
     texture: str,
@@ -267,7 +291,7 @@ def render_object(
     return draw(name, texture, _vector(scale), chosen, tuple(views), image_size, tuple(position))
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=24)
 def _object_pictures(
     name: str,
     texture: str,
@@ -291,8 +315,8 @@ def render_scene(
     bodies: Sequence[Body], views: Sequence[str] = VIEWS, image_size: ImageSize = DEFAULT_SIZE
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Draw a scene placeholder: the table with these bodies, whose ids run from 2 in the order given."""
-    things = [*TABLE, *(body.drawable(index) for index, body in enumerate(bodies, start=2))]
-    return _pictures(things, views, image_size)
+    things = [body.drawable(index) for index, body in enumerate(bodies, start=2)]
+    return _table_pictures(things, views, image_size)
 
 
 def placed(

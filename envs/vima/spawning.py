@@ -37,17 +37,26 @@ def free_cells(grid: np.ndarray, size: Vector) -> np.ndarray:
     occupied[0, :] = occupied[-1, :] = True
     occupied[:, 0] = occupied[:, -1] = True
     window = max(round(math.hypot(size[0], size[1]) / CELL_M), 1)
-    before, after = window // 2, window - window // 2  # an even window reaches one cell further back
-    rows, columns = occupied.shape
-    counts = np.zeros((rows + 1, columns + 1), np.int32)
-    np.cumsum(np.cumsum(occupied, axis=0, dtype=np.int32), axis=1, out=counts[1:, 1:])
-    top, bottom = np.clip(np.arange(rows) - before, 0, rows), np.clip(np.arange(rows) + after, 0, rows)
-    left, right = (
-        np.clip(np.arange(columns) - before, 0, columns),
-        np.clip(np.arange(columns) + after, 0, columns),
-    )
-    strips = counts[bottom] - counts[top]  # (320, 161)
-    return np.flatnonzero(strips[:, right] == strips[:, left])
+    for axis in (0, 1):
+        occupied = _widened(occupied, window, axis)
+    return np.flatnonzero(~occupied)
+
+
+def _widened(occupied: np.ndarray, window: int, axis: int) -> np.ndarray:
+    """Tell of each cell whether any of the `window` cells around it along an axis is occupied.
+
+    An even window reaches one cell further back. Spans of 1, 2, 4 … cells are joined, the last two overlap.
+    """
+    before = window // 2
+    pad = [(0, 0), (0, 0)]
+    pad[axis] = (before, window - 1 - before)
+    seen = np.moveaxis(np.pad(occupied, pad), axis, 0)
+    span = 1
+    while span < window:
+        step = min(span, window - span)
+        seen = seen[:-step] | seen[step:]
+        span += step
+    return np.moveaxis(seen, 0, axis)
 
 
 def draw_pose(grid: np.ndarray, size: Vector, rng: np.random.Generator) -> Pose | None:

@@ -29,6 +29,8 @@ SCALE = 1.35
 BOUNDS_CENTRE = (0.41, 0.0)
 LINE_X = (0.3425, 0.437)
 POINT_PITCH_M = 0.02
+BLOCK_REACH_M = 0.03
+"""No point of a block is farther from its middle, however it lies."""
 MARGIN_M = 0.015
 ENLARGED = 7.0
 """How much bigger the prompt shows the block."""
@@ -137,10 +139,7 @@ class SweepWithoutExceeding(Task):
         line = world.records[cast.one("line")]
         forbidden = Zone(line.pose, line.size[:2])
         zone = cast.goals[0].zone
-        if (
-            _inside(world, forbidden, cast.roles["swept"]).any()
-            or _inside(world, zone, cast.distractors).any()
-        ):
+        if _any_inside(world, forbidden, cast.roles["swept"]) or _any_inside(world, zone, cast.distractors):
             progress.violated = True
 
     def update(self, world: World, cast: Cast, progress: Progress, *, skip_oracle: bool) -> None:
@@ -220,10 +219,19 @@ def _inside(world: World, zone: Zone, bodies: tuple[int, ...]) -> np.ndarray:
     return np.array([zone.contains(_points(world, body)) for body in bodies])
 
 
+def _any_inside(world: World, zone: Zone, bodies: tuple[int, ...]) -> bool:
+    """Tell whether a sample point of any block is in the zone; most blocks are too far for a closer look."""
+    for body in bodies:
+        x, y, _ = world.scene.body(body).position
+        if zone.is_near(x, y, BLOCK_REACH_M) and zone.contains(_points(world, body)).any():
+            return True
+    return False
+
+
 def _points(world: World, body: int) -> np.ndarray:
     """Return a body's sample points (points, 3): upstream's lattice from the lower corner of its box."""
-    pose = world.pose(body)
-    return _lattice(*world.records[body].size) @ rotation_matrix(pose.quaternion).T + pose.position
+    position, quaternion = world.scene.pose(body)
+    return _lattice(*world.records[body].size) @ rotation_matrix(quaternion).T + position
 
 
 @cache
