@@ -1,8 +1,11 @@
-"""Makes the picture of the README: one moment of an episode of each task, played by the expert.
+"""Makes the pictures of the README and of vima.md: one moment of an episode of each task, played by the
+expert.
 
 Usage: python docs/make_images.py
 """
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import gymnasium as gym
@@ -10,17 +13,20 @@ import numpy as np
 from PIL import Image
 
 import envs  # noqa: F401 - registers the ids
+from envs.vima.levels import TASK_LEVELS
 from rollouts.pictures import HEIGHT, WIDTH, Scene, describe, draw
 
 MOMENTS = (("visual_manipulation", 1, 0.5), ("scene_understanding", 5, 0.65))
 MOMENTS += (("rotate", 0, 0.45), ("sweep_without_exceeding", 1, 0.55))
 """Task, seed, and how far the first motion has come."""
+ALL = tuple((task, 4, 0.55) for task in TASK_LEVELS)
 SHOWN_WIDTH = 1400
 
 
 def moment(task: str, seed: int, share: float) -> Image.Image:
     """The picture of an episode in the middle of its first motion."""
-    env = gym.make(f"vima/{task}-v0", level="placement", expert=True)
+    level = TASK_LEVELS[task][0]
+    env = gym.make(f"vima/{task}-v0", level=level, expert=True)
     observation, info = env.reset(seed=seed)
     views = {view: np.moveaxis(rgb, 0, -1).copy() for view, rgb in observation["rgb"].items()}
     motion: list[np.ndarray] = []
@@ -30,19 +36,28 @@ def moment(task: str, seed: int, share: float) -> Image.Image:
     env.close()
     tool = info["end_effector"]
     done = [describe(action, tool)]
-    heading, picture = f"{task} · placement · seed {seed}", motion[int(share * (len(motion) - 1))]
+    heading, picture = f"{task} · {level} · seed {seed}", motion[int(share * (len(motion) - 1))]
     return draw(Scene(info["prompt"], info["prompt_assets"], views, picture, heading, done, action, tool))
 
 
-def main() -> None:
-    grid = Image.new("RGB", (2 * WIDTH, 2 * HEIGHT))
-    for place, (task, seed, share) in enumerate(MOMENTS):
-        grid.paste(moment(task, seed, share), (place % 2 * WIDTH, place // 2 * HEIGHT))
-    path = Path(__file__).parent / "images" / "tasks.png"
+def sheet(name: str, moments: Sequence[tuple[str, int, float]], columns: int) -> None:
+    """Save moments side by side as docs/images/NAME."""
+    rows = math.ceil(len(moments) / columns)
+    width = SHOWN_WIDTH // columns
+    height = round(HEIGHT * width / WIDTH)
+    grid = Image.new("RGB", (columns * width, rows * height), "white")
+    for place, which in enumerate(moments):
+        picture = moment(*which).resize((width, height), Image.LANCZOS)
+        grid.paste(picture, (place % columns * width, place // columns * height))
+    path = Path(__file__).parent / "images" / name
     path.parent.mkdir(exist_ok=True)
-    size = SHOWN_WIDTH, round(grid.height * SHOWN_WIDTH / grid.width)
-    grid.resize(size, Image.LANCZOS).quantize(192).save(path, optimize=True)
+    grid.quantize(192).save(path, optimize=True)
     print(path)
+
+
+def main() -> None:
+    sheet("tasks.png", MOMENTS, columns=2)
+    sheet("vima.png", ALL, columns=3)
 
 
 if __name__ == "__main__":
