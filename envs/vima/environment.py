@@ -77,6 +77,7 @@ class VimaEnv(gymnasium.Env):
             raise unknown_name("render mode", render_mode, self.metadata["render_modes"])
         task_class = find_task(task) if isinstance(task, str) else task
         self.level = level_name(level)
+        self.difficulty = difficulty
         self.task = task_class(level=self.level, difficulty=difficulty)
         self.expert = expert
         self.expert_style = check_style(expert_style)
@@ -166,6 +167,7 @@ class VimaEnv(gymnasium.Env):
         """Return everything the episode depends on, as plain data that pickles."""
         return {
             "task": self.task.name,
+            "difficulty": self.difficulty,
             "seed": self._seed,
             "steps": self._steps,
             "scene": copy.deepcopy(self._world.scene.state()),
@@ -178,13 +180,12 @@ class VimaEnv(gymnasium.Env):
         }
 
     def set_state(self, state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Go back (or over, from another environment of the same task) to a state; return observation and
-        info.
+        """Go back (or over, from another environment of the same task and difficulty) to a state; return
+        observation and info.
         """
-        if state["task"] != self.task.name:
-            raise EnvError(
-                f"a state of task {state['task']!r} does not fit an environment of {self.task.name!r}"
-            )
+        for name, mine in (("task", self.task.name), ("difficulty", self.difficulty)):
+            if state[name] != mine:
+                raise EnvError(f"a state of {name} {state[name]!r} does not fit an environment of {mine!r}")
         self._seed, self._steps = state["seed"], state["steps"]
         self._world.scene.set_state(copy.deepcopy(state["scene"]))
         self._world.records = dict(state["records"])

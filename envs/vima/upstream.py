@@ -332,14 +332,13 @@ def _objects(env: Any, targets: Mapping[int, Pose]) -> tuple[ObjectState, ...]:
     for body, known in sorted(env.meta_info["obj_id_to_info"].items()):
         added, pose = env.additions[body], _pose(env, body)
         scaling = np.broadcast_to(np.asarray(added["scaling"], float), 3)
-        size = np.asarray(added["size"], float) / scaling
         states.append(
             ObjectState(
                 id=body,
                 name=known["obj_name"],
                 texture=known["texture_name"],
                 fixed=body in env.obj_ids["fixed"],
-                size=tuple(size.tolist()),
+                size=tuple(map(float, added["size"])),
                 scale=float(scaling[0]) if np.ptp(scaling) == 0 else tuple(scaling.tolist()),
                 position=pose.position,
                 quaternion=pose.quaternion,

@@ -111,6 +111,13 @@ def test_unknown_difficulty():
         Mine(difficulty="hard")
 
 
+def test_a_state_of_another_difficulty_is_refused():
+    easy, hard = make("rotate", "easy"), make("rotate", "hard")
+    easy.reset(seed=0)
+    with pytest.raises(EnvError, match="difficulty 'easy' does not fit an environment of 'hard'"):
+        hard.set_state(easy.state())
+
+
 @pytest.mark.parametrize("task", ALIKE)
 def test_rearrange_is_the_same_at_every_difficulty(task):
     for seed in range(3):

@@ -96,13 +96,13 @@ def test_same_layout_as_our_own(upstream, rendering, task):
 
 
 def test_objects_are_where_their_origins_are(upstream):
-    """PyBullet tells of centres of mass, and upstream forgets the sizes it drew and scales them."""
+    """PyBullet tells of centres of mass, and upstream forgets the sizes it drew and scaled."""
     env = make("visual_manipulation", level="placement")
     observation, info = env.reset(seed=1)
     bowl, dragged, _ = info["objects"]
     assert [bowl.id, dragged.id] == [5, 6] and (bowl.fixed, dragged.fixed) == (True, False)
     assert bowl.position == pytest.approx((0.6, 0.2, 0.0)) and bowl.quaternion == (0, 0, 0, 1)
-    assert dragged.scale == (1.0, 1.0, 2.5) and 0.032 <= dragged.size[2] <= 0.036
+    assert dragged.scale == (1.0, 1.0, 2.5) and 0.032 <= dragged.size[2] / 2.5 <= 0.036
     assert all(0.128 <= side <= 0.144 for side in dragged.size[:2])
     assert {5, 6} <= set(np.unique(observation["segm"]["top"]))
     env.close()

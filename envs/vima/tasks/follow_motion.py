@@ -3,11 +3,12 @@
 import math
 from typing import ClassVar
 
+from envs.errors import SpawnError
 from envs.vima.goals import Goal
 from envs.vima.prompts import PromptAssets
 from envs.vima.state import Pose, Vector
 from envs.vima.tasks.base import Cast, Task, object_assets
-from envs.vima.world import World
+from envs.vima.world import ATTEMPTS, World
 
 CENTRE = (0.5, 0.0)
 RADIUS_M = 0.19
@@ -40,9 +41,17 @@ class FollowMotion(Task):
             step = -1 if rng.random() < 0.5 else 1
             corners.append((corners[-1] + step) % CORNERS)
         size = world.draw_size(name)
-        other_name, other_texture = world.choice(pools.dragged), world.choice(pools.dragged_textures)
+
+        def draw_other() -> tuple[str, str]:
+            for _ in range(ATTEMPTS):
+                other = world.choice(pools.dragged), world.choice(pools.dragged_textures)
+                if other != (name, texture):
+                    return other
+            raise SpawnError(f"nothing but the moved object drawn in {ATTEMPTS} attempts")
+
+        other_name, other_texture = draw_other()
         other_size = world.draw_size(other_name)
-        shown_name, shown_texture = world.choice(pools.dragged), world.choice(pools.dragged_textures)
+        shown_name, shown_texture = draw_other()
         # every picture draws a size for its other thing, within the limits of the one on the table; only a
         # block shows it
         shown_sizes = tuple(world.draw_size(other_name) for _ in corners)
