@@ -12,7 +12,7 @@ from envs.vima import VimaEnv
 from envs.vima.expert import action
 from envs.vima.levels import TASK_LEVELS
 from policies.prompts import action_request
-from tests.envs.vima_records import episodes, picture_errors
+from tests.envs.vima_records import episodes
 
 pytestmark = pytest.mark.usefixtures("rendering")
 
@@ -88,22 +88,6 @@ def test_the_neighbor_is_the_recorded_one(records):
         for role, (row, column) in (("dragged", first), ("neighbor", second)):
             place = env._world.position(cast.one(role))[:2]
             assert place == pytest.approx((0.375 + 0.125 * row, -0.25 + 0.25 * column))
-
-
-def test_pictures_show_what_the_recorded_ones_do(records):
-    """Boxes within 3 px and areas within 15 %; a bowl is drawn in the middle, pan and pallet are ours, and a
-    frame's bars are a pixel or two wide.
-    """
-    compared = 0
-    for record in records:
-        ours = {"bowl", "pan", "pallet", "frame"} & {item["name"] for item in record["objects"]}
-        assets = begin(record["task"], record["seed"], record["level"])[0]._info()["prompt_assets"]
-        assert set(assets) == set(record["prompt_assets"])
-        if not ours:
-            errors = np.abs(list(picture_errors(assets, record)))  # (pictures, 2) px, share
-            assert errors[:, 0].max() <= 3 and errors[:, 1].max() <= 0.15
-            compared += 1
-    assert compared >= 10
 
 
 def test_recorded_actions_win_from_the_recorded_objects(records):

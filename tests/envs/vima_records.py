@@ -12,7 +12,7 @@ from envs.vima.environment import VimaEnv
 from envs.vima.scene import SPATULA, SUCTION, Scene
 
 BOWL_CENTRE = (-0.0435, 0.0144)
-"""Where the benchmark draws a bowl in its own frame; our bowls are centred."""
+"""Where the benchmark draws a bowl in its own frame; our bodies stand at their middle."""
 
 
 def episodes(shared: Path, levels: str = "1234") -> Iterator[dict[str, Any]]:
