@@ -27,6 +27,8 @@ from rollouts.workers import Job, MakeEnv, run_job
 from rollouts.worklist import ALL, check_environment, work_items
 
 _SAVE_EVERY_S = 2.0
+_LOG_COLUMNS = 120
+"""How wide tables are where no terminal says it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,6 +235,8 @@ def _conclude(
     record(output, result, keys["videos"])
     page = report.write_evaluation(output, result)
     console = Console()
+    if not console.is_terminal:
+        console.width = _LOG_COLUMNS
     console.print(report.table(result))
     for shown in report.benchmark_tables(result):
         console.print(shown)
