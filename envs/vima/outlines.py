@@ -5,7 +5,8 @@ Unusual: a shape is a list of polygons that may overlap (a letter is its strokes
 with holes is needed: holes are what no polygon covers. Every polygon must see all of its corners from its
 mean point. Refuses to know heights' use, textures and MuJoCo.
 
-Sources: VIMA-Bench's published outline vertices and extents; the letters are drawn here, stroke by stroke.
+Sources: VIMA-Bench's published outline vertices and extents; letters, heart, pan and flower are drawn here,
+stroke by stroke, to cover what its pictures show covered.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from .meshes import parts
 from .objects import OBJECTS
 from .physics import BodyShape, Physics, physics
 from .render import BACKGROUND, TABLE, Drawable, agent_cameras, renderer
-from .silhouette import covered_cells, silhouette
+from .silhouette import UPRIGHT, covered_cells, silhouette
 
 Vector = tuple[float, float, float]
 ImageSize = tuple[int, int]
@@ -26,7 +26,6 @@ ImageSize = tuple[int, int]
 DEFAULT_SIZE: ImageSize = (HEIGHT, WIDTH)
 SUCTION, SPATULA = 0, 1
 _FIRST_ID = {SUCTION: 5, SPATULA: 4}
-_UPRIGHT = 0.999
 PORTRAIT_POSE = (0.5, 0.0, 0.0), (0.0, 0.0, 2**-0.5, 2**-0.5)
 """Where an object stands in a picture of its own: metres, and a quarter turn (xyzw)."""
 
@@ -58,7 +57,7 @@ class Body:
         slope = self.rotation()[2]
         high = kind.height if kind.extrusion_scale is not None else self.size[2] / 2
         top = float(self.position[2] + abs(slope[2]) * high * self.scale[2])
-        if abs(slope[2]) < _UPRIGHT:
+        if abs(slope[2]) < UPRIGHT:
             top += float(np.abs(slope[:2]) @ np.asarray(self.size[:2])) / 2
         return top
 

@@ -21,7 +21,7 @@ CELL = 0.003125
 ROWS, COLUMNS = 320, 160
 """u runs along y from -0.5, v along x from 0.25."""
 
-_UPRIGHT = math.cos(math.radians(5))
+UPRIGHT = math.cos(math.radians(5))
 """Cosine of the tilt up to which an outline stays an outline."""
 _PIXEL = 1 / 630.0
 _MASK_STEP = 0.0002
@@ -142,7 +142,7 @@ def covered_cells(
     """Return the flat indices (u · 160 + v) of cells an object covers at a pose (rotation matrix 3 × 3)."""
     if OBJECTS[name].extrusion_scale is not None:
         size = OBJECTS[name].size_high  # the drawn size does not shape extruded types
-    if abs(rotation[2, 2]) < _UPRIGHT:
+    if abs(rotation[2, 2]) < UPRIGHT:
         return _leaning_cells(name, size, scale, position, rotation)
     planar = rotation[:2, :2] * np.asarray(scale[:2])
     reach = np.abs(planar) @ _half_extents(name, size) + _PIXEL

@@ -21,6 +21,7 @@ import pytest
 
 import envs  # noqa: F401  (registers the ids)
 from envs.errors import EnvError
+from envs.vima import VimaEnv
 from envs.vima.levels import TASK_LEVELS
 from envs.vima.state import ObjectState
 from envs.vima.upstream import UpstreamVimaEnv
@@ -28,6 +29,7 @@ from envs.vima.upstream_package import SIMULATOR
 from policies.actions import idle_action
 from rollouts.runner import Work
 from rollouts.workers import Job, MakeEnv, run_job
+from tests import vima_record, vima_seeds
 
 STAND_IN = Path(__file__).parent / "vima_bench_stand_in"
 TASKS = ("visual_manipulation", "rearrange", "sweep_without_exceeding")
@@ -225,6 +227,23 @@ def test_one_episode_at_a_time_in_a_process(upstream):
     assert first.step(info["expert_action"])[4]["success"]
     first.close()
     assert not upstream("pybullet").CLIENTS
+
+
+def test_recorded_seeds_can_be_compared(upstream, tmp_path, monkeypatch):
+    """The format of `tests.vima_record` is what `tests.vima_seeds` reads."""
+    monkeypatch.setattr(vima_record, "TASK_LEVELS", {"visual_manipulation": ("placement", "train")})
+    path = tmp_path / "seeds.jsonl"
+    assert vima_record.main([str(path), "--seeds", "3", "5"]) == 0
+    episodes = list(vima_seeds.read_episodes([path]))
+    assert [(each["task"], each["level"], each["seed"]) for each in episodes] == [
+        ("visual_manipulation", "placement", 3),
+        ("visual_manipulation", "placement", 4),
+    ]
+    env = VimaEnv("visual_manipulation", "placement")
+    counts = [vima_seeds.compare(episode, env) for episode in episodes]
+    assert all(count.episodes == 1 and len(count.mismatches) > 0 for count in counts), (
+        "a stand-in's are others"
+    )
 
 
 def test_somebody_elses_client_is_refused(upstream):
