@@ -15,6 +15,7 @@ import pytest
 from envs.vima import gl
 from envs.vima.camera import CAMERAS, OrthographicCamera
 from envs.vima.objects import OBJECTS
+from envs.vima.outlines import outline
 from envs.vima.render import TABLE, renderer
 from envs.vima.scene import SPATULA, SUCTION, Scene, placed, render_object, render_scene
 from tests.envs.vima_records import build, episodes
@@ -124,6 +125,15 @@ def _crowd() -> Scene:
         position = (0.38 + 0.24 * (i % 2), -0.33 + 0.33 * (i // 2), 0.02)
         scene.add(name, "green", position, TEN_DEGREES, size, OBJECTS[name].base)
     return scene
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_every_part_of_an_outline_is_seen_from_its_middle(name: str) -> None:
+    """Meshes are fans around the mean of the corners."""
+    for polygon in outline(name, OBJECTS[name].size_high):
+        ahead = polygon - polygon.mean(0)
+        behind = np.roll(ahead, -1, 0)
+        assert (ahead[:, 0] * behind[:, 1] - ahead[:, 1] * behind[:, 0] > -1e-9).all()
 
 
 def _oracle_view(scene: Scene) -> np.ndarray:
