@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from .objects import OBJECTS
 from .outlines import convex_hull, outline
+from .spawning import CELL_M, GRID_SHAPE
 
-CELL = 0.003125
-ROWS, COLUMNS = 320, 160
+ROWS, COLUMNS = GRID_SHAPE
 """u runs along y from -0.5, v along x from 0.25."""
 
 UPRIGHT = math.cos(math.radians(5))
@@ -36,8 +36,8 @@ _TIE = 1e-9
 # the camera's pixels over the workspace: the cell each is binned to, and the world point it really shows
 _row = np.arange(480)
 _column = np.arange(640)
-_v_of_row = np.floor((0.25 + (_row - 240) * _PIXEL * _NEARER) / CELL + _TIE).astype(int)
-_u_of_column = np.floor((0.5 + (_column - 320) * _PIXEL * _NEARER) / CELL - _TIE).astype(int)
+_v_of_row = np.floor((0.25 + (_row - 240) * _PIXEL * _NEARER) / CELL_M + _TIE).astype(int)
+_u_of_column = np.floor((0.5 + (_column - 320) * _PIXEL * _NEARER) / CELL_M - _TIE).astype(int)
 _row_ok = (_v_of_row >= 0) & (_v_of_row < COLUMNS)
 _column_ok = (_u_of_column >= 0) & (_u_of_column < ROWS)
 _V, _U = _v_of_row[_row_ok], _u_of_column[_column_ok]
@@ -59,10 +59,8 @@ def _mask(name: str, size: tuple[float, float, float]) -> tuple[np.ndarray, floa
     inside = np.zeros((rows, columns), bool)
     for polygon in polygons:
         corners = (polygon - low) / _MASK_STEP - 0.5
-        (column, row), (right, under) = (
-            np.floor(corners.min(0)).astype(int),
-            np.ceil(corners.max(0)).astype(int),
-        )
+        column, row = np.floor(corners.min(0)).astype(int)
+        right, under = np.ceil(corners.max(0)).astype(int)
         box = inside[row : under + 1, column : right + 1]
         box |= _filled(corners - (column, row), *box.shape)
     border = np.zeros_like(inside)
@@ -146,12 +144,23 @@ def covered_cells(
         return _leaning_cells(name, size, scale, position, rotation)
     planar = rotation[:2, :2] * np.asarray(scale[:2])
     reach = np.abs(planar) @ _half_extents(name, size) + _PIXEL
-    rows = slice(*np.searchsorted(_X, (position[0] - reach[0], position[0] + reach[0])))
-    columns = slice(*np.searchsorted(_Y, (position[1] - reach[1], position[1] + reach[1])))
-    dx, dy = (_X[rows] - position[0])[:, None], (_Y[columns] - position[1])[None]
     (a, b), (c, d) = np.linalg.inv(planar)
-    r, column = np.nonzero(_covers(name, size, a * dx + b * dy, c * dx + d * dy))
-    return _U[columns][column] * COLUMNS + _V[rows][r]
+
+    def inside(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        dx, dy = x - position[0], y - position[1]
+        return _covers(name, size, a * dx + b * dy, c * dx + d * dy)
+
+    return _cells_where(inside, position[:2] - reach, position[:2] + reach)
+
+
+def _cells_where(
+    inside: Callable[[np.ndarray, np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """The cells of the sample points between two corners for which `inside(x, y)` holds; x is a column."""
+    rows = slice(*np.searchsorted(_X, (low[0], high[0])))
+    columns = slice(*np.searchsorted(_Y, (low[1], high[1])))
+    row, column = np.nonzero(inside(_X[rows][:, None], _Y[columns][None]))
+    return _U[columns][column] * COLUMNS + _V[rows][row]
 
 
 def _leaning_cells(
@@ -169,13 +178,14 @@ def _leaning_cells(
         ends = [np.column_stack([polygon, np.full(len(polygon), z)]) for z in (low, high)]
         corners = position[:2] + (np.concatenate(ends) * scale @ rotation.T)[:, :2]
         hull = convex_hull(corners)
-        rows = slice(*np.searchsorted(_X, (hull[:, 0].min(), hull[:, 0].max())))
-        columns = slice(*np.searchsorted(_Y, (hull[:, 1].min(), hull[:, 1].max())))
-        (x, y), (dx, dy) = hull.T[..., None, None], (np.roll(hull, -1, 0) - hull).T[..., None, None]
-        inside = (dx * (_Y[columns] - y) >= dy * (_X[rows][:, None] - x)).all(0)
-        r, column = np.nonzero(inside)
-        cells.append(_U[columns][column] * COLUMNS + _V[rows][r])
+        cells.append(_cells_where(functools.partial(_in_hull, hull), hull.min(0), hull.max(0)))
     return np.unique(np.concatenate(cells))
+
+
+def _in_hull(hull: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Whether points lie to the left of every side of a convex polygon, counter-clockwise."""
+    (x0, y0), (dx, dy) = hull.T[..., None, None], (np.roll(hull, -1, 0) - hull).T[..., None, None]
+    return (dx * (y - y0) >= dy * (x - x0)).all(0)
 
 
 @functools.lru_cache(maxsize=512)
