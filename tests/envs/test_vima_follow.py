@@ -115,6 +115,17 @@ def test_motion_goes_from_corner_to_neighbour():
     assert turns == {True, False}
 
 
+def test_the_other_thing_is_another_thing():
+    """Seed 24 draws the moved object twice; upstream draws the other again, and so this episode came out."""
+    info = VimaEnv("follow_motion", "novel_task").reset(seed=24)[1]
+    assert [(each.name, each.texture) for each in info["objects"]] == [
+        ("letter T", "yellow and purple stripe"),
+        ("L-shaped block", "blue swirl"),
+    ]
+    shown = info["prompt_assets"]["frame_0"]["segm"]["obj_info"]
+    assert (shown[1]["obj_name"], shown[1]["obj_color"]) == ("hexagon", "blue paisley")
+
+
 # rules
 
 

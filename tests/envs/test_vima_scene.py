@@ -18,6 +18,7 @@ from envs.vima.objects import OBJECTS
 from envs.vima.outlines import outline
 from envs.vima.render import TABLE, renderer
 from envs.vima.scene import SPATULA, SUCTION, Scene, placed, render_object, render_scene
+from envs.vima.silhouette import covered_cells
 from tests.envs.vima_records import build, episodes
 
 IDENTITY = (0.0, 0.0, 0.0, 1.0)
@@ -177,6 +178,15 @@ def test_silhouette_of_what_leans_or_lies_on_its_side() -> None:
     shares = _agreement(scene)
     assert shares.pop("star") > 0.85, "its notches are filled"
     assert min(shares.values()) > 0.97, shares
+
+
+def test_the_middle_lines_fall_into_the_cells_of_upstream() -> None:
+    """A pixel of the top camera's middle row and column lies on a border of cells; 930 grids of single bodies
+    from the original package show to which side it falls.
+    """
+    dot = (0.0012, 0.0012, 0.001)  # smaller than the pixels' distance: one sample point
+    cells = covered_cells("line", dot, (1.0, 1.0, 1.0), np.array([0.5 + 1 / 630, 0.0, 0.0]), np.eye(3))
+    assert cells.tolist() == [159 * 160 + 80]
 
 
 def test_silhouette_leaves_holes_free_and_shows_the_highest_body() -> None:
