@@ -23,7 +23,6 @@ from .outlines import (
     PAN_RADIUS,
     Polygon,
     outline,
-    pan_handle,
 )
 
 
@@ -208,8 +207,9 @@ def _pan() -> Mesh:
         (PAN_RADIUS, z + 0.027, 1.0, 0.0), (0.064, z, 1.0, -0.3),
     ]  # fmt: skip
     _lathe(build, rings, 32, span=0.36, turns=1.0)
-    for polygon in pan_handle():
-        _prism(build, np.asarray(polygon), z + 0.022, z + 0.038, _MAPPINGS["pan"])
+    _, *handle = outline("pan", OBJECTS["pan"].size_high)
+    for polygon in handle:
+        _prism(build, polygon, z + 0.022, z + 0.038, _MAPPINGS["pan"])
     return build.mesh()
 
 

@@ -204,11 +204,6 @@ PAN_HOLE = [
 ]  # fmt: skip
 
 
-def pan_handle() -> list[list[Corner]]:
-    """The polygons of the pan's handle, in metres."""
-    return [PAN_NECK, *_band(PAN_HOLE, PAN_GRIP)]
-
-
 def _base_outline(name: str, size: tuple[float, float, float]) -> list[list[Corner]]:
     """Bases in metres; only container, line and three-sided rectangle use the drawn size."""
     x, y = size[0] / 2, size[1] / 2
@@ -248,7 +243,7 @@ def _base_outline(name: str, size: tuple[float, float, float]) -> list[list[Corn
                 _rectangle(-0.6 * unit, a * unit, 0.6 * unit, b * unit) for a, b in PALLET_STRINGERS
             ]
         case "pan":
-            return [_disc(PAN_RADIUS, 64, PAN_CENTRE), *pan_handle()]
+            return [_disc(PAN_RADIUS, 64, PAN_CENTRE), PAN_NECK, *_band(PAN_HOLE, PAN_GRIP)]
         case _:
             raise KeyError(name)
 
