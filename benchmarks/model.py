@@ -28,11 +28,11 @@ from rich.console import Console
 from rich.table import Table
 
 from uio2_agent import Processor, Request, TextTokenizer, UnifiedIO2, UnifiedIO2Config
-from uio2_agent.batch import Batch, Patches, TextInput
-from uio2_agent.compiled import compiled_stepper
-from uio2_agent.decoding import decode
+from uio2_agent.generation.compiled import compiled_stepper
+from uio2_agent.generation.decoding import decode
+from uio2_agent.generation.stepping import Stepper
+from uio2_agent.inputs.batch import Batch, Patches, TextInput
 from uio2_agent.model import Encoded
-from uio2_agent.stepping import Stepper
 
 TEXT_TOKENS = 64
 PARTS = ("decode", "encode", "decision", "image")

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from benchmarks.model import batch_of, config_of
 from uio2_agent import UnifiedIO2
-from uio2_agent.layers import HIDDEN, Attention
-from uio2_agent.positions import rotary_pair
+from uio2_agent.network.layers import HIDDEN, Attention
+from uio2_agent.network.positions import rotary_pair
 
 
 @functools.cache

@@ -16,7 +16,7 @@ import torch
 
 from pretrain.lora import TARGETS, Lora
 from uio2_agent import Processor, Request, TextTokenizer, UnifiedIO2, UnifiedIO2Config
-from uio2_agent.checkpoint import model_weights, precision
+from uio2_agent.formats.checkpoint import model_weights, precision
 
 GIB = 2**30
 MOMENTS = 2  # AdamW keeps two numbers per weight

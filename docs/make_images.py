@@ -14,7 +14,7 @@ from PIL import Image
 
 import envs  # noqa: F401 - registers the ids
 from envs.vima.levels import TASK_LEVELS
-from rollouts.pictures import HEIGHT, WIDTH, Scene, describe, draw
+from rollouts.pages.pictures import HEIGHT, WIDTH, Scene, describe, draw
 
 MOMENTS = (("visual_manipulation", 1, 0.5), ("scene_understanding", 5, 0.65))
 MOMENTS += (("rotate", 0, 0.45), ("sweep_without_exceeding", 1, 0.55))

@@ -18,9 +18,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 import envs  # noqa: F401 - registers the ids
 from uio2_agent import Processor, Request, TextTokenizer, UnifiedIO2, UnifiedIO2Config
-from uio2_agent.media import load_request
+from uio2_agent.media.loading import load_request
+from uio2_agent.media.spectrogram import log_power
 from uio2_agent.request import Target
-from uio2_agent.spectrogram import log_power
 
 PATH = Path(__file__).parent / "images" / "model.png"
 TEXT = "Watch <image_history_1> <image_history_2> <image_history_3>. What is put where in <image_input>?"

@@ -12,7 +12,7 @@ import os
 import sys
 from typing import Any
 
-from ..errors import EnvError
+from envs.errors import EnvError
 
 _ADVICE = (
     "no OpenGL library for off-screen rendering works here ({reason}): "

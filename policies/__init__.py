@@ -1,20 +1,20 @@
 """Where environments and the model meet: prompts, action texts, and things that act.
 
-Importing it is light: every name is loaded on first use, so that `policies.prompts` and `policies.actions`
-serve training nodes without a simulator.
+Importing it is light: every name is loaded on first use, so that `policies.prompts` and
+`policies.embodiments.vima` serve training nodes without a simulator.
 """
 
 from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
-    "OraclePolicy": "oracle_policy",
+    "OraclePolicy": "oracle",
     "Policy": "base",
     "PromptStyle": "prompts",
-    "RandomPolicy": "random_policy",
+    "RandomPolicy": "random",
     "Step": "base",
     "UnifiedIO2Policy": "unified_io2",
-    "VimaActionCodec": "actions",
+    "VimaActionCodec": "embodiments.vima",
     "load_policy": "loading",
 }
 

@@ -41,9 +41,9 @@ def load_policy(spec: str, **policy_args: Any) -> Policy:
             "module:Class"
         )
     if spec == "oracle":
-        from policies.oracle_policy import OraclePolicy as make
+        from policies.oracle import OraclePolicy as make
     elif spec == "random":
-        from policies.random_policy import RandomPolicy as make
+        from policies.random import RandomPolicy as make
     elif Path(spec).is_dir() or spec in packaged_names():
         from policies.unified_io2 import UnifiedIO2Policy
 

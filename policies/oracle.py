@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from policies.actions import idle_action
 from policies.base import Policy, Step
+from policies.embodiments.vima import idle_action
 from uio2_agent.errors import UIO2Error
 
 

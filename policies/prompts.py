@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from policies.actions import locations_text, numbered
+from policies.embodiments.vima import locations_text, numbered
 from uio2_agent.errors import UIO2Error
 from uio2_agent.request import Request
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from policies.actions import HIGH, LOW, quaternion_of
 from policies.base import Policy, Step
+from policies.embodiments.vima import HIGH, LOW, quaternion_of
 from uio2_agent.errors import UIO2Error
 
 

@@ -5,7 +5,8 @@ the first step of the answer is decoded. `plan="once"` is the paper's protocol: 
 observation. Unusual: answers are decoded under the grammar of action plans, so every answer parses, whatever
 the weights.
 
-Knows requests and action texts through `policies.prompts` and `policies.actions`; knows no environment.
+Knows requests and action texts through `policies.prompts` and `policies.embodiments.vima`;
+knows no environment.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from policies.actions import VimaActionCodec, idle_action
 from policies.base import Policy, Step
+from policies.embodiments.vima import VimaActionCodec, idle_action
 from policies.prompts import PromptStyle, action_request, seen_boxes
 from uio2_agent.errors import UIO2Error
 from uio2_agent.request import Answer, Request
@@ -107,7 +108,7 @@ class UnifiedIO2Policy(Policy):
         import torch
 
         from uio2_agent import UnifiedIO2
-        from uio2_agent.checkpoint import checkpoint_directory
+        from uio2_agent.formats.checkpoint import checkpoint_directory
 
         takes = [name for name in inspect.signature(cls).parameters if name != "model"]
         if unknown := [name for name in arguments if name not in takes]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from policies.actions import HIGH, LOW, VimaActionCodec
+from policies.embodiments.vima import HIGH, LOW, VimaActionCodec
 from pretrain.sources import EpisodeRecord, VimaEpisode
 
 NOT_MIRRORED = ("rotate", "twist", "manipulate_old_neighbor")

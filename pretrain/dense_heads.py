@@ -20,11 +20,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from policies.actions import HIGH, LOW
+from policies.embodiments.vima import HIGH, LOW
 from pretrain.losses import bump_table
-from uio2_agent.batch import Batch
+from uio2_agent.inputs.batch import Batch
 from uio2_agent.model import Encoded, UnifiedIO2
-from uio2_agent.vocabulary import LOCATIONS, value_to_bin
+from uio2_agent.text.vocabulary import LOCATIONS, value_to_bin
 
 NOTHING = -100  # what cross_entropy ignores
 

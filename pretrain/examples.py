@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from policies.actions import VimaActionCodec, numbered
+from policies.embodiments.vima import VimaActionCodec, numbered
 from policies.prompts import PromptStyle, action_request, boxes_request, boxes_target, image_boxes
 from pretrain.augment import Moment, moment
-from pretrain.eye import NOTHING, Labels, image_labels, workspace_bins
+from pretrain.dense_heads import NOTHING, Labels, image_labels, workspace_bins
 from pretrain.sources import EpisodeFolders, EpisodeRecord, VimaEpisode
-from uio2_agent.processor import Batch, Processor
+from uio2_agent.inputs.processor import Batch, Processor
 from uio2_agent.request import Request
 
 _SORTED_BATCHES = 8

@@ -9,13 +9,13 @@ import math
 import torch
 
 from policies.prompts import PromptStyle
-from uio2_agent.checkpoint import checkpoint_directory
 from uio2_agent.config import UnifiedIO2Config
+from uio2_agent.formats.checkpoint import checkpoint_directory
+from uio2_agent.inputs.processor import Processor
 from uio2_agent.model import UnifiedIO2
 from uio2_agent.presets import PRESETS
-from uio2_agent.processor import Processor
-from uio2_agent.text import TextTokenizer
-from uio2_agent.vocabulary import LOCATIONS
+from uio2_agent.text.tokenizer import TextTokenizer
+from uio2_agent.text.vocabulary import LOCATIONS
 
 
 def start_model(

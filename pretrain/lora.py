@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pretrain.state import TrainingError
+from pretrain.checkpointing import TrainingError
 from uio2_agent.errors import CheckpointError
 from uio2_agent.model import UnifiedIO2
 from uio2_agent.weights import check_fit, map_weights, write_safetensors

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from uio2_agent.vocabulary import LOCATIONS, Vocabulary
+from uio2_agent.text.vocabulary import LOCATIONS, Vocabulary
 
 
 class TextLoss:

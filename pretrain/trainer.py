@@ -1,9 +1,9 @@
 """Supervised training of any size on collected episodes: first the eye, then everything.
 
 A run has two phases in one schedule: for `eye_steps` only the image encoder learns, from dense labels
-(`pretrain.eye`); after that the whole model learns action text and boxes text under teacher forcing, the
-dense labels going on at a smaller weight. A run can be stopped at any time (Ctrl-C, or a kill) and goes on
-from its last saved step with the very batches it would have had, on CPU or GPU. It knows no simulator:
+(`pretrain.dense_heads`); after that the whole model learns action text and boxes text under teacher forcing,
+the dense labels going on at a smaller weight. A run can be stopped at any time (Ctrl-C, or a kill) and goes
+on from its last saved step with the very batches it would have had, on CPU or GPU. It knows no simulator:
 evaluation is a callable handed in.
 
 With `lora_rank` only low-rank adapters learn (`pretrain.lora`), beside the head of the roles: the image
@@ -24,17 +24,17 @@ from torch.utils.data import DataLoader
 
 from policies.prompts import PromptStyle
 from pretrain.augment import moment
+from pretrain.checkpointing import STATE, TrainingError, load_state, save_state
 from pretrain.curves import Curves
+from pretrain.dense_heads import Eye, Labels, Watch, look
 from pretrain.examples import ExampleOptions, Labeller, TrainingBatches, plan_example
-from pretrain.eye import Eye, Labels, Watch, look
+from pretrain.initialization import start_model
 from pretrain.lora import Lora
 from pretrain.losses import TextLoss
 from pretrain.memory import keep_freed_memory
 from pretrain.optim import build_optimizer, learning_rate, set_learning_rate
 from pretrain.sources import FIRST_HELD_OUT_SEED, EpisodeFolders
-from pretrain.start import start_model
-from pretrain.state import STATE, TrainingError, load_state, save_state
-from uio2_agent.processor import Batch
+from uio2_agent.inputs.processor import Batch
 
 Evaluate = Callable[[Path, int], Mapping[str, float]]
 """Called as evaluate(checkpoint directory, step) -> numbers for the curves, named `group/curve`."""

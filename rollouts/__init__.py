@@ -10,8 +10,8 @@ from typing import Any
 _HOME = {
     "CollectConfig": "rollouts.collect",
     "replay": "rollouts.collect",
-    "DatasetWriter": "rollouts.dataset",
-    "encode_episode": "rollouts.encoding",
+    "DatasetWriter": "rollouts.datasets.writer",
+    "encode_episode": "rollouts.datasets.encoding",
     "Episode": "rollouts.runner",
     "Work": "rollouts.runner",
     "run_episodes": "rollouts.runner",

@@ -40,23 +40,33 @@ COMMANDS = {
         "play episodes: table, videos, dataset and page",
         stopped="what was finished is kept until the same command starts anew",
     ),
-    "collect": Command("rollouts.commands:collect", "record episodes as a LeRobot dataset", stopped=_GOES_ON),
+    "collect": Command(
+        "rollouts.commands.collect:collect", "record episodes as a LeRobot dataset", stopped=_GOES_ON
+    ),
     "train": Command(
-        "rollouts.commands:train",
+        "rollouts.commands.collect:train",
         "train a model on such datasets",
         stopped="with resume=true, the default, the same command goes on from the last saved step",
     ),
     "evaluate": Command(
         "rollouts.evaluate:main", "success on held-out seeds, with intervals and videos", stopped=_GOES_ON
     ),
-    "compare": Command("rollouts.compare:main", "paired test of two evaluations", ("first", "second")),
-    "inspect": Command("rollouts.inspect:main", "a page that shows a dataset or an evaluation", ("path",)),
-    "generate": Command("rollouts.generate:generate", "answer with text, a picture or a sound", ("text",)),
-    "convert": Command(
-        "rollouts.model_commands:convert", "a model directory, official to ours or back", ("source", "output")
+    "compare": Command(
+        "rollouts.commands.compare:main", "paired test of two evaluations", ("first", "second")
     ),
-    "play": Command("rollouts.play:main", "act with the mouse, on a page for this machine only"),
-    "doctor": Command("rollouts.doctor:main", "what is installed and usable here"),
+    "inspect": Command(
+        "rollouts.commands.inspect:main", "a page that shows a dataset or an evaluation", ("path",)
+    ),
+    "generate": Command(
+        "rollouts.commands.generate:generate", "answer with text, a picture or a sound", ("text",)
+    ),
+    "convert": Command(
+        "rollouts.commands.convert:convert",
+        "a model directory, official to ours or back",
+        ("source", "output"),
+    ),
+    "play": Command("rollouts.commands.play:main", "act with the mouse, on a page for this machine only"),
+    "doctor": Command("rollouts.commands.doctor:main", "what is installed and usable here"),
 }
 
 _KEY = re.compile(r"[\w.]+=")

@@ -16,8 +16,8 @@ from typing import Any
 
 from pretrain.sources.lerobot import EpisodeRecord
 from pretrain.sources.schema import FIRST_HELD_OUT_SEED, DatasetError, action_dict
-from rollouts.dataset import DatasetWriter
-from rollouts.encoding import EncodedEpisode, encode_episode
+from rollouts.datasets.encoding import EncodedEpisode, encode_episode
+from rollouts.datasets.writer import DatasetWriter
 from rollouts.progress import progress as progress_bar
 from rollouts.runner import Episode, Work, play, work_list
 from rollouts.workers import Job, MakeEnv, run_job

@@ -17,11 +17,12 @@ from typing import Any
 
 from policies.base import Policy
 from pretrain.sources.schema import FIRST_HELD_OUT_SEED
-from rollouts import report, results
-from rollouts.encoding import check_pictures, encode_episode
+from rollouts.datasets.encoding import check_pictures, encode_episode
 from rollouts.errors import RolloutError
 from rollouts.output import claim, write_config
+from rollouts.pages import report
 from rollouts.progress import progress
+from rollouts.results import files as results
 from rollouts.runner import Episode, Work, run_episodes
 from rollouts.workers import Job, MakeEnv, run_job
 from rollouts.worklist import ALL, check_environment, work_items
@@ -114,7 +115,7 @@ def evaluate(config: EvaluateConfig, output: Path, dataset: Path | None = None) 
 
     With `dataset`, each finished episode is also published there, in the order of the work list.
     """
-    from rollouts.dataset import DatasetWriter
+    from rollouts.datasets.writer import DatasetWriter
 
     recipe, work = config.recipe(), config.work()
     done = _earlier(output, recipe)
@@ -229,7 +230,7 @@ def _conclude(
     """Videos, page, table, and where everything is; status 1 if an episode ended in an error."""
     from rich.console import Console
 
-    from rollouts.film import record
+    from rollouts.pages.film import record
 
     write_config(output, dict(keys))
     record(output, result, keys["videos"])

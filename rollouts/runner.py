@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from policies.actions import VimaActionCodec, quaternion_of
 from policies.base import Policy, Step
+from policies.embodiments.vima import VimaActionCodec, quaternion_of
 
 PHASES = ("reset", "policy", "step")
 

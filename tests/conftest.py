@@ -23,7 +23,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def rendering() -> None:
     """For tests that draw the tabletop: skipped where no GL library works."""
-    from rollouts.doctor import gl_backend
+    from rollouts.commands.doctor import gl_backend
 
     finding = gl_backend()
     if not finding.usable:

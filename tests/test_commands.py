@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pretrain.train import TrainConfig
+from pretrain.trainer import TrainConfig
 from rollouts.cli import COMMANDS, main
 from rollouts.errors import RolloutError
 from rollouts.settings import keys, resolve
@@ -184,7 +184,9 @@ def test_a_stopped_conversion_starts_anew(
 ) -> None:
     words = ["convert", "nano", str(tmp_path / "model")]
     with monkeypatch.context() as patch:
-        patch.setattr("uio2_agent.convert.write_json", interrupted)  # between the weights and the rest
+        patch.setattr(
+            "uio2_agent.formats.convert.write_json", interrupted
+        )  # between the weights and the rest
         assert main(words) == 130
     assert main(["generate", "Hello", f"model={tmp_path / 'model'}"]) == 2, "half a model is none"
     assert main(words) == 0 and capsys.readouterr().err.count("starts anew") == 1

@@ -17,15 +17,15 @@ from PIL import Image
 from benchmarks.training_memory import GIB, MOMENTS, counts
 from docs.model_figure import draw, measure
 from rollouts.cli import main
-from rollouts.dataset import DatasetWriter
-from rollouts.encoding import encode_episode
+from rollouts.datasets.encoding import encode_episode
+from rollouts.datasets.writer import DatasetWriter
 from rollouts.runner import run_episodes, work_list
 from rollouts.workers import MakeEnv
 from tests.toys import ScriptedPolicy
 from tests.uio2_agent.test_video import write_video
 from uio2_agent import Processor, TextTokenizer, UnifiedIO2, UnifiedIO2Config
-from uio2_agent.checkpoint import load
-from uio2_agent.convert import convert
+from uio2_agent.formats.checkpoint import load
+from uio2_agent.formats.convert import convert
 from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
 
 ROOT = Path(__file__).parents[1]

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from envs.vima.camera import VIEWS
 from envs.vima.environment import VimaEnv
 from envs.vima.levels import level_name
 from envs.vima.registration import TASKS
+from envs.vima.table.camera import VIEWS
 from tests.vima_seeds import read_episodes
 
 MAX_AREA, MAX_BOX = 0.15, 3

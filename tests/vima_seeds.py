@@ -23,7 +23,7 @@ from envs.errors import EnvError
 from envs.vima.environment import VimaEnv
 from envs.vima.levels import level_name
 from envs.vima.registration import TASKS
-from envs.vima.state import ObjectState, Pose, object_from_record, yaw_of
+from envs.vima.things.state import ObjectState, Pose, object_from_record, yaw_of
 
 MIN_EQUAL = 0.97
 MIN_YAWS = 0.95

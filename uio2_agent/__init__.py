@@ -11,16 +11,16 @@ from typing import Any
 
 _PUBLIC = {
     "Answer": "request",
-    "Batch": "processor",
-    "Processor": "processor",
+    "Batch": "inputs.batch",
+    "Processor": "inputs.processor",
     "Request": "request",
     "Target": "request",
-    "TextTokenizer": "text",
+    "TextTokenizer": "text.tokenizer",
     "UIO2Error": "errors",
     "UnifiedIO2": "model",
     "UnifiedIO2Config": "config",
-    "Vocabulary": "vocabulary",
-    "load_request": "media",
+    "Vocabulary": "text.vocabulary",
+    "load_request": "media.loading",
 }
 
 __all__ = sorted(_PUBLIC)

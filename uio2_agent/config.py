@@ -182,13 +182,13 @@ class UnifiedIO2Config:
     @classmethod
     def from_official(cls, official: dict[str, Any]) -> "UnifiedIO2Config":
         """Read the nested dictionary of an official checkpoint's config.json."""
-        from uio2_agent.official import config_from_official
+        from uio2_agent.formats.official import config_from_official
 
         return config_from_official(official)
 
     def to_official(self) -> dict[str, Any]:
         """Write the official nested dictionary."""
-        from uio2_agent.official import config_to_official
+        from uio2_agent.formats.official import config_to_official
 
         return config_to_official(self)
 

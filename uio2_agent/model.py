@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uio2_agent.batch import Batch, TokenTarget
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.embedders.history import HistoryEmbedder
 from uio2_agent.embedders.image import PatchEmbedder
@@ -24,19 +23,20 @@ from uio2_agent.embedders.text import TextEmbedder
 from uio2_agent.embedders.tokens import Tokens, compact, concatenate
 from uio2_agent.embedders.vit import ViT
 from uio2_agent.errors import RequestError, UIO2Error
-from uio2_agent.layers import Rotary, attention_bias
-from uio2_agent.masks import target_masks
-from uio2_agent.meta import shapes_only_on_meta
-from uio2_agent.positions import rotary_pair
-from uio2_agent.ragged import like_groups
+from uio2_agent.inputs.batch import Batch, TokenTarget
+from uio2_agent.network.layers import Rotary, attention_bias
+from uio2_agent.network.length_groups import like_groups
+from uio2_agent.network.masks import target_masks
+from uio2_agent.network.meta_device import shapes_only_on_meta
+from uio2_agent.network.positions import rotary_pair
+from uio2_agent.network.transformer import Decoder, Encoder
 from uio2_agent.request import Answer, Request
 from uio2_agent.targets.audio import AudioTargetEmbedder
 from uio2_agent.targets.image import ImageTargetEmbedder
 from uio2_agent.targets.text import TextTargetEmbedder
-from uio2_agent.transformer import Decoder, Encoder
 
 if TYPE_CHECKING:
-    from uio2_agent.processor import Processor
+    from uio2_agent.inputs.processor import Processor
     from uio2_agent.tokenizers.vocoder import Vocoder
 
 
@@ -150,8 +150,8 @@ class UnifiedIO2(nn.Module):
         return self
 
     def pack(self, weights: str = "float32") -> Self:
-        """Lay the weights out for decoding on a CPU, in place; see `uio2_agent.packed.pack`."""
-        from uio2_agent.packed import pack
+        """Lay the weights out for decoding on a CPU, in place (`generation.packed_weights`)."""
+        from uio2_agent.generation.packed_weights import pack
 
         return pack(self, weights)
 
@@ -282,10 +282,10 @@ class UnifiedIO2(nn.Module):
 
         Arguments
             target: "text", "image" or "audio"; or one of them for each request.
-            options: the fields of `uio2_agent.options.GenerationOptions`.
+            options: the fields of `uio2_agent.generation.options.GenerationOptions`.
         """
-        from uio2_agent.generation import generate
-        from uio2_agent.options import GenerationOptions
+        from uio2_agent.generation.generate import generate
+        from uio2_agent.generation.options import GenerationOptions
 
         single = isinstance(request, Request)
         answers = generate(self, [request] if single else list(request), target, GenerationOptions(**options))
@@ -298,27 +298,27 @@ class UnifiedIO2(nn.Module):
         """
         if self.vocoder is not None:
             return self.vocoder.wave(power)
-        from uio2_agent.spectrogram import griffin_lim
+        from uio2_agent.media.spectrogram import griffin_lim
 
         return griffin_lim(power)
 
     def stream(self, request: Request, **options: Any) -> Iterator[str]:
         """Yield the text answer to a request piece by piece; options as in `generate`."""
-        from uio2_agent.generation import stream
-        from uio2_agent.options import GenerationOptions
+        from uio2_agent.generation.generate import stream
+        from uio2_agent.generation.options import GenerationOptions
 
         return stream(self, request, GenerationOptions(**options))
 
     @classmethod
     def from_pretrained(cls, name_or_dir: str | Path, **options: Any) -> "UnifiedIO2":
-        """Load a packaged model by name, or a directory; see `uio2_agent.checkpoint.load`."""
-        from uio2_agent.checkpoint import load
+        """Load a packaged model by name, or a directory; see `uio2_agent.formats.checkpoint.load`."""
+        from uio2_agent.formats.checkpoint import load
 
         return load(name_or_dir, **options)
 
     def save_pretrained(self, directory: str | Path, **options: Any) -> Path:
-        """Write the model to a directory; see `uio2_agent.checkpoint.save`."""
-        from uio2_agent.checkpoint import save
+        """Write the model to a directory; see `uio2_agent.formats.checkpoint.save`."""
+        from uio2_agent.formats.checkpoint import save
 
         return save(self, directory, **options)
 

@@ -7,8 +7,8 @@ a small text vocabulary. `base` is an official layout at a third of the width, f
 from collections.abc import Callable
 
 from uio2_agent.config import ResamplerConfig, UnifiedIO2Config, ViTConfig
+from uio2_agent.text.vocabulary import Vocabulary
 from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
-from uio2_agent.vocabulary import Vocabulary
 
 LLAMA_PIECES = 32_000
 NANO_PIECES = 768

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from uio2_agent.errors import CheckpointError
-from uio2_agent.filetype import mistaken_for
+from uio2_agent.formats.filetype import mistaken_for
 
 SAFETENSORS, PICKLE = "model.safetensors", "pytorch_model.bin"
 FORMS = (SAFETENSORS, f"{SAFETENSORS}.index.json", PICKLE, f"{PICKLE}.index.json")

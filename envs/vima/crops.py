@@ -12,8 +12,8 @@ import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 from PIL import Image
 
+from envs.assets import FrozenMapping
 from envs.errors import EnvError
-from envs.vima.prompts import FrozenMapping
 
 CROP_SIZE = 32
 SLOTS = 8

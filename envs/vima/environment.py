@@ -13,20 +13,20 @@ from typing import Any, ClassVar
 import gymnasium
 import numpy as np
 
+from envs.assets import PromptAssets
 from envs.errors import EnvError, SpawnError, unknown_name
-from envs.vima import primitives
 from envs.vima.actions import action_space, read_action
-from envs.vima.camera import HEIGHT, VIEWS, WIDTH
-from envs.vima.expert import check_style
-from envs.vima.goals import Progress
+from envs.vima.experts.pick_and_place import check_style
 from envs.vima.levels import level_name
-from envs.vima.prompts import PromptAssets
 from envs.vima.registration import find_task
-from envs.vima.scene import Scene
-from envs.vima.state import object_from_record
+from envs.vima.table import primitives
+from envs.vima.table.camera import HEIGHT, VIEWS, WIDTH
+from envs.vima.table.scene import Scene
+from envs.vima.table.tool_motion import FrameCallback
+from envs.vima.table.world import World
 from envs.vima.tasks.base import SUCTION, Cast, Task
-from envs.vima.toolmotion import FrameCallback
-from envs.vima.world import World
+from envs.vima.tasks.goals import Progress
+from envs.vima.things.state import object_from_record
 
 EXTRA_STEPS = 2
 """Steps a policy may take beyond the expert's budget."""
@@ -46,13 +46,13 @@ class VimaEnv(gymnasium.Env):
             everything.
         expert: whether info carries `expert_action`, what the scripted expert would do next, until the
             episode ends.
-        expert_style: `upstream` or `canonical` (see envs.vima.expert).
+        expert_style: `upstream` or `canonical` (see envs.vima.experts.pick_and_place).
         oracle_rules: whether goals meant for the expert only count too, as when upstream records
             demonstrations.
         difficulty: `easy`, the published one, `medium` or `hard`; a task of your own says which it has.
         render_mode: None or `rgb_array` (both views, front above top).
         image_size: rows and columns of every picture, the prompt's too; the benchmark's are 128 × 256. Pixels
-            stay square and the whole table in sight (envs.vima.camera).
+            stay square and the whole table in sight (envs.vima.table.camera).
 
     `info` holds prompt, prompt_assets, task, level, seed, end_effector (0 suction, 1 spatula), objects,
     success, failure, oracle_max_steps and max_steps; `terminated` is success or failure, `truncated` that

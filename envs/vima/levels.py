@@ -11,7 +11,7 @@ This module knows names only: neither geometry nor how a task uses its pools.
 from dataclasses import dataclass, replace
 
 from envs.errors import EnvError, unknown_name
-from envs.vima.textures import LIGHT_DARK, TEXTURES
+from envs.vima.things.textures import LIGHT_DARK, TEXTURES
 
 LEVELS = ("placement", "combinatorial", "novel_object", "novel_task", "train")
 

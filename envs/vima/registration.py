@@ -31,7 +31,7 @@ _BUILT_IN = {
 
 _BACKENDS = {
     "mujoco": "envs.vima.environment:VimaEnv",
-    "upstream": "envs.vima.upstream:UpstreamVimaEnv",
+    "upstream": "envs.vima.upstream.environment:UpstreamVimaEnv",
 }
 
 TASKS: dict[str, "str | type"] = {
@@ -66,7 +66,7 @@ def find_task(name: str) -> type:
 
 def make_env(task: str, *, backend: str = "mujoco", **options) -> gymnasium.Env:
     """Make a task's environment: `VimaEnv`, or with backend="upstream" an installed VIMA-Bench behind its
-    interface (envs.vima.upstream).
+    interface (envs.vima.upstream.environment).
     """
     if backend not in _BACKENDS:
         raise unknown_name("backend", backend, _BACKENDS)

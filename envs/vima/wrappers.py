@@ -16,13 +16,13 @@ import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 from PIL import Image
 
+from envs.assets import PromptAssets
 from envs.errors import EnvError, unknown_name
 from envs.vima.actions import read_action
-from envs.vima.camera import FAR_M, VIEWS
-from envs.vima.prompts import PromptAssets
-from envs.vima.spawning import HIGH_XY, LOW_XY
-from envs.vima.state import yaw_quaternion
-from envs.vima.textures import GRAY
+from envs.vima.table.camera import FAR_M, VIEWS
+from envs.vima.table.spawning import HIGH_XY, LOW_XY
+from envs.vima.things.state import yaw_quaternion
+from envs.vima.things.textures import GRAY
 
 _LOW, _HIGH = np.array(LOW_XY), np.array(HIGH_XY)
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")

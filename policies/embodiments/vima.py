@@ -20,7 +20,7 @@ import numpy as np
 
 from uio2_agent import grammar
 from uio2_agent.errors import UIO2Error
-from uio2_agent.vocabulary import LOCATIONS, SENTINELS, bin_to_value, location_text, value_to_bin
+from uio2_agent.text.vocabulary import LOCATIONS, SENTINELS, bin_to_value, location_text, value_to_bin
 
 SUCTION, SPATULA = 0, 1
 LOW = np.array([0.25, -0.5])

@@ -1,6 +1,6 @@
 """The layout of our trajectory datasets: LeRobot v3.0 folders with one set of files per episode.
 
-This page names every file, feature and column once; the writer (`rollouts.dataset`) and the reader
+This page names every file, feature and column once; the writer (`rollouts.datasets.writer`) and the reader
 (`pretrain.sources.lerobot`) both import it, so they cannot drift apart.
 
 What is unusual: each episode has a data file, a metadata file and two final pictures of its own (legal v3.0:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from policies.actions import VimaActionCodec
+from policies.embodiments.vima import VimaActionCodec
 from policies.prompts import seen_boxes
 from pretrain.sources import inert_pickle, schema
 from pretrain.sources.schema import DatasetError

@@ -11,7 +11,7 @@ def collect(keys: Mapping[str, Any]) -> int:
     """`uio2 collect`."""
     from rollouts.collect import CollectConfig
     from rollouts.collect import collect as run
-    from rollouts.encoding import check_pictures
+    from rollouts.datasets.encoding import check_pictures
     from rollouts.worklist import check_environment, collected_tasks, level_names
 
     flat = {key: value for key, value in keys.items() if key not in ("ray", "task")}
@@ -31,8 +31,8 @@ def collect(keys: Mapping[str, Any]) -> int:
 
 def train(keys: Mapping[str, Any]) -> int:
     """`uio2 train`."""
-    from pretrain.train import TrainConfig
-    from pretrain.train import train as run
+    from pretrain.trainer import TrainConfig
+    from pretrain.trainer import train as run
 
     flat = {key: value for key, value in keys.items() if key != "evaluate"}
     data = keys["data"]

@@ -9,8 +9,8 @@ from typing import Any
 
 from rollouts.errors import RolloutError
 from rollouts.output import claim, write_json
-from rollouts.results import load
-from rollouts.statistics import mcnemar
+from rollouts.results.files import load
+from rollouts.results.statistics import mcnemar
 
 
 def main(keys: Mapping[str, Any]) -> int:

@@ -20,8 +20,8 @@ def convert(keys: Mapping[str, Any]) -> int:
         TransferSpeedColumn,
     )
 
-    from uio2_agent.checkpoint import TOKENIZER
-    from uio2_agent.convert import convert as run
+    from uio2_agent.formats.checkpoint import TOKENIZER
+    from uio2_agent.formats.convert import convert as run
 
     options = {key: value for key, value in keys.items() if key not in ("source", "output", "dtype")}
     if keys["dtype"] not in (None, *PRECISIONS):

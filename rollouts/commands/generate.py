@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rollouts.output import claim, write_config
-from rollouts.question import (
+from rollouts.commands.generate_request import (
     check_modalities,
     device_of,
     dtype_of,
@@ -19,11 +18,12 @@ from rollouts.question import (
     read_keys,
     read_request,
 )
+from rollouts.output import claim, write_config
 
 if TYPE_CHECKING:
-    from rollouts.answers import AnswerFiles
+    from rollouts.commands.generate_answers import AnswerFiles
     from uio2_agent import Answer, Request, UnifiedIO2
-    from uio2_agent.options import GenerationOptions
+    from uio2_agent.generation.options import GenerationOptions
 
 OUTPUT = "runs/generate"
 NOTES = {
@@ -35,7 +35,7 @@ NOTES = {
 
 def generate(keys: Mapping[str, Any]) -> int:
     """`uio2 generate`."""
-    from uio2_agent.checkpoint import checkpoint_directory, load, read_config
+    from uio2_agent.formats.checkpoint import checkpoint_directory, load, read_config
 
     asked = read_keys(keys)
     options = generation_options(asked)
@@ -64,9 +64,9 @@ def generate(keys: Mapping[str, Any]) -> int:
 
 def _text(model: "UnifiedIO2", request: "Request", options: "GenerationOptions") -> "AnswerFiles":
     """Print a text as it is decoded; beam search knows it only at the end."""
-    from rollouts.answers import AnswerFiles
-    from uio2_agent.generation import generate as run
-    from uio2_agent.generation import stream
+    from rollouts.commands.generate_answers import AnswerFiles
+    from uio2_agent.generation.generate import generate as run
+    from uio2_agent.generation.generate import stream
 
     if options.beams > 1:
         pieces = iter([run(model, [request], "text", options)[0].text])
@@ -82,8 +82,8 @@ def _text(model: "UnifiedIO2", request: "Request", options: "GenerationOptions")
 
 def _scores(model: "UnifiedIO2", request: "Request", options: list[str]) -> "AnswerFiles":
     """Print the options with their scores, best first."""
-    from rollouts.answers import AnswerFiles
-    from uio2_agent.scoring import score_options
+    from rollouts.commands.generate_answers import AnswerFiles
+    from uio2_agent.generation.answer_scoring import score_options
 
     scores = score_options(model, request, options)
     ranked = [
@@ -96,14 +96,14 @@ def _scores(model: "UnifiedIO2", request: "Request", options: list[str]) -> "Ans
 
 
 def _picture(model: "UnifiedIO2", request: "Request", options: "GenerationOptions") -> "AnswerFiles":
-    from rollouts.answers import AnswerFiles
+    from rollouts.commands.generate_answers import AnswerFiles
 
     answer = _with_progress(model, request, "image", options)
     return AnswerFiles({"tokens": answer.tokens.tolist()}, picture=answer.image)
 
 
 def _sound(model: "UnifiedIO2", request: "Request", options: "GenerationOptions") -> "AnswerFiles":
-    from rollouts.answers import AnswerFiles, spectrogram_picture
+    from rollouts.commands.generate_answers import AnswerFiles, spectrogram_picture
 
     answer = _with_progress(model, request, "audio", options)
     if model.vocoder is None:
@@ -122,7 +122,7 @@ def _with_progress(
     """Generate with a bar over the tokens, where a person sees it."""
     from dataclasses import replace
 
-    from uio2_agent.generation import generate as run
+    from uio2_agent.generation.generate import generate as run
 
     with _bar(f"{target} tokens") as progress:
         return run(model, [request], target, replace(options, progress=progress))[0]
@@ -142,7 +142,7 @@ def _bar(name: str) -> Iterator[Callable[[int, int], None]]:
 
 def _write(output: Path, answer: "AnswerFiles", keys: Mapping[str, Any]) -> None:
     """Write the answer with its configuration; print the path of a picture or sound."""
-    from rollouts.answers import PICTURE, SOUND, write_answer
+    from rollouts.commands.generate_answers import PICTURE, SOUND, write_answer
 
     write_answer(output, answer)
     write_config(output, dict(keys))

@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from rollouts.output import write_json, write_text
-from uio2_agent.audio import write_wav
-from uio2_agent.spectrogram import LOWEST
+from uio2_agent.media.audio import write_wav
+from uio2_agent.media.spectrogram import LOWEST
 
 TEXT, PICTURE, SOUND, RECORD = "answer.txt", "answer.png", "answer.wav", "answer.json"
 _SHOWN_DECIBELS = 80.0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from uio2_agent import Request, UnifiedIO2Config
-    from uio2_agent.options import GenerationOptions
+    from uio2_agent.generation.options import GenerationOptions
 
 PRECISIONS = ("float32", "bfloat16")
 _FILES = ("image", "audio", "video", "tokenizer", "vocoder")
@@ -68,7 +68,7 @@ def read_keys(keys: Mapping[str, Any]) -> dict[str, Any]:
 def generation_options(asked: Mapping[str, Any]) -> "GenerationOptions":
     """Return how the answer is written; 0 stands for what the model's own choice is."""
     from uio2_agent import Request
-    from uio2_agent.options import GenerationOptions
+    from uio2_agent.generation.options import GenerationOptions
 
     return GenerationOptions(
         max_new_tokens=asked["max_new_tokens"] or None,
@@ -127,7 +127,7 @@ def check_modalities(asked: Mapping[str, Any], config: "UnifiedIO2Config") -> No
 
 def read_request(asked: Mapping[str, Any], config: "UnifiedIO2Config") -> "Request":
     """Read the files. What is given on its own goes before what a video would put in the same place."""
-    from uio2_agent.media import load_request
+    from uio2_agent.media.loading import load_request
 
     inputs = ("image", "image_history", "audio", "audio_history", "video")
     hears = "audio" in config.input_modalities

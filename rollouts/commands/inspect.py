@@ -14,11 +14,12 @@ import numpy as np
 
 from pretrain.sources.lerobot import EpisodeRecord, LeRobotSource
 from pretrain.sources.schema import action_dict
-from rollouts import report, results
 from rollouts.errors import RolloutError
-from rollouts.film import storyboard, write_film
 from rollouts.output import claim, write_text
+from rollouts.pages import report
+from rollouts.pages.film import storyboard, write_film
 from rollouts.progress import progress
+from rollouts.results import files as results
 
 
 def main(keys: Mapping[str, Any]) -> int:

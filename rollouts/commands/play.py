@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from rollouts.errors import RolloutError
-from rollouts.pictures import thumbnail
+from rollouts.pages.pictures import thumbnail
 from rollouts.runner import Work
 from rollouts.workers import MakeEnv
 
@@ -32,6 +32,7 @@ _FILES = {
 }
 _PARTS = re.compile(r"\{(\w+)\}")
 _LONGEST_REQUEST = 10_000
+PAGES = Path(__file__).parents[1] / "pages"
 
 
 def main(keys: Mapping[str, Any]) -> int:
@@ -171,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path in _FILES:
             name, kind = _FILES[path]
-            self._answer(200, kind, (Path(__file__).parent / name).read_bytes())
+            self._answer(200, kind, (PAGES / name).read_bytes())
         elif path == "/state":
             self._json(200, self.server.game.state())
         else:

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from pretrain.sources import schema
 from pretrain.sources.schema import DatasetError
-from rollouts.dataset import DatasetWriter, episode_statistics, read_config
-from rollouts.encoding import EncodedEpisode
+from rollouts.datasets.encoding import EncodedEpisode
+from rollouts.datasets.writer import DatasetWriter, episode_statistics, read_config
 
 
 def merge(parts: Iterable[str | Path], output: str | Path) -> int:

@@ -1,7 +1,7 @@
 """Writes trajectory datasets: LeRobot v3.0, one set of files per episode, published one by one.
 
-An episode is *encoded* where it was played (`rollouts.encoding`) and *published* by the one driver, which
-gives it its rank. What is unusual: all files of an episode are written under temporary names and
+An episode is *encoded* where it was played (`rollouts.datasets.encoding`) and *published* by the one driver,
+which gives it its rank. What is unusual: all files of an episode are written under temporary names and
 renamed together, and a line in the index makes them count, so a process killed at any moment leaves the
 episodes before, and opening the folder again removes what was published by half. The layout is
 `pretrain.sources.schema`'s.
@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from pretrain.sources import schema
 from pretrain.sources.schema import DatasetError
-from rollouts.encoding import EncodedEpisode, StatisticsFold, git_sha
+from rollouts.datasets.encoding import EncodedEpisode, StatisticsFold, git_sha
 
 _TEMPORARY = ".partial"
 _FEATURES = (

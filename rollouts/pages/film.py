@@ -15,10 +15,10 @@ import numpy as np
 from PIL import Image
 
 from pretrain.sources.schema import action_dict
-from rollouts.pictures import Scene, describe, draw, show_motion
+from rollouts.pages.pictures import Scene, describe, draw, show_motion
+from rollouts.pages.video import write_video
 from rollouts.progress import progress
 from rollouts.runner import Work
-from rollouts.video import write_video
 from rollouts.workers import MakeEnv
 
 FPS = 20

@@ -9,9 +9,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from rollouts.benchmark_tables import panels
-from rollouts.film import choose, video_path
 from rollouts.output import write_text
+from rollouts.pages.film import choose, video_path
+from rollouts.results.benchmark_tables import panels
 
 _STYLE = (Path(__file__).parent / "page.css").read_text()
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from rollouts.statistics import mean_interval
+from rollouts.results.statistics import mean_interval
 
 ENVIRONMENT = "vima"
 NOT_BUILT, NOT_ASKED, NOT_PLAYED = "not built", "not asked for", "not played yet"
@@ -74,8 +74,10 @@ def summarise_levels(
 
 @cache
 def published() -> dict[str, Any]:
-    """Return the published rows (`published_vima.yaml`), with their sources and how sure they are."""
-    return yaml.safe_load(Path(__file__).with_name("published_vima.yaml").read_text(encoding="utf-8"))
+    """Return the published rows (`envs/vima/published.yaml`), with their sources and how sure they are."""
+    return yaml.safe_load(
+        (Path(__file__).parents[2] / "envs" / "vima" / "published.yaml").read_text(encoding="utf-8")
+    )
 
 
 def _level(

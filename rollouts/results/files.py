@@ -15,12 +15,12 @@ from typing import Any
 
 from policies.loading import packaged_names
 from pretrain.sources.schema import action_vector
-from rollouts.benchmark import summarise_levels
-from rollouts.encoding import describe_prompt, git_sha
+from rollouts.datasets.encoding import describe_prompt, git_sha
 from rollouts.errors import RolloutError
 from rollouts.output import write_json
+from rollouts.results.benchmark import summarise_levels
+from rollouts.results.statistics import wilson
 from rollouts.runner import PHASES, Episode
-from rollouts.statistics import wilson
 
 RESULT = "result.json"
 _PACKAGES = ("uio2-agent", "torch", "numpy", "mujoco", "gymnasium", "ray")

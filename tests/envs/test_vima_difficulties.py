@@ -12,8 +12,8 @@ import pytest
 from envs.errors import EnvError
 from envs.vima import TASKS, Task, VimaEnv
 from envs.vima.levels import TASK_LEVELS, pools_for
-from envs.vima.objects import OBJECTS
 from envs.vima.tasks.base import exchange_textures
+from envs.vima.things.objects import OBJECTS
 from policies.prompts import PromptStyle, action_request
 
 pytestmark = pytest.mark.usefixtures("rendering")

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from envs.vima import VimaEnv
-from envs.vima.expert import action
+from envs.vima.experts.pick_and_place import action
 from envs.vima.levels import TASK_LEVELS
-from envs.vima.state import yaw_quaternion
 from envs.vima.tasks.follow_order import sequences
+from envs.vima.things.state import yaw_quaternion
 from policies.prompts import action_request
 from tests.envs.vima_records import assert_recorded_goals, episodes, picture_errors
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from envs.vima import VimaEnv
-from envs.vima.expert import action
+from envs.vima.experts.pick_and_place import action
 from envs.vima.levels import TASK_LEVELS
 from policies.prompts import action_request
 from tests.envs.vima_records import episodes

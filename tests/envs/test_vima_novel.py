@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from envs.vima import VimaEnv
-from envs.vima.expert import action
-from envs.vima.objects import OBJECTS
-from envs.vima.spawning import in_workspace
-from envs.vima.state import ObjectState, yaw_quaternion
+from envs.vima.experts.pick_and_place import action
+from envs.vima.table.spawning import in_workspace
+from envs.vima.things.objects import OBJECTS
+from envs.vima.things.state import ObjectState, yaw_quaternion
 from policies.prompts import action_request
 from tests.envs.vima_records import episodes, picture_errors
 from tests.vima_replay import replay

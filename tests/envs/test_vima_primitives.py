@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from envs.vima.objects import OBJECTS
-from envs.vima.primitives import pick_place, push, settle, yaw_of
-from envs.vima.scene import SPATULA, SUCTION, Scene
+from envs.vima.table.primitives import pick_place, push, settle, yaw_of
+from envs.vima.table.scene import SPATULA, SUCTION, Scene
+from envs.vima.things.objects import OBJECTS
 from tests.envs.vima_records import build, episodes
 
 IDENTITY = (0.0, 0.0, 0.0, 1.0)

@@ -8,11 +8,11 @@ import pytest
 
 from envs.errors import EnvError
 from envs.vima import VimaEnv
-from envs.vima.expert import action
+from envs.vima.experts.pick_and_place import action
 from envs.vima.levels import level_name
-from envs.vima.spawning import in_workspace, too_close
-from envs.vima.state import ObjectState, Pose, object_from_record, yaw_of, yaw_quaternion
-from envs.vima.textures import TEXTURES
+from envs.vima.table.spawning import in_workspace, too_close
+from envs.vima.things.state import ObjectState, Pose, object_from_record, yaw_of, yaw_quaternion
+from envs.vima.things.textures import TEXTURES
 from tests import vima_seeds
 from tests.envs.vima_records import episodes
 

@@ -8,11 +8,11 @@ import pytest
 
 from envs.errors import EnvError
 from envs.vima import VimaEnv
-from envs.vima.expert import action
-from envs.vima.goals import near_any
-from envs.vima.spawning import in_workspace, too_close
-from envs.vima.state import ObjectState, object_from_record, yaw_quaternion
+from envs.vima.experts.pick_and_place import action
+from envs.vima.table.spawning import in_workspace, too_close
 from envs.vima.tasks import same_texture
+from envs.vima.tasks.goals import near_any
+from envs.vima.things.state import ObjectState, object_from_record, yaw_quaternion
 from tests.envs.vima_records import BOWL_CENTRE, episodes, picture_errors, yaw_of
 
 BOTH = ("same_texture", "same_shape")

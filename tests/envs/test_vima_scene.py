@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from envs.vima import gl
-from envs.vima.camera import CAMERAS, OrthographicCamera
-from envs.vima.objects import OBJECTS
-from envs.vima.outlines import outline
-from envs.vima.render import TABLE, renderer
-from envs.vima.scene import SPATULA, SUCTION, Scene, placed, render_object, render_scene
-from envs.vima.silhouette import covered_cells
+from envs import gl
+from envs.vima.table.camera import CAMERAS, OrthographicCamera
+from envs.vima.table.render import TABLE, renderer
+from envs.vima.table.scene import SPATULA, SUCTION, Scene, placed, render_object, render_scene
+from envs.vima.table.silhouette import covered_cells
+from envs.vima.things.objects import OBJECTS
+from envs.vima.things.outlines import outline
 from tests.envs.vima_records import build, episodes
 
 IDENTITY = (0.0, 0.0, 0.0, 1.0)
@@ -238,7 +238,7 @@ def test_without_a_gl_library_one_line_says_what_to_install(monkeypatch: pytest.
 
 
 def test_a_backend_that_is_not_installed_is_named() -> None:
-    code = "from envs.vima import scene\nscene.Scene().render()"
+    code = "from envs.vima.table import scene\nscene.Scene().render()"
     environment = {"MUJOCO_GL": "osmesa", "PATH": "/nonexistent", "LD_LIBRARY_PATH": "/nonexistent"}
     found = subprocess.run(
         [sys.executable, "-c", code],

@@ -8,8 +8,8 @@ import pytest
 
 from envs.errors import EnvError
 from envs.vima import VimaEnv
-from envs.vima.expert import action
-from envs.vima.state import ObjectState, object_from_record, yaw_quaternion
+from envs.vima.experts.pick_and_place import action
+from envs.vima.things.state import ObjectState, object_from_record, yaw_quaternion
 from tests.envs.vima_records import episodes, yaw_of
 
 TASK, LEVEL = "sweep_without_touching", "novel_task"

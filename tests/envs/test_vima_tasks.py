@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from envs.vima import VimaEnv
-from envs.vima.expert import action
-from envs.vima.goals import Zone
-from envs.vima.spawning import in_workspace
-from envs.vima.state import ObjectState, Pose, yaw_quaternion
+from envs.vima.experts.pick_and_place import action
+from envs.vima.table.spawning import in_workspace
+from envs.vima.tasks.goals import Zone
+from envs.vima.things.state import ObjectState, Pose, yaw_quaternion
 
 HELD_OUT = 5_000_000
 BLOCK = (0.03, 0.03, 0.03)

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from envs.vima.textures import DARK, GRAY, LIGHT_DARK, TEXTURES, texture_image
+from envs.vima.things.textures import DARK, GRAY, LIGHT_DARK, TEXTURES, texture_image
 
 # mean RGB of the recorded pictures (specs, section 6)
 MEANS = {
@@ -68,7 +68,7 @@ def test_pictures_are_read_only_and_unknown_names_fail() -> None:
 def test_pictures_are_the_same_in_another_process() -> None:
     names = ("brick", "tiles", "tiger", "plastic", "green paisley")
     code = (
-        "import hashlib; from envs.vima.textures import texture_image; "
+        "import hashlib; from envs.vima.things.textures import texture_image; "
         f"print([hashlib.sha256(texture_image(n).tobytes()).hexdigest() for n in {tuple(reversed(names))}])"
     )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

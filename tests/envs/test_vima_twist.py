@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from envs.vima import VimaEnv
-from envs.vima.expert import action
-from envs.vima.state import ObjectState, yaw_quaternion
+from envs.vima.experts.pick_and_place import action
+from envs.vima.things.state import ObjectState, yaw_quaternion
 from policies.prompts import action_request
 from tests.envs.vima_records import assert_recorded_goals, episodes, picture_errors
 

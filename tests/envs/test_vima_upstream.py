@@ -23,10 +23,10 @@ import envs  # noqa: F401  (registers the ids)
 from envs.errors import EnvError
 from envs.vima import VimaEnv
 from envs.vima.levels import TASK_LEVELS
-from envs.vima.state import ObjectState
-from envs.vima.upstream import UpstreamVimaEnv
-from envs.vima.upstream_package import SIMULATOR
-from policies.actions import idle_action
+from envs.vima.things.state import ObjectState
+from envs.vima.upstream.environment import UpstreamVimaEnv
+from envs.vima.upstream.package import SIMULATOR
+from policies.embodiments.vima import idle_action
 from rollouts.runner import Work
 from rollouts.workers import Job, MakeEnv, run_job
 from tests import vima_record, vima_seeds

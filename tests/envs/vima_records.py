@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from envs.vima.environment import VimaEnv
-from envs.vima.scene import SPATULA, SUCTION, Scene
+from envs.vima.table.scene import SPATULA, SUCTION, Scene
 
 BOWL_CENTRE = (-0.0435, 0.0144)
 """Where the benchmark draws a bowl in its own frame; our bodies stand at their middle."""

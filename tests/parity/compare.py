@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from uio2_agent.checkpoint import load_official_weights
 from uio2_agent.config import UnifiedIO2Config
+from uio2_agent.formats.checkpoint import load_official_weights
 from uio2_agent.model import UnifiedIO2
-from uio2_agent.text import TextTokenizer
+from uio2_agent.text.tokenizer import TextTokenizer
 
 TOLERANCE = 1e-4
 """Largest absolute error of any array that a check's own `tolerances` do not name."""

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from tests.parity.compare import Case, Errors, different, distance
-from uio2_agent.batch import Batch, CodeTarget, Patches, TextInput, TokenTarget
-from uio2_agent.masks import causal, column_pattern, convolution_pattern, dynamic_mask, row_pattern
+from uio2_agent.formats.official import name_to_official
+from uio2_agent.generation.answer_scoring import option_losses
+from uio2_agent.inputs.batch import Batch, CodeTarget, Patches, TextInput, TokenTarget
 from uio2_agent.model import UnifiedIO2
-from uio2_agent.official import name_to_official
-from uio2_agent.scoring import option_losses
+from uio2_agent.network.masks import causal, column_pattern, convolution_pattern, dynamic_mask, row_pattern
 
 PATCH_INPUTS = ("image", "image_history", "audio", "audio_history")
 

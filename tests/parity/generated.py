@@ -7,12 +7,12 @@ import torch
 
 from tests.parity.compare import Case, Errors, different, distance
 from tests.parity.forward import official_batch
-from uio2_agent.beams import beam_search
-from uio2_agent.decoding import EOS, Row, decode
-from uio2_agent.generation import stack_encoded
-from uio2_agent.guidance import GuidedStepper
+from uio2_agent.generation.beams import beam_search
+from uio2_agent.generation.decoding import EOS, Row, decode
+from uio2_agent.generation.generate import stack_encoded
+from uio2_agent.generation.guidance import GuidedStepper
+from uio2_agent.generation.stepping import START, Stepper
 from uio2_agent.model import UnifiedIO2
-from uio2_agent.stepping import START, Stepper
 
 
 def check_greedy(case: Case) -> Errors:

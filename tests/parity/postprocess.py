@@ -5,11 +5,11 @@ import torch
 
 from tests.parity.compare import Case, Errors, different, distance
 from uio2_agent import labels
-from uio2_agent.geometry import Placement
-from uio2_agent.guidance import guide
+from uio2_agent.generation.guidance import guide
+from uio2_agent.generation.logits_processors import BoxesRule, keypoint_template
 from uio2_agent.labels.boxes import values_to_boxes
-from uio2_agent.score_rules import BoxesRule, keypoint_template
-from uio2_agent.vocabulary import Vocabulary
+from uio2_agent.media.geometry import Placement
+from uio2_agent.text.vocabulary import Vocabulary
 
 OFFICIAL = Vocabulary(32_000)
 SQUARE = (384, 384)

@@ -4,15 +4,15 @@ import numpy as np
 import torch
 
 from tests.parity.compare import Case, Errors, different, distance
-from uio2_agent import images, video
-from uio2_agent.audio import read_audio, segment_count, segments
-from uio2_agent.batch import Batch
 from uio2_agent.config import UnifiedIO2Config
-from uio2_agent.geometry import Placement
+from uio2_agent.inputs.batch import Batch
+from uio2_agent.inputs.processor import Processor
 from uio2_agent.labels import boxes as labels
-from uio2_agent.processor import Processor
+from uio2_agent.media import images, video
+from uio2_agent.media.audio import read_audio, segment_count, segments
+from uio2_agent.media.geometry import Placement
+from uio2_agent.media.spectrogram import LOWEST, RATE, mel_filters
 from uio2_agent.request import Request, Target
-from uio2_agent.spectrogram import LOWEST, RATE, mel_filters
 
 
 def check_audio(case: Case) -> Errors:

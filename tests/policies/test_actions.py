@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from policies.actions import (
+from policies.embodiments.vima import (
     HIGH,
     LOW,
     SPATULA,
@@ -18,7 +18,7 @@ from policies.actions import (
     yaw_of,
 )
 from uio2_agent.errors import UIO2Error
-from uio2_agent.text import TextTokenizer
+from uio2_agent.text.tokenizer import TextTokenizer
 
 BIN_M = (HIGH - LOW) / 999
 BIN_RAD = 2 * math.pi / 999

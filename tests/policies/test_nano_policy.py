@@ -8,7 +8,7 @@ from policies import Step, UnifiedIO2Policy, VimaActionCodec, load_policy
 from policies.prompts import PromptStyle
 from uio2_agent import Processor, TextTokenizer, UnifiedIO2, UnifiedIO2Config
 from uio2_agent.errors import UIO2Error
-from uio2_agent.generation import Stepper
+from uio2_agent.generation.generate import Stepper
 
 
 @pytest.fixture(scope="module")

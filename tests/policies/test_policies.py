@@ -8,11 +8,11 @@ import pytest
 
 import policies
 from policies import OraclePolicy, Policy, RandomPolicy, Step, UnifiedIO2Policy, VimaActionCodec, load_policy
-from policies.actions import HIGH, LOW, idle_action, yaw_of
+from policies.embodiments.vima import HIGH, LOW, idle_action, yaw_of
 from policies.prompts import PromptStyle
 from uio2_agent.errors import UIO2Error
 from uio2_agent.request import Answer
-from uio2_agent.text import TextTokenizer
+from uio2_agent.text.tokenizer import TextTokenizer
 
 TOKENIZER = TextTokenizer.packaged()
 
@@ -199,7 +199,7 @@ def test_loading_by_name_and_by_class_from_the_working_directory(tmp_path, monke
     [
         ("randon", {}, r"use random, .*a directory or module:Class"),
         ("no_such_module:Policy", {}, "cannot import 'no_such_module'"),
-        ("policies.random_policy:Randem", {}, "has no 'Randem'.*RandomPolicy"),
+        ("policies.random:Randem", {}, "has no 'Randem'.*RandomPolicy"),
         ("random", {"sed": 1}, "'sed'; policy_args it takes: seed"),
         ("oracle", {"seed": 1}, "takes: none"),
         ("ws://localhost:1", {}, "not built yet"),

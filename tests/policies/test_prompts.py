@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 import policies.prompts as prompts
-from policies.actions import VimaActionCodec, idle_action
+from policies.embodiments.vima import VimaActionCodec, idle_action
 from policies.prompts import PromptStyle, action_request, boxes_request, boxes_target
 from uio2_agent.errors import UIO2Error
-from uio2_agent.text import TextTokenizer
+from uio2_agent.text.tokenizer import TextTokenizer
 
 STYLES = {"paper": PromptStyle(), "nano": PromptStyle.nano()}
 STEP = VimaActionCodec().encode(idle_action(0), 0)
@@ -240,7 +240,7 @@ def test_bad_input_is_named():
 
 def test_prompts_and_actions_load_no_simulator():
     code = (
-        "import sys, policies.prompts, policies.actions\n"
+        "import sys, policies.prompts, policies.embodiments.vima\n"
         "heavy = {'envs', 'gymnasium', 'mujoco', 'ray', 'av', 'torch'}\n"
         "print(sorted({m.split('.')[0] for m in sys.modules} & heavy))"
     )

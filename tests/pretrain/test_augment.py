@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from policies.actions import VimaActionCodec
+from policies.embodiments.vima import VimaActionCodec
 from policies.prompts import PromptStyle, action_request
 from pretrain.augment import moment
 from pretrain.examples import plan_example, roles

@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 
-from pretrain.eye import NOTHING, Eye, Labels, Watch, image_labels, look, workspace_bins
+from pretrain.dense_heads import NOTHING, Eye, Labels, Watch, image_labels, look, workspace_bins
 from uio2_agent.config import UnifiedIO2Config
+from uio2_agent.inputs.processor import Processor
 from uio2_agent.model import UnifiedIO2
-from uio2_agent.processor import Processor
 from uio2_agent.request import Request
-from uio2_agent.text import TextTokenizer
+from uio2_agent.text.tokenizer import TextTokenizer
 
 GRID = (8, 16)
 

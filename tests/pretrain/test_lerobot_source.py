@@ -9,8 +9,8 @@ import pytest
 
 from pretrain.sources import LeRobotSource, schema
 from pretrain.sources.schema import DatasetError
-from rollouts.dataset import DatasetWriter
-from rollouts.encoding import encode_episode
+from rollouts.datasets.encoding import encode_episode
+from rollouts.datasets.writer import DatasetWriter
 from rollouts.runner import run_episodes, work_list
 from rollouts.workers import MakeEnv
 from tests.toys import ScriptedPolicy

@@ -8,16 +8,16 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from pretrain.checkpointing import TrainingError
 from pretrain.lora import CONFIG, WEIGHTS, Lora
 from pretrain.optim import build_optimizer, set_learning_rate
-from pretrain.state import TrainingError
-from uio2_agent.batch import Batch
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import CheckpointError
+from uio2_agent.inputs.batch import Batch
+from uio2_agent.inputs.processor import Processor
 from uio2_agent.model import UnifiedIO2
-from uio2_agent.processor import Processor
 from uio2_agent.request import Request
-from uio2_agent.text import TextTokenizer
+from uio2_agent.text.tokenizer import TextTokenizer
 
 ALL = ("query", "key", "value", "out", "gate", "up", "down")
 

@@ -8,7 +8,7 @@ import torch
 
 from pretrain.losses import TextLoss, bump_table
 from pretrain.optim import learning_rate
-from uio2_agent.vocabulary import Vocabulary
+from uio2_agent.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(50)
 

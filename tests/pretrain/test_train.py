@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 from policies.prompts import PromptStyle
-from pretrain.state import STATE, TrainingError
-from pretrain.train import Run, TrainConfig, train
-from rollouts.dataset import DatasetWriter
-from rollouts.encoding import encode_episode
+from pretrain.checkpointing import STATE, TrainingError
+from pretrain.trainer import Run, TrainConfig, train
+from rollouts.datasets.encoding import encode_episode
+from rollouts.datasets.writer import DatasetWriter
 from rollouts.runner import run_episodes, work_list
 from rollouts.workers import MakeEnv
 from tests.toys import ScriptedPolicy

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from policies.actions import VimaActionCodec, quaternion_of
+from policies.embodiments.vima import VimaActionCodec, quaternion_of
 from policies.prompts import PromptStyle, boxes_target
 from pretrain.examples import ExampleOptions, make_example
 from pretrain.sources import inert_pickle

@@ -6,10 +6,10 @@ Usage: python -m tests.proof.oracle_table REPORT.md
 import sys
 from typing import Any
 
-from policies.actions import VimaActionCodec
 from policies.base import Step
-from policies.oracle_policy import OraclePolicy
-from rollouts.compare import compare
+from policies.embodiments.vima import VimaActionCodec
+from policies.oracle import OraclePolicy
+from rollouts.commands.compare import compare
 from tests.proof.tables import SEEDS, played, rate, table, write
 
 

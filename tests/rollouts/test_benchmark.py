@@ -13,11 +13,11 @@ from rich.console import Console
 
 import envs.vima.registration as registration
 from envs.vima.levels import TASK_LEVELS
-from rollouts import report
-from rollouts.benchmark import published, summarise_levels
 from rollouts.evaluate import EvaluateConfig, evaluate
-from rollouts.results import summarise
-from rollouts.statistics import mean_interval, wilson
+from rollouts.pages import report
+from rollouts.results.benchmark import published, summarise_levels
+from rollouts.results.files import summarise
+from rollouts.results.statistics import mean_interval, wilson
 
 LEVELS = {"placement": 13, "combinatorial": 13, "novel_object": 12, "novel_task": 4}  # vima_bench.md §11
 CELLS = [(task, level) for level in LEVELS for task, held in TASK_LEVELS.items() if level in held]

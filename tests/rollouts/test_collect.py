@@ -14,7 +14,7 @@ import pytest
 from pretrain.sources import LeRobotSource
 from pretrain.sources.schema import DatasetError
 from rollouts.collect import CollectConfig, collect, replay
-from rollouts.dataset import DatasetWriter
+from rollouts.datasets.writer import DatasetWriter
 from tests.rollouts.test_dataset import configuration, contents
 from tests.toys import ScriptedPolicy
 
@@ -95,7 +95,7 @@ def test_a_stop_between_any_two_files_is_recovered(tmp_path, monkeypatch, calm, 
         return call
 
     with monkeypatch.context() as patch:
-        patch.setattr("rollouts.dataset.os.replace", counting(os.replace))
+        patch.setattr("rollouts.datasets.writer.os.replace", counting(os.replace))
         patch.setattr(DatasetWriter, "_append", counting(DatasetWriter._append))
         with pytest.raises(Stopped):
             collect(configuration(stopped, episodes=6), progress=False)

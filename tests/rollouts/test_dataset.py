@@ -12,9 +12,15 @@ from pretrain.sources import LeRobotSource, schema
 from pretrain.sources.schema import DatasetError
 from rollouts.cli import main
 from rollouts.collect import CollectConfig, collect
-from rollouts.dataset import DatasetWriter
-from rollouts.encoding import StatisticsFold, describe_objects, encode_episode, image_statistics, statistics
-from rollouts.merge import merge
+from rollouts.datasets.encoding import (
+    StatisticsFold,
+    describe_objects,
+    encode_episode,
+    image_statistics,
+    statistics,
+)
+from rollouts.datasets.merge import merge
+from rollouts.datasets.writer import DatasetWriter
 from rollouts.runner import run_episodes, work_list
 from rollouts.workers import MakeEnv
 from tests.toys import ScriptedPolicy, ToyObject

@@ -12,10 +12,11 @@ from envs.errors import EnvError
 from policies.base import Step
 from pretrain.sources.lerobot import LeRobotSource
 from pretrain.sources.schema import action_dict
-from rollouts import evaluate, film
-from rollouts.compare import compare
+from rollouts import evaluate
+from rollouts.commands.compare import compare
 from rollouts.errors import RolloutError
 from rollouts.evaluate import EvaluateConfig
+from rollouts.pages import film
 from rollouts.worklist import work_items
 
 EPISODES = 7

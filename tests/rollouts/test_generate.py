@@ -15,13 +15,13 @@ import torch
 import yaml
 from PIL import Image
 
-from rollouts.answers import spectrogram_picture
 from rollouts.cli import main
+from rollouts.commands.generate_answers import spectrogram_picture
 from tests.uio2_agent.tiny import full_config, full_model, picture
 from uio2_agent import UnifiedIO2, load_request
-from uio2_agent.audio import write_wav
-from uio2_agent.scoring import score_options
-from uio2_agent.spectrogram import griffin_lim, mel_power
+from uio2_agent.generation.answer_scoring import score_options
+from uio2_agent.media.audio import write_wav
+from uio2_agent.media.spectrogram import griffin_lim, mel_power
 from uio2_agent.tokenizers.vocoder import Vocoder, VocoderConfig
 
 SIZE = (32, 24)
@@ -203,7 +203,7 @@ def test_the_pieces_are_printed_as_they_come(
             yield piece
             seen.append(capsys.readouterr().out)
 
-    monkeypatch.setattr("uio2_agent.generation.stream", pieces)
+    monkeypatch.setattr("uio2_agent.generation.generate.stream", pieces)
     assert main(["generate", "anything"]) == 0
     assert seen == ["two", " wor", "ds"] and capsys.readouterr().out == "\n"
 

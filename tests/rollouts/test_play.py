@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from envs.vima.camera import CAMERAS
+from envs.vima.table.camera import CAMERAS
+from rollouts.commands.play import IMAGE_SIZE, Game, Server
 from rollouts.errors import RolloutError
-from rollouts.play import IMAGE_SIZE, Game, Server
 
 ROOT = Path(__file__).parents[2]
 

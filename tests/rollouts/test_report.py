@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 import tests.toys
-from rollouts import film, pictures, report
+from rollouts.commands.inspect import inspect_dataset
+from rollouts.commands.inspect import main as inspect
 from rollouts.evaluate import EvaluateConfig, evaluate
-from rollouts.inspect import inspect_dataset
-from rollouts.inspect import main as inspect
+from rollouts.pages import film, pictures, report
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from math import comb, isclose, sqrt
 
 import pytest
 
-from rollouts.statistics import mcnemar, wilson
+from rollouts.results.statistics import mcnemar, wilson
 
 Z = 1.959963984540054
 

@@ -20,8 +20,8 @@ from pretrain.examples import plan_example
 from pretrain.sources import LeRobotSource, schema
 from pretrain.sources.schema import DatasetError
 from rollouts.collect import CollectConfig, collect
+from rollouts.datasets.merge import merge
 from rollouts.errors import RolloutError
-from rollouts.merge import merge
 from rollouts.worklist import collected_tasks
 from tests.policies.test_policies import ScriptedModel
 from tests.rollouts.test_dataset import configuration

@@ -8,9 +8,9 @@ import scipy.signal
 
 from tests.parity.compare import Case
 from tests.parity.preparation import check_audio
-from uio2_agent.audio import read_audio, segment_count, segments, write_wav
 from uio2_agent.errors import RequestError
-from uio2_agent.spectrogram import (
+from uio2_agent.media.audio import read_audio, segment_count, segments, write_wav
+from uio2_agent.media.spectrogram import (
     audio_patches,
     griffin_lim,
     log_of_target,

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from uio2_agent.beams import beam_search
+from tests.uio2_agent.scripted import EOS, START, TOKENS, Scripted, scores
+from tests.uio2_agent.tiny import requests, tiny_model
 from uio2_agent.errors import RequestError
-from uio2_agent.stepping import Stepper
-
-from .scripted import EOS, START, TOKENS, Scripted, scores
-from .tiny import requests, tiny_model
+from uio2_agent.generation.beams import beam_search
+from uio2_agent.generation.stepping import Stepper
 
 
 def log_probability(seed, line):

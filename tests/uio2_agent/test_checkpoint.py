@@ -6,11 +6,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from uio2_agent.checkpoint import checkpoint_directory, load_official_weights
+from tests.uio2_agent.tiny import requests, tiny_model
 from uio2_agent.errors import CheckpointError, UIO2Error
+from uio2_agent.formats.checkpoint import checkpoint_directory, load_official_weights
 from uio2_agent.model import UnifiedIO2
-
-from .tiny import requests, tiny_model
 
 
 @pytest.fixture

@@ -9,13 +9,12 @@ import torch
 
 from tests.parity.compare import Case
 from tests.parity.forward import official_batch
+from tests.uio2_agent.official import official_directory, official_weights
+from tests.uio2_agent.tiny import tiny_config, tiny_model
 from uio2_agent.config import UnifiedIO2Config
+from uio2_agent.formats.official import config_to_official, official_names
 from uio2_agent.model import UnifiedIO2
-from uio2_agent.official import config_to_official, official_names
 from uio2_agent.weights import write_safetensors
-
-from .official import official_directory, official_weights
-from .tiny import tiny_config, tiny_model
 
 MEASURE = """
 import json, sys, torch

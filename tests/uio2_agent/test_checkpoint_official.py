@@ -10,13 +10,12 @@ from safetensors.torch import save_file
 
 from tests.parity.compare import Case, distance
 from tests.parity.forward import official_batch
-from uio2_agent.checkpoint import check_stored
+from tests.uio2_agent.official import FORMS, half, official_directory, official_weights
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import CheckpointError, UIO2Error
+from uio2_agent.formats.checkpoint import check_stored
+from uio2_agent.formats.official import config_from_official, name_from_official, official_names
 from uio2_agent.model import UnifiedIO2
-from uio2_agent.official import config_from_official, name_from_official, official_names
-
-from .official import FORMS, half, official_directory, official_weights
 
 
 @torch.inference_mode()

@@ -9,14 +9,13 @@ import pytest
 import torch
 from sentencepiece import SentencePieceTrainer
 
+from tests.uio2_agent.tiny import tiny_config, tiny_model
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import UIO2Error
+from uio2_agent.formats.official import name_to_official
 from uio2_agent.model import UnifiedIO2
-from uio2_agent.official import name_to_official
 from uio2_agent.request import Request
-from uio2_agent.text import SMALL_MODEL, TextTokenizer
-
-from .tiny import tiny_config, tiny_model
+from uio2_agent.text.tokenizer import SMALL_MODEL, TextTokenizer
 
 OFFICIAL_ROWS = 33_280
 

@@ -9,15 +9,14 @@ import torch
 from safetensors.torch import load_file
 
 from tests.parity.compare import Case, distance
-from uio2_agent.convert import convert
+from tests.uio2_agent.official import official_directory
+from tests.uio2_agent.test_checkpoint_official import Malicious
+from tests.uio2_agent.tiny import tiny_model
 from uio2_agent.errors import CheckpointError
+from uio2_agent.formats.convert import convert
+from uio2_agent.media.spectrogram import griffin_lim
 from uio2_agent.model import UnifiedIO2
-from uio2_agent.spectrogram import griffin_lim
 from uio2_agent.tokenizers.vocoder import Vocoder, VocoderConfig
-
-from .official import official_directory
-from .test_checkpoint_official import Malicious
-from .tiny import tiny_model
 
 
 @pytest.fixture

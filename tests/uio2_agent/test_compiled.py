@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from uio2_agent import compiled
+from tests.uio2_agent.tiny import full_model, full_requests, requests, tiny_model
 from uio2_agent.errors import UIO2Error
-from uio2_agent.packed import pack
+from uio2_agent.generation import compiled
+from uio2_agent.generation.packed_weights import pack
 from uio2_agent.request import Request
-
-from .tiny import full_model, full_requests, requests, tiny_model
 
 
 @pytest.fixture

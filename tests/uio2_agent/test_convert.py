@@ -9,14 +9,13 @@ import torch
 from safetensors.torch import load_file
 
 from rollouts.cli import main
+from tests.uio2_agent.official import FORMS, half, official_directory, official_weights
+from tests.uio2_agent.test_checkpoint_memory import write_large
+from tests.uio2_agent.tiny import requests, tiny_model
 from uio2_agent.config import UnifiedIO2Config
-from uio2_agent.convert import convert
 from uio2_agent.errors import CheckpointError, UIO2Error
+from uio2_agent.formats.convert import convert
 from uio2_agent.model import UnifiedIO2
-
-from .official import FORMS, half, official_directory, official_weights
-from .test_checkpoint_memory import write_large
-from .tiny import requests, tiny_model
 
 
 def same(found, expected):
@@ -122,7 +121,7 @@ def test_the_command(shared, tmp_path, capsys):
 
 MEASURE = """
 import sys, torch
-from uio2_agent.convert import convert
+from uio2_agent.formats.convert import convert
 
 def peak(key):
     line = next(line for line in open("/proc/self/status") if line.startswith(key))

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from uio2_agent.decoding import decode, sketch
+from tests.uio2_agent.scripted import EOS, START, TOKENS, Scripted, scores
+from tests.uio2_agent.tiny import requests, tiny_model
+from uio2_agent.generation.decoding import decode, sketch
+from uio2_agent.generation.stepping import Stepper
 from uio2_agent.grammar import Grammar, choice, literal, location, one_of, repeat, sequence
-from uio2_agent.stepping import Stepper
-
-from .scripted import EOS, START, TOKENS, Scripted, scores
-from .tiny import requests, tiny_model
 
 LIMIT = 16
 DRAFTS = [

@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from uio2_agent import decoding
-from uio2_agent.batch import TokenTarget
+from tests.uio2_agent.tiny import requests, tiny_model
 from uio2_agent.errors import RequestError, UIO2Error
+from uio2_agent.generation import decoding
+from uio2_agent.generation.sampling import Sampling
+from uio2_agent.generation.stepping import Stepper
 from uio2_agent.grammar import Grammar, choice, literal, location, repeat, sequence
+from uio2_agent.inputs.batch import TokenTarget
 from uio2_agent.request import Request
-from uio2_agent.sampling import Sampling
-from uio2_agent.stepping import Stepper
-
-from .tiny import requests, tiny_model
 
 EOS = 1
 

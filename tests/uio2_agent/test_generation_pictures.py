@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from uio2_agent.batch import TokenTarget
+from tests.uio2_agent.tiny import full_model, full_requests
 from uio2_agent.config import ResamplerConfig
-from uio2_agent.decoding import decode
 from uio2_agent.errors import RequestError
-from uio2_agent.generation import stack_encoded
-from uio2_agent.sampling import Sampling
-from uio2_agent.stepping import Stepper
-
-from .tiny import full_model, full_requests
+from uio2_agent.generation.decoding import decode
+from uio2_agent.generation.generate import stack_encoded
+from uio2_agent.generation.sampling import Sampling
+from uio2_agent.generation.stepping import Stepper
+from uio2_agent.inputs.batch import TokenTarget
 
 COUNTS = {"image": 48, "audio": 24}
 TARGETS = ["image", "text", "audio", "image", "text", "audio"]
@@ -178,7 +177,7 @@ def test_fixed_shapes_make_answers_the_same_at_any_batch_size(model, target):
 @torch.inference_mode()
 def test_fixed_shapes_make_scores_bitwise_the_same_at_any_batch_size(model, modality):
     """What the tokens are chosen from, so that not even a tie could fall another way."""
-    from uio2_agent.generation import encode_alone
+    from uio2_agent.generation.generate import encode_alone
 
     def scores(requests):
         return by_steps(model, encode_alone(model, requests, modality), modality)[1]

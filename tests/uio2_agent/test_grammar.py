@@ -9,7 +9,7 @@ import pytest
 
 from uio2_agent import grammar
 from uio2_agent.errors import UIO2Error
-from uio2_agent.text import TextTokenizer
+from uio2_agent.text.tokenizer import TextTokenizer
 
 EOS = 1
 

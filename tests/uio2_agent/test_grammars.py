@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from uio2_agent import grammars, labels
+from uio2_agent import labels
 from uio2_agent.errors import UIO2Error
-from uio2_agent.geometry import Placement
 from uio2_agent.grammar import Grammar
-from uio2_agent.text import TextTokenizer
+from uio2_agent.labels import grammars
+from uio2_agent.media.geometry import Placement
+from uio2_agent.text.tokenizer import TextTokenizer
 
 SQUARE = Placement.fit((384, 384), (384, 384))
 NAMES = ["dog", "Traffic light", "traffic cone"]

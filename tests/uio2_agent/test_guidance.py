@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from uio2_agent.batch import TokenTarget
-from uio2_agent.guidance import guide
+from tests.uio2_agent.tiny import full_model, full_requests
+from uio2_agent.generation.guidance import guide
+from uio2_agent.inputs.batch import TokenTarget
 from uio2_agent.request import Request
-
-from .tiny import full_model, full_requests
 
 USED = {"text": (1, None), "image": (2, 42), "audio": (2, 26)}
 OFFICIAL = {"image": Request("An image of a random picture."), "audio": Request("A video of a random audio.")}

@@ -8,7 +8,7 @@ from tests.parity.compare import Case
 from tests.parity.preparation import check_resize_pad_small
 from tests.uio2_agent.tiny import picture
 from uio2_agent.errors import RequestError
-from uio2_agent.images import (
+from uio2_agent.media.images import (
     CLIP_MEAN,
     CLIP_STD,
     PatchList,

@@ -8,7 +8,7 @@ from torch import from_numpy
 
 from uio2_agent import labels
 from uio2_agent.errors import UIO2Error
-from uio2_agent.geometry import Placement
+from uio2_agent.media.geometry import Placement
 
 SIZES = [(480, 640), (97, 403), (256, 256), (90, 51), (300, 20)]
 

@@ -8,8 +8,8 @@ import pytest
 from tests.parity.postprocess import placement_of
 from uio2_agent import labels
 from uio2_agent.errors import UIO2Error
-from uio2_agent.geometry import Placement
-from uio2_agent.vocabulary import Vocabulary, location_text
+from uio2_agent.media.geometry import Placement
+from uio2_agent.text.vocabulary import Vocabulary, location_text
 
 SQUARE = Placement.fit((384, 384), (384, 384))
 SIZES = [(480, 640), (97, 1003), (1000, 10), (50, 50), (384, 384)]

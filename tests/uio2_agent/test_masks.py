@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from uio2_agent import masks
-from uio2_agent.batch import TokenTarget
-
-from .tiny import full_config, full_model, full_requests
+from tests.uio2_agent.tiny import full_config, full_model, full_requests
+from uio2_agent.inputs.batch import TokenTarget
+from uio2_agent.network import masks
 
 CPU = torch.device("cpu")
 GRIDS = [(1, 1), (3, 4), (8, 6), (7, 14), (16, 2), (13, 13)]

@@ -7,10 +7,10 @@ from PIL import Image
 
 from tests.uio2_agent.test_video import greys, numbers, write_video
 from tests.uio2_agent.tiny import picture
-from uio2_agent.audio import write_wav
 from uio2_agent.errors import RequestError
-from uio2_agent.media import load_image, load_request
-from uio2_agent.spectrogram import mel_power
+from uio2_agent.media.audio import write_wav
+from uio2_agent.media.loading import load_image, load_request
+from uio2_agent.media.spectrogram import mel_power
 
 
 def noise(seconds: float, seed: int = 0) -> np.ndarray:

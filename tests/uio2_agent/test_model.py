@@ -9,15 +9,19 @@ import numpy as np
 import pytest
 import torch
 
+from tests.uio2_agent.tiny import picture, requests, tiny_config, tiny_model
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import RequestError, UIO2Error
+from uio2_agent.formats.official import (
+    config_from_official,
+    config_to_official,
+    name_from_official,
+    name_to_official,
+)
+from uio2_agent.inputs.processor import Processor
 from uio2_agent.model import UnifiedIO2, token_loss
-from uio2_agent.official import config_from_official, config_to_official, name_from_official, name_to_official
-from uio2_agent.processor import Processor
-from uio2_agent.text import TextTokenizer
-from uio2_agent.vocabulary import Vocabulary
-
-from .tiny import picture, requests, tiny_config, tiny_model
+from uio2_agent.text.tokenizer import TextTokenizer
+from uio2_agent.text.vocabulary import Vocabulary
 
 TARGETS = ["0: pick from ( <extra_id_300> )", "letter A", "", "push and push and push to ( <extra_id_999> )"]
 

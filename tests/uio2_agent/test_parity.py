@@ -8,7 +8,7 @@ import pytest
 from tests.parity.__main__ import main
 from tests.parity.compare import Case
 from tests.parity.registry import CHECKS, PREPARATION_CHECKS, check_of, run
-from uio2_agent.layers import Attention
+from uio2_agent.network.layers import Attention
 
 
 @pytest.fixture(scope="module")

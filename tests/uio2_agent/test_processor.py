@@ -12,9 +12,9 @@ from tests.parity.preparation import check_preprocessor, check_tokenizer
 from tests.uio2_agent.tiny import picture, tiny_config
 from uio2_agent.config import ResamplerConfig, ViTConfig
 from uio2_agent.errors import RequestError
-from uio2_agent.processor import Processor
+from uio2_agent.inputs.processor import Processor
 from uio2_agent.request import Request, Target
-from uio2_agent.text import TextTokenizer
+from uio2_agent.text.tokenizer import TextTokenizer
 from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
 
 AUDIO, AUDIO_TARGET = (16, 8), (24, 16)

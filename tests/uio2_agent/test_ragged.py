@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from uio2_agent.ragged import LIKE, like_groups, packed_order, take
+from tests.uio2_agent.tiny import full_model, full_requests, picture, sound
+from uio2_agent.network.length_groups import LIKE, like_groups, packed_order, take
 from uio2_agent.request import Request, Target
-
-from .tiny import full_model, full_requests, picture, sound
 
 INPUTS = ("image", "image_history", "audio", "audio_history")
 

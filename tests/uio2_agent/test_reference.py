@@ -19,12 +19,12 @@ from tests.uio2_agent.make_folder import write_folder
 from tests.uio2_agent.official_batches import Batches
 from tests.uio2_agent.official_sizes import SUPPORTED, official_config, official_shapes, official_state
 from tests.uio2_agent.reference import Reference
-from uio2_agent.beams import beam_search
-from uio2_agent.checkpoint import load_official_weights
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import UIO2Error
+from uio2_agent.formats.checkpoint import load_official_weights
+from uio2_agent.generation.beams import beam_search
+from uio2_agent.generation.stepping import Stepper
 from uio2_agent.model import UnifiedIO2
-from uio2_agent.stepping import Stepper
 
 PARAMETERS = {"large": 1_080_595_919, "xl": 3_175_415_247, "xxl": 6_864_176_143}
 

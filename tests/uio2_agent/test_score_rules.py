@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from uio2_agent.errors import UIO2Error
-from uio2_agent.geometry import Placement
-from uio2_agent.guidance import guide
+from uio2_agent.generation.guidance import guide
+from uio2_agent.generation.logits_processors import AWAY, BoxesRule, KeypointsRule
 from uio2_agent.labels import JOINTS, read_keypoints
-from uio2_agent.score_rules import AWAY, BoxesRule, KeypointsRule
-from uio2_agent.text import TextTokenizer
-from uio2_agent.vocabulary import Vocabulary
+from uio2_agent.media.geometry import Placement
+from uio2_agent.text.tokenizer import TextTokenizer
+from uio2_agent.text.vocabulary import Vocabulary
 
 OFFICIAL = Vocabulary(32_000)
 

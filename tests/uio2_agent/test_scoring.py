@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
+from tests.uio2_agent.tiny import full_model, full_requests, requests, tiny_model
 from uio2_agent.errors import RequestError
-from uio2_agent.scoring import score_options
-
-from .tiny import full_model, full_requests, requests, tiny_model
+from uio2_agent.generation.answer_scoring import score_options
 
 OPTIONS = ["red", "a green block in the bowl", "yes"]
 

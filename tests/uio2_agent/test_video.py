@@ -6,9 +6,9 @@ import av
 import numpy as np
 import pytest
 
-from uio2_agent.audio import write_wav
 from uio2_agent.errors import RequestError
-from uio2_agent.video import read_frames, read_sound, remove_black_bars, stack_frames
+from uio2_agent.media.audio import write_wav
+from uio2_agent.media.video import read_frames, read_sound, remove_black_bars, stack_frames
 
 
 def write_video(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from uio2_agent.errors import UIO2Error
-from uio2_agent.text import TextTokenizer
-from uio2_agent.vocabulary import Vocabulary, bin_to_value, location_text, value_to_bin
+from uio2_agent.text.tokenizer import TextTokenizer
+from uio2_agent.text.vocabulary import Vocabulary, bin_to_value, location_text, value_to_bin
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +102,8 @@ def test_packaged_tokenizer_knows_the_words_of_actions():
 
 
 def test_packaged_tokenizer_is_what_its_script_writes(tmp_path):
-    from uio2_agent.text import SMALL_MODEL
-    from uio2_agent.train_small_tokenizer import train
+    from uio2_agent.text.tokenizer import SMALL_MODEL
+    from uio2_agent.text.train_small_tokenizer import train
 
     train(tmp_path / "again.model")
     again, packaged = TextTokenizer(tmp_path / "again.model"), TextTokenizer(SMALL_MODEL)

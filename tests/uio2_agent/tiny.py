@@ -4,10 +4,10 @@ import numpy as np
 import torch
 
 from uio2_agent.config import ResamplerConfig, UnifiedIO2Config, ViTConfig
+from uio2_agent.inputs.processor import Processor
 from uio2_agent.model import UnifiedIO2
-from uio2_agent.processor import Processor
 from uio2_agent.request import Request
-from uio2_agent.text import TextTokenizer
+from uio2_agent.text.tokenizer import TextTokenizer
 from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
 
 

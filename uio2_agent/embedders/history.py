@@ -9,12 +9,12 @@ code always cuts it.
 import torch
 from torch import Tensor, nn
 
-from uio2_agent.batch import Patches
 from uio2_agent.config import ResamplerConfig, UnifiedIO2Config, ViTConfig
 from uio2_agent.embedders.tokens import Tokens
 from uio2_agent.embedders.vit import ViT
-from uio2_agent.layers import MLP, Attention, RMSNorm, attention_bias, linear
-from uio2_agent.positions import rotary_2d
+from uio2_agent.inputs.batch import Patches
+from uio2_agent.network.layers import MLP, Attention, RMSNorm, attention_bias, linear
+from uio2_agent.network.positions import rotary_2d
 
 
 class HistoryEmbedder(nn.Module):

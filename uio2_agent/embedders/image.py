@@ -6,12 +6,12 @@ One class serves both, because they differ only in the ViT underneath and the gr
 import torch
 from torch import nn
 
-from uio2_agent.batch import Patches
 from uio2_agent.config import UnifiedIO2Config, ViTConfig
 from uio2_agent.embedders.tokens import Tokens
 from uio2_agent.embedders.vit import ViT
-from uio2_agent.layers import linear
-from uio2_agent.positions import rotary_2d
+from uio2_agent.inputs.batch import Patches
+from uio2_agent.network.layers import linear
+from uio2_agent.network.positions import rotary_2d
 
 
 class PatchEmbedder(nn.Module):

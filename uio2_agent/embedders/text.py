@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from uio2_agent.batch import TextInput
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.embedders.tokens import Tokens
-from uio2_agent.positions import rotary_1d
+from uio2_agent.inputs.batch import TextInput
+from uio2_agent.network.positions import rotary_1d
 
 
 class TextEmbedder(nn.Module):

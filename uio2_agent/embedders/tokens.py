@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from uio2_agent.ragged import packed_order, take
+from uio2_agent.network.length_groups import packed_order, take
 
 
 @dataclass

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uio2_agent.config import ViTConfig
-from uio2_agent.layers import attention_bias, linear
-from uio2_agent.positions import grid_resize, sine_grid
-from uio2_agent.ragged import like_groups, packed_order, take
+from uio2_agent.network.layers import attention_bias, linear
+from uio2_agent.network.length_groups import like_groups, packed_order, take
+from uio2_agent.network.positions import grid_resize, sine_grid
 
 
 class ViT(nn.Module):

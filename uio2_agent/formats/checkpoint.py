@@ -17,10 +17,10 @@ from torch import Tensor
 
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import CheckpointError, UIO2Error
+from uio2_agent.formats.official import official_names
+from uio2_agent.inputs.processor import Processor
 from uio2_agent.model import UnifiedIO2
-from uio2_agent.official import official_names
-from uio2_agent.processor import Processor
-from uio2_agent.text import NEEDED, TextTokenizer
+from uio2_agent.text.tokenizer import NEEDED, TextTokenizer
 from uio2_agent.tokenizers.vocoder import WEIGHTS as VOCODER
 from uio2_agent.tokenizers.vocoder import Vocoder
 from uio2_agent.weights import (
@@ -32,7 +32,7 @@ from uio2_agent.weights import (
     write_safetensors,
 )
 
-PACKAGED = Path(__file__).parent / "checkpoints"
+PACKAGED = Path(__file__).parents[1] / "checkpoints"
 CONFIG, TOKENIZER = "config.json", "tokenizer.model"
 _FROZEN = ("image_encoder.", "audio_encoder.", "targets.image.tokenizer.", "targets.audio.tokenizer.")
 

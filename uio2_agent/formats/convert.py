@@ -12,7 +12,8 @@ from typing import IO
 import torch
 from torch import Tensor
 
-from uio2_agent.checkpoint import (
+from uio2_agent.errors import CheckpointError
+from uio2_agent.formats.checkpoint import (
     CONFIG,
     VOCODER,
     check_stored,
@@ -24,7 +25,6 @@ from uio2_agent.checkpoint import (
     stored_names,
     write_json,
 )
-from uio2_agent.errors import CheckpointError
 from uio2_agent.model import UnifiedIO2
 from uio2_agent.tokenizers.vocoder import Vocoder
 from uio2_agent.weights import (

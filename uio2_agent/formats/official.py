@@ -13,8 +13,8 @@ from typing import Any
 
 from uio2_agent.config import ResamplerConfig, UnifiedIO2Config, ViTConfig
 from uio2_agent.errors import CheckpointError, UIO2Error
-from uio2_agent.official_constants import FIXED, UNREAD
-from uio2_agent.official_tables import PAIRS
+from uio2_agent.formats.official_constants import FIXED, UNREAD
+from uio2_agent.formats.official_names import PAIRS
 from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
 
 AST_POSITIONS = (32, 16)

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from uio2_agent.batch import TokenTarget
 from uio2_agent.errors import RequestError, UIO2Error
+from uio2_agent.inputs.batch import TokenTarget
 from uio2_agent.request import Request
 
 if TYPE_CHECKING:

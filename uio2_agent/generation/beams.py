@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uio2_agent.decoding import EOS
-from uio2_agent.stepping import START, Stepper
+from uio2_agent.generation.decoding import EOS
+from uio2_agent.generation.stepping import START, Stepper
 
 
 @dataclass

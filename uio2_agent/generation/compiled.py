@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from uio2_agent.errors import UIO2Error
-from uio2_agent.layers import HIDDEN
-from uio2_agent.masks import target_masks
-from uio2_agent.positions import rotary_pair
-from uio2_agent.transformer import KeysValues
+from uio2_agent.network.layers import HIDDEN
+from uio2_agent.network.masks import target_masks
+from uio2_agent.network.positions import rotary_pair
+from uio2_agent.network.transformer import KeysValues
 
 if TYPE_CHECKING:
     from uio2_agent.model import Encoded, UnifiedIO2

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uio2_agent.sampling import Sampling
-from uio2_agent.stepping import START
+from uio2_agent.generation.sampling import Sampling
+from uio2_agent.generation.stepping import START
 
 EOS = 1
 

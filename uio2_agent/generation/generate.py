@@ -13,18 +13,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from uio2_agent.beams import beam_search
-from uio2_agent.compiled import compiled_stepper
 from uio2_agent.config import TARGET_MODALITIES, UnifiedIO2Config
-from uio2_agent.decoding import EOS, Decoder, Row, decode, sketch
 from uio2_agent.errors import RequestError, UIO2Error
-from uio2_agent.guidance import GuidedStepper
-from uio2_agent.options import NEGATIVES, GenerationOptions
+from uio2_agent.generation.beams import beam_search
+from uio2_agent.generation.compiled import compiled_stepper
+from uio2_agent.generation.decoding import EOS, Decoder, Row, decode, sketch
+from uio2_agent.generation.guidance import GuidedStepper
+from uio2_agent.generation.options import NEGATIVES, GenerationOptions
+from uio2_agent.generation.stepping import Stepper
+from uio2_agent.media.spectrogram import power_of_target
 from uio2_agent.request import Answer, Request
-from uio2_agent.spectrogram import power_of_target
-from uio2_agent.stepping import Stepper
 from uio2_agent.targets.codes import FIRST_CODE
-from uio2_agent.vocabulary import HISTORY_MARKERS
+from uio2_agent.text.vocabulary import HISTORY_MARKERS
 
 if TYPE_CHECKING:
     from uio2_agent.model import Encoded, UnifiedIO2

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uio2_agent.stepping import Stepper
+from uio2_agent.generation.stepping import Stepper
 
 
 def guide(main: Tensor, negative: Tensor, scale: float) -> Tensor:

@@ -5,7 +5,7 @@ A rule is called with the scores [B, V] and the tokens each row has so far (with
 returns new scores of the same shape; the scores handed in are left as they are. Unusual: rows may be at
 different positions and each is judged by itself, where the official box rule works for a single row only. A
 token that is pushed away keeps the score -10,000, as officially; to make an answer certain to parse use a
-grammar (`uio2_agent.grammars`).
+grammar (`uio2_agent.labels.grammars`).
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from torch import Tensor
 
 from uio2_agent.errors import UIO2Error
 from uio2_agent.labels.keypoints import JOINTS
-from uio2_agent.text import TextTokenizer
-from uio2_agent.vocabulary import LOCATIONS, Vocabulary
+from uio2_agent.text.tokenizer import TextTokenizer
+from uio2_agent.text.vocabulary import LOCATIONS, Vocabulary
 
 AWAY = -10_000.0
 """Score of a token that is pushed away."""

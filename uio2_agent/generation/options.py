@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from uio2_agent.decoding import Rule
 from uio2_agent.errors import RequestError
+from uio2_agent.generation.decoding import Rule
+from uio2_agent.generation.sampling import Sampling
 from uio2_agent.request import Request
-from uio2_agent.sampling import Sampling
 
 SAMPLED_TOP_P = {"text": 1.0, "image": 0.95, "audio": 0.95}
 """top_p by target modality when tokens are drawn and none is given; the official defaults of pictures."""
@@ -45,8 +45,8 @@ class GenerationOptions:
     negative: Request | Sequence[Request] | None = None
     """What guidance leads away from; None is `NEGATIVES` for images and audio."""
     rule: Rule | None = None
-    """Changes logits [B, V] given the tokens so far, before grammar and drawing (`uio2_agent.score_rules`).
-    """
+    """Changes logits [B, V] given the tokens so far, before grammar and drawing
+    (`uio2_agent.generation.logits_processors`)."""
     parallel: bool = False
     """Jacobi decoding: guess the rest of a greedy answer and check it in one call. Same answer, fewer
     calls.

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from uio2_agent.config import UnifiedIO2Config
-from uio2_agent.layers import Rotary, attention_bias
-from uio2_agent.masks import target_masks
-from uio2_agent.positions import rotary_pair
-from uio2_agent.transformer import KeysValues
+from uio2_agent.network.layers import Rotary, attention_bias
+from uio2_agent.network.masks import target_masks
+from uio2_agent.network.positions import rotary_pair
+from uio2_agent.network.transformer import KeysValues
 
 if TYPE_CHECKING:
     from uio2_agent.model import Encoded, UnifiedIO2

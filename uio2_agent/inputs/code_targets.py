@@ -10,13 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from uio2_agent.batch import CodeTarget
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import RequestError
-from uio2_agent.geometry import Placement
-from uio2_agent.images import check_image, resize_and_pad, resize_nearest, resize_over
+from uio2_agent.inputs.batch import CodeTarget
+from uio2_agent.media.geometry import Placement
+from uio2_agent.media.images import check_image, resize_and_pad, resize_nearest, resize_over
+from uio2_agent.media.spectrogram import check_spectrogram, target_values
 from uio2_agent.request import Request, Target
-from uio2_agent.spectrogram import check_spectrogram, target_values
 
 
 def image_target(

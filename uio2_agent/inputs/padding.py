@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uio2_agent.batch import Patches
-from uio2_agent.images import PatchList
+from uio2_agent.inputs.batch import Patches
+from uio2_agent.media.images import PatchList
 
 
 def stack_ids(rows: Sequence[Sequence[int]], length: int | None) -> Tensor:

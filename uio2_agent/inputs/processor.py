@@ -3,7 +3,8 @@ sections 10 and 11).
 
 Unusual: padding goes only as far as the longest row, or, with `fixed_shape`, as far as the configuration
 allows in every part, so that a row's arithmetic has the same shape whatever it is batched with. Rows may
-differ in what they hand in and in what they should answer. Knows no files: `uio2_agent.media` reads them.
+differ in what they hand in and in what they should answer. Knows no files:
+`uio2_agent.media.loading` reads them.
 """
 
 from collections.abc import Sequence
@@ -11,16 +12,16 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from uio2_agent.batch import Batch, Patches, TextInput, TokenTarget
-from uio2_agent.code_targets import audio_target, image_target
 from uio2_agent.config import TARGET_MODALITIES, UnifiedIO2Config
 from uio2_agent.errors import RequestError
-from uio2_agent.images import PatchList, image_patches
+from uio2_agent.inputs.batch import Batch, Patches, TextInput, TokenTarget
+from uio2_agent.inputs.code_targets import audio_target, image_target
+from uio2_agent.inputs.padding import stack_ids, stack_patches
+from uio2_agent.media.images import PatchList, image_patches
+from uio2_agent.media.spectrogram import audio_patches
 from uio2_agent.request import Request, Target
-from uio2_agent.spectrogram import audio_patches
-from uio2_agent.stacking import stack_ids, stack_patches
-from uio2_agent.text import TextTokenizer
-from uio2_agent.vocabulary import HISTORY_MARKERS, prefix_text
+from uio2_agent.text.tokenizer import TextTokenizer
+from uio2_agent.text.vocabulary import HISTORY_MARKERS, prefix_text
 
 __all__ = ["Batch", "Processor"]
 

@@ -2,9 +2,9 @@
 uio2_training.md sections 2, 6 and 7): one file for each kind, plain functions on numpy arrays.
 
 Text goes in and out as `str`; ids through a `Vocabulary`. Pixels are those of the original picture, x before
-y, and reach the padded square the model sees through `uio2_agent.geometry.Placement`. What a model answers
-never raises: what cannot be read is passed over. What a person hands in is checked. Knows no model and no
-tokenizer.
+y, and reach the padded square the model sees through `uio2_agent.media.geometry.Placement`. What a model
+answers never raises: what cannot be read is passed over. What a person hands in is checked. Knows no model
+and no tokenizer.
 """
 
 from uio2_agent.labels.boxes import (

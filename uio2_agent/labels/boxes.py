@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from uio2_agent.errors import UIO2Error
-from uio2_agent.geometry import Placement
 from uio2_agent.labels.locations import (
     checked,
     ids_to_values,
@@ -20,7 +19,8 @@ from uio2_agent.labels.locations import (
     read_values,
     write_values,
 )
-from uio2_agent.vocabulary import Vocabulary
+from uio2_agent.media.geometry import Placement
+from uio2_agent.text.vocabulary import Vocabulary
 
 SAME_BOX = 0.8
 """Overlap (intersection over union) above which two boxes of an answer are one (section 13)."""

@@ -23,8 +23,8 @@ from uio2_agent.grammar import (
 )
 from uio2_agent.labels.keypoints import JOINTS, MISSING
 from uio2_agent.labels.locations import clean_label
-from uio2_agent.text import TextTokenizer
-from uio2_agent.vocabulary import location_text
+from uio2_agent.text.tokenizer import TextTokenizer
+from uio2_agent.text.vocabulary import location_text
 
 MOST = 32
 """Boxes or points of an answer."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from uio2_agent.errors import UIO2Error
-from uio2_agent.geometry import Placement
 from uio2_agent.labels.locations import LOCATION, values_in, write_values
 from uio2_agent.labels.points import points_to_values, values_to_points
+from uio2_agent.media.geometry import Placement
 
 _PAIRS = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 JOINTS = ("nose", *(f"{side} {part}" for part in _PAIRS for side in ("left", "right")))

@@ -6,7 +6,7 @@ Unusual: there are two ways back. A bin is bin / 999, which makes the round trip
 `released=True` it is bin / 1000, as the released text parser reads it, low by up to a bin.
 
 It refuses to know what the numbers are of: pixels, metres and angles come in as fractions, through `Range` or
-through `uio2_agent.geometry.Placement`.
+through `uio2_agent.media.geometry.Placement`.
 """
 
 import re
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from uio2_agent.errors import UIO2Error
-from uio2_agent.vocabulary import (
+from uio2_agent.text.vocabulary import (
     LOCATIONS,
     SENTINELS,
     Vocabulary,

@@ -15,7 +15,7 @@ import numpy as np
 
 from uio2_agent.errors import UIO2Error
 from uio2_agent.labels.locations import LOCATION, Range, values_in, write_values
-from uio2_agent.vocabulary import HISTORY_MARKERS
+from uio2_agent.text.vocabulary import HISTORY_MARKERS
 
 REACH = 50.0
 """Metres from the origin to the end of the scale."""

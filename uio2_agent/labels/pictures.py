@@ -13,7 +13,7 @@ Knows no model and no files.
 import numpy as np
 
 from uio2_agent.errors import UIO2Error
-from uio2_agent.geometry import Placement
+from uio2_agent.media.geometry import Placement
 
 
 def depth_picture(depth: np.ndarray, maximum: float) -> np.ndarray:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from uio2_agent.geometry import Placement
 from uio2_agent.labels.locations import checked, read_labelled_values, read_values, write_values
+from uio2_agent.media.geometry import Placement
 
 
 def points_to_values(points: np.ndarray, placement: Placement) -> np.ndarray:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from uio2_agent.errors import UIO2Error
-from uio2_agent.geometry import Placement
 from uio2_agent.labels.boxes import boxes_to_values, values_to_boxes
 from uio2_agent.labels.locations import read_labelled_values, write_values
-from uio2_agent.vocabulary import HISTORY_MARKERS
+from uio2_agent.media.geometry import Placement
+from uio2_agent.text.vocabulary import HISTORY_MARKERS
 
 _MARKER = re.compile(r"<image_history_(\d+)>")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from uio2_agent.errors import RequestError
-from uio2_agent.spectrogram import HOP, RATE, mel_power
+from uio2_agent.media.spectrogram import HOP, RATE, mel_power
 
 SEGMENT_SECONDS = 4.08
 SEGMENT_SAMPLES = 65_280

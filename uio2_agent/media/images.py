@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from uio2_agent.errors import RequestError
-from uio2_agent.geometry import Placement
+from uio2_agent.media.geometry import Placement
 
 CLIP_MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
 CLIP_STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)

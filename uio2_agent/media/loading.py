@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from uio2_agent.audio import RATE, SEGMENT_SECONDS, read_audio, segment_count, segments
 from uio2_agent.errors import RequestError
+from uio2_agent.media.audio import RATE, SEGMENT_SECONDS, read_audio, segment_count, segments
+from uio2_agent.media.video import FRAMES, read_frames, read_sound, remove_black_bars, stack_frames
 from uio2_agent.request import Request
-from uio2_agent.video import FRAMES, read_frames, read_sound, remove_black_bars, stack_frames
-from uio2_agent.vocabulary import HISTORY_MARKERS
+from uio2_agent.text.vocabulary import HISTORY_MARKERS
 
 
 def load_request(

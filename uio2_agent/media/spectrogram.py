@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 
 from uio2_agent.errors import RequestError
-from uio2_agent.images import PatchList, patchify, resize_nearest
+from uio2_agent.media.images import PatchList, patchify, resize_nearest
 
 RATE = 16_000
 """Samples per second of every wave."""

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from uio2_agent.audio import read_audio, segments
 from uio2_agent.errors import RequestError
-from uio2_agent.images import check_image
+from uio2_agent.media.audio import read_audio, segments
+from uio2_agent.media.images import check_image
 
 FRAMES = 5
 """Segments of a video: four frames of history and the image."""

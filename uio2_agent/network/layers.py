@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uio2_agent.positions import rotate
+from uio2_agent.network.positions import rotate
 
 Rotary = tuple[Tensor, Tensor]
 """The factors of `positions.rotary_pair`, each [B or 1, 1, L, head_dim]."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from uio2_agent.config import UnifiedIO2Config
-from uio2_agent.positions import constant
+from uio2_agent.network.positions import constant
 
 NEIGHBOURHOOD = 5
 """Rows and columns to each side that the convolution pattern reaches."""

@@ -14,7 +14,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from uio2_agent.config import UnifiedIO2Config
-from uio2_agent.layers import Attention, GatedMLP, RMSNorm, Rotary
+from uio2_agent.network.layers import Attention, GatedMLP, RMSNorm, Rotary
 
 KeysValues = tuple[Tensor, Tensor]
 """Each [B, H, S, head_dim]."""

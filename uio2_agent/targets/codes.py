@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from uio2_agent.batch import CodeTarget, TokenTarget
 from uio2_agent.config import UnifiedIO2Config
-from uio2_agent.positions import rotary_2d
+from uio2_agent.inputs.batch import CodeTarget, TokenTarget
+from uio2_agent.network.positions import rotary_2d
 from uio2_agent.targets.embedder import TargetEmbedder
 from uio2_agent.tokenizers.vit_vqgan import ViTVQGAN
 from uio2_agent.tokenizers.vqgan import VQGAN

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from uio2_agent.config import UnifiedIO2Config
-from uio2_agent.positions import rotary_1d
+from uio2_agent.network.positions import rotary_1d
 from uio2_agent.targets.embedder import TargetEmbedder
 
 

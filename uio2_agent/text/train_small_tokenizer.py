@@ -1,5 +1,5 @@
-"""Write the small text tokenizer that ships with the package: `python -m uio2_agent.train_small_tokenizer
-[FILE]`.
+"""Write the small text tokenizer that ships with the package:
+`python -m uio2_agent.text.train_small_tokenizer [FILE]`.
 
 A BPE model with byte fallback in the official control layout (begin and padding 0, end 1, unknown 2),
 trained on words written down here: what a tabletop instruction, an action line and a list of objects are
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from uio2_agent.presets import NANO_PIECES
-from uio2_agent.text import SMALL_MODEL
+from uio2_agent.text.tokenizer import SMALL_MODEL
 
 _COLOURS = [
     "red",

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uio2_agent.layers import Attention
-from uio2_agent.positions import sincos_2d
+from uio2_agent.network.layers import Attention
+from uio2_agent.network.positions import sincos_2d
 from uio2_agent.tokenizers.config import ViTVQGANConfig
 from uio2_agent.tokenizers.vqgan import nearest
 

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uio2_agent.errors import CheckpointError
-from uio2_agent.meta import shapes_only_on_meta
-from uio2_agent.spectrogram import LOWEST
+from uio2_agent.media.spectrogram import LOWEST
+from uio2_agent.network.meta_device import shapes_only_on_meta
 from uio2_agent.weights import check_fit, map_weights, named_tensors, read_pickle, write_safetensors
 
 WEIGHTS = "vocoder.safetensors"

@@ -14,10 +14,10 @@ from collections.abc import Callable
 import numpy as np
 
 from envs.errors import unknown_name
-from envs.vima.goals import Goal
-from envs.vima.spawning import CELL_M, HIGH_XY, LOW_XY
-from envs.vima.state import IDENTITY, Pose, Quaternion, yaw_quaternion
-from envs.vima.world import World
+from envs.vima.table.spawning import CELL_M, HIGH_XY, LOW_XY
+from envs.vima.table.world import World
+from envs.vima.tasks.goals import Goal
+from envs.vima.things.state import IDENTITY, Pose, Quaternion, yaw_quaternion
 
 STYLES = ("upstream", "canonical")
 

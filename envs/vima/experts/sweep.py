@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envs.vima.expert import action
-from envs.vima.goals import Zone
+from envs.vima.experts.pick_and_place import action
+from envs.vima.tasks.goals import Zone
 
 REACH_M = 0.046
 """Half a plate and half a block's diagonal: what is nearer to the plate's path is taken along."""

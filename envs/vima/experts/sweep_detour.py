@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from envs.vima.goals import Zone
-from envs.vima.sweep_expert import STOP_SHORT_M, Point, Push, Rehearsal, Rehearse, Table
+from envs.vima.experts.sweep import STOP_SHORT_M, Point, Push, Rehearsal, Rehearse, Table
+from envs.vima.tasks.goals import Zone
 
 PAST_M = 0.05
 """How far beside the line's end a block counts as past it, and once more to where it is pushed."""

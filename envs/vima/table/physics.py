@@ -18,11 +18,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import gl  # noqa: F401  isort: skip  (chooses the OpenGL backend before mujoco is imported)
+from envs import gl  # noqa: F401  isort: skip  (chooses the OpenGL backend before mujoco is imported)
 import mujoco
 
-from .objects import OBJECTS
-from .outlines import CONTAINER_WALL, PAN_GRIP, convex_hull, outline
+from envs.vima.things.objects import OBJECTS
+from envs.vima.things.outlines import CONTAINER_WALL, PAN_GRIP, convex_hull, outline
 
 TIME_STEP = 0.004
 TABLE_HEIGHT = -0.001

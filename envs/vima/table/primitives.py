@@ -17,9 +17,9 @@ from collections.abc import Callable, Sequence
 import mujoco
 import numpy as np
 
-from .physics import PLATE_SIZE, TABLE_HEIGHT, TIME_STEP, Physics
-from .scene import Scene
-from .toolmotion import FrameCallback, ToolMotion
+from envs.vima.table.physics import PLATE_SIZE, TABLE_HEIGHT, TIME_STEP, Physics
+from envs.vima.table.scene import Scene
+from envs.vima.table.tool_motion import FrameCallback, ToolMotion
 
 HOVER = 0.32
 CUP_RADIUS = 0.0055

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import gl  # isort: skip  (chooses the OpenGL backend before mujoco is imported)
+from envs import gl  # isort: skip  (chooses the OpenGL backend before mujoco is imported)
 import mujoco
 
-from .camera import CAMERAS, EYE_DISTANCE_M, FAR_M, HEIGHT, NEAR_M, WIDTH, OrthographicCamera
-from .meshes import Part, meshes
-from .textures import DARK, GRAY, TEXTURES, texture_image
+from envs.vima.table.camera import CAMERAS, EYE_DISTANCE_M, FAR_M, HEIGHT, NEAR_M, WIDTH, OrthographicCamera
+from envs.vima.things.meshes import Part, meshes
+from envs.vima.things.textures import DARK, GRAY, TEXTURES, texture_image
 
 MAX_GEOMS = 600
 BACKGROUND = 255

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from .camera import HEIGHT, VIDEO_CAMERA, VIEWS, WIDTH
-from .meshes import parts
-from .objects import OBJECTS
-from .physics import BodyShape, Physics, physics
-from .render import BACKGROUND, TABLE, Drawable, agent_cameras, renderer
-from .silhouette import UPRIGHT, covered_cells, silhouette
+from envs.vima.table.camera import HEIGHT, VIDEO_CAMERA, VIEWS, WIDTH
+from envs.vima.table.physics import BodyShape, Physics, physics
+from envs.vima.table.render import BACKGROUND, TABLE, Drawable, agent_cameras, renderer
+from envs.vima.table.silhouette import UPRIGHT, covered_cells, silhouette
+from envs.vima.things.meshes import parts
+from envs.vima.things.objects import OBJECTS
 
 Vector = tuple[float, float, float]
 ImageSize = tuple[int, int]

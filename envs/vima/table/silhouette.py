@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from .objects import OBJECTS
-from .outlines import convex_hull, outline
-from .spawning import CELL_M, GRID_SHAPE
+from envs.vima.table.spawning import CELL_M, GRID_SHAPE
+from envs.vima.things.objects import OBJECTS
+from envs.vima.things.outlines import convex_hull, outline
 
 ROWS, COLUMNS = GRID_SHAPE
 """u runs along y from -0.5, v along x from 0.25."""

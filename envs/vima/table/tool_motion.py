@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .meshes import Part
-from .physics import PLATE_SIZE, TIME_STEP, Physics
-from .render import Drawable
-from .scene import Scene
+from envs.vima.table.physics import PLATE_SIZE, TIME_STEP, Physics
+from envs.vima.table.render import Drawable
+from envs.vima.table.scene import Scene
+from envs.vima.things.meshes import Part
 
 FRAME_SECONDS = 0.05
 _TRAVEL_SPEED, _DESCEND_SPEED, _SLIDE_SPEED = 0.6, 0.5, 0.12

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from envs.assets import object_asset, scene_asset
 from envs.errors import SpawnError, unknown_name
-from envs.vima.objects import OBJECTS
-from envs.vima.prompts import object_asset, scene_asset
-from envs.vima.scene import PORTRAIT_POSE, SUCTION, Scene, placed, render_object, render_scene
-from envs.vima.spawning import HOLLOW_BASES, draw_pose, too_close
-from envs.vima.state import ObjectState, Pose, Vector
-from envs.vima.textures import DARK, TEXTURES, is_texture
+from envs.vima.table.scene import PORTRAIT_POSE, SUCTION, Scene, placed, render_object, render_scene
+from envs.vima.table.spawning import HOLLOW_BASES, draw_pose, too_close
+from envs.vima.things.objects import OBJECTS
+from envs.vima.things.state import ObjectState, Pose, Vector
+from envs.vima.things.textures import DARK, TEXTURES, is_texture
 
 BOWL_CENTRE = (-0.04366, 0.0142)
 """Upstream's bowl stands this far from its origin, in its own frame; ours too, so that a seed means the same

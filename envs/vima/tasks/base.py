@@ -13,15 +13,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from envs.assets import PromptAssets
 from envs.errors import EnvError, unknown_name
-from envs.vima import expert
-from envs.vima.goals import Goal, Progress, goal_reached, near_any, pose_matches
+from envs.vima.experts import pick_and_place as expert
 from envs.vima.levels import Pools, pools_for
-from envs.vima.prompts import PromptAssets
-from envs.vima.spawning import in_workspace
-from envs.vima.state import ObjectState, Pose
-from envs.vima.textures import GRAY
-from envs.vima.world import World
+from envs.vima.table.spawning import in_workspace
+from envs.vima.table.world import World
+from envs.vima.tasks.goals import Goal, Progress, goal_reached, near_any, pose_matches
+from envs.vima.things.state import ObjectState, Pose
+from envs.vima.things.textures import GRAY
 
 SUCTION, SPATULA = 0, 1
 

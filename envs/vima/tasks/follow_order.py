@@ -3,11 +3,11 @@
 from functools import cache
 from typing import ClassVar
 
-from envs.vima.goals import Goal
-from envs.vima.prompts import PromptAssets
-from envs.vima.state import Pose
+from envs.assets import PromptAssets
+from envs.vima.table.world import World
 from envs.vima.tasks.base import Cast, Task
-from envs.vima.world import World
+from envs.vima.tasks.goals import Goal
+from envs.vima.things.state import Pose
 
 ROW_X = 0.5
 

@@ -12,7 +12,7 @@ from itertools import permutations
 
 import numpy as np
 
-from envs.vima.state import Pose
+from envs.vima.things.state import Pose
 
 ANGLE_TOLERANCE = math.radians(15)
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from envs.assets import PromptAssets
 from envs.errors import SpawnError
-from envs.vima.goals import Goal
-from envs.vima.objects import OBJECTS
-from envs.vima.prompts import PromptAssets
-from envs.vima.state import Vector
+from envs.vima.table.world import ATTEMPTS, World
 from envs.vima.tasks.base import Cast, Task, object_assets
-from envs.vima.world import ATTEMPTS, World
+from envs.vima.tasks.goals import Goal
+from envs.vima.things.objects import OBJECTS
+from envs.vima.things.state import Vector
 
 ADJECTIVES = ("daxer", "blicker", "modier", "kobar")
 MEANINGS = {"height": ("shorter", "taller"), "colour": ("lighter", "darker")}

@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from envs.vima.table.world import World
 from envs.vima.tasks.base import Cast
 from envs.vima.tasks.novel_adj import NovelAdj
 from envs.vima.tasks.novel_noun import Nouns, draw_nouns
-from envs.vima.world import World
 
 OTHERS = 2
 

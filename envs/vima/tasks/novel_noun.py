@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 from itertools import product
 
+from envs.assets import PromptAssets
 from envs.vima.levels import Pools
-from envs.vima.prompts import PromptAssets
+from envs.vima.table.world import World
 from envs.vima.tasks.base import Cast, object_assets
 from envs.vima.tasks.visual_manipulation import VisualManipulation
-from envs.vima.world import World
 
 NOUNS = ("dax", "blicket", "wug", "zup")
 

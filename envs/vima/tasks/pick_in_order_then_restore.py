@@ -2,11 +2,11 @@
 
 from typing import ClassVar
 
-from envs.vima.goals import Goal, Progress
-from envs.vima.prompts import PromptAssets
-from envs.vima.state import IDENTITY, Pose
+from envs.assets import PromptAssets
+from envs.vima.table.world import World
 from envs.vima.tasks.base import Cast, Task, object_assets
-from envs.vima.world import World
+from envs.vima.tasks.goals import Goal, Progress
+from envs.vima.things.state import IDENTITY, Pose
 
 PLACES = tuple((x, y) for x in (0.375, 0.625) for y in (-0.25, 0.0, 0.25))
 HIGH_BASES = ("bowl", "pallet")

@@ -4,10 +4,10 @@ The way back counts from the step after the way there is complete: one motion ca
 there asks is that each object has been at its target, not that all are there at once, as upstream.
 """
 
-from envs.vima.goals import Goal, Progress, goal_reached
+from envs.vima.table.world import World
 from envs.vima.tasks.base import Cast
+from envs.vima.tasks.goals import Goal, Progress, goal_reached
 from envs.vima.tasks.rearrange import Rearrange
-from envs.vima.world import World
 
 
 class RearrangeThenRestore(Rearrange):

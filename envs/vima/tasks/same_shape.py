@@ -1,9 +1,9 @@
 """Put everything of the base's profile into it (spec section 10, task 15)."""
 
-from envs.vima.objects import OBJECTS
+from envs.vima.table.world import World
 from envs.vima.tasks.base import Cast
 from envs.vima.tasks.same_texture import SameTexture
-from envs.vima.world import World
+from envs.vima.things.objects import OBJECTS
 
 ROUND_BASES = ("bowl", "pan")
 

@@ -5,12 +5,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from envs.assets import PromptAssets
 from envs.errors import SpawnError
-from envs.vima.goals import Goal, Progress, near_any
-from envs.vima.prompts import PromptAssets
-from envs.vima.spawning import too_close
+from envs.vima.table.spawning import too_close
+from envs.vima.table.world import ATTEMPTS, World
 from envs.vima.tasks.base import Cast, Task, object_assets
-from envs.vima.world import ATTEMPTS, World
+from envs.vima.tasks.goals import Goal, Progress, near_any
 
 BOWL_TOLERANCE = 0.0875
 """Metres within which an object counts as in a bowl, whose middle is not where it looks."""

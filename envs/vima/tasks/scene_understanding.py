@@ -1,12 +1,12 @@
 """Find the object by the texture it wears in a picture of another scene (spec section 10, task 02)."""
 
+from envs.assets import PromptAssets
 from envs.errors import SpawnError
-from envs.vima.goals import Goal
 from envs.vima.levels import Pools
-from envs.vima.prompts import PromptAssets
-from envs.vima.state import Pose, Vector
+from envs.vima.table.world import ATTEMPTS, World
 from envs.vima.tasks.base import EXCHANGES, Cast, Task, exchange_textures
-from envs.vima.world import ATTEMPTS, World
+from envs.vima.tasks.goals import Goal
+from envs.vima.things.state import Pose, Vector
 
 
 class SceneUnderstanding(Task):

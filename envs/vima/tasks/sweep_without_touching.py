@@ -4,11 +4,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from envs.vima.goals import Goal, Zone
-from envs.vima.state import ObjectState, Pose
-from envs.vima.sweep_detour import plan_detour
-from envs.vima.sweep_expert import Rehearse, Table
+from envs.vima.experts.sweep import Rehearse, Table
+from envs.vima.experts.sweep_detour import plan_detour
+from envs.vima.table.world import World
 from envs.vima.tasks.base import Cast
+from envs.vima.tasks.goals import Goal, Zone
 from envs.vima.tasks.sweep_without_exceeding import (
     BOUNDS,
     LINE,
@@ -16,7 +16,7 @@ from envs.vima.tasks.sweep_without_exceeding import (
     SWEPT_SPAN,
     SweepWithoutExceeding,
 )
-from envs.vima.world import World
+from envs.vima.things.state import ObjectState, Pose
 
 BOUNDS_CENTRE, BOUNDS_SCALE = (0.39, 0.0), (0.86, 1.5)
 LINE_X = 0.496

@@ -2,11 +2,11 @@
 
 from itertools import product
 
-from envs.vima.goals import Goal
+from envs.assets import PromptAssets
 from envs.vima.levels import Pools
-from envs.vima.prompts import PromptAssets
+from envs.vima.table.world import World
 from envs.vima.tasks.base import EXCHANGES, Cast, Task, exchange_textures, object_assets
-from envs.vima.world import World
+from envs.vima.tasks.goals import Goal
 
 
 class VisualManipulation(Task):

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .objects import OBJECTS
-from .outlines import (
+from envs.vima.things.objects import OBJECTS
+from envs.vima.things.outlines import (
     BAR_WIDTH,
     CONTAINER_WALL,
     PALLET_SLATS,

@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from .objects import OBJECTS
+from envs.vima.things.objects import OBJECTS
 
 Polygon = np.ndarray  # (corners, 2) metres, counter-clockwise
 Corner = tuple[float, float]

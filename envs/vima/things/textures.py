@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .texture_recipes import PATTERNS, dots, paisley, plain, stripes, swirl
+from envs.vima.things.texture_recipes import PATTERNS, dots, paisley, plain, stripes, swirl
 
 Colour = tuple[int, int, int]
 

@@ -18,15 +18,15 @@ from typing import Any, ClassVar, NoReturn
 import gymnasium
 import numpy as np
 
+from envs.assets import PromptAssets
 from envs.errors import EnvError, unknown_name
 from envs.vima.actions import action_space, read_action
-from envs.vima.camera import HEIGHT, VIEWS, WIDTH
 from envs.vima.environment import EXTRA_STEPS, RESET_ATTEMPTS, UNSEEDED_RANGE, observation_space
-from envs.vima.expert import check_style
+from envs.vima.experts.pick_and_place import check_style
 from envs.vima.levels import level_name
-from envs.vima.prompts import PromptAssets
-from envs.vima.state import SAME_PLACE_M, ObjectState, Pose, yaw_quaternion
-from envs.vima.upstream_package import SIMULATOR, load_vima_bench, passing_files, quiet
+from envs.vima.table.camera import HEIGHT, VIEWS, WIDTH
+from envs.vima.things.state import SAME_PLACE_M, ObjectState, Pose, yaw_quaternion
+from envs.vima.upstream.package import SIMULATOR, load_vima_bench, passing_files, quiet
 
 SPATULA = 1
 MOTION_TIMEOUT_S = 5.0

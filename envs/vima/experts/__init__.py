@@ -1,0 +1,1 @@
+"""The scripted experts: pick and place, and the two sweeps."""

@@ -1,0 +1,1 @@
+"""The table and what happens on it: bodies, physics, tools, cameras, pictures."""

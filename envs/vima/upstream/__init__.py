@@ -1,0 +1,1 @@
+"""An installed VIMA-Bench behind the interface of our tabletop."""

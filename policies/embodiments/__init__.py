@@ -1,0 +1,1 @@
+"""What bodies can do and how the model speaks of it."""

@@ -1,0 +1,1 @@
+"""The commands of `uio2`, one file for each."""

@@ -1,0 +1,1 @@
+"""Trajectory datasets: written, encoded, joined."""

@@ -1,0 +1,1 @@
+"""What an evaluation comes to: files, statistics, summaries."""

@@ -1,0 +1,1 @@
+"""Model directories on disk: ours and the official one, each read and written."""

@@ -1,0 +1,1 @@
+"""From requests and targets to tensors: the processor and what a batch holds."""

@@ -1,0 +1,1 @@
+"""Pictures, videos and sounds: read, resized, cut into patches."""

@@ -1,0 +1,1 @@
+"""The layers of the encoder-decoder: attention, masks, positions, batches of uneven requests."""

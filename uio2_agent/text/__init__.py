@@ -1,0 +1,1 @@
+"""The text tokenizer and the vocabulary around it."""
