@@ -6,7 +6,8 @@ Importing this package loads no simulator; `VimaEnv` and `Task` are loaded when 
 from envs.vima.levels import LEVELS as LEVELS
 from envs.vima.levels import Pools as Pools
 from envs.vima.registration import TASKS as TASKS
-from envs.vima.registration import register_task as register_task
+from envs.vima.suite import SUITE as SUITE
+from envs.vima.suite import register_task as register_task
 
 _LAZY = {
     "VimaEnv": "envs.vima.environment",

@@ -18,7 +18,7 @@ from envs.errors import EnvError, SpawnError, unknown_name
 from envs.vima.actions import action_space, read_action
 from envs.vima.experts.pick_and_place import check_style
 from envs.vima.levels import level_name
-from envs.vima.registration import find_task
+from envs.vima.registration import EXTRA_STEPS, find_task
 from envs.vima.table import primitives
 from envs.vima.table.camera import HEIGHT, VIEWS, WIDTH
 from envs.vima.table.scene import Scene
@@ -28,8 +28,6 @@ from envs.vima.tasks.base import SUCTION, Cast, Task
 from envs.vima.tasks.goals import Progress
 from envs.vima.things.state import object_from_record
 
-EXTRA_STEPS = 2
-"""Steps a policy may take beyond the expert's budget."""
 RESET_ATTEMPTS = 20
 EXPERT_STREAM = 0x0E5
 SMALLEST_IMAGE, LARGEST_IMAGE = 16, 2048

@@ -10,13 +10,17 @@ This module knows names only: neither geometry nor how a task uses its pools.
 
 from dataclasses import dataclass, replace
 
-from envs.errors import EnvError, unknown_name
+from envs.errors import EnvError
+from envs.suites import canonical_level
 from envs.vima.things.textures import LIGHT_DARK, TEXTURES
 
-LEVELS = ("placement", "combinatorial", "novel_object", "novel_task", "train")
-
-_ALIASES = {"L1": "placement", "L2": "combinatorial", "L3": "novel_object", "L4": "novel_task"}
-_ALIASES |= {f"{name}_generalization": name for name in LEVELS[:4]}
+TESTED_LEVELS = ("placement", "combinatorial", "novel_object", "novel_task")
+LEVELS = (*TESTED_LEVELS, "train")
+LEVEL_ALIASES: dict[str, tuple[str, ...]] = {
+    **{name: (f"L{i}", f"{name}_generalization") for i, name in enumerate(TESTED_LEVELS, 1)},
+    "train": (),
+}
+"""Level → its other names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +41,7 @@ def level_name(level: str | None) -> str | None:
     >>> level_name("L2"), level_name("placement_generalization"), level_name("train")
     ('combinatorial', 'placement', 'train')
     """
-    if level is None or level in LEVELS:
-        return level
-    if level in _ALIASES:
-        return _ALIASES[level]
-    raise unknown_name("level", level, LEVELS)
+    return canonical_level(level, LEVEL_ALIASES)
 
 
 def _pairs(kind: str, text: str) -> tuple[str, ...]:

@@ -21,9 +21,10 @@ import numpy as np
 from envs.assets import PromptAssets
 from envs.errors import EnvError, unknown_name
 from envs.vima.actions import action_space, read_action
-from envs.vima.environment import EXTRA_STEPS, RESET_ATTEMPTS, UNSEEDED_RANGE, observation_space
+from envs.vima.environment import RESET_ATTEMPTS, UNSEEDED_RANGE, observation_space
 from envs.vima.experts.pick_and_place import check_style
 from envs.vima.levels import level_name
+from envs.vima.registration import EXTRA_STEPS
 from envs.vima.table.camera import HEIGHT, VIEWS, WIDTH
 from envs.vima.things.state import SAME_PLACE_M, ObjectState, Pose, yaw_quaternion
 from envs.vima.upstream.package import SIMULATOR, load_vima_bench, passing_files, quiet
