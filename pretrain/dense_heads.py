@@ -23,8 +23,9 @@ from torch import Tensor, nn
 from policies.embodiments.vima import HIGH, LOW
 from pretrain.losses import bump_table
 from uio2_agent.inputs.batch import Batch
-from uio2_agent.model import Encoded, UnifiedIO2
+from uio2_agent.model import Encoded
 from uio2_agent.text.vocabulary import LOCATIONS, value_to_bin
+from uio2_agent.unified_io2 import UnifiedIO2
 
 NOTHING = -100  # what cross_entropy ignores
 

@@ -12,10 +12,10 @@ from policies.prompts import PromptStyle
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.formats.checkpoint import checkpoint_directory
 from uio2_agent.inputs.processor import Processor
-from uio2_agent.model import UnifiedIO2
 from uio2_agent.presets import PRESETS
 from uio2_agent.text.tokenizer import TextTokenizer
 from uio2_agent.text.vocabulary import LOCATIONS
+from uio2_agent.unified_io2 import UnifiedIO2
 
 
 def start_model(

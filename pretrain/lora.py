@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from pretrain.checkpointing import TrainingError
 from uio2_agent.errors import CheckpointError
-from uio2_agent.model import UnifiedIO2
+from uio2_agent.unified_io2 import UnifiedIO2
 from uio2_agent.weights import check_fit, map_weights, write_safetensors
 
 TARGETS = ("query", "value")

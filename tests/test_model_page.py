@@ -24,10 +24,10 @@ from rollouts.workers import MakeEnv
 from tests.toys import ScriptedPolicy
 from tests.uio2_agent.test_video import write_video
 from uio2_agent import Processor, TextTokenizer, UnifiedIO2, UnifiedIO2Config
-from uio2_agent.formats.checkpoint import load
 from uio2_agent.formats.convert import convert
 from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
 
+load = UnifiedIO2.from_pretrained
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "model.md"
 TEXT = PAGE.read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ _PUBLIC = {
     "Target": "request",
     "TextTokenizer": "text.tokenizer",
     "UIO2Error": "errors",
-    "UnifiedIO2": "model",
+    "UnifiedIO2": "unified_io2",
     "UnifiedIO2Config": "config",
     "Vocabulary": "text.vocabulary",
     "load_request": "media.loading",

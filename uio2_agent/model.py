@@ -1,17 +1,14 @@
-"""UnifiedIO2: embed, encode, decode, score (spec sections 5 to 8).
+"""The network: embed, encode, decode, score.
 
-Unusual: the ViTs and the text table belong to the model and are handed to the embedders that use them, so
+Unusual: the ViTs and the text table belong to the network and are handed to the embedders that use them, so
 each weight has one owner and one name. Padding is left out before the encoder runs, and rows of unlike length
 run apart, so a request costs what it holds whatever it is batched with. What stands in masked rows is finite
-and unread.
+and unread. It knows tensors only: no requests, no answers, no files.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -30,14 +27,9 @@ from uio2_agent.network.masks import target_masks
 from uio2_agent.network.meta_device import shapes_only_on_meta
 from uio2_agent.network.positions import rotary_pair
 from uio2_agent.network.transformer import Decoder, Encoder
-from uio2_agent.request import Answer, Request
 from uio2_agent.targets.audio import AudioTargetEmbedder
 from uio2_agent.targets.image import ImageTargetEmbedder
 from uio2_agent.targets.text import TextTargetEmbedder
-
-if TYPE_CHECKING:
-    from uio2_agent.inputs.processor import Processor
-    from uio2_agent.tokenizers.vocoder import Vocoder
 
 
 @dataclass
@@ -83,16 +75,13 @@ class Output:
     hidden: dict[str, Tensor]
 
 
-class UnifiedIO2(nn.Module):
+class Network(nn.Module):
     """The encoder-decoder of Unified-IO 2 for text, image, image history and audio.
 
-    >>> model = UnifiedIO2(UnifiedIO2Config.preset("nano"))
-    >>> sum(parameter.numel() for parameter in model.parameters()) < 10_000_000
+    >>> network = Network(UnifiedIO2Config.preset("nano"))
+    >>> sum(parameter.numel() for parameter in network.parameters()) < 10_000_000
     True
     """
-
-    processor: "Processor | None" = None
-    """Set by `from_pretrained`; needed by `generate` on requests."""
 
     @shapes_only_on_meta
     def __init__(self, config: UnifiedIO2Config):
@@ -107,10 +96,9 @@ class UnifiedIO2(nn.Module):
         self.audio_encoder = ViT(config.audio_encoder, config.position_init) if config.audio_encoder else None
         self.inputs = nn.ModuleDict({name: self._embedder(name) for name in config.input_modalities})
         self.targets = nn.ModuleDict({name: _TARGETS[name](config) for name in config.target_modalities})
-        self.packed_heads: dict[str, nn.Module] = {}  # filled by `packed.pack`
+        self.packed_heads: dict[str, nn.Module] = {}  # filled by `generation.packed_weights`
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
-        self.vocoder: Vocoder | None = None  # not of the class, whose None would hide a module set later
 
     def _embedder(self, modality: str) -> nn.Module:
         config = self.config
@@ -141,19 +129,13 @@ class UnifiedIO2(nn.Module):
     def transformer_to(self, dtype: torch.dtype) -> Self:
         """Bring all weights to a precision but those of the ViTs and the target tokenizers, in place.
 
-        That is how the released bfloat16 checkpoints are stored (spec section 14).
+        That is how the released bfloat16 checkpoints are stored.
         """
         self.to(dtype)
         for name, module in self.named_modules():
-            if name in ("image_encoder", "audio_encoder", "vocoder") or name.endswith(".tokenizer"):
+            if name in ("image_encoder", "audio_encoder") or name.endswith(".tokenizer"):
                 module.float()
         return self
-
-    def pack(self, weights: str = "float32") -> Self:
-        """Lay the weights out for decoding on a CPU, in place (`generation.packed_weights`)."""
-        from uio2_agent.generation.packed_weights import pack
-
-        return pack(self, weights)
 
     def embed(self, batch: Batch) -> Tokens:
         """Embed the batch in the fixed order text, image, image history, audio, audio history."""
@@ -207,7 +189,7 @@ class UnifiedIO2(nn.Module):
 
     @property
     def is_packed(self) -> bool:
-        """Whether the weights were laid out for decoding only (`packed.pack`)."""
+        """Whether the weights were laid out for decoding only (`generation.packed_weights`)."""
         return bool(self.packed_heads)
 
     def decode(self, target: TokenTarget, encoded: Encoded, modality: str = "text") -> Tensor:
@@ -274,53 +256,6 @@ class UnifiedIO2(nn.Module):
         loss = token_loss(logits, target.targets, target.mask, z_loss)
         values = (loss, logits, target.targets, target.mask, hidden)
         return Output(loss, *({modality: value} for value in values))
-
-    def generate(
-        self, request: Request | Sequence[Request], target: str | Sequence[str] = "text", **options: Any
-    ) -> Answer | list[Answer]:
-        """Answer one request or several.
-
-        Arguments
-            target: "text", "image" or "audio"; or one of them for each request.
-            options: the fields of `uio2_agent.generation.options.GenerationOptions`.
-        """
-        from uio2_agent.generation.generate import generate
-        from uio2_agent.generation.options import GenerationOptions
-
-        single = isinstance(request, Request)
-        answers = generate(self, [request] if single else list(request), target, GenerationOptions(**options))
-        return answers[0] if single else answers
-
-    def wave(self, power: np.ndarray) -> np.ndarray:
-        """Return the sound float32 [samples] at 16 kHz of an audio answer, linear mel power [time, mel].
-
-        HiFi-GAN makes it if the model has its vocoder (65,536 samples), else Griffin-Lim (65,280), less well.
-        """
-        if self.vocoder is not None:
-            return self.vocoder.wave(power)
-        from uio2_agent.media.spectrogram import griffin_lim
-
-        return griffin_lim(power)
-
-    def stream(self, request: Request, **options: Any) -> Iterator[str]:
-        """Yield the text answer to a request piece by piece; options as in `generate`."""
-        from uio2_agent.generation.generate import stream
-        from uio2_agent.generation.options import GenerationOptions
-
-        return stream(self, request, GenerationOptions(**options))
-
-    @classmethod
-    def from_pretrained(cls, name_or_dir: str | Path, **options: Any) -> "UnifiedIO2":
-        """Load a packaged model by name, or a directory; see `uio2_agent.formats.checkpoint.load`."""
-        from uio2_agent.formats.checkpoint import load
-
-        return load(name_or_dir, **options)
-
-    def save_pretrained(self, directory: str | Path, **options: Any) -> Path:
-        """Write the model to a directory; see `uio2_agent.formats.checkpoint.save`."""
-        from uio2_agent.formats.checkpoint import save
-
-        return save(self, directory, **options)
 
 
 _TARGETS = {"text": TextTargetEmbedder, "image": ImageTargetEmbedder, "audio": AudioTargetEmbedder}

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from uio2_agent.errors import CheckpointError
+from uio2_agent.files import new_file
 from uio2_agent.formats.filetype import mistaken_for
 
 SAFETENSORS, PICKLE = "model.safetensors", "pytorch_model.bin"
@@ -160,18 +161,13 @@ def write_safetensors(
         header[name] = {"dtype": kind, "shape": list(layout[name].shape), "data_offsets": [start, end]}
     head = json.dumps(header, separators=(",", ":")).encode()
     head += b" " * (-(8 + len(head)) % _ALIGNMENT)
-    partial = path.with_name(f"{path.name}.part")
-    try:
-        with partial.open("wb") as file:
-            file.write(len(head).to_bytes(8, "little") + head)
-            for name, value in values(names):
-                plain = value.detach().to("cpu", layout[name].dtype).contiguous()
-                file.write(plain.reshape(-1).view(torch.uint8).numpy())
-                if progress is not None:
-                    progress(plain.nbytes)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with new_file(path) as file:
+        file.write(len(head).to_bytes(8, "little") + head)
+        for name, value in values(names):
+            plain = value.detach().to("cpu", layout[name].dtype).contiguous()
+            file.write(plain.reshape(-1).view(torch.uint8).numpy().data)
+            if progress is not None:
+                progress(plain.nbytes)
 
 
 def _map_safetensors(path: Path, only: Collection[str] | None) -> dict[str, Tensor]:

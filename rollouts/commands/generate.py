@@ -35,7 +35,8 @@ NOTES = {
 
 def generate(keys: Mapping[str, Any]) -> int:
     """`uio2 generate`."""
-    from uio2_agent.formats.checkpoint import checkpoint_directory, load, read_config
+    from uio2_agent.formats.checkpoint import checkpoint_directory, read_config
+    from uio2_agent.unified_io2 import UnifiedIO2
 
     asked = read_keys(keys)
     options = generation_options(asked)
@@ -46,7 +47,7 @@ def generate(keys: Mapping[str, Any]) -> int:
     request = read_request(asked, config)
     place = asked["output"] or (None if asked["target"] == "text" else OUTPUT)
     output = None if place is None else claim(place)
-    model = load(directory, tokenizer=asked["tokenizer"], dtype=dtype, device=device)
+    model = UnifiedIO2.from_pretrained(directory, tokenizer=asked["tokenizer"], dtype=dtype, device=device)
     if asked["vocoder"] is not None:
         from uio2_agent.tokenizers.vocoder import Vocoder
 

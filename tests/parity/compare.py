@@ -14,8 +14,8 @@ from torch import Tensor
 
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.formats.checkpoint import load_official_weights
-from uio2_agent.model import UnifiedIO2
 from uio2_agent.text.tokenizer import TextTokenizer
+from uio2_agent.unified_io2 import UnifiedIO2
 
 TOLERANCE = 1e-4
 """Largest absolute error of any array that a check's own `tolerances` do not name."""

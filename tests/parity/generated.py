@@ -12,7 +12,7 @@ from uio2_agent.generation.decoding import EOS, Row, decode
 from uio2_agent.generation.generate import stack_encoded
 from uio2_agent.generation.guidance import GuidedStepper
 from uio2_agent.generation.stepping import START, Stepper
-from uio2_agent.model import UnifiedIO2
+from uio2_agent.unified_io2 import UnifiedIO2
 
 
 def check_greedy(case: Case) -> Errors:

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 from tests.parity.compare import TOLERANCE, Case, Errors, different, distance
 from uio2_agent.embedders.vit import transposed_positions
 from uio2_agent.formats.official import vqgan_from_official
-from uio2_agent.model import UnifiedIO2
 from uio2_agent.network.layers import MLP, Attention, GatedMLP, RMSNorm, attention_bias
 from uio2_agent.network.masks import causal, column_pattern, convolution_pattern, row_pattern
 from uio2_agent.network.positions import grid_resize, rotary_1d, rotary_2d, rotary_pair, rotate, sincos_2d
 from uio2_agent.tokenizers.vit_vqgan import ViTVQGAN
 from uio2_agent.tokenizers.vocoder import Vocoder, VocoderConfig, fuse_weight_norm
 from uio2_agent.tokenizers.vqgan import VQGAN
+from uio2_agent.unified_io2 import UnifiedIO2
 
 Arrays = Mapping[str, np.ndarray]
 CPU = torch.device("cpu")

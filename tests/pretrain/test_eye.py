@@ -6,9 +6,9 @@ import torch
 from pretrain.dense_heads import NOTHING, Eye, Labels, Watch, image_labels, look, workspace_bins
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.inputs.processor import Processor
-from uio2_agent.model import UnifiedIO2
 from uio2_agent.request import Request
 from uio2_agent.text.tokenizer import TextTokenizer
+from uio2_agent.unified_io2 import UnifiedIO2
 
 GRID = (8, 16)
 

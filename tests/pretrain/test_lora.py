@@ -15,9 +15,9 @@ from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import CheckpointError
 from uio2_agent.inputs.batch import Batch
 from uio2_agent.inputs.processor import Processor
-from uio2_agent.model import UnifiedIO2
 from uio2_agent.request import Request
 from uio2_agent.text.tokenizer import TextTokenizer
+from uio2_agent.unified_io2 import UnifiedIO2
 
 ALL = ("query", "key", "value", "out", "gate", "up", "down")
 

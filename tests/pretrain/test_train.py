@@ -17,7 +17,7 @@ from rollouts.runner import run_episodes, work_list
 from rollouts.workers import MakeEnv
 from tests.toys import ScriptedPolicy
 from uio2_agent.errors import UIO2Error
-from uio2_agent.model import UnifiedIO2
+from uio2_agent.unified_io2 import UnifiedIO2
 
 
 def collect(root, seed: int, episodes: int) -> str:

@@ -13,7 +13,7 @@ from tests.uio2_agent.official import official_directory, official_weights
 from tests.uio2_agent.tiny import tiny_config, tiny_model
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.formats.official import config_to_official, official_names
-from uio2_agent.model import UnifiedIO2
+from uio2_agent.unified_io2 import UnifiedIO2
 from uio2_agent.weights import write_safetensors
 
 MEASURE = """

@@ -15,7 +15,7 @@ from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import CheckpointError, UIO2Error
 from uio2_agent.formats.checkpoint import check_stored
 from uio2_agent.formats.official import config_from_official, name_from_official, official_names
-from uio2_agent.model import UnifiedIO2
+from uio2_agent.unified_io2 import UnifiedIO2
 
 
 @torch.inference_mode()

@@ -15,8 +15,8 @@ from tests.uio2_agent.tiny import tiny_model
 from uio2_agent.errors import CheckpointError
 from uio2_agent.formats.convert import convert
 from uio2_agent.media.spectrogram import griffin_lim
-from uio2_agent.model import UnifiedIO2
 from uio2_agent.tokenizers.vocoder import Vocoder, VocoderConfig
+from uio2_agent.unified_io2 import UnifiedIO2
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.uio2_agent.tiny import requests, tiny_model
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import CheckpointError, UIO2Error
 from uio2_agent.formats.convert import convert
-from uio2_agent.model import UnifiedIO2
+from uio2_agent.unified_io2 import UnifiedIO2
 
 
 def same(found, expected):

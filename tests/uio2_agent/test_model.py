@@ -19,9 +19,10 @@ from uio2_agent.formats.official import (
     name_to_official,
 )
 from uio2_agent.inputs.processor import Processor
-from uio2_agent.model import UnifiedIO2, token_loss
+from uio2_agent.model import token_loss
 from uio2_agent.text.tokenizer import TextTokenizer
 from uio2_agent.text.vocabulary import Vocabulary
+from uio2_agent.unified_io2 import UnifiedIO2
 
 TARGETS = ["0: pick from ( <extra_id_300> )", "letter A", "", "push and push and push to ( <extra_id_999> )"]
 

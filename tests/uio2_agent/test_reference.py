@@ -24,7 +24,7 @@ from uio2_agent.errors import UIO2Error
 from uio2_agent.formats.checkpoint import load_official_weights
 from uio2_agent.generation.beams import beam_search
 from uio2_agent.generation.stepping import Stepper
-from uio2_agent.model import UnifiedIO2
+from uio2_agent.unified_io2 import UnifiedIO2
 
 PARAMETERS = {"large": 1_080_595_919, "xl": 3_175_415_247, "xxl": 6_864_176_143}
 

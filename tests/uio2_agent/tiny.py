@@ -5,10 +5,10 @@ import torch
 
 from uio2_agent.config import ResamplerConfig, UnifiedIO2Config, ViTConfig
 from uio2_agent.inputs.processor import Processor
-from uio2_agent.model import UnifiedIO2
 from uio2_agent.request import Request
 from uio2_agent.text.tokenizer import TextTokenizer
 from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
+from uio2_agent.unified_io2 import UnifiedIO2
 
 
 def tiny_config(**changes) -> UnifiedIO2Config:

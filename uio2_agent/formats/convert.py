@@ -4,18 +4,16 @@ Unusual: weights go from the mapped file to the new one tensor by tensor, bit fo
 asked for, so the largest model needs no memory for a copy. Everything is checked before anything is written.
 """
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
 
 import torch
 from torch import Tensor
 
 from uio2_agent.errors import CheckpointError
+from uio2_agent.files import NewFile, new_file, replace_file
 from uio2_agent.formats.checkpoint import (
     CONFIG,
-    VOCODER,
     check_stored,
     checkpoint_directory,
     copy_tokenizer,
@@ -25,7 +23,8 @@ from uio2_agent.formats.checkpoint import (
     stored_names,
     write_json,
 )
-from uio2_agent.model import UnifiedIO2
+from uio2_agent.model import Network
+from uio2_agent.tokenizers.vocoder import WEIGHTS as VOCODER
 from uio2_agent.tokenizers.vocoder import Vocoder
 from uio2_agent.weights import (
     FORMS,
@@ -60,7 +59,8 @@ def convert(
         official: write the official format: `pytorch_model.bin`, nested `config.json`,
             `preprocessor_config.json`.
         safetensors: with `official`, write `model.safetensors` instead of `pytorch_model.bin`.
-        dtype: precision of the transformer, as `load` has it; by default all weights stay what they are.
+        dtype: precision of the transformer, as `UnifiedIO2.from_pretrained` has it; by default all weights
+            stay what they are.
         tokenizer: a `tokenizer.model` to put beside the weights; by default the source's, if it has one.
         vocoder: what `Vocoder.from_pretrained` reads, to put beside the weights; by default the source's.
 
@@ -79,7 +79,7 @@ def convert(
     files = weight_files(source)
     stored = map_weights(files)
     with torch.device("meta"):
-        model = UnifiedIO2(config)
+        model = Network(config)
     check_stored(model, stored, was_official, source)
     before, after = stored_names(model, was_official), stored_names(model, official)
     old = {after[name]: before[name] for name in before}  # names in the source by names in the output
@@ -132,7 +132,7 @@ class _Meter:
 class _Metered:
     """A file to write to, as `torch.save` asks for one, that reports what goes through."""
 
-    def __init__(self, file: IO[bytes], meter: _Meter):
+    def __init__(self, file: NewFile, meter: _Meter):
         self.file, self.meter = file, meter
 
     def write(self, data: bytes) -> int:
@@ -145,13 +145,8 @@ class _Metered:
 
 def _write_pickle(path: Path, tensors: Mapping[str, Tensor], meter: _Meter) -> None:
     """Write a plain state dict; mapped tensors are read as they are written."""
-    partial = path.with_name(f"{path.name}.part")
-    try:
-        with partial.open("wb") as file:
-            torch.save(dict(tensors), _Metered(file, meter))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with new_file(path) as file:
+        torch.save(dict(tensors), _Metered(file, meter))
 
 
 def _check_output(source: Path, output: Path, form: str) -> None:
@@ -165,4 +160,4 @@ def _carry_over(source: Path, output: Path) -> None:
     """Copy what others keep beside a model of ours as JSON, such as the style of a policy's prompts."""
     for path in source.glob("*.json"):
         if path.name != CONFIG and not path.name.endswith(".index.json"):
-            shutil.copyfile(path, output / path.name)
+            replace_file(output / path.name, path.read_bytes())

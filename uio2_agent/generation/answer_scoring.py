@@ -5,44 +5,37 @@ cross-attention once; all options go through the decoder in one batch and share 
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from uio2_agent.errors import RequestError, UIO2Error
+from uio2_agent.errors import RequestError
 from uio2_agent.inputs.batch import TokenTarget
+from uio2_agent.inputs.processor import processor_of
+from uio2_agent.model import Encoded, Network
 from uio2_agent.request import Request
-
-if TYPE_CHECKING:
-    from uio2_agent.model import Encoded, UnifiedIO2
 
 
 @torch.inference_mode()
 def score_options(
-    model: "UnifiedIO2", request: Request, options: Sequence[str], *, average: bool = True
+    model: Network, request: Request, options: Sequence[str], *, average: bool = True
 ) -> np.ndarray:
     """Return the cross-entropy float32 [options] of each option as the answer to a request.
 
     Arguments average: the mean over an option's tokens, end included; else their sum, which favours short
         options.
     """
-    if model.processor is None:
-        raise UIO2Error(
-            "the model has no text tokenizer: pass tokenizer=PATH to from_pretrained, or set model.processor"
-        )
+    processor = processor_of(model)
     if not options:
         raise RequestError("no options to score: hand in at least one text")
-    texts = model.processor([Request("")] * len(options), options).to(model.device)
-    encoded = model.encode(model.processor([request]).to(model.device))
+    texts = processor([Request("")] * len(options), options).to(model.device)
+    encoded = model.encode(processor([request]).to(model.device))
     return option_losses(model, encoded, texts.text_target, average=average).cpu().numpy()
 
 
-def option_losses(
-    model: "UnifiedIO2", encoded: "Encoded", options: TokenTarget, *, average: bool = True
-) -> Tensor:
+def option_losses(model: Network, encoded: Encoded, options: TokenTarget, *, average: bool = True) -> Tensor:
     """Return the cross-entropy float32 [options] of target rows, all for the one row of `encoded`."""
     logits = model.score(options, encoded).logits["text"].float()
     per_token = F.cross_entropy(logits.transpose(1, 2), options.targets, reduction="none") * options.mask

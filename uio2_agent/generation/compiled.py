@@ -9,27 +9,24 @@ answers like `Stepper`.
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from uio2_agent.errors import UIO2Error
+from uio2_agent.model import Encoded, Network
 from uio2_agent.network.layers import HIDDEN
 from uio2_agent.network.masks import target_masks
 from uio2_agent.network.positions import rotary_pair
 from uio2_agent.network.transformer import KeysValues
-
-if TYPE_CHECKING:
-    from uio2_agent.model import Encoded, UnifiedIO2
 
 SOURCE_STEP = 64
 """Source lengths are rounded up to multiples of this, so that few shapes occur."""
 
 
 def compiled_stepper(
-    model: "UnifiedIO2", encoded: "Encoded", length: int, modality: str = "text"
+    model: Network, encoded: Encoded, length: int, modality: str = "text"
 ) -> "CompiledStepper":
     """Return a stepper over the model's compiled step for these shapes, loaded with an encoded batch.
 
@@ -51,7 +48,7 @@ def compiled_stepper(
 class CompiledStepper:
     """One decode with a step of fixed shapes; make it with `compiled_stepper`."""
 
-    def __init__(self, model: "UnifiedIO2", kept: "_Kept", encoded: "Encoded", modality: str):
+    def __init__(self, model: Network, kept: "_Kept", encoded: Encoded, modality: str):
         self._model, self._kept, self._modality, self.rows = model, kept, modality, len(encoded.mask)
         kept.step.load(encoded)
         kept.decodes += 1
@@ -82,14 +79,14 @@ class _Kept:
     decodes: int = 0
 
 
-_kept: "weakref.WeakKeyDictionary[UnifiedIO2, dict[tuple, _Kept]]" = weakref.WeakKeyDictionary()
+_kept: "weakref.WeakKeyDictionary[Network, dict[tuple, _Kept]]" = weakref.WeakKeyDictionary()
 """What is kept holds parts of its model but not the model, so it goes when the model does."""
 
 
 class _Step(nn.Module):
     """The tensors of a step, and the step."""
 
-    def __init__(self, model: "UnifiedIO2", rows: int, source: int, length: int, modality: str):
+    def __init__(self, model: Network, rows: int, source: int, length: int, modality: str):
         super().__init__()
         config = model.config
         self._decoder, self._modality = (
@@ -118,7 +115,7 @@ class _Step(nn.Module):
         for index, mask in enumerate(patterns):
             self.register_buffer(f"pattern_{index}", mask.clone(), persistent=False)
 
-    def load(self, encoded: "Encoded") -> None:
+    def load(self, encoded: Encoded) -> None:
         (decoder,) = self._decoder
         used = encoded.mask.shape[1]
         for layer, pair in enumerate(decoder.cross(encoded.hidden, encoded.rotary)):

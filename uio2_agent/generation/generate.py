@@ -6,7 +6,7 @@ loop itself is `decoding`, one step of the decoder `stepping`, the choice of a t
 """
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,20 +14,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from uio2_agent.config import TARGET_MODALITIES, UnifiedIO2Config
-from uio2_agent.errors import RequestError, UIO2Error
+from uio2_agent.errors import RequestError
 from uio2_agent.generation.beams import beam_search
 from uio2_agent.generation.compiled import compiled_stepper
 from uio2_agent.generation.decoding import EOS, Decoder, Row, decode, sketch
 from uio2_agent.generation.guidance import GuidedStepper
 from uio2_agent.generation.options import NEGATIVES, GenerationOptions
 from uio2_agent.generation.stepping import Stepper
+from uio2_agent.inputs.processor import processor_of
 from uio2_agent.media.spectrogram import power_of_target
+from uio2_agent.model import Encoded, Network
 from uio2_agent.request import Answer, Request
 from uio2_agent.targets.codes import FIRST_CODE
 from uio2_agent.text.vocabulary import HISTORY_MARKERS
-
-if TYPE_CHECKING:
-    from uio2_agent.model import Encoded, UnifiedIO2
 
 SAME_ROUNDING_ROWS = 4
 """From this many rows on, a row of a CPU's matrix product does not depend on how many there are."""
@@ -35,7 +34,7 @@ SAME_ROUNDING_ROWS = 4
 
 @torch.inference_mode()
 def generate(
-    model: "UnifiedIO2",
+    model: Network,
     requests: Sequence[Request],
     target: str | Sequence[str] = "text",
     options: GenerationOptions | None = None,
@@ -62,7 +61,7 @@ def generate(
 
 
 @torch.inference_mode()
-def stream(model: "UnifiedIO2", request: Request, options: GenerationOptions | None = None) -> Iterator[str]:
+def stream(model: Network, request: Request, options: GenerationOptions | None = None) -> Iterator[str]:
     """Yield the text answer to a request piece by piece as it is decoded; the pieces add up to the answer."""
     check_target(model, "text")
     options = options or GenerationOptions()
@@ -81,12 +80,9 @@ def stream(model: "UnifiedIO2", request: Request, options: GenerationOptions | N
             shown = ready
 
 
-def check_target(model: "UnifiedIO2", modality: str) -> None:
+def check_target(model: Network, modality: str) -> None:
     """Raise unless the model has a processor and answers with the modality."""
-    if model.processor is None:
-        raise UIO2Error(
-            "the model has no text tokenizer: pass tokenizer=PATH to from_pretrained, or set model.processor"
-        )
+    processor_of(model)
     if modality not in TARGET_MODALITIES:
         raise RequestError(f"there is no target {modality!r}; there are {', '.join(TARGET_MODALITIES)}")
     if modality not in model.targets:
@@ -101,7 +97,7 @@ class _Group:
 
     def __init__(
         self,
-        model: "UnifiedIO2",
+        model: Network,
         requests: list[Request],
         modality: str,
         options: GenerationOptions,
@@ -109,6 +105,7 @@ class _Group:
         total: int,
     ):
         self.model, self.requests, self.modality, self.options = model, requests, modality, options
+        self.processor = processor_of(model)
         grid = model.targets[modality].grid
         if grid is None:
             limit = model.config.text_target_length
@@ -150,12 +147,12 @@ class _Group:
             raise RequestError(f"{total} requests but {len(value)} {what}: hand in one, or one per request")
         return [value[place] for place in places]
 
-    def encoded(self) -> "Encoded":
+    def encoded(self) -> Encoded:
         """Encode the requests, and the negative ones behind them under guidance."""
         requests = self.requests + (self.negatives if self.options.guidance > 0 else [])
         if self.options.fixed_shape and self.model.device.type == "cpu":
             return encode_alone(self.model, requests, self.modality)
-        batch = self.model.processor(requests, target=self.modality, fixed_shape=self.options.fixed_shape)
+        batch = self.processor(requests, target=self.modality, fixed_shape=self.options.fixed_shape)
         return self.model.encode(batch.to(self.model.device))
 
     def stepper(self) -> Decoder:
@@ -218,12 +215,12 @@ class _Group:
 
     def _text_answer(self, tokens: list[int]) -> Answer:
         tokens = tokens[:-1] if tokens and tokens[-1] == EOS else tokens
-        text = self.model.processor.tokenizer.decode(tokens)
+        text = self.processor.tokenizer.decode(tokens)
         ends = [text.find(stop) for stop in self.options.stop if stop in text]
         return Answer(text=text[: min(ends, default=len(text))], tokens=np.array(tokens, np.int64))
 
     def _stopped(self, row: Row) -> bool:
-        text = self.model.processor.tokenizer.decode(row.tokens)
+        text = self.processor.tokenizer.decode(row.tokens)
         return any(stop in text for stop in self.options.stop)
 
     def _allowed(self) -> Tensor:
@@ -231,7 +228,7 @@ class _Group:
         table = self.model.table(self.modality)
         exists = torch.zeros(len(table), dtype=torch.bool, device=table.device)
         if self.modality == "text":
-            exists[EOS : self.model.processor.tokenizer.vocabulary.size] = True
+            exists[EOS : self.processor.tokenizer.vocabulary.size] = True
         else:
             exists[FIRST_CODE : FIRST_CODE + self.model.targets[self.modality].tokenizer.config.codes] = True
         return exists
@@ -245,21 +242,20 @@ class _Group:
         return [tokens for tokens, _ in found]
 
 
-def encode_alone(model: "UnifiedIO2", requests: Sequence[Request], target: str) -> "Encoded":
+def encode_alone(model: Network, requests: Sequence[Request], target: str) -> Encoded:
     """Encode each request by itself, unpadded, and lay the results out in one batch of fixed source length.
 
     A row's numbers then cannot depend on its neighbours, and no row pays for padding. Small batches repeat
     the last row, because matrix products of one to three rows round differently from those of more.
     """
-    alone = [model.encode(model.processor([request], target=target).to(model.device)) for request in requests]
+    processor = processor_of(model)
+    alone = [model.encode(processor([request], target=target).to(model.device)) for request in requests]
     alone += alone[-1:] * (SAME_ROUNDING_ROWS - len(alone))
     return stack_encoded(alone, _source_length(model.config))
 
 
-def stack_encoded(parts: Sequence["Encoded"], length: int | None = None) -> "Encoded":
+def stack_encoded(parts: Sequence[Encoded], length: int | None = None) -> Encoded:
     """Lay encoded batches below each other, padded to the longest source length or to `length`."""
-    from uio2_agent.model import Encoded
-
     length = max(part.mask.shape[1] for part in parts) if length is None else length
 
     def lay_out(tensors: list[Tensor], axis: int) -> Tensor:

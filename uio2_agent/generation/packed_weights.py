@@ -9,15 +9,12 @@ products have hundreds of rows, stays as it is. The ops are torch's own, the one
 
 import itertools
 import weakref
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from uio2_agent.errors import UIO2Error
-
-if TYPE_CHECKING:
-    from uio2_agent.model import UnifiedIO2
+from uio2_agent.model import Network
 
 WEIGHTS = ("float32", "int8")
 ROWS = 4
@@ -85,7 +82,7 @@ def _refuse_gradients(x: Tensor) -> None:
         )
 
 
-def pack(model: "UnifiedIO2", weights: str = "float32") -> "UnifiedIO2":
+def pack(model: Network, weights: str = "float32") -> Network:
     """Replace the decoder's weights and the output heads of a float32 model on the CPU, in place.
 
     Arguments

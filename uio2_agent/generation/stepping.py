@@ -5,20 +5,16 @@ those of earlier tokens go into buffers that are allocated once. Rows of a batch
 positions. Knows tokens and positions, not what is chosen next.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from uio2_agent.config import UnifiedIO2Config
+from uio2_agent.model import Encoded, Network
 from uio2_agent.network.layers import Rotary, attention_bias
 from uio2_agent.network.masks import target_masks
 from uio2_agent.network.positions import rotary_pair
 from uio2_agent.network.transformer import KeysValues
-
-if TYPE_CHECKING:
-    from uio2_agent.model import Encoded, UnifiedIO2
 
 START = 0
 """The token every target starts with, at position 0."""
@@ -65,7 +61,7 @@ class Stepper:
         modality: target modality the tokens belong to.
     """
 
-    def __init__(self, model: "UnifiedIO2", encoded: "Encoded", length: int, modality: str = "text"):
+    def __init__(self, model: Network, encoded: Encoded, length: int, modality: str = "text"):
         self._model, self._target, self._table = model, model.targets[modality], model.table(modality)
         self._modality, self.rows = modality, len(encoded.mask)
         dtype = encoded.hidden.dtype

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from uio2_agent.config import TARGET_MODALITIES, UnifiedIO2Config
-from uio2_agent.errors import RequestError
+from uio2_agent.errors import RequestError, UIO2Error
 from uio2_agent.inputs.batch import Batch, Patches, TextInput, TokenTarget
 from uio2_agent.inputs.code_targets import audio_target, image_target
 from uio2_agent.inputs.padding import stack_ids, stack_patches
@@ -163,6 +163,16 @@ class Processor:
             "audio": config.audio_tokens,
             "audio_history": config.audio_history_tokens or config.audio_tokens,
         }[modality]
+
+
+def processor_of(model: object) -> Processor:
+    """Return the processor a model was given; UIO2Error says how to give it one."""
+    processor = getattr(model, "processor", None)
+    if processor is None:
+        raise UIO2Error(
+            "the model has no text tokenizer: pass tokenizer=PATH to from_pretrained, or set model.processor"
+        )
+    return processor
 
 
 _NAMES = {

@@ -5,6 +5,7 @@ Unusual: how a sound is cut is decided by its length alone: every segment become
 a shorter one stands between zeros, of a longer one the middle remains. Knows nothing about requests.
 """
 
+import io
 import math
 import wave as wave_file
 from fractions import Fraction
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from uio2_agent.errors import RequestError
+from uio2_agent.files import replace_file
 from uio2_agent.media.spectrogram import HOP, RATE, mel_power
 
 SEGMENT_SECONDS = 4.08
@@ -87,11 +89,13 @@ def segments(
 def write_wav(path: str | Path, wave: np.ndarray, rate: int = RATE) -> Path:
     """Write a wave [samples] in [-1, 1] as 16-bit mono; what lies outside is cut."""
     levels = np.rint(np.asarray(wave, np.float64) * 32768).clip(-32768, 32767).astype("<i2")
-    with wave_file.open(str(path), "wb") as file:
+    content = io.BytesIO()
+    with wave_file.open(content, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
         file.writeframes(levels.tobytes())
+    replace_file(path, content.getvalue())
     return Path(path)
 
 

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uio2_agent.errors import CheckpointError
+from uio2_agent.files import replace_file
 from uio2_agent.media.spectrogram import LOWEST
 from uio2_agent.network.meta_device import shapes_only_on_meta
 from uio2_agent.weights import check_fit, map_weights, named_tensors, read_pickle, write_safetensors
@@ -147,7 +148,8 @@ class Vocoder(nn.Module):
     def save_pretrained(self, directory: Path) -> None:
         """Write `vocoder.safetensors`, without weight norm, and its JSON configuration to a directory."""
         weights = self.state_dict()
-        (directory / WEIGHTS).with_suffix(".json").write_text(json.dumps(self.config.to_official()) + "\n")
+        config = json.dumps(self.config.to_official()) + "\n"
+        replace_file((directory / WEIGHTS).with_suffix(".json"), config)
         write_safetensors(directory / WEIGHTS, weights, lambda names: ((n, weights[n]) for n in names))
 
 
