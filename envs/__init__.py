@@ -4,6 +4,8 @@ them.
 `envs.suite("vima")` is the function of envs.suites: what a family of environments offers.
 """
 
+from envs.base import FIRST_HELD_OUT_SEED as FIRST_HELD_OUT_SEED
+from envs.base import SimulatorEnv as SimulatorEnv
 from envs.errors import EnvError as EnvError
 from envs.suites import Benchmark as Benchmark
 from envs.suites import Suite as Suite

@@ -8,13 +8,14 @@ physics (scene, primitives).
 import copy
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
 
 from envs.assets import PromptAssets
-from envs.errors import EnvError, SpawnError, unknown_name
+from envs.base import ABILITIES, SimulatorEnv
+from envs.errors import EnvError, SpawnError
 from envs.vima.actions import action_space, read_action
 from envs.vima.experts.pick_and_place import check_style
 from envs.vima.levels import level_name
@@ -31,11 +32,9 @@ from envs.vima.things.state import object_from_record
 RESET_ATTEMPTS = 20
 EXPERT_STREAM = 0x0E5
 SMALLEST_IMAGE, LARGEST_IMAGE = 16, 2048
-UNSEEDED_RANGE = 5_000_000
-"""A reset without a seed draws one below this, so that it never plays a held-out episode."""
 
 
-class VimaEnv(gymnasium.Env):
+class VimaEnv(SimulatorEnv):
     """A table, a suction gripper or a spatula, and an instruction with pictures in it.
 
     Args:
@@ -52,12 +51,12 @@ class VimaEnv(gymnasium.Env):
         image_size: rows and columns of every picture, the prompt's too; the benchmark's are 128 × 256. Pixels
             stay square and the whole table in sight (envs.vima.table.camera).
 
-    `info` holds prompt, prompt_assets, task, level, seed, end_effector (0 suction, 1 spatula), objects,
-    success, failure, oracle_max_steps and max_steps; `terminated` is success or failure, `truncated` that
-    max_steps were taken.
+    `info` holds what every environment's does (envs.base), and end_effector (0 suction, 1 spatula), objects
+    and oracle_max_steps; the metric `goals_reached` is a share, by the rules in force.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 2}
+    embodiment = "vima"
+    abilities = frozenset(ABILITIES)
 
     def __init__(
         self,
@@ -71,23 +70,19 @@ class VimaEnv(gymnasium.Env):
         render_mode: str | None = None,
         image_size: Sequence[int] = (HEIGHT, WIDTH),
     ) -> None:
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise unknown_name("render mode", render_mode, self.metadata["render_modes"])
+        super().__init__(render_mode=render_mode, expert=expert)
         task_class = find_task(task) if isinstance(task, str) else task
         self.level = level_name(level)
         self.difficulty = difficulty
         self.task = task_class(level=self.level, difficulty=difficulty)
-        self.expert = expert
+        self.task_name = self.task.name
         self.expert_style = check_style(expert_style)
         self.oracle_rules = oracle_rules
-        self.render_mode = render_mode
         self.max_steps = self.task.oracle_max_steps + EXTRA_STEPS
         self.action_space = action_space()
         self.image_size = _image_size(image_size)
         self.observation_space = observation_space(*self.image_size)
         self._world = World(Scene(image_size=self.image_size))
-        self._seed: int | None = None
-        self._steps = 0
         self._cast = Cast()
         self._progress = Progress()
         self._prompt = ""
@@ -105,37 +100,31 @@ class VimaEnv(gymnasium.Env):
         ones; prompt values such as angles stay the seed's. Raises EnvError when the recorded scene does not
         fit the task.
         """
-        super().reset(seed=seed)
-        unknown = set(options or {}) - {"objects"}
-        if unknown:
-            raise EnvError(f"unknown reset options {sorted(unknown)}: only 'objects' is understood")
-        self._seed = int(self.np_random.integers(UNSEEDED_RANGE)) if seed is None else int(seed)
-        self._spawn((options or {}).get("objects"))
+        recorded = self._begin(seed, options)
+        self._spawn(recorded)
         task, world, cast = self.task, self._world, self._cast
         self._prompt = task.prompt(world, cast)
         self._assets = task.assets(world, cast)
         cast.goals = tuple(task.goals(world, cast))
         self._progress = Progress(goals=list(cast.goals))
-        self._steps = 0
+        self.in_episode = True
         return self._observation(), self._info()
 
     def step(self, action: Mapping[str, Any]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Carry out one motion until all stands still; the reward is 1 when the task is solved by it."""
-        if self._seed is None:
-            raise EnvError("step before reset: call reset(seed=...) first")
+        self._check_step()
         self._move(action)
         task, skip = self.task, not self.oracle_rules
         task.update(self._world, self._cast, self._progress, skip_oracle=skip)
         self._steps += 1
         info = self._info()
-        terminated = info["success"] or info["failure"]
-        truncated = not terminated and self._steps >= self.max_steps
-        return self._observation(), float(info["success"]), terminated, truncated, info
+        return self._observation(), *self._ends(info), info
 
     def render(self) -> np.ndarray | None:
         """Return both views, front above top, as uint8 (2 H, W, 3)."""
         if self.render_mode is None:
             return None
+        self._check_reset("render")
         rgb, _ = self._world.scene.render(VIEWS)
         return np.concatenate([rgb[view].transpose(1, 2, 0) for view in VIEWS])
 
@@ -163,6 +152,7 @@ class VimaEnv(gymnasium.Env):
 
     def state(self) -> dict[str, Any]:
         """Return everything the episode depends on, as plain data that pickles."""
+        self._check_reset("state")
         return {
             "task": self.task.name,
             "difficulty": self.difficulty,
@@ -191,7 +181,9 @@ class VimaEnv(gymnasium.Env):
         self._progress = copy.deepcopy(state["progress"])
         self._prompt, self._assets = state["prompt"], state["prompt_assets"]
         self.np_random.bit_generator.state = copy.deepcopy(state["np_random"])
-        return self._observation(), self._info()
+        info = self._info()
+        self._ends(info)
+        return self._observation(), info
 
     # inside
 
@@ -237,19 +229,16 @@ class VimaEnv(gymnasium.Env):
             and not failure
             and task.succeeded(world, cast, progress, skip_oracle=not self.oracle_rules)
         )
-        info = {
-            "prompt": self._prompt,
-            "prompt_assets": self._assets,
-            "task": task.name,
-            "level": self.level,
-            "seed": self._seed,
-            "end_effector": task.end_effector,
-            "objects": world.objects(),
-            "success": success,
-            "failure": failure,
-            "oracle_max_steps": task.oracle_max_steps,
-            "max_steps": self.max_steps,
-        }
+        info = self._common_info(
+            prompt=self._prompt,
+            prompt_assets=self._assets,
+            success=success,
+            failure=failure,
+            metrics={"goals_reached": task.goals_reached(cast, progress, skip_oracle=not self.oracle_rules)},
+            end_effector=task.end_effector,
+            objects=world.objects(),
+            oracle_max_steps=task.oracle_max_steps,
+        )
         if self.expert and not (success or failure):  # vector environments cannot mix None with a dict
             info["expert_action"] = self._expert_action()
         return info

@@ -175,7 +175,7 @@ class Depth(gymnasium.ObservationWrapper, RecordConstructorArgs):
     def __init__(self, env: gymnasium.Env) -> None:
         RecordConstructorArgs.__init__(self)
         gymnasium.ObservationWrapper.__init__(self, env)
-        if not hasattr(env.unwrapped, "depth"):
+        if "depth" not in getattr(env.unwrapped, "abilities", ()):
             raise EnvError(f"{type(env.unwrapped).__name__} measures no depth: use the MuJoCo tabletop")
         space = env.observation_space
         maps = {

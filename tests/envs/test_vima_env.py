@@ -200,6 +200,8 @@ def test_truncated_after_two_steps_more_than_the_expert_needs():
     env.reset(seed=4)
     ends = [env.step(idle())[2:4] for _ in range(env.max_steps)]
     assert ends == [(False, False)] * (env.max_steps - 1) + [(False, True)]
+    with pytest.raises(EnvError, match="past the end"):
+        env.step(idle())
 
 
 def test_action_forms():
@@ -213,6 +215,7 @@ def test_action_forms():
     assert all(info["success"] for info in results)
     positions = np.array([[state.position for state in info["objects"]] for info in results])
     assert np.ptp(positions, axis=0).max() < 1e-5
+    env.reset(seed=2)
     for broken, text in (
         ({"pose0_position": (0.5, 0.0)}, "mapping of pose0_position, pose0_rotation"),
         ({**action, "pose0_position": (np.nan, 0)}, "finite"),

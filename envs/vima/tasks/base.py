@@ -154,6 +154,14 @@ class Task:
     def succeeded(self, world: World, cast: Cast, progress: Progress, *, skip_oracle: bool) -> bool:
         return all(skip_oracle and goal.oracle_only for goal in progress.goals)
 
+    def goals_reached(self, cast: Cast, progress: Progress, *, skip_oracle: bool) -> float:
+        """Return the share of the goals that count which are reached; 1 where the task is solved."""
+        counting, still_open = (
+            sum(not (skip_oracle and goal.oracle_only) for goal in goals)
+            for goals in (cast.goals, progress.goals)
+        )
+        return 1.0 - still_open / counting if counting else 1.0
+
     def failed(self, world: World, cast: Cast, progress: Progress) -> bool:
         """Tell whether the episode is lost: a rule was violated, a body of an open goal left the workspace,
         or a distractor was placed.

@@ -152,6 +152,10 @@ class SweepWithoutExceeding(Task):
     def succeeded(self, world: World, cast: Cast, progress: Progress, *, skip_oracle: bool) -> bool:
         return progress.achieved == cast.values["count"] and not progress.violated
 
+    def goals_reached(self, cast: Cast, progress: Progress, *, skip_oracle: bool) -> float:
+        """Return the share of the blocks asked for that are in the zone; more than those count no more."""
+        return min(progress.achieved / cast.values["count"], 1.0)
+
     def failed(self, world: World, cast: Cast, progress: Progress) -> bool:
         lost = not all(in_workspace(world.position(body)) for body in cast.roles["swept"])
         return progress.violated or progress.achieved > cast.values["count"] or lost

@@ -13,15 +13,15 @@ It knows what upstream returns, not how its tasks work. What it cannot do, it sa
 import copy
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
-import gymnasium
 import numpy as np
 
 from envs.assets import PromptAssets
+from envs.base import SimulatorEnv
 from envs.errors import EnvError, unknown_name
 from envs.vima.actions import action_space, read_action
-from envs.vima.environment import RESET_ATTEMPTS, UNSEEDED_RANGE, observation_space
+from envs.vima.environment import RESET_ATTEMPTS, observation_space
 from envs.vima.experts.pick_and_place import check_style
 from envs.vima.levels import level_name
 from envs.vima.registration import EXTRA_STEPS
@@ -37,11 +37,7 @@ NUDGE_M = 1e-3
 """What a push of no length is given; upstream divides by its length."""
 
 
-class _CannotError(EnvError, AttributeError):
-    """Something that upstream lacks: for `hasattr` it is not there, people get the reason."""
-
-
-class UpstreamVimaEnv(gymnasium.Env):
+class UpstreamVimaEnv(SimulatorEnv):
     """An installed `vima_bench` as a gymnasium environment.
 
     Args:
@@ -59,9 +55,15 @@ class UpstreamVimaEnv(gymnasium.Env):
     `info` is `VimaEnv`'s, and `timed_out`: whether this step was given up because of the clock.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 2}
+    embodiment = "vima"
+    abilities = frozenset({"expert"})
+    reasons: ClassVar[dict[str, str]] = {
+        "objects": "upstream only draws scenes by seed: backend='mujoco' places recorded objects",
+        "state": "upstream cannot save its state in mid-episode or go back to one: backend='mujoco' can",
+        "watch": "upstream shows no motion inside its steps: backend='mujoco' can be watched",
+        "depth": "upstream has its depth pictures switched off: backend='mujoco' has them",
+    }
     one_at_a_time = True
-    """Of all such environments in a process one is in an episode."""
 
     def __init__(
         self,
@@ -75,8 +77,7 @@ class UpstreamVimaEnv(gymnasium.Env):
         motion_timeout: float = MOTION_TIMEOUT_S,
         render_mode: str | None = None,
     ) -> None:
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise unknown_name("render mode", render_mode, self.metadata["render_modes"])
+        super().__init__(render_mode=render_mode, expert=expert)
         if check_style(expert_style) != "upstream":
             raise EnvError(
                 f"upstream's oracle has no style {expert_style!r}: ask for expert_style='upstream'"
@@ -91,16 +92,10 @@ class UpstreamVimaEnv(gymnasium.Env):
         self.level = level_name(level)
         self._task_kwargs = _task_kwargs(self._package, task, self.level)
         self.difficulty = difficulty
-        self.expert = expert
         self.oracle_rules = oracle_rules
         self.motion_timeout = motion_timeout
-        self.render_mode = render_mode
         self.action_space = action_space()
         self.observation_space = observation_space(HEIGHT, WIDTH)
-        self.in_episode = False
-        """Whether an episode is under way, so that the simulator cannot be had by another environment."""
-        self._seed: int | None = None
-        self._steps = 0
         self._given_up: list[bool] = []
         self._oracle: Any = None
         self._targets: dict[int, Pose] = {}
@@ -117,31 +112,20 @@ class UpstreamVimaEnv(gymnasium.Env):
         next seed instead, which then would be played twice. Raises EnvError for any `options`, and while
         another upstream episode runs in this process.
         """
-        super().reset(seed=seed)
-        if options:
-            raise EnvError(
-                f"upstream cannot reset with options {sorted(options)}: it only draws scenes by seed; "
-                "backend='mujoco' places recorded objects"
-            )
-        self._seed = int(self.np_random.integers(UNSEEDED_RANGE)) if seed is None else int(seed)
-        self.in_episode = False
+        self._begin(seed, options)
         SIMULATOR.take(self)
         with passing_files(), quiet():
-            observation = self._begin()
+            observation = self._make()
             self._oracle = SIMULATOR.env.task.oracle(SIMULATOR.env)
         self._given_up = _limit_motions(SIMULATOR.env, self.motion_timeout)
-        self._steps, self.in_episode = 0, True
+        self.max_steps = SIMULATOR.env.task.oracle_max_steps + EXTRA_STEPS
+        self.in_episode = True
         self._targets = _displaced(SIMULATOR.env)
         return self._observed(observation), self._info(False, False)
 
     def step(self, action: Mapping[str, Any]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Carry out one motion until all stands still; the reward is 1 when the task is solved by it."""
-        if self._seed is None:
-            raise EnvError("step before reset: call reset(seed=...) first")
-        if not SIMULATOR.held_by(self):
-            raise EnvError(
-                "this upstream episode is over: it was closed, or another took the simulator; reset"
-            )
+        self._check_step()
         given = self._upstream_action(action)
         self._given_up.clear()
         with quiet():
@@ -151,43 +135,25 @@ class UpstreamVimaEnv(gymnasium.Env):
         failure = bool(result["failure"]) and not timed_out
         success = bool(result["success"]) and not timed_out and not failure
         info = self._info(success, failure)
-        terminated = success or failure
-        truncated = not terminated and (timed_out or self._steps >= info["max_steps"])
-        self.in_episode = not (terminated or truncated)
-        return self._observed(observation), float(success), terminated, truncated, info
+        return self._observed(observation), *self._ends(info, given_up=timed_out), info
 
     def render(self) -> np.ndarray | None:
         """Return both views, front above top, as uint8 (256, 256, 3)."""
         if self.render_mode is None:
             return None
+        self._check_reset("render")
         return np.concatenate([self._seen["rgb"][view].transpose(1, 2, 0) for view in VIEWS])
 
     def close(self) -> None:
         """Disconnect PyBullet if this environment holds it."""
-        self.in_episode = False
+        super().close()
         if SIMULATOR.held_by(self):
             with quiet():
                 SIMULATOR.release()
 
-    # what upstream cannot do
-
-    @property
-    def watch(self) -> NoReturn:
-        raise _CannotError("upstream shows no motion inside its steps: backend='mujoco' can be watched")
-
-    @property
-    def depth(self) -> NoReturn:
-        raise _CannotError("upstream has its depth pictures switched off: backend='mujoco' has them")
-
-    def state(self) -> NoReturn:
-        raise EnvError("upstream cannot save its state in mid-episode: backend='mujoco' can")
-
-    def set_state(self, state: Mapping[str, Any]) -> NoReturn:
-        raise EnvError("upstream cannot go back to a state: backend='mujoco' can")
-
     # inside
 
-    def _begin(self) -> dict[str, Any]:
+    def _make(self) -> dict[str, Any]:
         for attempt in range(RESET_ATTEMPTS):
             seed = self._seed if attempt == 0 else [self._seed, attempt]
             SIMULATOR.begin(
@@ -231,20 +197,16 @@ class UpstreamVimaEnv(gymnasium.Env):
 
     def _info(self, success: bool, failure: bool) -> dict[str, Any]:
         env = SIMULATOR.env
-        info = {
-            "prompt": env.prompt,
-            "prompt_assets": PromptAssets(env.prompt_assets),
-            "task": self.task_name,
-            "level": self.level,
-            "seed": self._seed,
-            "end_effector": self._end_effector(),
-            "objects": _objects(env, self._targets),
-            "success": success,
-            "failure": failure,
-            "oracle_max_steps": env.task.oracle_max_steps,
-            "max_steps": env.task.oracle_max_steps + EXTRA_STEPS,
-            "timed_out": bool(self._given_up),
-        }
+        info = self._common_info(
+            prompt=env.prompt,
+            prompt_assets=PromptAssets(env.prompt_assets),
+            success=success,
+            failure=failure,
+            end_effector=self._end_effector(),
+            objects=_objects(env, self._targets),
+            oracle_max_steps=env.task.oracle_max_steps,
+            timed_out=bool(self._given_up),
+        )
         if self.expert and not (success or failure):  # vector environments cannot mix None with a dict
             with quiet():
                 info["expert_action"] = self._expert_action(env.task)
