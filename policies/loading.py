@@ -10,11 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import uio2_agent
 from policies.base import Policy
 from uio2_agent.errors import UIO2Error
-
-_PACKAGED = Path(uio2_agent.__file__).parent / "checkpoints"
+from uio2_agent.formats.packaged import packaged_checkpoints
 
 
 def load_policy(spec: str, **policy_args: Any) -> Policy:
@@ -62,7 +60,7 @@ def load_policy(spec: str, **policy_args: Any) -> Policy:
 
 def packaged_names() -> list[str]:
     """Names of the checkpoints that ship with the package."""
-    return sorted(path.parent.name for path in _PACKAGED.glob("*/config.json"))
+    return packaged_checkpoints()
 
 
 def _imported(spec: str) -> Callable[..., Policy]:

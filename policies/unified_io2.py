@@ -108,7 +108,7 @@ class UnifiedIO2Policy(Policy):
         import torch
 
         from uio2_agent import UnifiedIO2
-        from uio2_agent.formats.checkpoint import checkpoint_directory
+        from uio2_agent.formats.packaged import checkpoint_directory
 
         takes = [name for name in inspect.signature(cls).parameters if name != "model"]
         if unknown := [name for name in arguments if name not in takes]:

@@ -10,7 +10,7 @@ import torch
 
 from policies.prompts import PromptStyle
 from uio2_agent.config import UnifiedIO2Config
-from uio2_agent.formats.checkpoint import checkpoint_directory
+from uio2_agent.formats.packaged import checkpoint_directory
 from uio2_agent.inputs.processor import Processor
 from uio2_agent.presets import PRESETS
 from uio2_agent.text.tokenizer import TextTokenizer

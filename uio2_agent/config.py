@@ -2,7 +2,7 @@
 
 Unusual: one dataclass covers the official models (square images, every patch kept) and the small ones
 (rectangular images, background patches left out), so both run through the same code. The official nested
-dictionary is read and written in `official.py`.
+dictionary is read and written in `formats.official_config`.
 """
 
 import dataclasses
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from uio2_agent.errors import UIO2Error
+from uio2_agent.formats.official_config import config_from_official, config_to_official
+from uio2_agent.presets import PRESETS
 from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
 
 INPUT_MODALITIES = ("text", "image", "image_history", "audio", "audio_history")
@@ -163,12 +165,10 @@ class UnifiedIO2Config:
     @classmethod
     def preset(cls, name: str) -> "UnifiedIO2Config":
         """Return the named size: nano, base, large, xl or xxl."""
-        from uio2_agent.presets import PRESETS
-
         if name not in PRESETS:
             near = difflib.get_close_matches(name, PRESETS, n=len(PRESETS), cutoff=0.0)
             raise UIO2Error(f"there is no preset {name!r}; there are {', '.join(near)}")
-        return PRESETS[name]()
+        return cls.from_dict(PRESETS[name])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain dictionaries, lists and numbers, ready for JSON."""
@@ -182,15 +182,11 @@ class UnifiedIO2Config:
     @classmethod
     def from_official(cls, official: dict[str, Any]) -> "UnifiedIO2Config":
         """Read the nested dictionary of an official checkpoint's config.json."""
-        from uio2_agent.formats.official import config_from_official
-
-        return config_from_official(official)
+        return config_from_official(official, cls.from_dict)
 
     def to_official(self) -> dict[str, Any]:
         """Write the official nested dictionary."""
-        from uio2_agent.formats.official import config_to_official
-
-        return config_to_official(self)
+        return config_to_official(self.to_dict(), self.from_dict)
 
 
 _PARTS = {

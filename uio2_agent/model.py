@@ -13,14 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uio2_agent.config import UnifiedIO2Config
+from uio2_agent.config import INPUT_MODALITIES, UnifiedIO2Config
 from uio2_agent.embedders.history import HistoryEmbedder
 from uio2_agent.embedders.image import PatchEmbedder
 from uio2_agent.embedders.text import TextEmbedder
 from uio2_agent.embedders.tokens import Tokens, compact, concatenate
 from uio2_agent.embedders.vit import ViT
-from uio2_agent.errors import RequestError, UIO2Error
+from uio2_agent.errors import RequestError
 from uio2_agent.inputs.batch import Batch, TokenTarget
+from uio2_agent.modalities import patch_modalities, patch_modality
 from uio2_agent.network.layers import Rotary, attention_bias
 from uio2_agent.network.length_groups import like_groups
 from uio2_agent.network.masks import target_masks
@@ -90,7 +91,7 @@ class Network(nn.Module):
         self.text_table = nn.Embedding(config.text_rows, config.width)
         for name in ("image", "audio"):
             if name in config.target_modalities:
-                rows = config.image_rows if name == "image" else config.audio_rows
+                rows = getattr(config, f"{name}_rows")
                 setattr(self, f"{name}_table", nn.Embedding(rows, config.width))
         self.image_encoder = ViT(config.image_encoder, config.position_init)
         self.audio_encoder = ViT(config.audio_encoder, config.position_init) if config.audio_encoder else None
@@ -104,23 +105,10 @@ class Network(nn.Module):
         config = self.config
         if modality == "text":
             return TextEmbedder(config)
-        vit = config.image_encoder if modality.startswith("image") else config.audio_encoder
-        resampler = {"image_history": config.image_history, "audio_history": config.audio_history}.get(
-            modality
-        )
-        if vit is None or (modality == "audio_history" and resampler is None):
-            raise UIO2Error(
-                f"input modality {modality!r} needs audio_encoder and audio_history in the configuration"
-            )
-        grid = {
-            "image": config.image_grid,
-            "image_history": config.history_grid,
-            "audio": config.audio_grid,
-            "audio_history": config.audio_history_grid,
-        }[modality]
-        if resampler is not None:
-            return HistoryEmbedder(config, resampler, vit, grid)
-        return PatchEmbedder(config, vit, grid)
+        found = patch_modality(config, modality)
+        if found.is_history:
+            return HistoryEmbedder(config, found.resampler, found.encoder, found.grid)
+        return PatchEmbedder(config, found.encoder, found.grid)
 
     @property
     def device(self) -> torch.device:
@@ -140,7 +128,8 @@ class Network(nn.Module):
     def embed(self, batch: Batch) -> Tokens:
         """Embed the batch in the fixed order text, image, image history, audio, audio history."""
         parts = []
-        for name in ("text", "image", "image_history", "audio", "audio_history"):
+        modalities = patch_modalities(self.config)
+        for name in INPUT_MODALITIES:
             value = getattr(batch, name)
             if value is None:
                 continue
@@ -149,8 +138,7 @@ class Network(nn.Module):
             if name == "text":
                 parts.append(self.inputs[name](value, self.text_table.weight))
             else:
-                vit = self.image_encoder if name.startswith("image") else self.audio_encoder
-                parts.append(self.inputs[name](value, vit))
+                parts.append(self.inputs[name](value, getattr(self, f"{modalities[name].sense}_encoder")))
         return concatenate(parts)
 
     def encode(self, batch: Batch) -> Encoded:

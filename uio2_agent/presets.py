@@ -2,13 +2,15 @@
 
 `nano` looks at the tabletop only: rectangular pictures, few patches, background left out, no audio towers,
 a small text vocabulary. `base` is an official layout at a third of the width, for a single GPU.
+
+Unusual: plain dictionaries, as `UnifiedIO2Config.from_dict` takes them, which checks them and fills in what
+they leave out.
 """
 
-from collections.abc import Callable
+from typing import Any
 
-from uio2_agent.config import ResamplerConfig, UnifiedIO2Config, ViTConfig
+from uio2_agent.formats.official_fields import AST_POSITIONS
 from uio2_agent.text.vocabulary import Vocabulary
-from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
 
 LLAMA_PIECES = 32_000
 NANO_PIECES = 768
@@ -23,9 +25,9 @@ def _official(
     layers: int,
     resampler: dict,
     latents: tuple[int, int] = (32, 16),
-) -> UnifiedIO2Config:
+) -> dict[str, Any]:
     tower = dict(width=768, heads=12, head_dim=64, mlp_dim=3072, layers=11, patch_size=16)
-    return UnifiedIO2Config(
+    return dict(
         width=width,
         heads=heads,
         head_dim=head_dim,
@@ -35,37 +37,37 @@ def _official(
         text_rows=Vocabulary(LLAMA_PIECES).padded_size,
         image_rows=16_512,
         audio_rows=8_320,
-        image_encoder=ViTConfig(**tower, channels=3, positions=(14, 14)),
-        audio_encoder=ViTConfig(**tower, channels=1, positions=(32, 16), lineage="ast"),
-        image_history=ResamplerConfig(layers=2, latents=latents[0], **resampler),
-        audio_history=ResamplerConfig(layers=2, latents=latents[1], **resampler),
-        image_tokenizer=VQGANConfig(),
-        audio_tokenizer=ViTVQGANConfig(),
+        image_encoder=dict(**tower, channels=3, positions=(14, 14)),
+        audio_encoder=dict(**tower, channels=1, positions=AST_POSITIONS, lineage="ast"),
+        image_history=dict(layers=2, latents=latents[0], **resampler),
+        audio_history=dict(layers=2, latents=latents[1], **resampler),
+        image_tokenizer={},
+        audio_tokenizer={},
     )
 
 
-def _large() -> UnifiedIO2Config:
+def _large() -> dict[str, Any]:
     resampler = dict(width=768, heads=12, head_dim=64, mlp_dim=2048)
     return _official(width=1024, heads=16, head_dim=64, mlp_dim=2816, layers=24, resampler=resampler)
 
 
-def _xl() -> UnifiedIO2Config:
+def _xl() -> dict[str, Any]:
     resampler = dict(width=1024, heads=16, head_dim=64, mlp_dim=4096)
     return _official(width=2048, heads=16, head_dim=128, mlp_dim=5120, layers=24, resampler=resampler)
 
 
-def _xxl() -> UnifiedIO2Config:
+def _xxl() -> dict[str, Any]:
     resampler = dict(width=1024, heads=16, head_dim=64, mlp_dim=4096, qk_norm=False, scaled_cosine=True)
     return _official(width=3072, heads=24, head_dim=128, mlp_dim=8192, layers=24, resampler=resampler)
 
 
-def _base() -> UnifiedIO2Config:
+def _base() -> dict[str, Any]:
     resampler = dict(width=384, heads=6, head_dim=64, mlp_dim=1024)
     return _official(width=512, heads=8, head_dim=64, mlp_dim=1408, layers=8, resampler=resampler)
 
 
-def _nano() -> UnifiedIO2Config:
-    return UnifiedIO2Config(
+def _nano() -> dict[str, Any]:
+    return dict(
         width=192,
         heads=6,
         head_dim=32,
@@ -77,7 +79,7 @@ def _nano() -> UnifiedIO2Config:
         text_target_length=192,
         input_modalities=("text", "image", "image_history"),
         target_modalities=("text",),
-        image_encoder=ViTConfig(
+        image_encoder=dict(
             width=192,
             heads=6,
             head_dim=32,
@@ -87,7 +89,7 @@ def _nano() -> UnifiedIO2Config:
             channels=3,
             positions=(8, 16),
         ),
-        image_history=ResamplerConfig(width=192, heads=6, head_dim=32, mlp_dim=768, layers=2, latents=8),
+        image_history=dict(width=192, heads=6, head_dim=32, mlp_dim=768, layers=2, latents=8),
         freeze_vit=False,
         image_size=(128, 256),
         history_size=(64, 128),
@@ -100,10 +102,10 @@ def _nano() -> UnifiedIO2Config:
     )
 
 
-PRESETS: dict[str, Callable[[], UnifiedIO2Config]] = {
-    "nano": _nano,
-    "base": _base,
-    "large": _large,
-    "xl": _xl,
-    "xxl": _xxl,
+PRESETS: dict[str, dict[str, Any]] = {
+    "nano": _nano(),
+    "base": _base(),
+    "large": _large(),
+    "xl": _xl(),
+    "xxl": _xxl(),
 }

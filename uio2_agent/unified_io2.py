@@ -16,9 +16,7 @@ import torch
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import CheckpointError
 from uio2_agent.formats.checkpoint import (
-    CONFIG,
     TOKENIZER,
-    checkpoint_directory,
     copy_tokenizer,
     fill,
     model_weights,
@@ -26,6 +24,7 @@ from uio2_agent.formats.checkpoint import (
     read_tokenizer,
     write_json,
 )
+from uio2_agent.formats.packaged import CONFIG, checkpoint_directory
 from uio2_agent.generation.generate import generate, stream
 from uio2_agent.generation.options import GenerationOptions
 from uio2_agent.generation.packed_weights import pack

@@ -35,7 +35,8 @@ NOTES = {
 
 def generate(keys: Mapping[str, Any]) -> int:
     """`uio2 generate`."""
-    from uio2_agent.formats.checkpoint import checkpoint_directory, read_config
+    from uio2_agent.formats.checkpoint import read_config
+    from uio2_agent.formats.packaged import checkpoint_directory
     from uio2_agent.unified_io2 import UnifiedIO2
 
     asked = read_keys(keys)

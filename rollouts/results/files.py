@@ -21,6 +21,7 @@ from rollouts.output import write_json
 from rollouts.results.benchmark import summarise_levels
 from rollouts.results.statistics import wilson
 from rollouts.runner import PHASES, Episode
+from uio2_agent.formats.packaged import checkpoint_directory
 
 RESULT = "result.json"
 _PACKAGES = ("uio2-agent", "torch", "numpy", "mujoco", "gymnasium", "ray")
@@ -141,11 +142,9 @@ def load(directory: str | Path) -> dict[str, Any]:
 
 def checkpoint_hash(policy: str) -> str | None:
     """SHA-256 over the files of a checkpoint directory or packaged name; None for other policies."""
-    import uio2_agent
-
     directory = Path(policy).expanduser()
     if policy in packaged_names() and not directory.is_dir():
-        directory = Path(uio2_agent.__file__).parent / "checkpoints" / policy
+        directory = checkpoint_directory(policy)
     files = [path for path in sorted(directory.glob("*")) if path.is_file()] if directory.is_dir() else []
     if not files:
         return None

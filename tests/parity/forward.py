@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tests.parity.compare import Case, Errors, different, distance
-from uio2_agent.formats.official import name_to_official
+from uio2_agent.formats.official_names import name_to_official
 from uio2_agent.generation.answer_scoring import option_losses
 from uio2_agent.inputs.batch import Batch, CodeTarget, Patches, TextInput, TokenTarget
 from uio2_agent.network.masks import causal, column_pattern, convolution_pattern, dynamic_mask, row_pattern

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from tests.parity.compare import TOLERANCE, Case, Errors, different, distance
 from uio2_agent.embedders.vit import transposed_positions
-from uio2_agent.formats.official import vqgan_from_official
+from uio2_agent.formats.official_config import part_from_official
 from uio2_agent.network.layers import MLP, Attention, GatedMLP, RMSNorm, attention_bias
 from uio2_agent.network.masks import causal, column_pattern, convolution_pattern, row_pattern
 from uio2_agent.network.positions import grid_resize, rotary_1d, rotary_2d, rotary_pair, rotate, sincos_2d
+from uio2_agent.tokenizers.config import VQGANConfig
 from uio2_agent.tokenizers.vit_vqgan import ViTVQGAN
 from uio2_agent.tokenizers.vocoder import Vocoder, VocoderConfig, fuse_weight_norm
 from uio2_agent.tokenizers.vqgan import VQGAN
@@ -107,7 +108,7 @@ def check_encoders_tokenizers(case: Case) -> Errors:
 def check_vqgan(case: Case) -> Errors:
     """Compare a stand-alone image tokenizer."""
     official, weights = case.unit_weights()
-    vqgan = VQGAN(vqgan_from_official(official))
+    vqgan = VQGAN(VQGANConfig(**part_from_official("image_vqgan", official)))
     vqgan.load_state_dict(weights)
     return vqgan_errors(vqgan, case.arrays)
 

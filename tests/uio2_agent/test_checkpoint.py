@@ -8,7 +8,8 @@ from safetensors.torch import load_file, save_file
 
 from tests.uio2_agent.tiny import requests, tiny_model
 from uio2_agent.errors import CheckpointError, UIO2Error
-from uio2_agent.formats.checkpoint import checkpoint_directory, load_official_weights
+from uio2_agent.formats.checkpoint import load_official_weights
+from uio2_agent.formats.packaged import checkpoint_directory
 from uio2_agent.unified_io2 import UnifiedIO2
 
 

@@ -12,7 +12,7 @@ from tests.parity.forward import official_batch
 from tests.uio2_agent.official import official_directory, official_weights
 from tests.uio2_agent.tiny import tiny_config, tiny_model
 from uio2_agent.config import UnifiedIO2Config
-from uio2_agent.formats.official import config_to_official, official_names
+from uio2_agent.formats.official_names import official_names
 from uio2_agent.unified_io2 import UnifiedIO2
 from uio2_agent.weights import write_safetensors
 
@@ -38,7 +38,7 @@ print(json.dumps({"weights": weights, "loaded": loaded, "peak": status("VmHWM") 
 
 def large_config():
     """Return an official configuration whose weights fill more than 300 MB in tensors of a few MB."""
-    official = config_to_official(UnifiedIO2Config.preset("base"))
+    official = UnifiedIO2Config.preset("base").to_official()
     official["t5_config"] |= {"num_encoder_layers": 5, "num_decoder_layers": 5}
     official["t5_config"] |= {"vocab_size": 2048, "image_vocab_size": 2048, "audio_vocab_size": 1024}
     official["image_vit_cfg"]["num_layers"] = official["audio_vit_cfg"]["num_layers"] = 2

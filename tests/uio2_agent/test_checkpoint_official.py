@@ -14,7 +14,7 @@ from tests.uio2_agent.official import FORMS, half, official_directory, official_
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import CheckpointError, UIO2Error
 from uio2_agent.formats.checkpoint import check_stored
-from uio2_agent.formats.official import config_from_official, name_from_official, official_names
+from uio2_agent.formats.official_names import name_from_official, official_names
 from uio2_agent.unified_io2 import UnifiedIO2
 
 
@@ -225,4 +225,4 @@ def test_no_weights_and_a_broken_configuration_are_named(shared, tmp_path):
 def test_dropout_and_masks_that_the_official_code_never_applies_do_not_matter(shared):
     official = json.loads((shared / "fixtures/uio2/weights/a.config.json").read_text())
     other = official | {"t5_config": official["t5_config"] | {"dropout_rate": 0.1, "dalle_attn_mask": False}}
-    assert config_from_official(other) == config_from_official(official)
+    assert UnifiedIO2Config.from_official(other) == UnifiedIO2Config.from_official(official)

@@ -12,7 +12,7 @@ from sentencepiece import SentencePieceTrainer
 from tests.uio2_agent.tiny import tiny_config, tiny_model
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import UIO2Error
-from uio2_agent.formats.official import name_to_official
+from uio2_agent.formats.official_names import name_to_official
 from uio2_agent.request import Request
 from uio2_agent.text.tokenizer import SMALL_MODEL, TextTokenizer
 from uio2_agent.unified_io2 import UnifiedIO2

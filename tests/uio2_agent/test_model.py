@@ -12,12 +12,7 @@ import torch
 from tests.uio2_agent.tiny import picture, requests, tiny_config, tiny_model
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import RequestError, UIO2Error
-from uio2_agent.formats.official import (
-    config_from_official,
-    config_to_official,
-    name_from_official,
-    name_to_official,
-)
+from uio2_agent.formats.official_names import name_from_official, name_to_official
 from uio2_agent.inputs.processor import Processor
 from uio2_agent.model import token_loss
 from uio2_agent.text.tokenizer import TextTokenizer
@@ -156,8 +151,8 @@ def test_official_presets_have_the_official_weights(shared, name):
 
 def test_official_configuration_round_trip(shared):
     for path in sorted((shared / "fixtures/uio2/weights").glob("?.config.json")):
-        config = config_from_official(json.loads(path.read_text()))
-        assert config_from_official(config_to_official(config)) == config
+        config = UnifiedIO2Config.from_official(json.loads(path.read_text()))
+        assert UnifiedIO2Config.from_official(config.to_official()) == config
     large = UnifiedIO2Config.preset("large")
     assert large.from_official(large.to_official()) == large
 

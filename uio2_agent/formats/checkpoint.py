@@ -16,28 +16,14 @@ from torch import Tensor
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import CheckpointError, UIO2Error
 from uio2_agent.files import replace_file
-from uio2_agent.formats.official import official_names
+from uio2_agent.formats.official_names import official_names
+from uio2_agent.formats.packaged import CONFIG
 from uio2_agent.model import Network
 from uio2_agent.text.tokenizer import TextTokenizer
 from uio2_agent.weights import check_fit, map_weights, stream
 
-PACKAGED = Path(__file__).parents[1] / "checkpoints"
-CONFIG, TOKENIZER = "config.json", "tokenizer.model"
+TOKENIZER = "tokenizer.model"
 _FROZEN = ("image_encoder.", "audio_encoder.", "targets.image.tokenizer.", "targets.audio.tokenizer.")
-
-
-def checkpoint_directory(name_or_dir: str | Path) -> Path:
-    """Return the directory of a packaged model by name, or the directory given."""
-    packaged = sorted(path.parent.name for path in PACKAGED.glob(f"*/{CONFIG}"))
-    if str(name_or_dir) in packaged:
-        return PACKAGED / str(name_or_dir)
-    directory = Path(name_or_dir)
-    if not directory.is_dir():
-        known = ", ".join(packaged) or "none"
-        raise CheckpointError(
-            f"no model {str(name_or_dir)!r}: it is neither a directory nor a packaged name ({known})"
-        )
-    return directory
 
 
 def load_official_weights(model: Network, weights: Mapping[str, Tensor]) -> None:

@@ -13,9 +13,7 @@ from torch import Tensor
 from uio2_agent.errors import CheckpointError
 from uio2_agent.files import NewFile, new_file, replace_file
 from uio2_agent.formats.checkpoint import (
-    CONFIG,
     check_stored,
-    checkpoint_directory,
     copy_tokenizer,
     precision,
     read_config,
@@ -23,6 +21,7 @@ from uio2_agent.formats.checkpoint import (
     stored_names,
     write_json,
 )
+from uio2_agent.formats.packaged import CONFIG, checkpoint_directory
 from uio2_agent.model import Network
 from uio2_agent.tokenizers.vocoder import WEIGHTS as VOCODER
 from uio2_agent.tokenizers.vocoder import Vocoder

@@ -1,4 +1,4 @@
-"""Fields of the official configuration that are the same in every release: plain data (spec section 2).
+"""Fields of the official configuration that are the same in every release: plain data.
 
 Unusual: those of `FIXED` decide what the network computes, so a configuration that says otherwise is refused;
 those of `UNREAD` are written because the official code expects them, and are ignored when read.
@@ -36,6 +36,9 @@ _RESAMPLER = {
     "attn_qk_norm": True,  # of self-attention layers, which no resampler has
     "attn_scaled_cosine": False,
 }
+
+SWITCHES = tuple(f"use_{part}_vit" for part in ("image", "audio", "image_history", "audio_history"))
+"""Fields of the whole that are true in every release."""
 
 UNREAD: dict[str, dict[str, Any]] = {
     # The two masks are built and never applied by the official code, whatever these say.

@@ -1,9 +1,15 @@
-"""Pairs of our weight names and the official ones, with `*` for a layer number (spec section 14).
+"""Our weight names and the official ones, translated both ways by one table, with `*` for a layer number.
 
-Unusual: built from members of layers, as the models are. It knows no model and no file.
+Unusual: the table is closed, so a name that is not in it is a mistake and is reported; it is built from
+members of layers, as the models are. The target tokenizers keep their official names below a prefix. It knows
+no model and no file.
 """
 
-from uio2_agent.config import TARGET_MODALITIES
+import re
+from collections.abc import Iterable
+
+from uio2_agent.config import TARGET_MODALITIES, UnifiedIO2Config
+from uio2_agent.errors import CheckpointError
 
 _ATTENTION = [
     *((f"{part}.weight", f"{part}.weight") for part in ("query", "key", "value", "out")),
@@ -116,3 +122,46 @@ def _transformer_names() -> Pairs:
 
 PAIRS = [*_transformer_names(), *_input_names(), *_vit_names()]
 """(ours, official) of every weight but those of the target tokenizers."""
+
+_TOKENIZER = re.compile(r"targets\.(image|audio)\.tokenizer\.")
+_OFFICIAL_TOKENIZER = re.compile(r"target_embedders\.(image|audio)\.vqgan\.")
+
+_TO_OFFICIAL = dict(PAIRS)
+_FROM_OFFICIAL = {official: ours for ours, official in PAIRS}
+_NUMBER = re.compile(r"(layers_|layers\.|blocks\.)(\d+)\.")
+
+
+def name_to_official(name: str) -> str:
+    """Return the official name of one of our weights."""
+    if _TOKENIZER.match(name):
+        return _TOKENIZER.sub(r"target_embedders.\1.vqgan.", name)
+    return _translate(name, _TO_OFFICIAL, "this package's")
+
+
+def name_from_official(name: str) -> str:
+    """Return our name of an official weight."""
+    if _OFFICIAL_TOKENIZER.match(name):
+        return _OFFICIAL_TOKENIZER.sub(r"targets.\1.tokenizer.", name)
+    return _translate(name, _FROM_OFFICIAL, "the official")
+
+
+def official_names(config: UnifiedIO2Config, names: Iterable[str]) -> dict[str, str]:
+    """Return the official name of each of our weights, as a model of this configuration writes it.
+
+    Without image inputs the ViT of the image history lies below that history.
+    """
+    named = {name: name_to_official(name) for name in names}
+    if "image" not in config.input_modalities and "image_history" in config.input_modalities:
+        below = ("input_embedders.image.image_encoder.", "input_embedders.image_history.vit_image_encoder.")
+        named = {name: official.replace(*below) for name, official in named.items()}
+    return named
+
+
+def _translate(name: str, table: dict[str, str], whose: str) -> str:
+    number = _NUMBER.search(name)
+    pattern = _NUMBER.sub(r"\1*.", name)
+    if pattern not in table:
+        raise CheckpointError(
+            f"weight {name!r} is not one of {whose} names: the file is of another kind or version"
+        )
+    return table[pattern].replace("*", number[2]) if number else table[pattern]

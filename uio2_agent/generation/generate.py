@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from uio2_agent.config import TARGET_MODALITIES, UnifiedIO2Config
+from uio2_agent.config import TARGET_MODALITIES
 from uio2_agent.errors import RequestError
 from uio2_agent.generation.beams import beam_search
 from uio2_agent.generation.compiled import compiled_stepper
@@ -23,10 +23,10 @@ from uio2_agent.generation.options import NEGATIVES, GenerationOptions
 from uio2_agent.generation.stepping import Stepper
 from uio2_agent.inputs.processor import processor_of
 from uio2_agent.media.spectrogram import power_of_target
+from uio2_agent.modalities import source_length
 from uio2_agent.model import Encoded, Network
 from uio2_agent.request import Answer, Request
 from uio2_agent.targets.codes import FIRST_CODE
-from uio2_agent.text.vocabulary import HISTORY_MARKERS
 
 SAME_ROUNDING_ROWS = 4
 """From this many rows on, a row of a CPU's matrix product does not depend on how many there are."""
@@ -251,7 +251,7 @@ def encode_alone(model: Network, requests: Sequence[Request], target: str) -> En
     processor = processor_of(model)
     alone = [model.encode(processor([request], target=target).to(model.device)) for request in requests]
     alone += alone[-1:] * (SAME_ROUNDING_ROWS - len(alone))
-    return stack_encoded(alone, _source_length(model.config))
+    return stack_encoded(alone, source_length(model.config))
 
 
 def stack_encoded(parts: Sequence[Encoded], length: int | None = None) -> Encoded:
@@ -269,18 +269,6 @@ def stack_encoded(parts: Sequence[Encoded], length: int | None = None) -> Encode
         mask=lay_out([part.mask for part in parts], 1),
         rotary=tuple(lay_out(factor, 2) for factor in factors),
     )
-
-
-def _source_length(config: UnifiedIO2Config) -> int:
-    """Most positions a request can have in the encoder."""
-    lengths = {
-        "text": config.text_input_length,
-        "image": config.image_tokens,
-        "image_history": HISTORY_MARKERS * config.image_history.latents,
-        "audio": config.audio_tokens,
-        "audio_history": HISTORY_MARKERS * config.audio_history.latents if config.audio_history else 0,
-    }
-    return sum(lengths[name] for name in config.input_modalities)
 
 
 def _drafts(draft: Sequence[Any] | None, count: int) -> Sequence[Any] | None:

@@ -19,9 +19,10 @@ from uio2_agent.inputs.code_targets import audio_target, image_target
 from uio2_agent.inputs.padding import stack_ids, stack_patches
 from uio2_agent.media.images import PatchList, image_patches
 from uio2_agent.media.spectrogram import audio_patches
+from uio2_agent.modalities import PatchModality, patch_modality
 from uio2_agent.request import Request, Target
 from uio2_agent.text.tokenizer import TextTokenizer
-from uio2_agent.text.vocabulary import HISTORY_MARKERS, prefix_text
+from uio2_agent.text.vocabulary import prefix_text
 
 __all__ = ["Batch", "Processor"]
 
@@ -106,63 +107,44 @@ class Processor:
 
     def _patches(
         self,
-        modality: str,
+        name: str,
         rows: Sequence[Sequence[np.ndarray]],
         fixed_shape: bool,
         generator: np.random.Generator | None,
     ) -> Patches | None:
         """Cut the pictures or spectrograms of each request; None if there are none and no shape is fixed."""
         config, longest = self.config, max(map(len, rows))
-        if not _wanted(modality, config, longest > 0, fixed_shape):
+        if not _wanted(name, config, longest > 0, fixed_shape):
             return None
-        resampler = {"image_history": config.image_history, "audio_history": config.audio_history}
-        frames = 1
-        if modality in resampler:
-            most = min(HISTORY_MARKERS, resampler[modality].max_frames)
-            if longest > most:
-                raise RequestError(
-                    f"{longest} {_NAMES[modality]}s in one request: the model takes at most {most}"
-                )
-            frames = max(config.history_frames, longest) if fixed_shape else longest
-        numbers = [f" {j + 1}" for j in range(frames)] if modality in resampler else [""]
+        modality = patch_modality(config, name)
+        if longest > modality.most_pieces:
+            raise RequestError(
+                f"{longest} {modality.piece}s in one request: the model takes at most {modality.most_pieces}"
+            )
+        pieces = max(modality.usual_pieces, longest) if fixed_shape else longest
+        numbers = [f" {j + 1}" for j in range(pieces)] if modality.is_history else [""]
         cut = [
             [
-                self._cut(modality, piece, f"{_NAMES[modality]}{number} of request {row}", generator)
-                for number, piece in zip(numbers, pieces, strict=False)
+                self._cut(modality, piece, f"{modality.piece}{number} of request {row}", generator)
+                for number, piece in zip(numbers, held, strict=False)
             ]
-            for row, pieces in enumerate(rows)
+            for row, held in enumerate(rows)
         ]
-        encoder = config.image_encoder if modality.startswith("image") else config.audio_encoder
-        length = self._limit(modality) if fixed_shape else None
-        patches = stack_patches(cut, frames, length, encoder.patch_dim)
-        if modality in resampler:
+        length = modality.most_patches if fixed_shape else None
+        patches = stack_patches(cut, pieces, length, modality.encoder.patch_dim)
+        if modality.is_history:
             return patches
         return Patches(patches.values[:, 0], patches.mask[:, 0], patches.positions[:, 0])
 
     def _cut(
-        self, modality: str, piece: np.ndarray, what: str, generator: np.random.Generator | None
+        self, modality: PatchModality, piece: np.ndarray, what: str, generator: np.random.Generator | None
     ) -> PatchList:
-        config, limit = self.config, self._limit(modality)
-        if modality.startswith("audio"):
-            size = config.audio_size
-            if modality == "audio_history" and config.audio_history_size is not None:
-                size = config.audio_history_size
-            patches = audio_patches(piece, size, config.audio_encoder.patch_size, what)
+        size, patch, limit = modality.size, modality.encoder.patch_size, modality.most_patches
+        if modality.sense == "audio":
+            patches = audio_patches(piece, size, patch, what)
         else:
-            size = config.image_size if modality == "image" else config.history_size
-            patch = config.image_encoder.patch_size
-            patches = image_patches(piece, size, patch, limit, config.drop_background, what)
+            patches = image_patches(piece, size, patch, limit, self.config.drop_background, what)
         return patches.sample(limit, np.random.default_rng(0) if generator is None else generator)
-
-    def _limit(self, modality: str) -> int:
-        """Return the most patches of one picture or spectrogram."""
-        config = self.config
-        return {
-            "image": config.image_tokens,
-            "image_history": config.history_tokens,
-            "audio": config.audio_tokens,
-            "audio_history": config.audio_history_tokens or config.audio_tokens,
-        }[modality]
 
 
 def processor_of(model: object) -> Processor:
@@ -173,14 +155,6 @@ def processor_of(model: object) -> Processor:
             "the model has no text tokenizer: pass tokenizer=PATH to from_pretrained, or set model.processor"
         )
     return processor
-
-
-_NAMES = {
-    "image": "image",
-    "image_history": "history image",
-    "audio": "audio segment",
-    "audio_history": "audio history segment",
-}
 
 
 def _asked(

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from uio2_agent.errors import UIO2Error
 from uio2_agent.formats.filetype import mistaken_for
+from uio2_agent.formats.packaged import PACKAGED
 from uio2_agent.presets import LLAMA_PIECES
 from uio2_agent.text.vocabulary import Vocabulary
 
-SMALL_MODEL = Path(__file__).parents[1] / "checkpoints" / "small_tokenizer.model"
+SMALL_MODEL = PACKAGED / "small_tokenizer.model"
 _WORD_START = "\u2581"
 _USER_DEFINED = 4  # the piece type of sentencepiece's protobuf
 _BYTES = range(3, 259)  # where LLaMA's file and the official layout have one piece per byte
