@@ -8,6 +8,7 @@ who asks for one that is not there gets the reason.
 This module refuses to know simulators, tasks and bodies.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -56,6 +57,8 @@ class SimulatorEnv(gymnasium.Env):
     Args:
         render_mode: None or one of `metadata["render_modes"]`.
         expert: whether info carries `expert_action`.
+        unknown: whatever else somebody asked for, handed on by those who derive; EnvError names the right
+            options.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 2}
@@ -77,7 +80,9 @@ class SimulatorEnv(gymnasium.Env):
     _seed: int | None = None
     _steps: int = 0
 
-    def __init__(self, *, render_mode: str | None = None, expert: bool = False) -> None:
+    def __init__(self, *, render_mode: str | None = None, expert: bool = False, **unknown: Any) -> None:
+        for name in unknown:
+            raise unknown_name("option", name, self._options())
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise unknown_name("render mode", render_mode, self.metadata["render_modes"])
         if expert:
@@ -206,6 +211,18 @@ class SimulatorEnv(gymnasium.Env):
         truncated = not terminated and (given_up or self._steps >= self.max_steps)
         self.in_episode = not (terminated or truncated)
         return float(info["success"]), terminated, truncated
+
+    @classmethod
+    def _options(cls) -> list[str]:
+        """The names of the arguments that this environment is made with."""
+        made_by = [vars(each)["__init__"] for each in cls.__mro__ if "__init__" in vars(each)]
+        named = (
+            name
+            for function in made_by[: made_by.index(SimulatorEnv.__init__) + 1]
+            for name, parameter in inspect.signature(function).parameters.items()
+            if name != "self" and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        )
+        return list(dict.fromkeys(named))
 
     def _need(self, ability: str) -> None:
         if ability not in self.abilities:

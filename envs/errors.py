@@ -15,5 +15,7 @@ class SpawnError(EnvError):
 def unknown_name(kind: str, asked: object, names: Iterable[str]) -> EnvError:
     """Build the error for a name that does not exist: the valid names, the nearest first."""
     names = list(names)
+    if not names:
+        return EnvError(f"unknown {kind} {asked!r}: there is none to choose")
     nearest = difflib.get_close_matches(str(asked), names, n=len(names), cutoff=0.0)
     return EnvError(f"unknown {kind} {asked!r}: choose one of {', '.join(nearest)}")

@@ -11,6 +11,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,9 @@ class Suite:
     levels: Mapping[str, tuple[str, ...]]
     """Level → other names that are understood, in order."""
     default_level: str
+    """What is played where no level is asked for."""
+    default_tasks: tuple[str, ...] = ()
+    """What a short rollout plays where no task is asked for; empty for all."""
     tested_levels: tuple[str, ...]
     """What `level=all` means."""
     train_level: str | None = None
@@ -227,6 +231,7 @@ def suite_names() -> list[str]:
     return list(dict.fromkeys((*_BUILT_IN, *sorted(_installed()))))
 
 
+@cache
 def _installed() -> dict[str, str]:
     """The suites of installed packages: name → `module:attribute`."""
     return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
@@ -234,7 +239,7 @@ def _installed() -> dict[str, str]:
 
 def _imported(spec: str) -> Suite:
     module_name, _, attribute = spec.partition(":")
-    if "" not in sys.path:
+    if "" not in sys.path and spec not in _BUILT_IN.values():
         sys.path.append("")  # a console script does not look into the working directory by itself
     try:
         module = importlib.import_module(module_name)

@@ -69,8 +69,9 @@ class VimaEnv(SimulatorEnv):
         difficulty: str = "easy",
         render_mode: str | None = None,
         image_size: Sequence[int] = (HEIGHT, WIDTH),
+        **unknown: Any,
     ) -> None:
-        super().__init__(render_mode=render_mode, expert=expert)
+        super().__init__(render_mode=render_mode, expert=expert, **unknown)
         task_class = find_task(task) if isinstance(task, str) else task
         self.level = level_name(level)
         self.difficulty = difficulty

@@ -54,6 +54,7 @@ SUITE = Suite(
     tasks=_tasks,
     levels=LEVEL_ALIASES,
     default_level="placement",
+    default_tasks=("visual_manipulation", "scene_understanding", "rotate", "sweep_without_exceeding"),
     tested_levels=TESTED_LEVELS,
     train_level="train",
     backends={name: meaning for name, (_, meaning) in BACKENDS.items()},

@@ -26,7 +26,7 @@ from envs.vima.levels import TASK_LEVELS
 from envs.vima.things.state import ObjectState
 from envs.vima.upstream.environment import UpstreamVimaEnv
 from envs.vima.upstream.package import SIMULATOR
-from policies.embodiments.vima import idle_action
+from policies.embodiments.vima import VIMA, state_of
 from rollouts.runner import Work
 from rollouts.workers import Job, MakeEnv, run_job
 from tests import vima_record, vima_seeds
@@ -289,7 +289,7 @@ def test_a_motion_given_up_truncates(upstream, monkeypatch, task):
 
 def test_budget_and_step_before_reset(upstream):
     env = make("rotate").unwrapped
-    idle = idle_action(0)
+    idle = VIMA.idle_action(state_of(0))
     with pytest.raises(EnvError, match="before reset"):
         env.step(idle)
     info = env.reset(seed=1)[1]

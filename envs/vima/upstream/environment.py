@@ -76,8 +76,9 @@ class UpstreamVimaEnv(SimulatorEnv):
         difficulty: str = "easy",
         motion_timeout: float = MOTION_TIMEOUT_S,
         render_mode: str | None = None,
+        **unknown: Any,
     ) -> None:
-        super().__init__(render_mode=render_mode, expert=expert)
+        super().__init__(render_mode=render_mode, expert=expert, **unknown)
         if check_style(expert_style) != "upstream":
             raise EnvError(
                 f"upstream's oracle has no style {expert_style!r}: ask for expert_style='upstream'"

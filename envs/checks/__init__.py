@@ -1,0 +1,1 @@
+"""The checks behind envs.contract, in order of what they look at."""
