@@ -1,20 +1,21 @@
 """Where environments and the model meet: prompts, action texts, and things that act.
 
 Importing it is light: every name is loaded on first use, so that `policies.prompts` and
-`policies.embodiments.vima` serve training nodes without a simulator.
+`policies.embodiments` serve training nodes without a simulator.
 """
 
 from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
+    "Embodiment": "embodiments.base",
+    "Moment": "moment",
     "OraclePolicy": "oracle",
     "Policy": "base",
-    "PromptStyle": "prompts",
+    "PromptStyle": "style",
     "RandomPolicy": "random",
     "Step": "base",
     "UnifiedIO2Policy": "unified_io2",
-    "VimaActionCodec": "embodiments.vima",
     "load_policy": "loading",
 }
 

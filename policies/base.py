@@ -38,3 +38,9 @@ class Policy(ABC):
     def answer(self, slot: int) -> Any | None:
         """Return the model's last decoded `Answer` for `slot`; None for policies without a model."""
         return None
+
+    def action_text(self, slot: int) -> str | None:
+        """Return the text of the action that `act` last returned for `slot`, as the model chose it; None for
+        policies that think in numbers, whose actions the embodiment writes.
+        """
+        return None

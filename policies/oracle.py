@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from policies import embodiments
 from policies.base import Policy, Step
-from policies.embodiments.vima import idle_action
 from uio2_agent.errors import UIO2Error
 
 
@@ -29,4 +29,7 @@ def _expert(step: Step) -> dict[str, Any]:
             "make it with gym.make(..., expert=True)"
         )
     action = step.info["expert_action"]
-    return idle_action(int(step.info["end_effector"])) if action is None else action
+    if action is not None:
+        return action
+    body = embodiments.of(step.info)
+    return body.idle_action(body.state(step.observation, step.info))

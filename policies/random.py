@@ -1,20 +1,19 @@
-"""Actions drawn uniformly from the workspace: what a learned policy has to beat. Looks at no observation."""
+"""Actions drawn uniformly from what a body can do: what a learned policy has to beat."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from policies import embodiments
 from policies.base import Policy, Step
-from policies.embodiments.vima import HIGH, LOW, quaternion_of
 from uio2_agent.errors import UIO2Error
 
 
 class RandomPolicy(Policy):
-    """Draw both poses uniformly: positions inside the bounds, yaws over the full turn.
+    """Let each episode's embodiment draw the actions.
 
     The draws of an episode depend on its seed (and `seed`) alone, not on its slot or on what runs beside it.
 
@@ -34,16 +33,12 @@ class RandomPolicy(Policy):
         self._generators[slot] = np.random.default_rng([self.seed, int(info["seed"])])
 
     def act(self, steps: list[Step]) -> list[dict[str, Any]]:
-        return [self._draw(step.slot) for step in steps]
+        return [self._draw(step) for step in steps]
 
-    def _draw(self, slot: int) -> dict[str, Any]:
-        if slot not in self._generators:
+    def _draw(self, step: Step) -> dict[str, Any]:
+        if step.slot not in self._generators:
             raise UIO2Error(
-                f"slot {slot} was not reset: call policy.reset(slot, observation, info) after env.reset"
+                f"slot {step.slot} was not reset: call policy.reset(slot, observation, info) after env.reset"
             )
-        rng = self._generators[slot]
-        action = {}
-        for pose in (0, 1):
-            action[f"pose{pose}_position"] = rng.uniform(LOW, HIGH).astype(np.float32)
-            action[f"pose{pose}_rotation"] = quaternion_of(rng.uniform(0, 2 * math.pi))
-        return action
+        body = embodiments.of(step.info)
+        return body.random_action(body.state(step.observation, step.info), self._generators[step.slot])

@@ -5,8 +5,7 @@ the first step of the answer is decoded. `plan="once"` is the paper's protocol: 
 observation. Unusual: answers are decoded under the grammar of action plans, so every answer parses, whatever
 the weights.
 
-Knows requests and action texts through `policies.prompts` and `policies.embodiments.vima`;
-knows no environment.
+Knows requests and action texts through the embodiment of each episode, none by name; knows no environment.
 """
 
 from __future__ import annotations
@@ -20,9 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from policies import embodiments
 from policies.base import Policy, Step
-from policies.embodiments.vima import VimaActionCodec, idle_action
-from policies.prompts import PromptStyle, action_request, seen_boxes
+from policies.embodiments.base import Embodiment, ParsedStep
+from policies.moment import Moment
+from policies.style import PromptStyle, load_styles
 from uio2_agent.errors import UIO2Error
 from uio2_agent.request import Answer, Request
 
@@ -34,13 +35,15 @@ _TOKENS_PER_STEP = 40  # LLaMA's pieces need 25 with long numbers
 class _Episode:
     """What the policy remembers of a running episode."""
 
+    body: Embodiment
+    style: PromptStyle
+    task: str
     prompt: str
     prompt_assets: Mapping[str, Any]
-    end_effector: int
     seed: int
-    first_rgb: Mapping[str, np.ndarray]
+    first_views: Mapping[str, np.ndarray]
     executed: list[str] = field(default_factory=list)
-    plan: deque[dict[str, Any]] | None = None
+    plan: deque[ParsedStep] | None = None
     """Steps still to be played with plan="once"; None before the plan was made."""
     answer: Answer | None = None
 
@@ -53,7 +56,8 @@ class UnifiedIO2Policy(Policy):
     model
         Anything with `processor.tokenizer` and `generate` as `uio2_agent.UnifiedIO2` has them.
     style
-        How requests look; must be the style the model was trained on.
+        How requests look: one style for whatever embodiment acts, or one by embodiment. Must be what the
+        model was trained on; an embodiment that is not named has its own for models of the released sizes.
     plan
         "replan": ask before every step. "once": ask after reset, play the answer, then idle.
     batch_size
@@ -69,7 +73,7 @@ class UnifiedIO2Policy(Policy):
     def __init__(
         self,
         model: Any,
-        style: PromptStyle | None = None,
+        style: PromptStyle | Mapping[str, PromptStyle] | None = None,
         *,
         name: str = "unified_io2",
         plan: str = "replan",
@@ -88,14 +92,15 @@ class UnifiedIO2Policy(Policy):
             )
         self.name = name
         self.model = model
-        self.style = style or PromptStyle()
+        self.style = {} if style is None else style
         self.plan = plan
         self.batch_size = batch_size
         self.temperature = temperature
         self.seed = seed
         self.plan_steps = plan_steps
-        self.codec = VimaActionCodec(released=released)
+        self.released = released
         self._episodes: dict[int, _Episode] = {}
+        self._grammars: dict[tuple, Any] = {}  # every decision at the same step number uses the same one
 
     @classmethod
     def from_pretrained(
@@ -118,9 +123,9 @@ class UnifiedIO2Policy(Policy):
             )
         if str(device).startswith("cuda") and not torch.cuda.is_available():
             raise UIO2Error(f"policy {path}: device={device} was asked for, but torch sees no GPU; use cpu")
-        style = PromptStyle.load(checkpoint_directory(path))
+        styles = load_styles(checkpoint_directory(path), unnamed=embodiments.DEFAULT)
         model = UnifiedIO2.from_pretrained(path, tokenizer=tokenizer).to(device).eval()
-        arguments.setdefault("style", style)
+        arguments.setdefault("style", styles)
         arguments.setdefault("name", Path(path).name)
         return cls(model, **arguments)
 
@@ -135,28 +140,44 @@ class UnifiedIO2Policy(Policy):
         return self.tokenizer.vocabulary.hash()
 
     def reset(self, slot: int, observation: Mapping[str, Any], info: Mapping[str, Any]) -> None:
+        body = embodiments.of(info)
+        style = self.style_of(body)
+        views = body.views(observation)
         self._episodes[slot] = _Episode(
+            body=body,
+            style=style,
+            task=str(info.get("task", "")),
             prompt=info["prompt"],
             prompt_assets=info["prompt_assets"],
-            end_effector=int(info["end_effector"]),
             seed=int(info.get("seed", 0)),
-            first_rgb={view: np.array(observation["rgb"][view]) for view in self.style.views},
+            first_views={view: views[view].copy() for view in style.views if view in views},
         )
+
+    def style_of(self, body: Embodiment) -> PromptStyle:
+        """Return how requests for an embodiment look."""
+        style = self.style if isinstance(self.style, PromptStyle) else self.style.get(body.name)
+        return (style or body.style()).fitted(body.cameras)
 
     def act(self, steps: list[Step]) -> list[dict[str, Any]]:
         episodes = [self._episode(step.slot) for step in steps]
+        states = [e.body.state(step.observation, step.info) for e, step in zip(episodes, steps, strict=True)]
         asking = [i for i, episode in enumerate(episodes) if self.plan == "replan" or episode.plan is None]
-        answers = self._decode([(episodes[i], steps[i]) for i in asking])
+        answers = self._decode([(episodes[i], steps[i], states[i]) for i in asking])
         # From here on nothing fails: a call that raised has changed no episode and can be repeated in parts.
         for i, answer in zip(asking, answers, strict=True):
             episodes[i].answer = answer
-            episodes[i].plan = deque(step.action for step in self.codec.parse(answer.text))
-        return [self._next(episode) for episode in episodes]
+            episodes[i].plan = deque(episodes[i].body.parse(answer.text, self.released))
+        return [self._next(episode, state) for episode, state in zip(episodes, states, strict=True)]
 
     def answer(self, slot: int) -> Answer | None:
         """Return the last answer decoded for the slot's episode, or None before the first."""
         episode = self._episodes.get(slot)
         return None if episode is None else episode.answer
+
+    def action_text(self, slot: int) -> str | None:
+        """Return the text of the slot's last action, numbered by its step."""
+        episode = self._episodes.get(slot)
+        return episode.executed[-1] if episode and episode.executed else None
 
     def _episode(self, slot: int) -> _Episode:
         if slot not in self._episodes:
@@ -165,17 +186,17 @@ class UnifiedIO2Policy(Policy):
             )
         return self._episodes[slot]
 
-    def _next(self, episode: _Episode) -> dict[str, Any]:
-        action = episode.plan.popleft() if episode.plan else idle_action(episode.end_effector)
-        episode.executed.append(self.codec.encode(action, episode.end_effector, len(episode.executed)))
+    def _next(self, episode: _Episode, state: np.ndarray) -> dict[str, Any]:
+        action = episode.plan.popleft().action if episode.plan else episode.body.idle_action(state)
+        episode.executed.append(episode.body.action_text(action, state, len(episode.executed)))
         return action
 
-    def _decode(self, asked: Sequence[tuple[_Episode, Step]]) -> list[Answer]:
-        requests = [self._request(episode, step) for episode, step in asked]
-        grammars = [self._grammar(episode) for episode, _ in asked]
+    def _decode(self, asked: Sequence[tuple[_Episode, Step, np.ndarray]]) -> list[Answer]:
+        requests = [self._request(episode, step, state) for episode, step, state in asked]
+        grammars = [self._grammar(episode, state) for episode, _, state in asked]
         seeds = [
             int(np.random.SeedSequence([self.seed, e.seed, len(e.executed)]).generate_state(1)[0])
-            for e, _ in asked
+            for e, _, _ in asked
         ]
         answers: list[Answer] = []
         for start in range(0, len(asked), self.batch_size):
@@ -191,30 +212,23 @@ class UnifiedIO2Policy(Policy):
             )
         return answers
 
-    def _request(self, episode: _Episode, step: Step) -> Request:
-        return action_request(
-            episode.prompt,
-            episode.prompt_assets,
-            episode.end_effector,
-            step.observation["rgb"],
-            first_rgb=episode.first_rgb,
+    def _request(self, episode: _Episode, step: Step, state: np.ndarray) -> Request:
+        body, style = episode.body, episode.style
+        now = Moment(
+            task=episode.task,
+            prompt=episode.prompt,
+            prompt_assets=episode.prompt_assets,
+            state=state,
+            views=body.views(step.observation),
+            first_views=episode.first_views,
             executed=episode.executed,
-            style=self.style,
-            objects=_seen(step) if self.style.object_boxes else None,
+            objects=body.objects(step.observation, step.info) if style.object_boxes else None,
         )
+        return body.request(now, style)
 
-    def _grammar(self, episode: _Episode) -> Any:
+    def _grammar(self, episode: _Episode, state: np.ndarray) -> Any:
         steps = 1 if self.plan == "replan" else self.plan_steps
-        return self.codec.grammar(
-            self.tokenizer, episode.end_effector, first=len(episode.executed), max_steps=steps
-        )
-
-
-def _seen(step: Step) -> list[dict[str, Any]]:
-    """The objects on the table with their boxes, as training finds them in a dataset."""
-    things = step.info["objects"]
-    boxes = seen_boxes([thing.id for thing in things], step.observation["segm"])
-    return [
-        {"name": thing.name, "texture": thing.texture, "boxes": box}
-        for thing, box in zip(things, boxes, strict=True)
-    ]
+        key = (episode.body.name, *episode.body.kinds(state), len(episode.executed), steps)
+        if key not in self._grammars:
+            self._grammars[key] = episode.body.grammar(self.tokenizer, state, len(episode.executed), steps)
+        return self._grammars[key]

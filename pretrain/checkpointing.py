@@ -14,6 +14,8 @@ from torch import nn
 from uio2_agent.errors import UIO2Error
 
 STATE = "training.pt"
+FORMAT = 2
+"""Of the settings in a state. Those without a number are older than embodiments."""
 
 
 class TrainingError(UIO2Error):
@@ -30,7 +32,7 @@ def save_state(
     """Write the state after `step` steps."""
     state = {
         "step": step,
-        "settings": json.dumps(settings),
+        "settings": json.dumps({"format": FORMAT, **settings}),
         "parts": {name: part.state_dict() for name, part in parts.items()},
         "optimizer": optimizer.state_dict(),
     }
@@ -52,6 +54,11 @@ def load_state(
         before = json.loads(state["settings"])
     except Exception as error:  # torch.load has no common class of errors
         raise TrainingError(f"{path} is damaged ({error}): delete it to start anew") from error
+    if before.get("format") != FORMAT:
+        raise TrainingError(
+            f"{path} is of a run that an older program began, which this one cannot go on with: start anew "
+            "in another output, or with resume=false"
+        )
     changed = sorted(key for key in settings if before.get(key) != settings[key])
     if changed:
         values = ", ".join(f"{key} {before.get(key)!r} -> {settings[key]!r}" for key in changed)

@@ -1,7 +1,7 @@
 """Dense targets for the image encoder: every patch says what it belongs to and where that thing's centre is.
 
 A decoder trained from scratch on four numbers an episode gets almost no gradient about *where* things are;
-hundreds of labels an image do (specs/nano_learning.md). UIO-2's own ViT comes pre-trained; this is how ours
+hundreds of labels an image do (docs/nano.md). UIO-2's own ViT comes pre-trained; this is how ours
 learns to see. The labels come from the boxes a dataset stores with each frame, so no simulator is needed. The
 heads live with the training state and do not ship.
 
@@ -11,23 +11,22 @@ that leaves the *encoder* says whether the next step picks its object, or places
 meant is one bit of an action, but a label on every patch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from policies.embodiments.vima import HIGH, LOW
+from policies.embodiments.base import NO_ROLE
 from pretrain.losses import bump_table
 from uio2_agent.inputs.batch import Batch
 from uio2_agent.model import Encoded
-from uio2_agent.text.vocabulary import LOCATIONS, value_to_bin
+from uio2_agent.text.vocabulary import LOCATIONS
 from uio2_agent.unified_io2 import UnifiedIO2
 
-NOTHING = -100  # what cross_entropy ignores
+NOTHING = NO_ROLE  # what cross_entropy ignores
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Labels:
         return Labels(**{key: value.to(device) for key, value in vars(self).items()})
 
 
-class Eye(nn.Module):
+class DenseHeads(nn.Module):
     """The training-only heads on the image encoder's last features."""
 
     def __init__(self, model: UnifiedIO2, names: Sequence[str], textures: Sequence[str], sigma: float):
@@ -58,8 +57,8 @@ class Eye(nn.Module):
         width, out = model.config.image_encoder.width, model.config.width
         self.names = {name: index for index, name in enumerate(names)}
         self.textures = {name: index for index, name in enumerate(textures)}
-        self.name = nn.Linear(width, len(names))
-        self.texture = nn.Linear(width, len(textures))
+        self.name = nn.Linear(width, max(1, len(names)))
+        self.texture = nn.Linear(width, max(1, len(textures)))
         self.centre = nn.Linear(width, 2 * out)
         self.role = nn.Linear(out, 3)
         self._kernel = bump_table(sigma)
@@ -77,6 +76,8 @@ class Eye(nn.Module):
             known = mask & (name != NOTHING)
             seen = torch.cat([seen, last[known]])
             names, textures = torch.cat([names, name[known]]), torch.cat([textures, texture[known]])
+        if len(seen) == 0:  # of these scenes nobody told the objects
+            return dict.fromkeys(("name", "texture", "centre"), last.new_zeros(()))
         return {
             "name": F.cross_entropy(self.name(seen).float(), names),
             "texture": F.cross_entropy(self.texture(seen).float(), textures),
@@ -93,6 +94,8 @@ class Eye(nn.Module):
         return F.cross_entropy(self.role(patches[known]).float(), labels.role[known])
 
     def _centre(self, model: UnifiedIO2, seen: Tensor, bins: Tensor) -> Tensor:
+        if len(seen) == 0:
+            return seen.new_zeros(())
         first = model.processor.tokenizer.vocabulary.pieces
         table = model.text_table.weight[first : first + LOCATIONS].flip(0)  # row b is bin b
         hidden = self.centre(seen).unflatten(-1, (2, -1))  # [n, 2, D]
@@ -161,9 +164,3 @@ def image_labels(boxes: np.ndarray, positions: np.ndarray, grid: tuple[int, int]
     distance = np.nan_to_num(np.linalg.norm((low + high - start - end) / 2, axis=-1), nan=9.0)
     best = np.argmax(covered.round(1) - distance / 100, axis=-1)
     return np.where(covered.max(-1) > 0, best, -1)
-
-
-def workspace_bins(objects: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """Bins of the objects' centres in the action's own coordinates: int64 [objects, 2]."""
-    position = np.array([thing["position"][:2] for thing in objects], np.float64).reshape(-1, 2)
-    return value_to_bin(np.clip((position - LOW) / (HIGH - LOW), 0, 1))

@@ -8,7 +8,8 @@ import math
 
 import torch
 
-from policies.prompts import PromptStyle
+from policies import embodiments
+from policies.style import PromptStyle, load_styles
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.formats.packaged import checkpoint_directory
 from uio2_agent.inputs.processor import Processor
@@ -20,8 +21,9 @@ from uio2_agent.unified_io2 import UnifiedIO2
 
 def start_model(
     name: str, trained: bool = False, dtype: torch.dtype = torch.float32
-) -> tuple[UnifiedIO2, PromptStyle]:
-    """Return a model with its processor, and the style of its requests.
+) -> tuple[UnifiedIO2, dict[str, PromptStyle]]:
+    """Return a model with its processor, and the styles of its requests by embodiment, where it has learned
+    any.
 
     `name`: "nano" and the other presets are fresh models with the packaged small tokenizer; anything else is
     loaded. A checkpoint directory of the same name as a preset must be given as a path (`./nano`). With
@@ -32,9 +34,9 @@ def start_model(
         model = UnifiedIO2(config)
         model.processor = Processor(config, TextTokenizer.packaged())
         smooth_locations(model)
-        return model, PromptStyle.nano() if name == "nano" else PromptStyle()
+        return model, {}
     model = UnifiedIO2.from_pretrained(name, dtype=dtype)
-    return model, PromptStyle.load(checkpoint_directory(name))
+    return model, load_styles(checkpoint_directory(name), unnamed=embodiments.DEFAULT)
 
 
 def smooth_locations(model: UnifiedIO2) -> None:

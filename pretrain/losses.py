@@ -2,7 +2,7 @@
 
 Unusual: a location is a number, so its target is a bump around the true bin instead of that bin alone.
 Neighbouring bins then teach each other, which is what lets a small model start to learn where things are
-(specs/nano_learning.md). Words keep their hard labels. `sigma=0` is UIO-2's plain cross-entropy.
+(docs/nano.md). Words keep their hard labels. `sigma=0` is UIO-2's plain cross-entropy.
 """
 
 import torch

@@ -13,7 +13,7 @@ and the checkpoint, with the adapters merged in, is written for evaluations and 
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,83 +22,92 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from policies.prompts import PromptStyle
-from pretrain.augment import moment
+from policies import embodiments
+from policies.style import PromptStyle, save_styles
 from pretrain.checkpointing import STATE, TrainingError, load_state, save_state
 from pretrain.curves import Curves
-from pretrain.dense_heads import Eye, Labels, Watch, look
-from pretrain.examples import ExampleOptions, Labeller, TrainingBatches, plan_example
+from pretrain.defaults import defaults_from
+from pretrain.dense_heads import DenseHeads, Labels, Watch, look
+from pretrain.examples import Example, ExampleOptions, Labeller, TrainingBatches, cameras_of, plan_example
 from pretrain.initialization import start_model
 from pretrain.lora import Lora
 from pretrain.losses import TextLoss
 from pretrain.memory import keep_freed_memory
-from pretrain.optim import build_optimizer, learning_rate, set_learning_rate
-from pretrain.sources import FIRST_HELD_OUT_SEED, EpisodeFolders
+from pretrain.moments import moment
+from pretrain.optim import build_optimizer, set_learning_rate
+from pretrain.schedule import Schedule
+from pretrain.sources import FIRST_HELD_OUT_SEED, EpisodeFolders, StoredEpisode
 from uio2_agent.inputs.processor import Batch
 
+SETTINGS_FILE = Path(__file__).with_name("train.yaml")
 Evaluate = Callable[[Path, int], Mapping[str, float]]
 """Called as evaluate(checkpoint directory, step) -> numbers for the curves, named `group/curve`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+@defaults_from(SETTINGS_FILE)
 class TrainConfig:
     """A training run."""
 
     data: tuple[str, ...]
-    """Dataset directories: those `uio2 collect` makes, and VIMA's own trajectories."""
+    """Dataset directories: those `uio2 collect` makes, or of another form that `pretrain.sources` reads."""
     output: str
     """Directory of the checkpoint, the state and the curves."""
-    model: str = "nano"
+    model: str
     """A preset (fresh weights), a packaged name, or a checkpoint directory to start from."""
-    lora_rank: int = 0
+    lora_rank: int
     """Rank of adapters that learn in place of the model, which must be trained then; 0 trains the model."""
-    lora_alpha: float = 16.0
+    lora_alpha: float
     """Adapters count alpha / rank times."""
-    lora_targets: str = "query,value"
+    lora_targets: str
     """Layers with adapters, among query, key, value, out, gate, up, down of the encoder and decoder."""
-    steps: int = 6_000
+    steps: int
     """Optimizer steps, the eye's included."""
-    eye_steps: int = 1_500
+    eye_steps: int
     """First steps, in which the image encoder learns alone."""
-    batch_size: int = 32
-    learning_rate: float = 1e-3
+    batch_size: int
+    learning_rate: float
     """Peak rate."""
-    warmup: int = 200
+    schedule: str
+    """Shape of the learning rate: wsd, constant, linear or inverse_sqrt (`pretrain.schedule`)."""
+    warmup: int
     """Steps of linear warm-up, at the start of each phase."""
-    decay_share: float = 0.3
-    """Last part of the run, in which the rate falls to zero."""
-    weight_decay: float = 0.02
-    eye_weight: float = 0.1
+    decay_share: float
+    """Last part of the run, in which the rate of wsd falls to zero."""
+    weight_decay: float
+    eye_weight: float
     """Weight of the dense losses once the whole model learns; 0 freezes the image encoder then."""
-    sigma: float = 8.0
+    sigma: float
     """Width of a location's soft label, in bins; 0 for hard labels."""
-    style: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """Changes to the style of requests (`policies.prompts.PromptStyle`) that the model comes with."""
-    boxes_share: float = 0.1
+    style: Mapping[str, Any]
+    """Changes to the styles of requests (`policies.style.PromptStyle`) of the model and its embodiments."""
+    boxes_share: float
     """Share of examples that ask for all objects' boxes."""
-    augment: bool = True
-    """Mirror and turn the table at random where a task allows it."""
-    validation_episodes: int = 128
+    augment: bool
+    """Draw symmetries of the embodiment (a mirrored table) at random, where a task allows them."""
+    validation_episodes: int
     """Episodes spread over the data: never trained on, their losses are drawn beside the training's."""
-    seed: int = 0
-    device: str = "auto"
+    seed: int
+    device: str
     """cpu, cuda, or auto."""
-    dtype: str = "float32"
+    dtype: str
     """float32, or bfloat16 (autocast; weights stay float32, those under adapters become bfloat16)."""
-    threads: int = 0
+    threads: int
     """CPU threads of torch; 0 leaves its default."""
-    workers: int = 1
+    workers: int
     """Processes that prepare batches."""
-    log_every: int = 50
-    save_every: int = 250
-    evaluate_every: int = 0
+    log_every: int
+    save_every: int
+    evaluate_every: int
     """Steps between evaluations; 0 for none."""
-    resume: bool = True
+    resume: bool
     """Go on from the state in `output`, if there is one."""
-    stop_after: float = 0.0
+    stop_after: float
     """Minutes after which to save and stop (to go on later); 0 for never."""
 
 
+SMALL = ("nano",)
+"""Presets whose requests are written for a small model."""
 SETTINGS = [
     "data",
     "model",
@@ -109,6 +118,7 @@ SETTINGS = [
     "eye_steps",
     "batch_size",
     "learning_rate",
+    "schedule",
     "warmup",
     "decay_share",
     "weight_decay",
@@ -155,14 +165,26 @@ class Run:
         self.device = torch.device(_device(config.device))
         adapted = config.lora_rank != 0
         dtype = torch.bfloat16 if adapted and config.dtype == "bfloat16" else torch.float32
-        self.model, self.style = start_model(config.model, adapted, dtype)
-        self.style = PromptStyle.from_dict({**self.style.to_dict(), **config.style})
-        self.eye = Eye(self.model, names, textures, config.sigma).to(self.device)
+        self.model, self.styles = start_model(config.model, adapted, dtype)
+        bodies = {fact["embodiment"] for fact in source.facts}
+        styles = _styles(self.styles, bodies, config)
+        self.styles |= styles
+        self.eye = DenseHeads(self.model, names, textures, config.sigma).to(self.device)
         self.lora = self._adapters() if adapted else None
         self.model.to(self.device).train()
         frozen = adapted or self.model.config.freeze_vit
-        self.eye_weight = 0.0 if frozen else config.eye_weight
-        self.eye_steps = 0 if adapted else config.eye_steps
+        self.encoder_learns = not frozen and config.eye_weight > 0
+        labelled = bool(names)  # where nobody tells of objects there is nothing dense to learn
+        self.eye_weight = config.eye_weight if self.encoder_learns and labelled else 0.0
+        self.eye_steps = config.eye_steps if labelled and not adapted else 0
+        self.schedule = Schedule(
+            peak=config.learning_rate,
+            steps=config.steps,
+            shape=config.schedule,
+            warmup=config.warmup,
+            decay_share=config.decay_share,
+            phases=(0, self.eye_steps),
+        )
         self.watch = Watch(self.model)
         processor = self.model.processor
         self.text_loss = TextLoss(processor.tokenizer.vocabulary, config.sigma)
@@ -171,7 +193,7 @@ class Run:
         self.optimizer = build_optimizer(self.parts.values(), config.weight_decay)
         self.settings = {key: getattr(config, key) for key in SETTINGS} | {
             "data": [Path(d).name for d in config.data],
-            "style": self.style.to_dict(),
+            "style": {name: style.to_dict() for name, style in sorted(styles.items())},
         }
         self.step = 0
         if config.resume and (self.directory / STATE).exists():
@@ -179,11 +201,10 @@ class Run:
         self.curves = Curves(self.directory, self.step)
         options = ExampleOptions(boxes_share=config.boxes_share, augment=config.augment, seed=config.seed)
         self.batches = TrainingBatches(
-            source, trained, processor, self.style, options, config.batch_size, names, textures
+            source, trained, processor, styles, options, config.batch_size, names, textures
         )
-        labeller = Labeller(processor, self.style, names, textures)
-        views = sorted({*self.style.views, self.style.object_view})
-        examples = [plan_example(moment(source[i], 0, views), self.style) for i in held]
+        labeller = Labeller(processor, names, textures)
+        examples = [_first_step(source[i], styles) for i in held]
         size = config.batch_size
         self.validation = [labeller(examples[i : i + size]) for i in range(0, len(examples), size)]
 
@@ -233,11 +254,7 @@ class Run:
         return iter(DataLoader(self.batches, batch_size=None, sampler=steps, num_workers=workers, **extra))
 
     def _train_step(self, batch: Batch, labels: Labels) -> dict[str, float]:
-        config = self.config
-        start = 0 if self.step < self.eye_steps else self.eye_steps  # each phase warms up
-        warmup = min(1.0, (self.step - start + 1) / config.warmup)
-        rate = learning_rate(self.step, config.learning_rate, 1, config.steps, config.decay_share) * warmup
-        set_learning_rate(self.optimizer, rate)
+        set_learning_rate(self.optimizer, self.schedule.rate(self.step))
         loss, losses = self._losses(batch, labels, self.step < self.eye_steps)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -250,7 +267,7 @@ class Run:
 
     def _losses(self, batch: Batch, labels: Labels, eye_only: bool) -> tuple[Tensor, dict[str, Tensor]]:
         weight = 1.0 if eye_only else self.eye_weight
-        self.model.image_encoder.requires_grad_(weight > 0)
+        self.model.image_encoder.requires_grad_(eye_only or self.encoder_learns)
         losses: dict[str, Tensor] = {}
         dense: dict[str, Tensor] = {}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.dtype == "bfloat16"):
@@ -289,7 +306,7 @@ class Run:
         With adapters the checkpoint is written only if `merged`, because a large one takes its time.
         """
         save_state(self.directory, self.step, self.settings, self.parts, self.optimizer)
-        self.style.save(self.directory)
+        save_styles(self.directory, self.styles)
         if self.lora is None:
             self.model.save_pretrained(self.directory)
             return
@@ -328,6 +345,29 @@ def seen_words(source: EpisodeFolders) -> tuple[list[str], list[str]]:
             names.add(thing["name"])
             textures.add(thing["texture"])
     return sorted(names), sorted(textures)
+
+
+def _styles(
+    stored: Mapping[str, PromptStyle], bodies: Iterable[str], config: TrainConfig
+) -> dict[str, PromptStyle]:
+    """Return how requests for each of the data's embodiments look: as the model knows them, else as the
+    embodiment wants them for a model of this size, with the changes asked for.
+    """
+    styles = {}
+    for name in sorted(bodies):
+        body = embodiments.get(name)
+        style = stored.get(name) or body.style(small=config.model in SMALL)
+        changed = PromptStyle.from_dict({**style.to_dict(), **config.style}).fitted(body.cameras)
+        body.wordings(changed)
+        styles[name] = changed
+    return styles
+
+
+def _first_step(record: StoredEpisode, styles: Mapping[str, PromptStyle]) -> Example:
+    """Ask for the whole plan of a stored episode, as it was."""
+    style = styles[record.embodiment]
+    now = moment(record, 0, cameras_of(style))
+    return plan_example(now, embodiments.get(record.embodiment), style)
 
 
 def _device(name: str) -> str:

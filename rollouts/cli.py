@@ -32,24 +32,27 @@ class Command:
     """What becomes of it after Ctrl-C."""
 
 
+_PACKAGES = ("uio2_agent", "envs", "policies", "pretrain")
 _GOES_ON = "what was finished is kept, and the same command goes on from there"
 
 COMMANDS = {
     "rollout": Command(
-        "rollouts.evaluate:rollout",
+        "rollouts.commands.rollout:main",
         "play episodes: table, videos, dataset and page",
         stopped="what was finished is kept until the same command starts anew",
     ),
     "collect": Command(
-        "rollouts.commands.collect:collect", "record episodes as a LeRobot dataset", stopped=_GOES_ON
+        "rollouts.commands.collect:main", "record episodes as a LeRobot dataset", stopped=_GOES_ON
     ),
     "train": Command(
-        "rollouts.commands.collect:train",
+        "rollouts.commands.train:main",
         "train a model on such datasets",
         stopped="with resume=true, the default, the same command goes on from the last saved step",
     ),
     "evaluate": Command(
-        "rollouts.evaluate:main", "success on held-out seeds, with intervals and videos", stopped=_GOES_ON
+        "rollouts.commands.evaluate:main",
+        "success on held-out seeds, with intervals and videos",
+        stopped=_GOES_ON,
     ),
     "compare": Command(
         "rollouts.commands.compare:main", "paired test of two evaluations", ("first", "second")
@@ -121,6 +124,8 @@ def _run(words: list[str]) -> int:
     leading, overrides = _leading_words(name, rest)
     config = resolve(name, overrides, leading)
     check_envs()
+    for package in _PACKAGES:  # ours come first, whatever a person's own modules bring onto the path later
+        importlib.import_module(package)
     module, function = COMMANDS[name].function.split(":")
     return getattr(importlib.import_module(module), function)(config) or 0
 

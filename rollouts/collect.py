@@ -9,47 +9,53 @@ It refuses to know the command line.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import envs
+from pretrain.defaults import defaults_from
 from pretrain.sources.lerobot import EpisodeRecord
-from pretrain.sources.schema import FIRST_HELD_OUT_SEED, DatasetError, action_dict
+from pretrain.sources.schema import FIRST_HELD_OUT_SEED, DatasetError
 from rollouts.datasets.encoding import EncodedEpisode, encode_episode
 from rollouts.datasets.writer import DatasetWriter
 from rollouts.progress import progress as progress_bar
 from rollouts.runner import Episode, Work, play, work_list
+from rollouts.settings import CONF
 from rollouts.workers import Job, MakeEnv, run_job
 
 
 @dataclass(frozen=True, kw_only=True)
+@defaults_from(CONF / "collect.yaml")
 class CollectConfig:
     """What to collect, how and where to."""
 
     output: str
     """The dataset's folder; an unfinished one of the same settings is continued."""
     tasks: tuple[str, ...] = ()
-    """Task names; empty means every registered task of `env` that the level holds."""
-    env: str = "vima"
-    level: str = "placement"
-    policy: str = "oracle"
-    policy_args: Mapping[str, Any] = field(default_factory=dict)
-    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    """Task names; empty means every task of `env` that the level holds."""
+    env: str
+    """The suite, as `envs.suite` takes it."""
+    level: str | None
+    """None is the suite's default."""
+    policy: str
+    policy_args: Mapping[str, Any]
+    env_kwargs: Mapping[str, Any]
     """Further arguments of `gym.make`."""
-    expert_style: str | None = None
-    """How the oracle picks: canonical (one learnable way) or upstream (any visible spot). None is upstream
-    with backend="upstream", which has no other style, else canonical."""
-    episodes: int = 1000
+    expert_style: str | None
+    """How the oracle acts, where the suite's expert has several styles; None is the one the suite collects
+    with."""
+    episodes: int
     """Episodes played, over all tasks and shards; with `success_only` fewer are kept."""
-    seed: int = 0
+    seed: int
     """First seed; every task gets this one and those after it."""
-    success_only: bool = False
+    success_only: bool
     """Keep only episodes that solved the task."""
-    workers: int = 1
-    slots: int = 1
+    workers: int
+    slots: int
     """Episodes that one worker plays at a time (one model call serves them all)."""
-    shard: str = "1/1"
+    shard: str
     """`i/n`: this process plays every n-th episode, from the i-th; `merge` joins the folders."""
     ray_address: str | None = None
     allow_held_out: bool = False
@@ -73,7 +79,7 @@ class CollectConfig:
         """Return this shard's work list."""
         return work_list(
             self._played(),
-            self.level,
+            self.level_name(),
             env=self.env,
             seed=self.seed,
             episodes=self.episodes,
@@ -92,7 +98,7 @@ class CollectConfig:
         return {
             "env": self.env,
             "tasks": list(self._played()),
-            "level": self.level,
+            "level": self.level_name(),
             "policy": self.policy,
             "policy_args": {key: value for key, value in self.policy_args.items() if key != "device"},
             "make_env": dict(self.make_env().kwargs),
@@ -102,15 +108,22 @@ class CollectConfig:
         }
 
     def _played(self) -> tuple[str, ...]:
-        return self.tasks or tasks_at(self.level, registered_tasks(self.env))
+        return self.tasks or envs.suite(self.env).tasks_at(self.level_name())
+
+    def level_name(self) -> str:
+        """Return the level that is played."""
+        suite = envs.suite(self.env)
+        return suite.level_name(self.level or suite.default_level)
 
     def make_env(self) -> MakeEnv:
         """Return the environment's maker."""
-        style = self.expert_style
-        if style is None:
-            style = "upstream" if self.env_kwargs.get("backend") == "upstream" else "canonical"
-        expert = {"expert": True, "expert_style": style} if self.policy == "oracle" else {}
-        return MakeEnv({**expert, **self.env_kwargs})
+        if self.policy != "oracle":
+            return MakeEnv(dict(self.env_kwargs))
+        suite = envs.suite(self.env)
+        expert = suite.expert_options(self.env_kwargs)
+        return MakeEnv(
+            {**expert, **suite.demonstration_options(self.env_kwargs, self.expert_style), **self.env_kwargs}
+        )
 
 
 @dataclass(frozen=True)
@@ -125,27 +138,6 @@ class CollectResult:
     outcomes: Mapping[str, int]
     """Number of this call's episodes by status."""
     interrupted: bool
-
-
-def registered_tasks(env: str) -> tuple[str, ...]:
-    """Return the names of the tasks that are registered with gymnasium for `env`."""
-    import gymnasium
-
-    import envs  # noqa: F401 - registers the ids
-
-    names = (spec.name for spec in gymnasium.registry.values() if spec.namespace == env)
-    tasks = tuple(dict.fromkeys(names))
-    if not tasks:
-        known = sorted({spec.namespace for spec in gymnasium.registry.values() if spec.namespace})
-        raise DatasetError(f"env={env} has no tasks; known: {', '.join(known)}")
-    return tasks
-
-
-def tasks_at(level: str, tasks: Iterable[str]) -> tuple[str, ...]:
-    """Return those of `tasks` that the benchmark holds at `level`; tasks it does not know are everywhere."""
-    from envs.vima.levels import LEVELS, TASK_LEVELS
-
-    return tuple(task for task in tasks if level in TASK_LEVELS.get(task, LEVELS))
 
 
 def collect(config: CollectConfig, *, progress: bool = True) -> CollectResult:
@@ -188,13 +180,9 @@ def collect(config: CollectConfig, *, progress: bool = True) -> CollectResult:
 
 def replay(record: EpisodeRecord) -> Iterator[Mapping[str, Any]]:
     """Yield the T + 1 observations of a stored episode, played again from its seed, arguments and actions."""
-    import gymnasium
-
-    import envs  # noqa: F401 - registers the ids
-
-    env = gymnasium.make(record.env_id, disable_env_checker=True, **json.loads(record.env_kwargs))
+    env = envs.suite(record.suite).make(**{"task": record.task, **json.loads(record.env_kwargs)})
     try:
-        yield from play(env, [action_dict(action) for action in record.actions], record.seed)
+        yield from play(env, record.actions, record.seed)
     finally:
         env.close()
 

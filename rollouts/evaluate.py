@@ -1,56 +1,55 @@
-"""Success of a policy on a fixed list of seeds, with intervals, videos and a page; `uio2 evaluate` and `uio2
-rollout`.
+"""Success of a policy on a fixed list of seeds, with intervals.
 
 The list of (task, level, seed) is fixed before the first episode and every entry counts, so the numbers are
 the same for any number of workers and slots, and an evaluation that was stopped goes on where it was.
-`rollout` is a short evaluation that also keeps its episodes as a dataset.
+With a dataset each episode is kept there as well.
 """
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from envs.suites import suite as find_suite
 from policies.base import Policy
-from pretrain.sources.schema import FIRST_HELD_OUT_SEED
-from rollouts.datasets.encoding import check_pictures, encode_episode
+from pretrain.defaults import defaults_from
+from rollouts.datasets.encoding import encode_episode
 from rollouts.errors import RolloutError
-from rollouts.output import claim, write_config
-from rollouts.pages import report
 from rollouts.progress import progress
 from rollouts.results import files as results
 from rollouts.runner import Episode, Work, run_episodes
+from rollouts.settings import CONF
 from rollouts.workers import Job, MakeEnv, run_job
-from rollouts.worklist import ALL, check_environment, work_items
+from rollouts.worklist import check_environment, work_items
 
 _SAVE_EVERY_S = 2.0
-_LOG_COLUMNS = 120
-"""How wide tables are where no terminal says it."""
 
 
 @dataclass(frozen=True, kw_only=True)
+@defaults_from(CONF / "evaluate.yaml")
 class EvaluateConfig:
     """What to evaluate, on which seeds, and where the results go."""
 
     output: str
-    env: str = "vima"
-    policy: str = "nano"
-    policy_args: Mapping[str, Any] = field(default_factory=dict)
-    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    env: str
+    policy: str
+    policy_args: Mapping[str, Any]
+    env_kwargs: Mapping[str, Any]
     """Further arguments of `gym.make`."""
-    task: str | Sequence[str] = ALL
-    level: str | Sequence[str] = "placement"
-    episodes: int = 100
+    task: str | Sequence[str] | None
+    """None are the tasks the suite shows."""
+    level: str | Sequence[str] | None
+    """None is the suite's default."""
+    episodes: int
     """Episodes of each task and level."""
-    seed: int = FIRST_HELD_OUT_SEED
-    slots: int = 8
-    workers: int = 1
+    seed: int
+    slots: int
+    workers: int
     ray_address: str | None = None
-    videos: int = 2
+    videos: int
     """Videos of successes, and as many of failures, for each task and level."""
 
     def __post_init__(self) -> None:
@@ -70,7 +69,9 @@ class EvaluateConfig:
 
     def job(self, encode: bool = False) -> Job:
         """What a worker does; the oracle reads the action of the environment's expert."""
-        make_env = MakeEnv({**({"expert": True} if self.policy == "oracle" else {}), **self.env_kwargs})
+        suite = find_suite(self.env)
+        expert = suite.expert_options(self.env_kwargs) if self.policy == "oracle" else {}
+        make_env = MakeEnv({**expert, **self.env_kwargs})
         return Job(self.policy, self.policy_args, make_env, self.slots, partial(_finish, encode=encode))
 
     def recipe(self) -> dict[str, Any]:
@@ -86,30 +87,6 @@ class EvaluateConfig:
         }
 
 
-def main(keys: Mapping[str, Any]) -> int:
-    """`uio2 evaluate`."""
-    config = EvaluateConfig.from_keys(keys)
-    if config.seed < FIRST_HELD_OUT_SEED:
-        print(f"note: seeds below {FIRST_HELD_OUT_SEED} may have been trained on: no held-out evaluation")
-    output = claim(config.output)
-    result = evaluate(config, output)
-    return _conclude(keys, output, result)
-
-
-def rollout(keys: Mapping[str, Any]) -> int:
-    """`uio2 rollout`: as `evaluate`, with the episodes kept as a dataset; earlier results in `output` are
-    replaced.
-    """
-    config = EvaluateConfig.from_keys(keys)
-    output = claim(config.output)
-    # A mistyped name must not cost the results of an earlier rollout.
-    config.work()
-    config.job().load_policy()
-    _clear(output)
-    result = evaluate(config, output, dataset=output / "dataset")
-    return _conclude(keys, output, result, dataset=output / "dataset")
-
-
 def evaluate(config: EvaluateConfig, output: Path, dataset: Path | None = None) -> dict[str, Any]:
     """Play what is not played yet, keep `result.json` up to date on the way, and return its content.
 
@@ -122,9 +99,7 @@ def evaluate(config: EvaluateConfig, output: Path, dataset: Path | None = None) 
     left = [item for item in work if _key(item) not in done]
     job = config.job(encode=dataset is not None)
     if left:
-        seen = check_environment(job.make_env, left[0])
-        if dataset is not None:
-            check_pictures(seen)
+        check_environment(job.make_env, left[0])
     writer = DatasetWriter(str(dataset), recipe) if dataset else None
     # A rollout is no evaluation of the benchmark: few episodes, on seeds that may have been trained on.
     asked = None if dataset else {(item.task, item.level) for item in work}
@@ -153,7 +128,8 @@ def evaluate(config: EvaluateConfig, output: Path, dataset: Path | None = None) 
 def measure(policy: Policy, work: Sequence[Work], *, slots: int = 8) -> list[dict[str, Any]]:
     """Rows of a policy that is in memory: what training calls on the way."""
     episodes = run_episodes(work, MakeEnv(), policy, slots=slots)
-    return results.summarise([results.episode_row(e)[0] for e in episodes], work[0].env, policy.name)
+    rows = [results.episode_row(episode)[0] for episode in episodes]
+    return results.summarise(rows, find_suite(work[0].env).name, policy.name)
 
 
 def _finish(episode: Episode, encode: bool) -> tuple[dict[str, Any], list[float], Any]:
@@ -210,48 +186,3 @@ def _words(outcomes: Counter) -> str:
     played = outcomes.total()
     errors = f", {outcomes['error']} errors" if outcomes["error"] else ""
     return f"{outcomes['success'] / played:.0%} solved{errors}"
-
-
-def _clear(output: Path) -> None:
-    """Remove what an earlier rollout left; refuse a directory that holds anything else's result."""
-    if (output / results.RESULT).exists() and not (output / "dataset").is_dir():
-        raise RolloutError(
-            f"{output} holds an evaluation, not a rollout; name another directory with output=..."
-        )
-    for name in ("dataset", "videos"):
-        shutil.rmtree(output / name, ignore_errors=True)
-    for name in (results.RESULT, "index.html"):
-        (output / name).unlink(missing_ok=True)
-
-
-def _conclude(
-    keys: Mapping[str, Any], output: Path, result: Mapping[str, Any], dataset: Path | None = None
-) -> int:
-    """Videos, page, table, and where everything is; status 1 if an episode ended in an error."""
-    from rich.console import Console
-
-    from rollouts.pages.film import record
-
-    write_config(output, dict(keys))
-    record(output, result, keys["videos"])
-    page = report.write_evaluation(output, result)
-    console = Console()
-    if not console.is_terminal:
-        console.width = _LOG_COLUMNS
-    console.print(report.table(result))
-    for shown in report.benchmark_tables(result):
-        console.print(shown)
-    for name, place in (
-        ("page", page),
-        ("videos", output / "videos"),
-        ("dataset", dataset),
-        ("numbers", output / results.RESULT),
-    ):
-        if place is not None:
-            console.print(f"{name:<8} {place}", highlight=False, soft_wrap=True)
-    failed = [row for row in result["episodes"] if row["status"] == "error"]
-    if failed:
-        console.print(
-            f"{len(failed)} episodes ended in an error; the first: {failed[0]['message']}", markup=False
-        )
-    return 1 if failed else 0

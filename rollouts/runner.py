@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from policies import embodiments
 from policies.base import Policy, Step
-from policies.embodiments.vima import VimaActionCodec, quaternion_of
+from policies.embodiments.base import Embodiment
 
 PHASES = ("reset", "policy", "step")
 
@@ -31,12 +32,8 @@ class Work:
     task: str
     level: str
     seed: int
-    env: str = "vima"
-
-    @property
-    def env_id(self) -> str:
-        """Return the gymnasium id."""
-        return f"{self.env}/{self.task}-v0"
+    env: str
+    """The suite, as `envs.suite` takes it."""
 
 
 @dataclass
@@ -51,9 +48,10 @@ class Episode:
     observations: list[Mapping[str, Any]] = field(default_factory=list)
     infos: list[Mapping[str, Any]] = field(default_factory=list)
     actions: list[dict[str, Any]] = field(default_factory=list)
-    """As executed: floats are float32, so a stored action is the action."""
+    """As executed (`Embodiment.checked`): floats are float32, so a stored action is the action."""
     action_texts: list[str] = field(default_factory=list)
-    """The executed actions in the model's action language."""
+    """The executed actions in the model's action language, as the policy chose them or the embodiment writes
+    them."""
     tokens: list[np.ndarray | None] = field(default_factory=list)
     """Ids the model answered with before each action; None when a script acted."""
     rewards: list[float] = field(default_factory=list)
@@ -63,6 +61,11 @@ class Episode:
     """Type and text of the exception when the status is error."""
     timings: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
     """Seconds spent in each phase; a shared `act` call is divided evenly among its steps."""
+
+    @property
+    def body(self) -> Embodiment:
+        """Return who acted; UIO2Error before the first observation."""
+        return embodiments.of(self.infos[0] if self.infos else {})
 
     @property
     def success(self) -> bool:
@@ -91,7 +94,7 @@ def work_list(
     *,
     seed: int,
     episodes: int,
-    env: str = "vima",
+    env: str,
     shard: tuple[int, int] = (1, 1),
 ) -> list[Work]:
     """Return `episodes` pieces of work: tasks take turns, each with consecutive seeds from `seed`.
@@ -115,16 +118,17 @@ class _Slot:
 
 
 class _EnvPool:
-    """Environments by (id, level): made once, reset many times, closed when no work is left for them."""
+    """Environments by (suite, task, level): made once, reset many times, closed when no work is left for
+    them."""
 
     def __init__(self, make_env: Callable[[Work], Any], work: Sequence[Work]):
         self._make_env = make_env
-        self._free: dict[tuple[str, str], list[Any]] = {}
+        self._free: dict[tuple[str, ...], list[Any]] = {}
         self._wanted = Counter(self._key(item) for item in work)
 
     @staticmethod
-    def _key(work: Work) -> tuple[str, str]:
-        return work.env_id, work.level
+    def _key(work: Work) -> tuple[str, ...]:
+        return work.env, work.task, work.level
 
     def take(self, work: Work) -> Any:
         self._wanted[self._key(work)] -= 1
@@ -147,8 +151,8 @@ def run_episodes(
 ) -> Iterator[Episode]:
     """Play every piece of `work` and yield one episode each, in the order of the list.
 
-    `make_env` gets the first piece of work of its kind; later pieces with the same id and level reuse that
-    environment. Observations are kept as they come: an environment must not write into what it returned.
+    `make_env` gets the first piece of work of its kind; later pieces with the same task and level reuse
+    that environment. Observations are kept as they come: an environment must not write into what it returned.
     Environments that say `one_at_a_time` are played one episode after the other, whatever `slots`.
     After KeyboardInterrupt the episodes that finished behind a slower one are handed out too (so there may be
     gaps) and the interrupt goes on.
@@ -180,8 +184,8 @@ def run_episodes(
                     free_numbers.clear()
                 if slot.episode.status != "running":
                     end(slot)
-            for slot, action in _decide(policy, list(running)):
-                _advance(slot, action)
+            for slot, action, text in _decide(policy, list(running)):
+                _advance(slot, action, text)
             for slot in [slot for slot in running if slot.episode.status != "running"]:
                 end(slot)
             while next_place in finished:
@@ -197,11 +201,13 @@ def run_episodes(
             _close_quietly(slot.env)
 
 
-def play(env: Any, actions: Sequence[Mapping[str, Any]], seed: int) -> Iterator[Mapping[str, Any]]:
-    """Yield the T + 1 observations of `env` reset with `seed` and given `actions`: a replay."""
-    yield env.reset(seed=seed)[0]
-    for action in actions:
-        yield env.step(dict(action))[0]
+def play(env: Any, vectors: Sequence[np.ndarray], seed: int) -> Iterator[Mapping[str, Any]]:
+    """Yield the T + 1 observations of `env` reset with `seed` and given stored actions: a replay."""
+    observation, info = env.reset(seed=seed)
+    body = embodiments.of(info)
+    yield observation
+    for vector in vectors:
+        yield env.step(body.action(vector))[0]
 
 
 def _new_episode(work: Work, policy: Policy) -> Episode:
@@ -225,8 +231,9 @@ def _start(slot: _Slot, pool: _EnvPool, policy: Policy) -> None:
         episode.fail(error)
 
 
-def _decide(policy: Policy, slots: list[_Slot]) -> Iterator[tuple[_Slot, dict[str, Any]]]:
-    """One action for each slot. When the joint call raises, each slot is asked alone: only the guilty end."""
+def _decide(policy: Policy, slots: list[_Slot]) -> Iterator[tuple[_Slot, Any, str]]:
+    """One action, and its text, for each slot. When the joint call raises, each slot is asked alone: only the
+    guilty end."""
     steps = [Step(slot.number, slot.episode.observations[-1], slot.episode.infos[-1]) for slot in slots]
     began = time.perf_counter()
     try:
@@ -246,15 +253,27 @@ def _decide(policy: Policy, slots: list[_Slot]) -> Iterator[tuple[_Slot, dict[st
         try:
             answer = policy.answer(slot.number)
             slot.episode.tokens.append(None if answer is None else answer.tokens)
-            yield slot, _as_executed(action)
+            yield slot, *_chosen(policy, slot, action)
         except Exception as error:
             slot.episode.fail(error)
 
 
-def _advance(slot: _Slot, action: dict[str, Any]) -> None:
+def _chosen(policy: Policy, slot: _Slot, action: Any) -> tuple[Any, str]:
+    """The action as it is executed, and its text: the policy's own where it has one."""
+    episode = slot.episode
+    body = episode.body
+    action = body.checked(action)
+    written = getattr(policy, "action_text", None)  # classes that only look like a policy may lack it
+    text = written(slot.number) if written else None
+    if text is None:
+        state = body.state(episode.observations[-1], episode.infos[-1])
+        text = body.action_text(action, state, episode.steps)
+    return action, text
+
+
+def _advance(slot: _Slot, action: Any, text: str) -> None:
     episode, began = slot.episode, time.perf_counter()
     try:
-        text = _action_text(action, episode.infos[-1], episode.steps)
         observation, reward, terminated, truncated, info = slot.env.step(action)
     except Exception as error:
         episode.fail(error)
@@ -271,21 +290,6 @@ def _advance(slot: _Slot, action: dict[str, Any]) -> None:
         episode.status = "failure"
     elif truncated:
         episode.status = "truncated"
-
-
-def _as_executed(action: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the action as datasets keep it: floats as float32, a yaw as quaternion."""
-    arrays = {key: np.asarray(value) for key, value in action.items()}
-    for key, array in arrays.items():
-        if key.endswith("_rotation") and array.size == 1:
-            arrays[key] = quaternion_of(float(array.reshape(())))
-        elif array.dtype.kind == "f":
-            arrays[key] = array.astype(np.float32)
-    return arrays
-
-
-def _action_text(action: Mapping[str, Any], info: Mapping[str, Any], step: int) -> str:
-    return VimaActionCodec().encode_plan([action], info["end_effector"], first=step)
 
 
 def _close_quietly(env: Any) -> None:

@@ -18,9 +18,12 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+import pretrain
 from rollouts.errors import RolloutError
 
 CONF = Path(__file__).parent / "conf"
+TRAIN = Path(pretrain.__file__).with_name("train.yaml")
+"""The keys of training lie with the training, which runs where this package is not loaded."""
 _LINE = re.compile(r"^(?P<indent> *)(?P<name>\w+):(?: +(?P<value>.*?))?(?:\s+# (?P<meaning>.*))?$")
 
 
@@ -37,9 +40,14 @@ class Key:
         return self.default == "???"
 
 
+def conf_file(command: str) -> Path:
+    """Where the keys of a command stand."""
+    return TRAIN if command == TRAIN.stem else CONF / f"{command}.yaml"
+
+
 def keys(command: str) -> dict[str, Key]:
     """The keys of a command by dotted name, in the order of its file."""
-    text = (CONF / f"{command}.yaml").read_text()
+    text = conf_file(command).read_text()
     defaults = OmegaConf.to_container(OmegaConf.create(text))
     found, parents = {}, []
     for line in text.splitlines():
@@ -79,7 +87,7 @@ def resolve(
     plain |= words or {}
     GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(str(CONF), version_base=None):
+        with initialize_config_dir(str(conf_file(command).parent), version_base=None):
             config = OmegaConf.to_container(compose(command, prepared), resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise RolloutError(f"cannot read {' '.join(overrides)}: {str(error).splitlines()[0]}") from error

@@ -34,17 +34,15 @@ _RAY = {
 
 @dataclass(frozen=True)
 class MakeEnv:
-    """Makes the environment of a piece of work: `gym.make(id, level=…, **kwargs)`."""
+    """Makes the environment of a piece of work, as its suite does, with further arguments."""
 
     kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, work: Work) -> Any:
         """Make it, without gymnasium's per-step checks."""
-        import gymnasium
+        import envs
 
-        import envs  # noqa: F401 - registers the ids
-
-        return gymnasium.make(work.env_id, level=work.level, disable_env_checker=True, **self.kwargs)
+        return envs.suite(work.env).make(work.task, work.level, **self.kwargs)
 
 
 @dataclass(frozen=True)

@@ -1,57 +1,36 @@
-"""From the words `task=` and `level=` to a fixed list of work, and the checks that belong before the first
-episode.
+"""From the words `env=`, `task=` and `level=` to a fixed list of work, and the checks that belong before the
+first episode.
 
-Names are checked here once, so that a mistyped one is a single error and not a list of failed episodes.
+Which tasks and levels there are, the suite says. Names are checked here once, so that a mistyped one is a
+single error and not a list of failed episodes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rollouts.collect import registered_tasks, tasks_at
+from envs.suites import ALL, Suite
+from envs.suites import suite as find_suite
 from rollouts.errors import RolloutError
 from rollouts.runner import Work, work_list
 
-ALL = "all"
-
-
-def task_names(env: str, task: str | Sequence[str]) -> list[str]:
-    """The tasks that `task=` names: one, several, or `all`. EnvError lists the right names, the nearest
-    first.
-    """
-    from envs.errors import unknown_name
-
-    built = registered_tasks(env)
-    if task == ALL:
-        return list(built)
-    names = _words(task)
-    for name in names:
-        if name not in built:
-            raise unknown_name("task", name, built)
-    return names
-
-
-def level_names(level: str | Sequence[str]) -> list[str]:
-    """The short names of the levels that `level=` names; `all` are the four that are tested on."""
-    from envs.vima.levels import LEVELS, level_name
-
-    if level == ALL:
-        return [name for name in LEVELS if name != "train"]
-    return list(dict.fromkeys(level_name(name) for name in _words(level)))
-
 
 def work_items(
-    env: str, task: str | Sequence[str], level: str | Sequence[str], *, seed: int, episodes: int
+    env: str, task: str | Sequence[str] | None, level: str | Sequence[str] | None, *, seed: int, episodes: int
 ) -> list[Work]:
-    """`episodes` of each task at each level that holds it; level by level, tasks taking turns."""
-    tasks = task_names(env, task)
+    """`episodes` of each task at each level that holds it; level by level, tasks taking turns.
+
+    No task are those the suite shows, no level is its default.
+    """
+    suite = find_suite(env)
+    tasks = suite.task_names(task or suite.default_tasks or ALL)
     items: list[Work] = []
-    for name in level_names(level):
-        held = tasks_at(name, tasks)
+    for name in suite.level_names(level or suite.default_level):
+        held = suite.tasks_at(name, tasks)
         if held:
             items += work_list(held, name, seed=seed, episodes=episodes * len(held), env=env)
     if not items:
-        raise RolloutError(f"level={level} holds nothing of task={task}: {_places(tasks)}")
+        raise RolloutError(f"level={level} holds nothing of task={task}: {_places(suite, tasks)}")
     return [replace(item, index=index) for index, item in enumerate(items)]
 
 
@@ -59,12 +38,22 @@ def collected_tasks(env: str, task: str | Sequence[str], level: str) -> tuple[st
     """The tasks of a collection, which has one level: `all` are those the level holds, a task named must be
     among them.
     """
-    tasks = task_names(env, task)
-    held = tasks_at(level, tasks)
+    suite = find_suite(env)
+    tasks = suite.task_names(task)
+    held = suite.tasks_at(level, tasks)
     if not held or (task != ALL and len(held) < len(tasks)):
         absent = [name for name in tasks if name not in held]
-        raise RolloutError(f"level={level} does not hold all of task={task}: {_places(absent)}")
+        raise RolloutError(f"level={level} does not hold all of task={task}: {_places(suite, absent)}")
     return held
+
+
+def collected_level(env: str, level: str | Sequence[str] | None) -> str:
+    """The one level of a collection; the suite's default where none is named."""
+    suite = find_suite(env)
+    levels = suite.level_names(level or suite.default_level)
+    if len(levels) != 1:
+        raise RolloutError(f"level={level} names {len(levels)} levels: one level is collected at a time")
+    return levels[0]
 
 
 def check_environment(make_env: Callable[[Work], Any], item: Work) -> Mapping[str, Any]:
@@ -76,12 +65,6 @@ def check_environment(make_env: Callable[[Work], Any], item: Work) -> Mapping[st
         env.close()
 
 
-def _places(tasks: Sequence[str]) -> str:
-    from envs.vima.levels import LEVELS, TASK_LEVELS
-
-    return "; ".join(f"{name} exists at {', '.join(TASK_LEVELS.get(name, LEVELS))}" for name in tasks)
-
-
-def _words(value: str | Sequence[str]) -> list[str]:
-    """Return the words of "a", "a,b" or [a, b]."""
-    return [word.strip() for word in value.split(",")] if isinstance(value, str) else list(map(str, value))
+def _places(suite: Suite, tasks: Iterable[str]) -> str:
+    known = suite.task_levels()
+    return "; ".join(f"{name} exists at {', '.join(known[name])}" for name in tasks)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pretrain.defaults import defaults_from
 from pretrain.trainer import TrainConfig
 from rollouts.cli import COMMANDS, main
 from rollouts.errors import RolloutError
@@ -61,13 +62,19 @@ def test_keys_are_public(command: str) -> None:
 
 
 def test_train_has_the_keys_and_defaults_of_its_configuration() -> None:
-    config = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
-    assert not TrainConfig(data=("data",), output="runs").style
-    config["style"] = {}
+    """Defaults stand in the file alone; the class has them from there, and every key is a field."""
+    config = dataclasses.asdict(TrainConfig(data=("data",)))
     shown = {name: key.default for name, key in keys("train").items() if not name.startswith("evaluate.")}
-    assert shown.pop("data") == "???" and config.pop("data") is dataclasses.MISSING
-    assert shown.pop("output") == "runs/train" and config.pop("output") is dataclasses.MISSING
-    assert shown == config
+    assert shown.pop("data") == "???" and config.pop("data") == ("data",)
+    assert shown == config and config["steps"] == 6000
+    with pytest.raises(TypeError, match="data"):
+        TrainConfig()
+
+
+def test_a_default_in_two_places_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "some.yaml").write_text("a: 1\nb: {}\nc: ???\n")
+    with pytest.raises(TypeError, match=r"Twice\.a has a default here and one in some\.yaml"):
+        defaults_from(tmp_path / "some.yaml")(type("Twice", (), {"__annotations__": {"a": int}, "a": 2}))
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))

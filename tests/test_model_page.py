@@ -21,7 +21,7 @@ from rollouts.datasets.encoding import encode_episode
 from rollouts.datasets.writer import DatasetWriter
 from rollouts.runner import run_episodes, work_list
 from rollouts.workers import MakeEnv
-from tests.toys import ScriptedPolicy
+from tests.toys import TOY, ScriptedPolicy
 from tests.uio2_agent.test_video import write_video
 from uio2_agent import Processor, TextTokenizer, UnifiedIO2, UnifiedIO2Config
 from uio2_agent.formats.convert import convert
@@ -72,7 +72,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     random = np.random.default_rng(0)
     frames = [np.full((48, 64, 3), 100 + 10 * number, np.uint8) for number in range(10)]
     write_video(folder / "film.mp4", frames, fps=2, wave=random.uniform(-0.5, 0.5, 80_000))
-    work = work_list(["slide"], "placement", seed=0, episodes=20, env="toy")
+    work = work_list(["slide"], "placement", seed=0, episodes=20, env=TOY)
     with DatasetWriter(folder / "data" / "vima", {}) as writer:
         for episode in run_episodes(work, MakeEnv({"expert": True}), ScriptedPolicy()):
             writer.publish(encode_episode(episode))

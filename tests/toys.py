@@ -1,7 +1,8 @@
 """Small fakes with the layouts of the real things: an environment in several moods, and a policy.
 
-`toy/slide-v0`: a coloured square must be moved onto another by one to three actions; `toy/crash-v0` raises at
-its second step; `toy/kill-v0` kills its process. Observation and info are laid out as the tabletop's.
+The suite `tests.toys:SUITE`: in task slide a coloured square must be moved onto another by one to three
+actions; crash raises at its second step; kill kills its process. Observation and info are laid out as the
+tabletop's.
 """
 
 import os
@@ -15,6 +16,8 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 
+from envs.suites import Suite
+from envs.vima.levels import LEVELS
 from policies.base import Policy, Step
 
 LOW, HIGH = np.array([0.25, -0.5]), np.array([0.75, 0.5])
@@ -49,8 +52,8 @@ class ToyEnv(gym.Env):
     made: ClassVar[list["ToyEnv"]] = []
     """Environments made in this process."""
 
-    def __init__(self, level: str = "placement", mode: str = "slide", expert: bool = False, **_: Any):
-        self.level, self.mode, self.expert = level, mode, expert
+    def __init__(self, level: str = "placement", task: str = "slide", expert: bool = False):
+        self.level, self.mode, self.expert = level, task, expert
         self.closed = False
         ToyEnv.made.append(self)
 
@@ -115,8 +118,11 @@ class ToyEnv(gym.Env):
             "task": self.mode,
             "level": self.level,
             "seed": self._seed,
+            "embodiment": "vima",
             "end_effector": 0,
             "objects": self._objects(),
+            "max_steps": 5,
+            "metrics": {"distance": float(np.abs(self._place - self._goal).max())},
             "success": self._success,
             "failure": False,
         }
@@ -186,5 +192,16 @@ class ScriptedPolicy(Policy):
         return type("Answer", (), {"tokens": np.arange(self.seeds[slot] % 5 + 1), "text": ""})()
 
 
-for _mode in ("slide", "crash", "kill", "slow", "unplaceable"):
-    gym.register(f"toy/{_mode}-v0", "tests.toys:ToyEnv", kwargs={"mode": _mode}, disable_env_checker=True)
+TOY = "tests.toys:SUITE"
+"""What `env=` calls these environments."""
+SUITE = Suite(
+    name="toy",
+    embodiment="vima",
+    entry_point="tests.toys:ToyEnv",
+    tasks=dict.fromkeys(("slide", "crash", "kill", "slow", "unplaceable"), LEVELS),
+    levels=dict.fromkeys(LEVELS, ()),
+    default_level="placement",
+    tested_levels=LEVELS[:4],
+    train_level="train",
+    max_steps=lambda task, env_kwargs: 5,
+)

@@ -1,58 +1,54 @@
-"""The tabletop's actions as UIO-2's text, and back.
+"""The tabletop's arm: a suction cup that picks and places, or a spatula that pushes.
 
-`0: pick from ( <X> <Y> <R> ) and place to ( <X> <Y> <R> )`, `push from … and push to …` for the spatula;
-steps are joined by one space. <X> <Y> <R> are location tokens `<extra_id_{200+bin}>` of position and yaw
-(uio2_training.md §7.3). Unusual: the text keeps only the yaw of a rotation, and which tool acts is told by
-the verb. Yaw has one bin less than the scale: bin 999 is a full turn, so it is written as bin 0, and a yaw of
--1e-9 is 0 too.
+`0: pick from ( <X> <Y> <R> ) and place to ( <X> <Y> <R> )`, `push from … and push to …` for the spatula:
+places on the table and yaws (Unified-IO 2, arXiv 2312.17172, embodied tasks; VIMA, arXiv 2210.03094).
+Unusual: the text keeps only the yaw of a rotation, and which tool acts is told by the verb. Yaw has one bin
+less than the scale: bin 999 is a full turn, so it is written as bin 0, and a yaw of -1e-9 is 0 too.
 
-Knows the action space's bounds; refuses to know environments, observations and prompts.
+Knows the workspace and the two cameras, which are orthographic, so that a place on the table is a pixel by
+two multiplications; refuses to know environments.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
-from uio2_agent import grammar
+from policies.action_text import ROUNDING, StepForm
+from policies.embodiments.base import Controls, Embodiment
+from policies.embodiments.drawing import ACCENT, arrow, label
+from policies.moment import Moment
+from policies.prompts import seen_boxes
+from policies.style import PromptStyle
 from uio2_agent.errors import UIO2Error
-from uio2_agent.text.vocabulary import LOCATIONS, SENTINELS, bin_to_value, location_text, value_to_bin
+from uio2_agent.text.vocabulary import value_to_bin
 
 SUCTION, SPATULA = 0, 1
 LOW = np.array([0.25, -0.5])
 """Lower bounds of x and y, metres."""
 HIGH = np.array([0.75, 0.5])
 """Upper bounds of x and y, metres."""
+PARTS = {"pose0_position": 2, "pose0_rotation": 4, "pose1_position": 2, "pose1_rotation": 4}
+"""Keys of an action and how many numbers each has: metres, quaternion xyzw."""
 
-# Positions and quaternions are float32; what they lose stays below 1e-4 of a bin. Without this fifth of a
-# thousandth of a bin, a decoded action (exactly on the lower edge of its bin) would often be written one bin
-# lower.
-_ROUNDING = 2e-4 / (LOCATIONS - 1)
+_TOOLS = ("suction", "spatula")
+_REACH_M = 0.06
+"""Between a pose and the centre of the object it is about."""
+_HEIGHT, _WIDTH = 128, 256
+"""Of the pictures that the pixel numbers below are given for."""
+# What shows the table: rows, columns. Top: the mat without the light rim. Front: the mat and whatever stands
+# up to 0.1 m high on its far edge.
+_TABLE = {"top": ((2, 126), (4, 252)), "front": ((16, 126), (4, 252))}
 
-_VERBS = {SUCTION: ("pick", "place"), SPATULA: ("push", "push")}
-_TRIPLE = r"\( <extra_id_(\d+)> <extra_id_(\d+)> <extra_id_(\d+)> \)"
-_STEP = re.compile(rf"(\d+): (pick|push) from {_TRIPLE} and (?:place|push) to {_TRIPLE}")
-_NUMBER = re.compile(r"^\s*\d+:\s*")
-
-
-@dataclass(frozen=True)
-class ParsedStep:
-    """One step read from an answer."""
-
-    number: int
-    """The step number as written."""
-    action: dict[str, np.ndarray]
-    """The environment's action: pose0/pose1 position (2,) metres and rotation (4,) xyzw, float32."""
-    end_effector: int
-    """0 suction (pick), 1 spatula (push)."""
-    bins: tuple[int, ...]
-    """x, y, yaw of pose 0, then of pose 1, each 0…999."""
-    text: str
-    """The step as written, number included."""
+NOT_MIRRORED = ("rotate", "twist", "manipulate_old_neighbor")
+"""Tasks whose words name a sense of rotation or a point of the compass."""
+TURNED = ("visual_manipulation", "scene_understanding", "rotate")
+"""Tasks whose layouts know no direction; the sweeps', for one, open away from the robot."""
 
 
 def yaw_of(rotation: float | Sequence[float] | np.ndarray) -> float:
@@ -68,146 +64,343 @@ def yaw_of(rotation: float | Sequence[float] | np.ndarray) -> float:
         raise UIO2Error(f"a rotation must be a finite yaw or a quaternion x, y, z, w, got {rotation!r}")
     if values.size == 1:
         yaw = float(values.reshape(()))
+    elif not values.any():
+        yaw = 0.0
     else:
-        x, y, z, w = values.reshape(4) / max(float(np.abs(values).max()), 1e-300)
-        yaw = math.atan2(2 * (w * z + x * y), w * w + x * x - y * y - z * z)
+        turned = Rotation.from_quat(values.reshape(4) / np.abs(values).max()).as_matrix()
+        yaw = math.atan2(turned[1, 0], turned[0, 0])
     yaw %= 2 * math.pi
     return 0.0 if yaw >= 2 * math.pi else yaw  # -1e-20 % 2π is 2π itself
 
 
 def quaternion_of(yaw: float) -> np.ndarray:
     """Return the unit quaternion xyzw, float32 (4,), of a rotation by `yaw` radians about z."""
-    return np.array([0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2)], dtype=np.float32)
+    return Rotation.from_euler("z", yaw).as_quat().astype(np.float32)
 
 
-def idle_action(end_effector: int) -> dict[str, np.ndarray]:
-    """Return an action that does next to nothing, for a policy that has nothing left to do.
+class Vima(Embodiment):
+    """Actions are two poses on the table, `PARTS`; the state is one-hot, the tool at hand."""
 
-    Suction picks and places on one far corner of the mat. A push starts 2 cm before pose 0 and stops 5 cm
-    short of pose 1 (vima_bench.md §4), so poses 3 cm apart make a stroke of no length.
-    """
-    _verbs(end_effector)
-    end = LOW + ((0.0, 0.03) if end_effector == SPATULA else (0.0, 0.0))
-    return {
-        "pose0_position": LOW.astype(np.float32),
-        "pose0_rotation": quaternion_of(0.0),
-        "pose1_position": end.astype(np.float32),
-        "pose1_rotation": quaternion_of(0.0),
+    name = "vima"
+    cameras = ("front", "top")
+    state_names = _TOOLS
+    action_names = tuple(
+        f"pose{pose}.{axis}" for pose in (0, 1) for axis in ("x", "y", "qx", "qy", "qz", "qw")
+    )
+    forms: ClassVar[Mapping[Hashable, StepForm]] = {
+        SUCTION: StepForm("pick from", 3, "and place to", 3),
+        SPATULA: StepForm("push from", 3, "and push to", 3),
     }
+    symmetries = ("mirror left to right", "turn by half a turn")
+
+    # what environments return
+
+    def state(self, observation: Mapping[str, Any], info: Mapping[str, Any]) -> np.ndarray:
+        return state_of(int(info["end_effector"]))
+
+    def objects(self, observation: Mapping[str, Any], info: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Id, name, texture, fixed, position (m), quaternion xyzw, size (m), scale and boxes of each."""
+        things = info["objects"]
+        segmentation = {camera: observation["segm"][camera] for camera in self.cameras}
+        return [
+            {
+                "id": int(thing.id),
+                "name": thing.name,
+                "texture": thing.texture,
+                "fixed": bool(thing.fixed),
+                "position": np.asarray(thing.position, float).tolist(),
+                "quaternion": np.asarray(thing.quaternion, float).tolist(),
+                "size": np.asarray(thing.size, float).tolist(),
+                "scale": np.asarray(thing.scale, float).tolist(),
+                "boxes": boxes,
+            }
+            for thing, boxes in zip(things, seen_boxes([t.id for t in things], segmentation), strict=True)
+        ]
+
+    # actions
+
+    def checked(self, action: Any) -> dict[str, np.ndarray]:
+        if not isinstance(action, Mapping):
+            raise UIO2Error(f"an action is a mapping of {', '.join(PARTS)}; got {type(action).__name__}")
+        if missing := [part for part in PARTS if part not in action]:
+            raise UIO2Error(f"the action has no {missing[0]!r}; it has {sorted(map(str, action))}")
+        executed = {}
+        for part, count in PARTS.items():
+            if part.endswith("_rotation") and np.size(action[part]) == 1:
+                executed[part] = quaternion_of(yaw_of(action[part]))
+                continue
+            try:
+                values = np.asarray(action[part]).astype(np.float32).reshape(-1)
+            except (TypeError, ValueError, OverflowError):
+                values = np.empty(0)
+            if values.shape != (count,) or not np.isfinite(values).all():
+                raise UIO2Error(f"{part} must be {count} finite numbers, got {action[part]!r}")
+            executed[part] = values
+        return executed
+
+    def vector(self, action: Any) -> np.ndarray:
+        return np.concatenate([np.asarray(action[part], np.float32).reshape(-1) for part in PARTS])
+
+    def action(self, vector: np.ndarray) -> dict[str, np.ndarray]:
+        ends = np.cumsum(list(PARTS.values()))[:-1]
+        return dict(zip(PARTS, np.split(np.asarray(vector, np.float32), ends), strict=True))
+
+    def idle_action(self, state: np.ndarray) -> dict[str, np.ndarray]:
+        """Suction picks and places on one far corner of the mat. A push starts 2 cm before pose 0 and stops
+        5 cm short of pose 1, so poses 3 cm apart make a stroke of no length.
+        """
+        end = LOW + ((0.0, 0.03) if tool_of(state) == SPATULA else (0.0, 0.0))
+        return _action((LOW, 0.0), (end, 0.0))
+
+    def random_action(self, state: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Positions inside the workspace, yaws over the full turn."""
+        return _action(*((rng.uniform(LOW, HIGH), rng.uniform(0, 2 * math.pi)) for _ in (0, 1)))
+
+    # action text
+
+    def values(self, action: Any, state: np.ndarray) -> tuple[Hashable, list[float]]:
+        """Positions outside the workspace are clipped when written; rotations are reduced to their yaw."""
+        numbers: list[float] = []
+        for pose in (0, 1):
+            try:
+                position, rotation = action[f"pose{pose}_position"], action[f"pose{pose}_rotation"]
+            except KeyError as error:
+                raise UIO2Error(f"the action has no {error}; it has {sorted(action)}") from None
+            xy = np.asarray(position, dtype=np.float64).reshape(-1)
+            if xy.shape != (2,) or not np.all(np.isfinite(xy)):
+                raise UIO2Error(f"pose{pose}_position must be x and y in metres, got {position!r}")
+            turn = yaw_of(rotation) / (2 * math.pi)
+            numbers += [*(xy - LOW) / (HIGH - LOW), 0.0 if turn >= 1 - ROUNDING else turn]
+        return tool_of(state), numbers
+
+    def from_values(self, kind: Hashable, values: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the action of x, y, turn of pose 0, then of pose 1. Turns are whole turns in either reading:
+        the released code hands degrees on, and no environment should see that.
+        """
+        poses = np.asarray(values).reshape(2, 3)
+        return _action(*((LOW + (x, y) * (HIGH - LOW), 2 * math.pi * turn) for x, y, turn in poses))
+
+    def kinds(self, state: np.ndarray) -> tuple[Hashable]:
+        return (tool_of(state),)
+
+    # requests
+
+    def style(self, small: bool = False) -> PromptStyle:
+        """Both views; for a small model the mat from above, small prompt crops, few words."""
+        style = PromptStyle(views=self.cameras, object_view="front")
+        if not small:
+            return style
+        return PromptStyle(
+            views=("top",), crop_to_mat=True, object_view="top", object_crop=64, wording="short"
+        )
+
+    def words(self, state: np.ndarray, style: PromptStyle) -> dict[str, str]:
+        wordings, tool = self.wordings(style), tool_of(state)
+        return {"tool": wordings["tools"][tool], "form": wordings["forms"][tool]}
+
+    def region(self, camera: str, height: int, width: int) -> tuple[slice, slice]:
+        """The table without its surroundings."""
+        (top, bottom), (left, right) = _TABLE[camera]
+        rows, columns = _scaled(np.array([top, bottom]), np.array([left, right]), height, width)
+        return slice(*np.rint(rows).astype(int).tolist()), slice(*np.rint(columns).astype(int).tolist())
+
+    # symmetries, labels
+
+    def changed(self, moment: Moment, flags: Sequence[bool], cameras: Sequence[str]) -> Moment:
+        """The workspace is symmetric about its middle. Tasks whose words name a direction keep what they say;
+        a turn needs views that look straight down.
+        """
+        mirror = bool(flags[0]) and moment.task not in NOT_MIRRORED
+        turn = bool(flags[1]) and moment.task in TURNED and set(cameras) == {"top"}
+        return _Change(mirror, turn).moment(moment) if mirror or turn else moment
+
+    def object_bins(self, objects: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        position = np.array([thing["position"][:2] for thing in objects], np.float64).reshape(-1, 2)
+        return value_to_bin(np.clip((position - LOW) / (HIGH - LOW), 0, 1))
+
+    def roles(self, moment: Moment) -> np.ndarray:
+        """1 picks (or pushes) it, 2 places onto it: the nearest object within reach of the pose."""
+        objects = moment.objects or ()
+        (step,) = self.parse(_with_number(moment.remaining[0]))
+        places = np.array([thing["position"][:2] for thing in objects])
+        found = np.zeros(len(places), np.int64)
+        for role, pose in ((1, "pose0_position"), (2, "pose1_position")):
+            distance = np.where(found > 0, np.inf, np.linalg.norm(places - step.action[pose], axis=-1))
+            if distance.min() < _REACH_M:
+                found[distance.argmin()] = role
+        return found
+
+    # for people
+
+    def describe(self, action: Any, state: np.ndarray) -> str:
+        """Centimetres from the table's middle, degrees."""
+        (x0, y0), (x1, y1) = (np.asarray(action[f"pose{i}_position"], float)[:2] for i in (0, 1))
+        places = [f"({100 * (x - 0.5):+z.0f}, {100 * y:+z.0f})" for x, y in ((x0, y0), (x1, y1))]
+        spatula = tool_of(state) == SPATULA
+        turn = 0.0 if spatula else _turn(action)
+        verb = "push" if spatula else "pick"
+        return f"{verb} {places[0]} to {places[1]} cm" + (f", turn {turn:+.0f}°" if abs(turn) > 1.5 else "")
+
+    def draw(self, pen: Any, camera: str, size: tuple[int, int], action: Any, state: np.ndarray) -> None:
+        start, end = (pixel(camera, action[f"pose{i}_position"], size) for i in (0, 1))
+        arrow(pen, start, end)
+        turn = 0.0 if tool_of(state) == SPATULA else _turn(action)  # a spatula ignores rotations
+        if abs(turn) > 1.5:
+            label(pen, (end[0] + 12, end[1] - 26), f"{turn:+.0f}°", ACCENT)
+
+    def controls(self, state: np.ndarray) -> Controls:
+        if tool_of(state) == SPATULA:
+            return Controls("top", ("Click where the push begins.", "Click where it ends."))
+        return Controls("top", ("Click what to pick up.", "Click where to put it."), turn=True)
+
+    def clicked(self, points: Sequence[tuple[float, float]], turn: float, state: np.ndarray) -> Any:
+        """What is carried is turned clockwise, as seen from above."""
+        start, end = (np.array([0.5 + 0.51 * (down - 0.5), 1.02 * (across - 0.5)]) for across, down in points)
+        return _action((start, 0.0), (end, -math.radians(turn)))
 
 
-def locations_text(values: Sequence[float] | np.ndarray) -> str:
-    """Write values, clipped to [0, 1], as location tokens joined by single spaces: bin floor(999 · value)."""
-    return " ".join(location_text(int(b)) for b in value_to_bin(np.asarray(values) + _ROUNDING))
+VIMA = Vima()
 
 
-def numbered(step: str, number: int) -> str:
-    """Return a step's text with this number, whatever number it carried, if any."""
-    return f"{number}: {_NUMBER.sub('', step).strip()}"
+def state_of(tool: int) -> np.ndarray:
+    """Return the state, float32 (2,), of an arm with a tool: 0 suction, 1 spatula."""
+    if tool not in (SUCTION, SPATULA):
+        raise UIO2Error(f"end effector {tool!r} is unknown: 0 is suction, 1 is spatula")
+    state = np.zeros(len(_TOOLS), np.float32)
+    state[tool] = 1
+    return state
 
 
-class VimaActionCodec:
-    """Tabletop actions ⇄ action text.
+def tool_of(state: np.ndarray) -> int:
+    """Inverse of `state_of`."""
+    return int(np.argmax(state))
 
-    Parameters
-    ----------
-    released
-        Read a bin as bin/1000, as the released UIO-2 code does from text, instead of bin/999 (which makes the
-        round trip exact to one bin). Writing is the same in both modes. Rotations are radians in both: the
-        released code hands degrees on, and no environment should see that.
+
+def pixel(camera: str, position: Sequence[float], size: tuple[int, int]) -> tuple[float, float]:
+    """Return column and row of a point (x, y[, z]) in metres, in a picture of (height, width) = `size`."""
+    x, y, z = float(position[0]), float(position[1]), float(position[2]) if len(position) > 2 else 0.0
+    if camera == "top":
+        column, row = 128 + 250.98 * y, 64 + 250.98 * (x - 0.5)
+    else:
+        column, row = 128 + 251.4 * y, 80 + 177.78 * (x - 0.5) - 177.78 * z
+    rows, columns = _scaled(row + 0.5, column + 0.5, *size)
+    return float(columns), float(rows)
+
+
+def _scaled(rows: Any, columns: Any, height: int, width: int) -> tuple[Any, Any]:
+    """Where pixels of 128 x 256 lie in a picture of another size: the cameras keep pixels square and all that
+    the benchmark's pictures show in sight.
+    """
+    factor = min(height / _HEIGHT, width / _WIDTH)
+    return height / 2 + factor * (rows - _HEIGHT / 2), width / 2 + factor * (columns - _WIDTH / 2)
+
+
+def _action(first: tuple[np.ndarray, float], second: tuple[np.ndarray, float]) -> dict[str, np.ndarray]:
+    """The action of two (position, yaw)."""
+    action = {}
+    for pose, (position, yaw) in enumerate((first, second)):
+        action[f"pose{pose}_position"] = np.asarray(position).astype(np.float32)
+        action[f"pose{pose}_rotation"] = quaternion_of(yaw)
+    return action
+
+
+def _turn(action: Mapping[str, np.ndarray]) -> float:
+    """Return by how many degrees the object is turned about the vertical, in (-180, 180]."""
+    (_, _, z0, w0), (_, _, z1, w1) = (np.asarray(action[f"pose{i}_rotation"], float) for i in (0, 1))
+    degrees = math.degrees(2 * (math.atan2(z1, w1) - math.atan2(z0, w0)))
+    return 180 - (180 - degrees) % 360
+
+
+def _with_number(text: str) -> str:
+    return text if ":" in text else f"0: {text}"
+
+
+class _Change:
+    """Mirror left to right, turn by 180 degrees (seen from above), or both; neither is the identity.
+
+    Frames, boxes, positions and actions change together, so every text written from the result is right.
     """
 
-    def __init__(self, released: bool = False) -> None:
-        self.released = released
-        self._grammars: dict[tuple, grammar.Grammar] = {}
+    def __init__(self, mirror: bool, turn: bool):
+        self.mirror, self.turn = mirror, turn
+        # y changes sign under either, x under a turn about the workspace's centre only.
+        self._sign = np.array([-1.0 if turn else 1.0, -1.0 if mirror != turn else 1.0])
+        self._middle = (LOW + HIGH) / 2
 
-    def encode(self, action: Mapping, end_effector: int, number: int | None = None) -> str:
-        """Write one action as a step, with its number or (None) without.
+    def moment(self, now: Moment) -> Moment:
+        sizes = {camera: view.shape[:2] for camera, view in now.views.items()}
+        first = now.first_views
+        return dataclasses.replace(
+            now,
+            prompt_assets={name: self.asset(asset) for name, asset in now.prompt_assets.items()},
+            views={camera: self.picture(view) for camera, view in now.views.items()},
+            first_views=first and {camera: self.picture(view) for camera, view in first.items()},
+            executed=[self.text(text) for text in now.executed],
+            remaining=[self.text(text) for text in now.remaining],
+            objects=now.objects and [self.thing(thing, sizes) for thing in now.objects],
+        )
 
-        Positions outside the workspace are clipped to it; rotations are reduced to their yaw.
+    def picture(self, image: np.ndarray) -> np.ndarray:
+        """A view (H, W, 3) or its segmentation (H, W)."""
+        image = image[:, ::-1] if self.mirror != self.turn else image
+        return image[::-1] if self.turn else image
 
-        Raises
-        ------
-        UIO2Error
-            A key is missing, a number is not finite, or the end effector is neither 0 nor 1.
+    def asset(self, asset: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A prompt asset. Objects are shown as they always are, never turned; scenes turn with the table."""
+        change = self if asset["placeholder_type"] == "scene" else _Change(self.mirror, False)
+        if not (change.mirror or change.turn):
+            return asset
+        return {
+            "rgb": _Mapped(asset["rgb"], lambda rgb: change.picture(np.moveaxis(rgb, 0, -1))),
+            "segm": _Mapped(asset["segm"], lambda ids: change.picture(ids) if np.ndim(ids) == 2 else ids),
+            "placeholder_type": asset["placeholder_type"],
+        }
+
+    def text(self, text: str) -> str:
+        """One step of action text, without its number; yaws change sense under a mirror, and a turn leaves
+        differences of yaw alone.
         """
-        first, second = _verbs(end_effector)
-        text = f"{first} from {self._pose(action, 0)} and {second} to {self._pose(action, 1)}"
-        return text if number is None else f"{number}: {text}"
+        (step,) = VIMA.parse(_with_number(text))
+        action = dict(step.action)
+        for pose in ("pose0", "pose1"):
+            action[f"{pose}_position"] = self._point(action[f"{pose}_position"])
+            if self.mirror:
+                action[f"{pose}_rotation"] = action[f"{pose}_rotation"] * np.array([1, 1, -1, 1], np.float32)
+        return VIMA.action_text(action, state_of(step.kind))
 
-    def encode_plan(self, actions: Sequence[Mapping], end_effector: int, first: int = 0) -> str:
-        """Write actions as steps numbered from `first`, joined by one space."""
-        return " ".join(self.encode(action, end_effector, first + i) for i, action in enumerate(actions))
+    def thing(self, thing: Mapping[str, Any], sizes: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+        """One object's boxes and position. Its quaternion is left out: nothing reads it."""
+        boxes = {
+            camera: self._box(box, sizes[camera])
+            for camera, box in thing["boxes"].items()
+            if camera in sizes and box
+        }
+        position = [*self._point(np.asarray(thing["position"][:2])), thing["position"][2]]
+        return {"name": thing["name"], "texture": thing["texture"], "boxes": boxes, "position": position}
 
-    def parse(self, text: str) -> list[ParsedStep]:
-        """Read every complete step in `text`, in order of appearance; what is no step is passed over.
+    def _point(self, point: np.ndarray) -> np.ndarray:
+        return self._middle + self._sign * (point - self._middle)
 
-        Separators between steps and step numbers are free; inside a step every word stands between single
-        spaces.
-        """
-        steps = []
-        for match in _STEP.finditer(text):
-            bins = tuple(int(group) - SENTINELS for group in match.groups()[2:])
-            if all(0 <= b < LOCATIONS for b in bins):
-                ee = SUCTION if match[2] == "pick" else SPATULA
-                steps.append(ParsedStep(int(match[1]), self.decode(bins), ee, bins, match[0]))
-        return steps
-
-    def decode(self, bins: Sequence[int]) -> dict[str, np.ndarray]:
-        """Turn the six bins of a step into the environment's action."""
-        values = bin_to_value(np.asarray(bins), self.released)
-        action = {}
-        for pose in (0, 1):
-            x, y, turn = values[3 * pose : 3 * pose + 3]
-            action[f"pose{pose}_position"] = (LOW + (x, y) * (HIGH - LOW)).astype(np.float32)
-            action[f"pose{pose}_rotation"] = quaternion_of(2 * math.pi * turn)
-        return action
-
-    def grammar(self, tokenizer, end_effector: int, first: int = 0, max_steps: int = 1) -> grammar.Grammar:
-        """The grammar of a plan: 1 to `max_steps` steps numbered from `first`, then the end token.
-
-        With `max_steps=1` everything after the sixth location token is forced: a step costs six open
-        positions. Grammars are kept, because every decision at the same step number uses the same one.
-
-        Raises
-        ------
-        UIO2Error
-            The tokenizer does not split the action text at its words.
-        """
-        key = (tokenizer, end_effector, first, max_steps)
-        if key not in self._grammars:
-            vocabulary = tokenizer.vocabulary
-            spot = grammar.location(vocabulary)
-            steps = [self._step_grammar(tokenizer, spot, end_effector, first + i) for i in range(max_steps)]
-            self._grammars[key] = grammar.Grammar(grammar.repeat(steps, at_least=1), vocabulary.eos)
-        return self._grammars[key]
-
-    def _step_grammar(
-        self, tokenizer, spot: grammar.Element, end_effector: int, number: int
-    ) -> grammar.Element:
-        first, second = _verbs(end_effector)
-        before, between, after = f"{number}: {first} from (", f") and {second} to (", ")"
-        triple = locations_text([0.0, 0.5, 1.0])
-        grammar.check_literals(tokenizer, [before, triple, between, triple, after, before, triple])
-        literals = [grammar.literal(tokenizer, text) for text in (before, between, after)]
-        return grammar.sequence(literals[0], spot, spot, spot, literals[1], spot, spot, spot, literals[2])
-
-    def _pose(self, action: Mapping, pose: int) -> str:
-        try:
-            position, rotation = action[f"pose{pose}_position"], action[f"pose{pose}_rotation"]
-        except KeyError as error:
-            raise UIO2Error(f"the action has no {error}; it has {sorted(action)}") from None
-        xy = np.asarray(position, dtype=np.float64).reshape(-1)
-        if xy.shape != (2,) or not np.all(np.isfinite(xy)):
-            raise UIO2Error(f"pose{pose}_position must be x and y in metres, got {position!r}")
-        turn = yaw_of(rotation) / (2 * math.pi)
-        if turn >= 1 - _ROUNDING:
-            turn = 0.0
-        return f"( {locations_text([*(xy - LOW) / (HIGH - LOW), turn])} )"
+    def _box(self, box: Sequence[int], size: tuple[int, int]) -> list[int]:
+        (height, width), (top, left, bottom, right) = size, box
+        if self._sign[1] < 0:
+            left, right = width - 1 - right, width - 1 - left
+        if self.turn:
+            top, bottom = height - 1 - bottom, height - 1 - top
+        return [top, left, bottom, right]
 
 
-def _verbs(end_effector: int) -> tuple[str, str]:
-    try:
-        return _VERBS[int(end_effector)]
-    except KeyError:
-        raise UIO2Error(f"end effector {end_effector!r} is unknown: 0 is suction, 1 is spatula") from None
+class _Mapped(Mapping[str, Any]):
+    """A mapping whose values go through a function when looked at."""
+
+    def __init__(self, values: Mapping[str, Any], function: Any):
+        self._values, self._function = values, function
+
+    def __getitem__(self, key: str) -> Any:
+        return self._function(self._values[key])
+
+    def __iter__(self):
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)

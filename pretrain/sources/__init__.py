@@ -1,5 +1,6 @@
 """Readers of training data, and the layout of our own datasets (`schema`)."""
 
+from pretrain.sources.episode import StoredEpisode
 from pretrain.sources.folders import EpisodeFolders
 from pretrain.sources.lerobot import EpisodeRecord, LeRobotSource
 from pretrain.sources.schema import FIRST_HELD_OUT_SEED, DatasetError
@@ -11,6 +12,7 @@ __all__ = [
     "EpisodeFolders",
     "EpisodeRecord",
     "LeRobotSource",
+    "StoredEpisode",
     "VimaEpisode",
     "VimaTrajectories",
 ]

@@ -44,7 +44,7 @@ class EpisodeFolders(Sequence[EpisodeRecord | VimaEpisode]):
 
     @cached_property
     def facts(self) -> list[Mapping[str, Any]]:
-        """Of each episode at least `seed`, `success` and `final_objects` (JSON)."""
+        """Of each episode at least `embodiment`, `seed`, `success` and `final_objects` (JSON)."""
         return [fact for part in self._parts for fact in part.facts]
 
 

@@ -1,8 +1,8 @@
-"""Reads pickles that hold data and VIMA-Bench's own objects, without running anything of theirs.
+"""Reads pickles that hold data and objects of a publisher's own packages, without running anything of theirs.
 
 A pickle names classes and functions and calls them; an ordinary reader imports and runs whatever it is told
 to. This one knows a short list: numpy's arrays and scalars of numbers and text, a few containers, and names
-of VIMA-Bench (`vima_bench`, formerly `vimasim`) and `functools.partial`, which become inert `Record`s.
+of the packages it is told and `functools.partial`, which become inert `Record`s.
 Nothing is imported for a name, and nothing named is called but what stands here. All else is refused with the
 name. Arrays and dtypes are filled by our own checks, because numpy trusts a pickle's word about memory.
 
@@ -14,15 +14,13 @@ import functools
 import io
 import math
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pretrain.sources.schema import DatasetError
-
-BENCHMARK_PACKAGES = ("vimasim", "vima_bench")
 
 
 class Record:
@@ -145,10 +143,14 @@ class _Refused(Exception):
 
 
 class _Reader(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, packages: Collection[str]):
+        super().__init__(file)
+        self._packages = packages
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _KNOWN:
             return _KNOWN[module, name]
-        if module.split(".")[0] in BENCHMARK_PACKAGES or (module, name) == ("functools", "partial"):
+        if module.split(".")[0] in self._packages or (module, name) == ("functools", "partial"):
             return _record_class(f"{module}.{name}")
         raise _Refused(f"{module}.{name}")
 
@@ -158,18 +160,18 @@ def _record_class(global_name: str) -> type[Record]:
     return type(global_name.rpartition(".")[2], (Record,), {"global_name": global_name})
 
 
-def load(path: Path) -> Any:
-    """Return what a pickle holds.
+def load(path: Path, packages: Collection[str]) -> Any:
+    """Return what a pickle holds; objects of `packages` become inert.
 
     Raises DatasetError, in one line with the file: it is missing, cut off or damaged, or it names something
-    that is neither data nor VIMA-Bench's.
+    that is neither data nor of these packages.
     """
     try:
-        return _Reader(io.BytesIO(path.read_bytes())).load()
+        return _Reader(io.BytesIO(path.read_bytes()), packages).load()
     except _Refused as error:
         raise DatasetError(
-            f"{path} names {error}, which is neither data nor VIMA-Bench's: nothing of it was run; do not "
-            "use this file, get the data from its publisher again"
+            f"{path} names {error}, which is neither data nor of its publisher's: nothing of it was run; do "
+            "not use this file, get the data from its publisher again"
         ) from None
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror}; get the episode again") from error

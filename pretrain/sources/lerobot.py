@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from policies.embodiments.base import Record
 from pretrain.sources import schema
 from pretrain.sources.schema import DatasetError
 
@@ -48,14 +49,15 @@ class _Lazy(Mapping[str, Any]):
 class EpisodeRecord:
     """One stored episode of T actions.
 
-    Attributes known at once: `task`, `level`, `seed`, `env_id`, `env_kwargs` (JSON), `prompt` (with
-    placeholders), `instruction` (the prompt in words), `length` (T), `status`, `success`, `failure`,
-    `policy`, `vocabulary_hash`, `index` (rank in its dataset). The others are read from files when asked for;
-    all arrays are read-only.
+    Attributes known at once: `embodiment`, `record` (what its set keeps), `task`, `level`, `seed`, `suite`,
+    `env_id`, `env_kwargs` (JSON), `prompt` (with placeholders), `instruction` (the prompt in words), `length`
+    (T), `status`, `success`, `failure`, `policy`, `vocabulary_hash`, `index` (rank in its dataset). The
+    others are read from files when asked for; all arrays are read-only.
     """
 
-    def __init__(self, root: Path, facts: Mapping[str, Any]):
+    def __init__(self, root: Path, facts: Mapping[str, Any], record: Record):
         self.root = root
+        self.record = record
         self._facts = facts
         self.index: int = facts["episode_index"]
         self.instruction: str = facts["tasks"][0]
@@ -63,6 +65,8 @@ class EpisodeRecord:
         self.task: str = facts["task_name"]
         self.level: str = facts["level"]
         self.seed: int = facts["seed"]
+        self.embodiment: str = facts["embodiment"]
+        self.suite: str = facts["suite"]
         self.env_id: str = facts["env_id"]
         self.env_kwargs: str = facts["env_kwargs"]
         self.status: str = facts["status"]
@@ -73,7 +77,7 @@ class EpisodeRecord:
         self.vocabulary_hash: str = facts["vocabulary_hash"]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return EpisodeRecord, (self.root, self._facts)  # loader processes read for themselves
+        return EpisodeRecord, (self.root, self._facts, self.record)  # loader processes read for themselves
 
     def __repr__(self) -> str:
         what = f"{self.env_id}, {self.level}, seed {self.seed}, {self.status}"
@@ -81,19 +85,22 @@ class EpisodeRecord:
 
     @cached_property
     def frames(self) -> Mapping[str, np.ndarray]:
-        """View to (T, H, W, 3) uint8 RGB seen before each action. A view is decoded when looked at."""
-        return _Lazy({view: lambda key=key: self._decode(key) for view, key in schema.IMAGE_KEYS.items()})
+        """Camera to (T, H, W, 3) uint8 RGB seen before each action. A view is decoded when looked at."""
+        keys = {view: schema.image_key(view) for view in self.record.cameras}
+        return _Lazy({view: lambda key=key: self._decode(key) for view, key in keys.items()})
 
     @cached_property
     def final(self) -> Mapping[str, np.ndarray]:
-        """View to (H, W, 3) uint8 RGB after the last action."""
+        """Camera to (H, W, 3) uint8 RGB after the last action."""
         place = schema.place(self.index)
-        paths = {view: self.root / schema.FINAL_PATH.format(**place, view=view) for view in schema.VIEWS}
+        paths = {
+            view: self.root / schema.FINAL_PATH.format(**place, view=view) for view in self.record.cameras
+        }
         return _Lazy({view: lambda path=path: _picture(path) for view, path in paths.items()})
 
     @cached_property
     def actions(self) -> np.ndarray:
-        """(T, 12) float32, columns `schema.ACTION_NAMES`, exactly as executed."""
+        """(T, A) float32, columns `record.action`, exactly as executed."""
         return self._numbers("action")
 
     @cached_property
@@ -110,14 +117,16 @@ class EpisodeRecord:
         ]
 
     @cached_property
-    def end_effector(self) -> int:
-        """0 suction, 1 spatula."""
-        return int(self._numbers("observation.state")[0].argmax())
+    def states(self) -> np.ndarray:
+        """(T, S) float32, columns `record.state`: the body before each action."""
+        if not self.record.state:
+            return np.zeros((self.length, 0), np.float32)
+        return self._numbers("observation.state")
 
     @cached_property
     def objects(self) -> list[list[dict[str, Any]]]:
-        """The objects at each of the T frames: id, name, texture, fixed, position, quaternion, size, scale
-        and `boxes`: view to [first row, first column, last row, last column] or None when unseen."""
+        """The objects at each of the T frames, as the embodiment tells of them: at least name, texture,
+        position and `boxes`: camera to [first row, first column, last row, last column] or None if unseen."""
         return [json.loads(text) for text in self._table["observation.objects"].to_pylist()]
 
     @cached_property
@@ -136,7 +145,7 @@ class EpisodeRecord:
         rgb = {
             v: lambda p=p: _prompt_picture(self.root / p).transpose(2, 0, 1) for v, p in asset["rgb"].items()
         }
-        segm = {v: lambda p=p: _prompt_picture(self.root / p) for v, p in asset["segm"].items()}
+        segm = {v: lambda p=p: _prompt_picture(self.root / p) for v, p in asset.get("segm", {}).items()}
         segm["obj_info"] = lambda: asset["obj_info"]
         return {"rgb": _Lazy(rgb), "segm": _Lazy(segm), "placeholder_type": asset["placeholder_type"]}
 
@@ -152,7 +161,8 @@ class EpisodeRecord:
 
     def _numbers(self, key: str) -> np.ndarray:
         array = self._table[key].combine_chunks()
-        return array.flatten().to_numpy().reshape(self.length, -1)
+        values = array.flatten() if pa.types.is_nested(array.type) else array  # one column is no list
+        return values.to_numpy().reshape(self.length, -1)
 
     def _decode(self, key: str) -> np.ndarray:
         return _frozen(np.stack([_decoded(item["bytes"]) for item in self._table[key].to_pylist()]))
@@ -172,6 +182,7 @@ class LeRobotSource(Sequence[EpisodeRecord]):
             raise DatasetError(
                 f"no episodes in {', '.join(map(str, self.paths)) or 'an empty list of folders'}"
             )
+        self._records = {path: schema.read_record(path) for path in self.paths}
         self._cache: OrderedDict[int, EpisodeRecord] = OrderedDict()
         self._cache_episodes = cache_episodes
 
@@ -181,11 +192,14 @@ class LeRobotSource(Sequence[EpisodeRecord]):
     def __getitem__(self, index: int) -> EpisodeRecord:  # type: ignore[override] - no slices
         """Return the episode at `index`."""
         index = range(len(self))[index]
-        record = self._cache.pop(index, None) or EpisodeRecord(*self._facts[index])
+        record = self._cache.pop(index, None) or self._record(*self._facts[index])
         self._cache[index] = record
         if len(self._cache) > self._cache_episodes:
             self._cache.popitem(last=False)
         return record
+
+    def _record(self, path: Path, facts: Mapping[str, Any]) -> EpisodeRecord:
+        return EpisodeRecord(path, facts, self._records[path])
 
     @property
     def facts(self) -> list[Mapping[str, Any]]:

@@ -18,36 +18,30 @@ fraction of a second.
     final/chunk-000/file-000-<view>.png                      the observation after the last action
     prompts/<2 hex>/<hash>.png                               prompt pictures, named by content, stored once
 
-It refuses to know simulators, policies and training. Sources: specs/ecosystem.md §1.2 and §1.5.
+Which cameras, which sizes, what state and action: a set's `Record` says it, the features follow from it.
+
+It refuses to know simulators and training. Source: LeRobot's dataset format v3.0.
 """
 
 import json
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
+from policies import embodiments
+from policies.embodiments.base import Record
 from uio2_agent.errors import UIO2Error
 
 CODEBASE_VERSION = "v3.0"
-FORMAT = 2
-"""Of our own columns. 1 lacked `observation.boxes` and `named_prompt`: readable, but not continued."""
+FORMAT = 3
+"""Of our own columns. 1 lacked `observation.boxes` and `named_prompt`, 2 `embodiment` and `suite` and the
+record: readable, but not continued."""
 CHUNK_SIZE = 1000
-FPS = 1  # a VIMA step is one whole motion and has no rate
 FIRST_HELD_OUT_SEED = 5_000_000
 """Seeds from here on are for evaluation: neither collected nor trained on."""
-
-VIEWS = ("front", "top")
-HEIGHT, WIDTH = 128, 256
-IMAGE_KEYS = {view: f"observation.images.{view}" for view in VIEWS}
-END_EFFECTORS = ("suction", "spatula")
-
-ACTION_PARTS = {"pose0_position": 2, "pose0_rotation": 4, "pose1_position": 2, "pose1_rotation": 4}
-ACTION_NAMES = [
-    f"pose{pose}.{axis}" for pose in (0, 1) for axis in ("x", "y", "qx", "qy", "qz", "qw")
-]  # metres in the robot's frame; quaternion xyzw
 
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
@@ -61,44 +55,50 @@ class DatasetError(UIO2Error):
     """A dataset folder that cannot be read, written or continued as asked."""
 
 
-def _feature(dtype: str, shape: tuple[int, ...], names: list[str] | None = None) -> dict[str, Any]:
-    return {"dtype": dtype, "shape": list(shape), "names": names}
+def image_key(camera: str) -> str:
+    """Return the feature that holds a camera's pictures."""
+    return f"observation.images.{camera}"
 
 
-FEATURES: dict[str, dict[str, Any]] = {
-    # in the data files: struct<bytes, path> with PNG bytes
-    **{
-        key: _feature("image", (HEIGHT, WIDTH, 3), ["height", "width", "channels"])
-        for key in IMAGE_KEYS.values()
-    },
-    "observation.state": _feature("float32", (2,), list(END_EFFECTORS)),  # one-hot: the tool at hand
-    # JSON list of {id, name, texture, fixed, position, quaternion, size, scale, boxes: {view: box | null}},
-    # box = [first row, first column, last row, last column] in pixels, inclusive
-    "observation.objects": _feature("string", (1,)),
-    # derived from it, UIO-2's boxes as input or as prediction: `y1 x1 y2 x2 texture name` of each object in
-    # location tokens, in the paper's picture (front view over top view, boxes of the latter)
-    "observation.boxes": _feature("string", (1,)),
-    "action": _feature("float32", (12,), ACTION_NAMES),
-    "action.text": _feature("string", (1,)),  # the executed action in the model's action language
-    # JSON list of the ids a model answered with at this step; "" when a script acted. A string, because the
-    # length varies; episode column `vocabulary_hash` says which vocabulary the ids belong to.
-    "action.tokens": _feature("string", (1,)),
-    "next.reward": _feature("float32", (1,)),
-    "next.done": _feature("bool", (1,)),
-    "next.success": _feature("bool", (1,)),
-    "next.truncated": _feature("bool", (1,)),
-    # the five columns LeRobot expects everywhere
-    "timestamp": _feature("float32", (1,)),
-    "frame_index": _feature("int64", (1,)),
-    "episode_index": _feature("int64", (1,)),
-    "index": _feature("int64", (1,)),
-    "task_index": _feature("int64", (1,)),
-}
+def features(record: Record) -> dict[str, dict[str, Any]]:
+    """Return the features of a set of such episodes, as `info.json` holds them."""
+    return {
+        # in the data files: struct<bytes, path> with PNG bytes
+        **{
+            image_key(camera): _feature("image", (*size, 3), ["height", "width", "channels"])
+            for camera, size in record.cameras.items()
+        },
+        **({"observation.state": _numbers(record.state)} if record.state else {}),
+        # JSON list of {id, name, texture, position, boxes: {camera: box | null}, …} as the embodiment tells,
+        # box = [first row, first column, last row, last column] in pixels, inclusive
+        "observation.objects": _feature("string", (1,)),
+        # derived from it, UIO-2's boxes as input or as prediction: `y1 x1 y2 x2 texture name` of each object
+        # in location tokens, in the picture of the embodiment's own style
+        "observation.boxes": _feature("string", (1,)),
+        "action": _numbers(record.action),
+        "action.text": _feature("string", (1,)),  # the executed action in the model's action language
+        # JSON list of the ids a model answered with at this step; "" when a script acted. A string, because
+        # the length varies; episode column `vocabulary_hash` says which vocabulary the ids belong to.
+        "action.tokens": _feature("string", (1,)),
+        "next.reward": _feature("float32", (1,)),
+        "next.done": _feature("bool", (1,)),
+        "next.success": _feature("bool", (1,)),
+        "next.truncated": _feature("bool", (1,)),
+        # the five columns LeRobot expects everywhere
+        "timestamp": _feature("float32", (1,)),
+        "frame_index": _feature("int64", (1,)),
+        "episode_index": _feature("int64", (1,)),
+        "index": _feature("int64", (1,)),
+        "task_index": _feature("int64", (1,)),
+    }
+
 
 RANK_COLUMNS = ("episode_index", "index", "task_index")
 """Columns that depend on an episode's rank: filled in when it is published."""
 
 EPISODE_COLUMNS: dict[str, pa.DataType] = {
+    "embodiment": pa.string(),
+    "suite": pa.string(),  # as `env=` takes it
     "env_id": pa.string(),
     "env_kwargs": pa.string(),  # JSON; with `seed` and the actions all that a replay needs
     "task_name": pa.string(),
@@ -122,8 +122,52 @@ INDEX_COLUMNS = ("episode_index", "tasks", "length", "dataset_to_index", *EPISOD
 
 STATISTICS = ("min", "max", "mean", "std", "count", "q01", "q10", "q50", "q90", "q99")
 QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
-STATISTIC_KEYS = (*IMAGE_KEYS.values(), "observation.state", "action", "next.reward")
-"""Features with statistics. Counters and flags have none: nobody normalises them, each costs ten columns."""
+
+
+class Layout:
+    """Features and Arrow schemas of the sets of a record."""
+
+    def __init__(self, record: Record):
+        self.record = record
+        self.features = features(record)
+        images = [image_key(camera) for camera in record.cameras]
+        state = ["observation.state"] if record.state else []
+        self.statistic_keys = (*images, *state, "action", "next.reward")
+        """Features with statistics. Counters and flags have none: nobody normalises them, each costs ten
+        columns."""
+
+    @cached_property
+    def data(self) -> pa.Schema:
+        """Of the data files."""
+        types = {key: _huggingface_type(feature) for key, feature in self.features.items()}
+        metadata = {"huggingface": json.dumps({"info": {"features": types}})}
+        columns = [(key, _arrow_type(feature)) for key, feature in self.features.items()]
+        return pa.schema(columns, metadata=metadata)
+
+    @cached_property
+    def episodes(self) -> pa.Schema:
+        """Of the metadata files."""
+        columns: list[tuple[str, pa.DataType]] = [
+            ("episode_index", pa.int64()),
+            ("tasks", pa.list_(pa.string())),
+            ("length", pa.int64()),
+            ("data/chunk_index", pa.int64()),
+            ("data/file_index", pa.int64()),
+            ("dataset_from_index", pa.int64()),
+            ("dataset_to_index", pa.int64()),
+            ("meta/episodes/chunk_index", pa.int64()),
+            ("meta/episodes/file_index", pa.int64()),
+            *EPISODE_COLUMNS.items(),
+        ]
+        for key in self.statistic_keys:
+            values = pa.list_(pa.float64())
+            if self.features[key]["dtype"] == "image":
+                values = pa.list_(pa.list_(values))  # (3, 1, 1)
+            for statistic in STATISTICS:
+                columns.append(
+                    (f"stats/{key}/{statistic}", pa.list_(pa.int64()) if statistic == "count" else values)
+                )
+        return pa.schema(columns)
 
 
 def place(episode: int) -> dict[str, int]:
@@ -131,15 +175,63 @@ def place(episode: int) -> dict[str, int]:
     return {"chunk_index": episode // CHUNK_SIZE, "file_index": episode % CHUNK_SIZE}
 
 
-def action_vector(action: Mapping[str, Any]) -> np.ndarray:
-    """Flatten a VIMA action dict to (12,) float32."""
-    return np.concatenate([np.asarray(action[part], np.float32).reshape(-1) for part in ACTION_PARTS])
+def read_record(root: Path) -> Record:
+    """Return the record of a dataset; of one older than records, the one that its features tell.
+
+    Raises DatasetError when there is none that can be read.
+    """
+    try:
+        provenance = json.loads((root / PROVENANCE_PATH).read_text())
+        if "record" in provenance:
+            return Record.from_dict(provenance["record"])
+        info = json.loads((root / INFO_PATH).read_text())
+        body = embodiments.get(embodiments.DEFAULT)
+        sizes = {camera: tuple(info["features"][image_key(camera)]["shape"][:2]) for camera in body.cameras}
+        names = {key: tuple(info["features"][f]["names"]) for key, f in _NAMED.items()}
+        return Record(embodiment=body.name, cameras=sizes, fps=info["fps"], **names)
+    except FileNotFoundError as error:
+        raise DatasetError(f"{root} is no dataset of ours: it has no {error.filename}") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DatasetError(
+            f"{root} does not say what its columns are ({error!r}): restore its folder meta or collect again"
+        ) from error
 
 
-def action_dict(vector: np.ndarray) -> dict[str, np.ndarray]:
-    """Inverse of `action_vector`: exactly the numbers the environment was given."""
-    ends = np.cumsum(list(ACTION_PARTS.values()))[:-1]
-    return dict(zip(ACTION_PARTS, np.split(np.asarray(vector, np.float32), ends), strict=True))
+def read_index(root: Path) -> list[dict[str, Any]]:
+    """Return the index line of every published episode, in order of rank.
+
+    A last line without its end (the writer was killed in it) does not count. Lines of older formats get the
+    names that are implied.
+    Raises DatasetError when the folder has no index or one that cannot be read.
+    """
+    try:
+        text = (root / INDEX_PATH).read_text()
+        rows = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    except FileNotFoundError as error:
+        raise DatasetError(
+            f"{root} is no dataset of ours: it has no {INDEX_PATH}; make one with uio2 collect"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise DatasetError(
+            f"{root / INDEX_PATH} cannot be read ({error}): restore it or collect again"
+        ) from error
+    if [row["episode_index"] for row in rows] != list(range(len(rows))):
+        raise DatasetError(f"{root / INDEX_PATH} does not count 0, 1, 2, …: restore it or collect again")
+    for row in rows:
+        row.setdefault("embodiment", embodiments.DEFAULT)
+        row.setdefault("suite", row["env_id"].partition("/")[0])
+    return rows
+
+
+_NAMED = {"state": "observation.state", "action": "action"}
+
+
+def _feature(dtype: str, shape: tuple[int, ...], names: list[str] | None = None) -> dict[str, Any]:
+    return {"dtype": dtype, "shape": list(shape), "names": names}
+
+
+def _numbers(names: tuple[str, ...]) -> dict[str, Any]:
+    return _feature("float32", (len(names),), list(names))
 
 
 def _arrow_type(feature: Mapping[str, Any]) -> pa.DataType:
@@ -158,59 +250,3 @@ def _huggingface_type(feature: Mapping[str, Any]) -> dict[str, Any]:
         if feature["shape"] == [1]
         else {"feature": value, "length": feature["shape"][0], "_type": "List"}
     )
-
-
-def _build_data_schema() -> pa.Schema:
-    features = {key: _huggingface_type(feature) for key, feature in FEATURES.items()}
-    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
-    return pa.schema([(key, _arrow_type(feature)) for key, feature in FEATURES.items()], metadata=metadata)
-
-
-def _build_episode_schema() -> pa.Schema:
-    columns: list[tuple[str, pa.DataType]] = [
-        ("episode_index", pa.int64()),
-        ("tasks", pa.list_(pa.string())),
-        ("length", pa.int64()),
-        ("data/chunk_index", pa.int64()),
-        ("data/file_index", pa.int64()),
-        ("dataset_from_index", pa.int64()),
-        ("dataset_to_index", pa.int64()),
-        ("meta/episodes/chunk_index", pa.int64()),
-        ("meta/episodes/file_index", pa.int64()),
-        *EPISODE_COLUMNS.items(),
-    ]
-    for key in STATISTIC_KEYS:
-        values = pa.list_(pa.float64())
-        if FEATURES[key]["dtype"] == "image":
-            values = pa.list_(pa.list_(values))  # (3, 1, 1)
-        for statistic in STATISTICS:
-            columns.append(
-                (f"stats/{key}/{statistic}", pa.list_(pa.int64()) if statistic == "count" else values)
-            )
-    return pa.schema(columns)
-
-
-DATA_SCHEMA = _build_data_schema()
-EPISODE_SCHEMA = _build_episode_schema()
-
-
-def read_index(root: Path) -> list[dict[str, Any]]:
-    """Return the index line of every published episode, in order of rank.
-
-    A last line without its end (the writer was killed in it) does not count.
-    Raises DatasetError when the folder has no index or one that cannot be read.
-    """
-    try:
-        text = (root / INDEX_PATH).read_text()
-        rows = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-    except FileNotFoundError as error:
-        raise DatasetError(
-            f"{root} is no dataset of ours: it has no {INDEX_PATH}; make one with uio2 collect"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise DatasetError(
-            f"{root / INDEX_PATH} cannot be read ({error}): restore it or collect again"
-        ) from error
-    if [row["episode_index"] for row in rows] != list(range(len(rows))):
-        raise DatasetError(f"{root / INDEX_PATH} does not count 0, 1, 2, …: restore it or collect again")
-    return rows

@@ -9,7 +9,7 @@ What is unusual: those pickles refer to code that is not here, and a pickle from
 anything, so they are read by `inert_pickle`, which runs none of it. The files know no places of objects: a
 place is the middle of what the camera above sees of an object, and what it does not see is left out.
 
-It refuses to know requests, tokens and batches. Source: vima_bench.md §13, §3, §7.
+It refuses to know requests, tokens and batches. Source: VIMA-Bench's published data (arXiv 2210.03094).
 """
 
 import json
@@ -22,14 +22,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from policies.embodiments.vima import VimaActionCodec
+from policies.embodiments.vima import PARTS, VIMA, state_of
 from policies.prompts import seen_boxes
-from pretrain.sources import inert_pickle, schema
+from pretrain.sources import inert_pickle
 from pretrain.sources.schema import DatasetError
 
-# The camera above: the pixel of the workspace's middle, and pixels for each metre (vima_bench.md §2).
+# The camera above: the pixel of the workspace's middle, and pixels for each metre.
 _MIDDLE, _MIDDLE_PIXEL, _SCALE = np.array([0.5, 0.0]), np.array([64, 128]), 250.98
 _INDEX = re.compile(r"\d{6}")
+_HEIGHT, _WIDTH = 128, 256
+_PACKAGES = ("vimasim", "vima_bench")
 
 
 class VimaEpisode:
@@ -41,6 +43,7 @@ class VimaEpisode:
     Raises DatasetError, here or then, for what is missing, damaged, of another shape, or refused.
     """
 
+    embodiment = VIMA.name
     level = "train"
     policy = "upstream oracle"
     vocabulary_hash = ""
@@ -56,7 +59,7 @@ class VimaEpisode:
         self.prompt_assets = self._assets()
         self.actions = self._actions()
         self.length = len(self.actions)
-        for view in schema.VIEWS:
+        for view in VIMA.cameras:
             for number in range(self.length + 1):
                 if not self._frame_path(view, number).is_file():
                     raise DatasetError(
@@ -75,25 +78,27 @@ class VimaEpisode:
         """View to (T, H, W, 3) uint8 RGB seen before each action."""
         return {
             view: np.stack([self._frame(view, number) for number in range(self.length)])
-            for view in schema.VIEWS
+            for view in VIMA.cameras
         }
 
     @cached_property
     def final(self) -> Mapping[str, np.ndarray]:
         """View to (H, W, 3) uint8 RGB after the last action."""
-        return {view: self._frame(view, self.length) for view in schema.VIEWS}
+        return {view: self._frame(view, self.length) for view in VIMA.cameras}
 
     @cached_property
-    def end_effector(self) -> int:
-        """0 suction, 1 spatula."""
-        return int(self._observed["ee"][0])
+    def states(self) -> np.ndarray:
+        """(T, 2) float32, one-hot: the tool at hand."""
+        return np.stack([state_of(int(tool)) for tool in self._observed["ee"][: self.length]])
 
     @cached_property
     def action_texts(self) -> list[str]:
         """The actions in the model's action language, one string per step, numbered from 0."""
-        actions = [schema.action_dict(action) for action in self.actions]
-        codec = VimaActionCodec()
-        return [codec.encode(action, self.end_effector, number) for number, action in enumerate(actions)]
+        steps = zip(self.actions, self.states, strict=True)
+        return [
+            VIMA.action_text(VIMA.action(action), state, number)
+            for number, (action, state) in enumerate(steps)
+        ]
 
     @property
     def tokens(self) -> list[None]:
@@ -115,9 +120,9 @@ class VimaEpisode:
     def _observed(self) -> dict[str, Any]:
         """`obs.pkl`, of the right shapes."""
         found = self._read("obs.pkl", ("segm", "ee"))
-        shape = (self.length + 1, schema.HEIGHT, schema.WIDTH)
+        shape = (self.length + 1, _HEIGHT, _WIDTH)
         try:
-            for view in schema.VIEWS:
+            for view in VIMA.cameras:
                 self._expect("obs.pkl", f"segm of {view}", found["segm"][view], shape, np.uint8)
             self._expect("obs.pkl", "ee", np.asarray(found["ee"]), shape[:1])
         except (TypeError, KeyError, IndexError) as error:
@@ -128,7 +133,7 @@ class VimaEpisode:
         named = self._about.get("obj_id_to_info")
         if not isinstance(named, Mapping):
             raise self._broken("trajectory.pkl", "it has no obj_id_to_info")
-        segmentation = {view: self._observed["segm"][view][number] for view in schema.VIEWS}
+        segmentation = {view: self._observed["segm"][view][number] for view in VIMA.cameras}
         things = []
         for key, boxes in zip(named, seen_boxes(list(named), segmentation), strict=True):
             box = boxes["top"]
@@ -158,8 +163,8 @@ class VimaEpisode:
             raise self._broken("trajectory.pkl", f"its prompt shows {sorted(wanted)}, its assets are others")
         for name, asset in found.items():
             try:
-                for view in schema.VIEWS:
-                    shape = (schema.HEIGHT, schema.WIDTH)
+                for view in VIMA.cameras:
+                    shape = (_HEIGHT, _WIDTH)
                     rgb, ids = asset["rgb"][view], asset["segm"][view]
                     self._expect("trajectory.pkl", f"rgb of {name}", rgb, (3, *shape), np.uint8)
                     self._expect("trajectory.pkl", f"segm of {name}", ids, shape, np.uint8)
@@ -170,18 +175,18 @@ class VimaEpisode:
         return dict(found)
 
     def _actions(self) -> np.ndarray:
-        """(T, 12) float32, columns `schema.ACTION_NAMES`."""
-        found = self._read("action.pkl", tuple(schema.ACTION_PARTS))
+        """(T, 12) float32, columns `VIMA.action_names`."""
+        found = self._read("action.pkl", tuple(PARTS))
         length = len(np.atleast_1d(found["pose0_position"]))
-        for part, size in schema.ACTION_PARTS.items():
+        for part, size in PARTS.items():
             self._expect("action.pkl", part, found[part], (length, size))
         if length == 0:
             raise self._broken("action.pkl", "it holds no action")
-        parts = [np.asarray(found[part], np.float32) for part in schema.ACTION_PARTS]
+        parts = [np.asarray(found[part], np.float32) for part in PARTS]
         return np.concatenate(parts, axis=1)
 
     def _read(self, name: str, keys: Sequence[str]) -> dict[str, Any]:
-        found = inert_pickle.load(self.root / name)
+        found = inert_pickle.load(self.root / name, _PACKAGES)
         if not isinstance(found, dict):
             raise self._broken(name, f"it holds a {type(found).__name__}, not a dict")
         if missing := [key for key in keys if key not in found]:
@@ -208,10 +213,9 @@ class VimaEpisode:
                 frame = np.array(image.convert("RGB"))
         except OSError as error:
             raise DatasetError(f"cannot read {path}: {error}; get the episode again") from error
-        if frame.shape != (schema.HEIGHT, schema.WIDTH, 3):
+        if frame.shape != (_HEIGHT, _WIDTH, 3):
             raise DatasetError(
-                f"{path} has {frame.shape[:2]} pixels, not {(schema.HEIGHT, schema.WIDTH)}; get the episode "
-                "again"
+                f"{path} has {frame.shape[:2]} pixels, not {(_HEIGHT, _WIDTH)}; get the episode again"
             )
         return frame
 
@@ -240,8 +244,14 @@ class VimaTrajectories(Sequence[VimaEpisode]):
 
     @cached_property
     def facts(self) -> list[Mapping[str, Any]]:
-        """`seed`, `success` and `final_objects` (JSON) of each episode. Every one is read for it: about a
-        millisecond each, once they are in memory."""
+        """`embodiment`, `seed`, `success` and `final_objects` (JSON) of each episode. Every one is read for
+        it: about a millisecond each, once they are in memory."""
         return [
-            {"seed": e.seed, "success": e.success, "final_objects": json.dumps(e.final_objects)} for e in self
+            {
+                "embodiment": e.embodiment,
+                "seed": e.seed,
+                "success": e.success,
+                "final_objects": json.dumps(e.final_objects),
+            }
+            for e in self
         ]

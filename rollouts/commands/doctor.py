@@ -80,7 +80,7 @@ def examine() -> list[Finding]:
         _package(
             "habitat_sim", "optional: habitat environments with the real simulator; conda packages only"
         ),
-        _package("vima_bench", "optional: the original VIMA-Bench"),
+        *(_package(name, f"optional: {purpose}") for name, purpose in _suite_packages().items()),
     ]
 
 
@@ -94,6 +94,13 @@ def gl_backend() -> Finding:
             return Finding("GL backend", True, f"{backend}: {said}", True)
         failures.append(f"{backend}: {said}")
     return Finding("GL backend", False, f"{GL_LINE}   ({'; '.join(failures)})", True)
+
+
+def _suite_packages() -> dict[str, str]:
+    """What the known suites can use beside what is required."""
+    import envs
+
+    return {name: purpose for s in envs.suite_names() for name, purpose in envs.suite(s).packages.items()}
 
 
 def _torch() -> Finding:

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from policies import embodiments
 from pretrain.sources.lerobot import EpisodeRecord, LeRobotSource
-from pretrain.sources.schema import action_dict
 from rollouts.errors import RolloutError
 from rollouts.output import claim, write_text
 from rollouts.pages import report
-from rollouts.pages.film import storyboard, write_film
+from rollouts.pages.film import Moment, storyboard, write_film
 from rollouts.progress import progress
 from rollouts.results import files as results
 
@@ -67,12 +67,13 @@ def inspect_dataset(path: Path, output: Path, episodes: int) -> Path:
 
 def _story(record: EpisodeRecord) -> tuple[Any, ...]:
     """What `storyboard` takes, from a stored episode."""
-    info = {
-        "prompt": record.prompt,
-        "prompt_assets": record.prompt_assets,
-        "end_effector": record.end_effector,
-    }
-    frames = [{view: seen[step] for view, seen in record.frames.items()} for step in range(record.length)]
-    moments = [(views, ()) for views in (*frames, dict(record.final))]
+    body = embodiments.get(record.embodiment)
+    info = {"prompt": record.prompt, "prompt_assets": record.prompt_assets}
+    moments = [
+        Moment({camera: seen[step] for camera, seen in record.frames.items()}, record.states[step], ())
+        for step in range(record.length)
+    ]
+    moments.append(Moment(dict(record.final), record.states[-1], ()))  # the last state is not stored
     heading = f"{record.task} · {record.level} · seed {record.seed}"
-    return info, moments, [action_dict(action) for action in record.actions], heading, record.status
+    actions = [body.action(action) for action in record.actions]
+    return body, info, moments, actions, heading, record.status

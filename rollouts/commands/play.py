@@ -1,8 +1,9 @@
 """`uio2 play`: a person acts with the mouse, on a page served to this machine only.
 
-The page shows the prompt with its pictures and the table from above; two clicks are an action, a slider turns
-what is carried. Everything that touches the environment runs on one thread, because a renderer belongs to the
-thread that opened it, while requests may come on several at once. Knows no task and draws nothing itself.
+The page shows the prompt with its pictures and one camera's view; clicks in it are an action, as the
+embodiment says, and a slider turns what is carried. Everything that touches the environment runs on one
+thread, because a renderer belongs to the thread that opened it, while requests may come on several at once.
+Knows no task and draws nothing itself.
 """
 
 import io
@@ -11,6 +12,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,14 +20,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+import envs
+from envs.errors import EnvError
+from policies import embodiments
 from rollouts.errors import RolloutError
 from rollouts.pages.pictures import thumbnail
 from rollouts.runner import Work
 from rollouts.workers import MakeEnv
+from uio2_agent.errors import UIO2Error
 
 HOST = "127.0.0.1"
-IMAGE_SIZE = (512, 1024)
-"""The table as a person sees it; the benchmark's pictures are a quarter as wide."""
 _FILES = {
     "/": ("play.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
@@ -37,15 +41,14 @@ PAGES = Path(__file__).parents[1] / "pages"
 
 def main(keys: Mapping[str, Any]) -> int:
     """`uio2 play`: serve the page until Ctrl-C, then say how many episodes were solved."""
-    from rollouts.worklist import level_names, task_names
-
-    tasks, levels = task_names(keys["env"], keys["task"]), level_names(keys["level"])
+    suite = envs.suite(keys["env"])
+    tasks = suite.task_names(keys["task"] or (suite.default_tasks or tuple(suite.task_levels()))[:1])
+    levels = suite.level_names(keys["level"] or suite.default_level)
     if len(tasks) > 1 or len(levels) > 1:
         raise RolloutError(f"one task at one level is played at a time, found {len(tasks)} at {len(levels)}")
     work = Work(index=0, env=keys["env"], task=tasks[0], level=levels[0], seed=keys["seed"])
     kwargs = dict(keys["env_kwargs"])
-    if "backend" not in kwargs:  # other simulators draw in one size only
-        kwargs.setdefault("image_size", IMAGE_SIZE)
+    kwargs = {**suite.play_options(kwargs), **kwargs}
     game = Game(lambda: MakeEnv(kwargs)(work), work.seed)
     try:
         server = Server(game, keys["port"])
@@ -85,23 +88,19 @@ class Game:
         self._do(self._reset, seed)
         return self.state()
 
-    def act(self, pick: Any, place: Any, turn: Any = 0.0) -> dict[str, Any]:
+    def act(self, points: Any, turn: Any = 0.0) -> dict[str, Any]:
         """Carry out one action and return the state.
 
-        `pick` and `place` are points of the picture from above, (across, down) from 0 to 1; `turn` is by how
-        many degrees what is carried is turned clockwise, as seen there. Raises RolloutError when these are no
-        such numbers or the episode is over.
+        `points` are those that the embodiment's controls ask for, in the picture that is clicked, (across,
+        down) from 0 to 1; `turn` is by how many degrees what is carried is turned clockwise, as seen there.
+        Raises RolloutError when these are no such numbers or the episode is over.
         """
-        action = {"pose0_position": _on_table(pick), "pose0_rotation": np.array([0, 0, 0, 1], np.float32)}
-        half = -math.radians(_numbers(turn, 1)[0]) / 2
-        action["pose1_position"] = _on_table(place)
-        action["pose1_rotation"] = np.array([0, 0, math.sin(half), math.cos(half)], np.float32)
-        self._do(self._step, action)
+        self._do(self._step, points, turn)
         return self.state()
 
     def picture(self, name: str) -> bytes | None:
-        """Return a picture as PNG: the views `top` and `front` as they are now, or one of the prompt's; None
-        if there is none of that name.
+        """Return a picture as PNG: a camera's view as it is now, or one of the prompt's; None if there is
+        none of that name.
         """
         return self._do(self._picture, name)
 
@@ -113,10 +112,19 @@ class Game:
     def _reset(self, seed: int) -> None:
         self._observation, self._info = self._env.reset(seed=seed)
         self._steps, self._status = 0, ""
+        self._body = embodiments.of(self._info)
 
-    def _step(self, action: Mapping[str, np.ndarray]) -> None:
+    def _now(self) -> np.ndarray:
+        return self._body.state(self._observation, self._info)
+
+    def _step(self, points: Any, turn: Any) -> None:
         if self._status:
             raise RolloutError(f"this episode ended in {self._status}: start the next one")
+        wanted = len(self._body.controls(self._now()).points)
+        if not isinstance(points, list) or len(points) != wanted:
+            raise RolloutError(f"an action is {wanted} points, found {points!r}")
+        clicked = [tuple(_numbers(point, 2)) for point in points]
+        action = self._body.checked(self._body.clicked(clicked, _numbers(turn, 1)[0], self._now()))
         self._observation, _, terminated, truncated, self._info = self._env.step(action)
         self._steps += 1
         if terminated or truncated:
@@ -129,12 +137,15 @@ class Game:
     def _state(self) -> dict[str, Any]:
         info, parts = self._info, _PARTS.split(self._info["prompt"])
         prompt = [{"picture" if i % 2 else "text": part} for i, part in enumerate(parts) if part]
-        facts = {key: info[key] for key in ("task", "level", "seed", "max_steps", "end_effector")}
-        return {**facts, "prompt": prompt, "steps": self._steps, "status": self._status}
+        facts = {key: info[key] for key in ("task", "level", "seed", "max_steps")}
+        controls = {**asdict(self._body.controls(self._now())), "cameras": list(self._body.cameras)}
+        done = {"steps": self._steps, "status": self._status}
+        return {**facts, "prompt": prompt, "controls": controls, **done}
 
     def _picture(self, name: str) -> bytes | None:
-        if name in self._observation["rgb"]:
-            image = Image.fromarray(np.ascontiguousarray(np.moveaxis(self._observation["rgb"][name], 0, -1)))
+        views = self._body.views(self._observation)
+        if name in views:
+            image = Image.fromarray(np.ascontiguousarray(views[name]))
         elif name in self._info["prompt_assets"]:
             asset = self._info["prompt_assets"][name]
             image = thumbnail(asset, 160 if asset["placeholder_type"] == "object" else 220)
@@ -164,7 +175,7 @@ class Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """`/`, `/state`, `/picture/NAME`; POST `/act` {pick, place, turn} and `/start` {seed}."""
+    """`/`, `/state`, `/picture/NAME`; POST `/act` {points, turn} and `/start` {seed}."""
 
     server: Server
 
@@ -185,13 +196,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(200, "image/png", picture)
 
     def do_POST(self) -> None:
-        from envs.errors import EnvError
-
         game = self.server.game
         try:
             asked = self._request()
             if self.path == "/act":
-                self._json(200, game.act(asked.get("pick"), asked.get("place"), asked.get("turn", 0.0)))
+                self._json(200, game.act(asked.get("points"), asked.get("turn", 0.0)))
             elif self.path == "/start":
                 seed = asked.get("seed")
                 if type(seed) is not int or seed < 0:
@@ -199,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json(200, game.start(seed))
             else:
                 self._json(404, {"error": f"there is no {self.path}"})
-        except (RolloutError, EnvError) as error:
+        except (RolloutError, EnvError, UIO2Error) as error:
             self._json(400, {"error": str(error)})
 
     def log_message(self, *arguments: Any) -> None:
@@ -229,12 +238,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, str(value))
         self.end_headers()
         self.wfile.write(body)
-
-
-def _on_table(point: Any) -> np.ndarray:
-    """Where a point of the picture from above lies on the table, metres (2,) float32 (spec section 2)."""
-    across, down = _numbers(point, 2)
-    return np.array([0.5 + 0.51 * (down - 0.5), 1.02 * (across - 0.5)], np.float32)
 
 
 def _numbers(value: Any, count: int) -> list[float]:

@@ -11,22 +11,22 @@ It refuses to know where the files go.
 import hashlib
 import io
 import json
-import re
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from policies.prompts import PromptStyle, boxes_target, named_prompt, seen_boxes
+import envs
+from policies.embodiments.base import Record
+from policies.prompts import boxes_target, described_prompt, named_prompt
 from pretrain.sources import schema
-from pretrain.sources.schema import DatasetError
+from pretrain.sources.schema import Layout
 from rollouts.runner import Episode
+from rollouts.versions import git_sha
 
 _PIXEL_STRIDE = 4
 _PNG_CACHE = 4096
@@ -37,6 +37,8 @@ _prompt_pngs: dict[str, bytes] = {}  # by name: encoding costs more than hashing
 class EncodedEpisode:
     """An episode ready to be published."""
 
+    record: Record
+    """What is kept of it; that of all episodes of a set."""
     instruction: str
     """The prompt in words, LeRobot's task string: placeholders are replaced by what they show."""
     length: int
@@ -51,61 +53,55 @@ class EncodedEpisode:
     """Prompt pictures by relative path."""
 
 
-def check_pictures(observation: Mapping[str, Any]) -> None:
-    """Raise DatasetError if the pictures have another size than datasets, boxes and requests are made for."""
-    for view in schema.VIEWS:
-        size = observation["rgb"][view].shape[-2:]
-        if size != (schema.HEIGHT, schema.WIDTH):
-            raise DatasetError(
-                f"the environment's pictures are {size[0]} x {size[1]}, a dataset's are {schema.HEIGHT} x "
-                f"{schema.WIDTH} pixels: leave env_kwargs.image_size out"
-            )
-
-
 def encode_episode(episode: Episode) -> EncodedEpisode:
-    """Turn a finished episode of at least one action into columns, PNG bytes and statistics.
-
-    Raises DatasetError for pictures of another size than a dataset's.
-    """
-    first, length = episode.infos[0], episode.steps
-    check_pictures(episode.observations[0])
-    objects = [
-        describe_objects(info["objects"], observation["segm"])
-        for observation, info in zip(episode.observations, episode.infos, strict=True)
-    ]
-    state = np.zeros((length, len(schema.END_EFFECTORS)), np.float32)
-    state[:, first["end_effector"]] = 1
+    """Turn a finished episode of at least one action into columns, PNG bytes and statistics."""
+    body, first, length = episode.body, episode.infos[0], episode.steps
+    record = body.record(episode.observations[0])
+    layout = _layout(record)
+    objects, states = [], []
+    for observation, info in zip(episode.observations, episode.infos, strict=True):
+        objects.append(body.objects(observation, info))
+        states.append(body.state(observation, info))
     last = np.arange(length) == length - 1
     numbers = {
-        "observation.state": state,
-        "action": np.stack([schema.action_vector(action) for action in episode.actions]),
+        **({"observation.state": np.stack(states[:length]).astype(np.float32)} if record.state else {}),
+        "action": np.stack([body.vector(action) for action in episode.actions]),
         "next.reward": np.array(episode.rewards, np.float32),
         "next.done": last,
         "next.success": last & episode.success,
         "next.truncated": last & (episode.status == "truncated"),
-        "timestamp": np.arange(length, dtype=np.float32) / schema.FPS,
+        "timestamp": np.arange(length, dtype=np.float32) / record.fps,
         "frame_index": np.arange(length, dtype=np.int64),
     }
+    style = body.style().fitted(body.cameras)
     strings = {
         "observation.objects": [json.dumps(things) for things in objects[:length]],
-        "observation.boxes": [boxes_target(things, PromptStyle()) for things in objects[:length]],
+        "observation.boxes": [
+            boxes_target(body, things, style, record.cameras) for things in objects[:length]
+        ],
         "action.text": episode.action_texts,
         "action.tokens": [
             "" if ids is None else json.dumps(np.asarray(ids).tolist()) for ids in episode.tokens
         ],
     }
-    frames = {key: _column(key, values) for key, values in (numbers | strings).items()}
-    stats = {key: statistics(numbers[key]) for key in schema.STATISTIC_KEYS if key in numbers}
+    frames = {key: _column(layout, key, values) for key, values in (numbers | strings).items()}
+    stats = {key: statistics(numbers[key]) for key in layout.statistic_keys if key in numbers}
     final = {}
-    for view, key in schema.IMAGE_KEYS.items():
-        pictures = np.stack([observation["rgb"][view] for observation in episode.observations])  # T+1 C H W
-        frames[key] = _column(key, [{"bytes": png(picture), "path": None} for picture in pictures[:length]])
+    seen = [body.views(observation) for observation in episode.observations]
+    for camera in record.cameras:
+        key = schema.image_key(camera)
+        pictures = np.stack([views[camera] for views in seen])  # T+1 H W C
+        frames[key] = _column(
+            layout, key, [{"bytes": png(picture), "path": None} for picture in pictures[:length]]
+        )
         stats[key] = image_statistics(pictures[:length])
-        final[view] = png(pictures[length])
+        final[camera] = png(pictures[length])
     assets, files = _prompt_files(first["prompt_assets"])
     has_tokens = any(strings["action.tokens"])
     facts = {
-        "env_id": episode.work.env_id,
+        "embodiment": body.name,
+        "suite": episode.work.env,
+        "env_id": envs.suite(episode.work.env).env_id(episode.work.task),
         "env_kwargs": json.dumps(episode.env_kwargs, sort_keys=True),
         "task_name": episode.work.task,
         "level": episode.work.level,
@@ -122,35 +118,18 @@ def encode_episode(episode: Episode) -> EncodedEpisode:
         "vocabulary_hash": episode.vocabulary_hash if has_tokens else "",
         "git_sha": git_sha(),
     }
-    instruction = describe_prompt(first["prompt"], first["prompt_assets"])
-    return EncodedEpisode(instruction, length, frames, stats, facts, final, files)
+    instruction = described_prompt(first["prompt"], first["prompt_assets"])
+    return EncodedEpisode(record, instruction, length, frames, stats, facts, final, files)
 
 
-def describe_objects(objects: Sequence[Any], segmentation: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-    """Return each object's facts and its boxes [first row, first column, last row, last column] by view.
-
-    `objects` are `ObjectState`s, `segmentation` holds (H, W) uint8 of object ids; an unseen object's box is
-    None.
-    """
-    return [
-        {
-            "id": int(thing.id),
-            "name": thing.name,
-            "texture": thing.texture,
-            "fixed": bool(thing.fixed),
-            "position": np.asarray(thing.position, float).tolist(),
-            "quaternion": np.asarray(thing.quaternion, float).tolist(),
-            "size": np.asarray(thing.size, float).tolist(),
-            "scale": np.asarray(thing.scale, float).tolist(),
-            "boxes": boxes,
-        }
-        for thing, boxes in zip(objects, seen_boxes([t.id for t in objects], segmentation), strict=True)
-    ]
+@lru_cache(maxsize=8)
+def _layout_of(record: str) -> Layout:
+    return Layout(Record.from_dict(json.loads(record)))
 
 
-def describe_prompt(prompt: str, assets: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the prompt in words: `{dragged_obj}` becomes "red block", a scene becomes "this scene"."""
-    return re.sub(r"{\w+}", "this scene", named_prompt(prompt, assets))
+def _layout(record: Record) -> Layout:
+    """The layout of a record; building the schemas costs more than an episode's statistics."""
+    return _layout_of(json.dumps(record.to_dict()))
 
 
 def statistics(values: np.ndarray) -> dict[str, Any]:
@@ -173,8 +152,8 @@ def _quantiles(ordered: np.ndarray) -> list[np.ndarray]:
 
 
 def image_statistics(pictures: np.ndarray) -> dict[str, Any]:
-    """Return statistics of (T, 3, H, W) uint8 pictures per channel, in [0, 1], as (3, 1, 1) lists."""
-    sampled = pictures[:, :, ::_PIXEL_STRIDE, ::_PIXEL_STRIDE].swapaxes(0, 1).reshape(3, -1)
+    """Return statistics of (T, H, W, 3) uint8 pictures per channel, in [0, 1], as (3, 1, 1) lists."""
+    sampled = np.moveaxis(pictures[:, ::_PIXEL_STRIDE, ::_PIXEL_STRIDE], -1, 0).reshape(3, -1)
     counts = np.stack([np.bincount(channel, minlength=256) for channel in sampled])  # 3, 256
     values, total = np.arange(256) / 255, sampled.shape[1]
     mean = counts @ values / total
@@ -234,10 +213,9 @@ def _joined(old: dict[str, np.ndarray], new: dict[str, np.ndarray]) -> dict[str,
 
 
 def png(picture: np.ndarray) -> bytes:
-    """Return (3, H, W) or (H, W) uint8 as PNG, fast rather than smallest."""
+    """Return (H, W, 3) or (H, W) uint8 as PNG, fast rather than smallest."""
     sink = io.BytesIO()
-    planes = [Image.fromarray(plane) for plane in picture.reshape(-1, *picture.shape[-2:])]
-    image = Image.merge("RGB", planes) if len(planes) == 3 else planes[0]
+    image = Image.fromarray(np.ascontiguousarray(picture))
     image.save(sink, "PNG", compress_level=1)
     return sink.getvalue()
 
@@ -248,12 +226,14 @@ def _prompt_files(assets: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, An
     files: dict[str, bytes] = {}
     for name, asset in assets.items():
         paths: dict[str, dict[str, str]] = {"rgb": {}, "segm": {}}
-        for view in schema.VIEWS:
-            for kind in paths:
-                path, content = _named_png(asset[kind][view])
-                paths[kind][view] = path
-                files[path] = content
-        obj_info = asset["segm"]["obj_info"]
+        segm = asset.get("segm", {})
+        for view in asset["rgb"]:
+            for kind, pictures in (("rgb", asset["rgb"]), ("segm", segm)):
+                if view in pictures:
+                    path, content = _named_png(pictures[view])
+                    paths[kind][view] = path
+                    files[path] = content
+        obj_info = segm.get("obj_info", ())
         obj_info = dict(obj_info) if isinstance(obj_info, Mapping) else [dict(item) for item in obj_info]
         described[name] = {"placeholder_type": asset["placeholder_type"], "obj_info": obj_info, **paths}
     return described, files
@@ -266,24 +246,18 @@ def _named_png(picture: np.ndarray) -> tuple[str, bytes]:
     if content is None:
         if len(_prompt_pngs) >= _PNG_CACHE:
             _prompt_pngs.clear()
-        content = _prompt_pngs[name] = png(picture)
+        content = _prompt_pngs[name] = png(np.moveaxis(picture, 0, -1) if picture.ndim == 3 else picture)
     return f"prompts/{name[:2]}/{name}.png", content
 
 
-def _column(key: str, values: Any) -> pa.Array:
-    kind = schema.DATA_SCHEMA.field(key).type
+def _column(layout: Layout, key: str, values: Any) -> pa.Array:
+    kind = layout.data.field(key).type
+    if isinstance(values, np.ndarray):
+        values = values.reshape(len(values), -1)
+        if values.shape[1] == 1:
+            return pa.array(values[:, 0], kind)
     if pa.types.is_fixed_size_list(kind):
         return pa.FixedSizeListArray.from_arrays(
             pa.array(values.reshape(-1), kind.value_type), kind.list_size
         )
     return pa.array(values, kind)
-
-
-@lru_cache(maxsize=1)
-def git_sha() -> str:
-    """Return the commit of this checkout, "" outside of one."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""

@@ -51,11 +51,14 @@ def _encoded_from(root: Path, row: dict[str, Any]) -> EncodedEpisode:
     frames = pq.ParquetFile(root / schema.DATA_PATH.format(**place)).read()
     assets = json.loads(row["prompt_assets"])
     files = [path for asset in assets.values() for kind in ("rgb", "segm") for path in asset[kind].values()]
-    final = {view: root / schema.FINAL_PATH.format(**place, view=view) for view in schema.VIEWS}
+    record = schema.read_record(root)
+    final = {view: root / schema.FINAL_PATH.format(**place, view=view) for view in record.cameras}
+    keys = [key for key in schema.features(record) if key not in schema.RANK_COLUMNS]
     return EncodedEpisode(
+        record=record,
         instruction=row["tasks"][0],
         length=row["length"],
-        frames={k: frames[k].combine_chunks() for k in schema.FEATURES if k not in schema.RANK_COLUMNS},
+        frames={key: frames[key].combine_chunks() for key in keys},
         stats=episode_statistics(root / schema.EPISODES_PATH.format(**place)),
         facts={key: row[key] for key in schema.EPISODE_COLUMNS},
         final={view: path.read_bytes() for view, path in final.items()},

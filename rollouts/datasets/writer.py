@@ -14,7 +14,6 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from policies.embodiments.base import Record
 from pretrain.sources import schema
 from pretrain.sources.schema import DatasetError
-from rollouts.datasets.encoding import EncodedEpisode, StatisticsFold, git_sha
+from rollouts.datasets.encoding import EncodedEpisode, StatisticsFold
+from rollouts.versions import git_sha, versions
 
 _TEMPORARY = ".partial"
-_FEATURES = (
-    json.dumps(schema.FEATURES, indent=2).replace("\n", "\n  ").encode()
-)  # the long, constant part of info.json
 
 
 class DatasetWriter:
@@ -43,6 +41,8 @@ class DatasetWriter:
     def __init__(self, root: str | Path, config: Mapping[str, Any]):
         self.root = Path(root)
         self._lock = _locked(self.root)
+        self._layout: schema.Layout | None = None
+        self._features = b""
         try:
             self._check_config(json.loads(json.dumps(config)))
             rows = schema.read_index(self.root)
@@ -58,7 +58,9 @@ class DatasetWriter:
             self._remove_leftovers()
             self._forget_errors_from(self.next_work)
             self._known_files: set[str] = set()
-            self._replace(self._counters(self.episodes, self.frames, new_task=True))
+            if rows:
+                self._begin(schema.read_record(self.root))
+                self._replace(self._counters(self.episodes, self.frames, new_task=True))
         except BaseException:
             self._lock.close()
             raise
@@ -75,6 +77,14 @@ class DatasetWriter:
 
     def publish(self, episode: EncodedEpisode) -> int:
         """Add one episode and return its rank; the set is loadable again when this returns."""
+        if self._layout is None:
+            self._begin(episode.record)
+            self._replace({schema.PROVENANCE_PATH: _json(self._provenance(), indent=2)})
+        elif episode.record != self._layout.record:
+            raise DatasetError(
+                f"{self.root} holds episodes of {self._layout.record}, this one is of {episode.record}: one "
+                "set keeps one embodiment and one size of pictures; choose another output="
+            )
         rank, place, start = self.episodes, schema.place(self.episodes), self.frames
         end = start + episode.length
         new_task = episode.instruction not in self._tasks
@@ -84,7 +94,7 @@ class DatasetWriter:
             "index": np.arange(start, end),
             "task_index": np.full(episode.length, task),
         }
-        columns = [ranked[key] if key in ranked else episode.frames[key] for key in schema.FEATURES]
+        columns = [ranked[key] if key in ranked else episode.frames[key] for key in self._layout.features]
         indexed = {
             "episode_index": rank,
             "tasks": [episode.instruction],
@@ -104,9 +114,9 @@ class DatasetWriter:
         new_files = {path: content for path, content in episode.files.items() if self._is_new(path)}
         for view, content in episode.final.items():
             new_files[schema.FINAL_PATH.format(**place, view=view)] = content
-        table = pa.table(columns, schema=schema.DATA_SCHEMA)
+        table = pa.table(columns, schema=self._layout.data)
         new_files[schema.DATA_PATH.format(**place)] = _parquet(table)
-        new_files[schema.EPISODES_PATH.format(**place)] = _parquet(_one_row(row))
+        new_files[schema.EPISODES_PATH.format(**place)] = _parquet(_one_row(row, self._layout.episodes))
         self._fold.add(episode.stats)
         self._replace(new_files | self._counters(rank + 1, end, new_task))
         self._append(schema.INDEX_PATH, indexed)
@@ -126,16 +136,34 @@ class DatasetWriter:
                 raise DatasetError(
                     f"{self.root} holds a dataset that this program did not make: choose another output="
                 )
-            provenance = {"format": schema.FORMAT, "config": config, "made_with": _versions()}
-            self._replace({schema.INDEX_PATH: b"", schema.PROVENANCE_PATH: _json(provenance, indent=2)})
+            self._config = config
+            self._replace(
+                {schema.INDEX_PATH: b"", schema.PROVENANCE_PATH: _json(self._provenance(), indent=2)}
+            )
             return
         stored = read_config(self.root)
+        self._config = config
         for key in sorted(stored.keys() | config.keys()):
             if config.get(key) != stored.get(key):
                 raise DatasetError(
                     f"{self.root} was made with {key}={json.dumps(stored.get(key))}, asked for "
                     f"{json.dumps(config.get(key))}: use the same settings or choose another output="
                 )
+
+    def _begin(self, record: Record) -> None:
+        """Fix what the set keeps: the record of its first episode."""
+        self._layout = schema.Layout(record)
+        # the long, constant part of info.json
+        self._features = json.dumps(self._layout.features, indent=2).replace("\n", "\n  ").encode()
+
+    def _provenance(self) -> dict[str, Any]:
+        record = {} if self._layout is None else {"record": self._layout.record.to_dict()}
+        return {
+            "format": schema.FORMAT,
+            "config": self._config,
+            **record,
+            "made_with": {"git_sha": git_sha(), **versions()},
+        }
 
     def _remove_leftovers(self) -> None:
         """Remove what a killed process wrote of an episode that does not count."""
@@ -145,8 +173,12 @@ class DatasetWriter:
             self._replace({schema.INDEX_PATH: content[: content.rfind(b"\n") + 1]})
         place = schema.place(self.episodes)
         leftovers = [schema.DATA_PATH.format(**place), schema.EPISODES_PATH.format(**place)]
-        leftovers += [schema.FINAL_PATH.format(**place, view=view) for view in schema.VIEWS]
-        for path in [*(self.root / name for name in leftovers), *self.root.rglob(f"*{_TEMPORARY}")]:
+        final = self.root / schema.FINAL_PATH.format(**place, view="*")
+        for path in [
+            *(self.root / name for name in leftovers),
+            *final.parent.glob(final.name),
+            *self.root.rglob(f"*{_TEMPORARY}"),
+        ]:
             path.unlink(missing_ok=True)
 
     def _forget_errors_from(self, work_index: int) -> None:
@@ -168,20 +200,22 @@ class DatasetWriter:
         """Return the files that describe the whole set, info.json last: a reader believes it."""
         info = {
             "codebase_version": schema.CODEBASE_VERSION,
-            "robot_type": "vima",
+            "robot_type": self._layout.record.embodiment,
             "total_episodes": episodes,
             "total_frames": frames,
             "total_tasks": len(self._tasks),
             "chunks_size": schema.CHUNK_SIZE,
             "data_files_size_in_mb": 100,
             "video_files_size_in_mb": 200,
-            "fps": schema.FPS,
+            "fps": self._layout.record.fps,
             "splits": {"train": f"0:{episodes}"},
             "data_path": schema.DATA_PATH,
             "video_path": None,
         }
         files = {schema.TASKS_PATH: _parquet(_tasks_table(self._tasks))} if new_task else {}
-        content = _json(info, indent=2).removesuffix(b"\n}") + b',\n  "features": ' + _FEATURES + b"\n}\n"
+        content = (
+            _json(info, indent=2).removesuffix(b"\n}") + b',\n  "features": ' + self._features + b"\n}\n"
+        )
         return {**files, schema.STATS_PATH: _json(self._fold.as_dict()), schema.INFO_PATH: content}
 
     def _replace(self, files: Mapping[str, Any]) -> None:
@@ -264,7 +298,8 @@ def read_config(root: Path) -> dict[str, Any]:
 def episode_statistics(path: Path) -> dict[str, dict[str, Any]]:
     """Return the statistics in an episode's metadata file."""
     row = pq.ParquetFile(path).read().to_pylist()[0]
-    return {key: {n: row[f"stats/{key}/{n}"] for n in schema.STATISTICS} for key in schema.STATISTIC_KEYS}
+    keys = dict.fromkeys(name.split("/")[1] for name in row if name.startswith("stats/"))
+    return {key: {n: row[f"stats/{key}/{n}"] for n in schema.STATISTICS} for key in keys}
 
 
 def _tasks_table(tasks: Mapping[str, int]) -> pa.Table:
@@ -285,9 +320,9 @@ def _tasks_table(tasks: Mapping[str, int]) -> pa.Table:
     return table.replace_schema_metadata({"pandas": json.dumps(pandas)})
 
 
-def _one_row(row: Mapping[str, Any]) -> pa.Table:
+def _one_row(row: Mapping[str, Any], columns: pa.Schema) -> pa.Table:
     """One struct for all columns: with a hundred of them much faster than column by column."""
-    struct = pa.array([row], pa.struct(schema.EPISODE_SCHEMA))
+    struct = pa.array([row], pa.struct(columns))
     return pa.Table.from_batches([pa.RecordBatch.from_struct_array(struct)])
 
 
@@ -307,13 +342,3 @@ def _opened(path: Path) -> Any:
     except FileNotFoundError:  # its folder is not there yet
         path.parent.mkdir(parents=True, exist_ok=True)
         return open(path, "wb")
-
-
-def _versions() -> dict[str, str]:
-    versions = {"git_sha": git_sha()}
-    for name in ("uio2-agent", "numpy", "gymnasium", "mujoco"):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions

@@ -9,13 +9,14 @@ follows from the results alone: the first successes and the first failures of ea
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from pretrain.sources.schema import action_dict
-from rollouts.pages.pictures import Scene, describe, draw, show_motion
+from policies import embodiments
+from policies.embodiments.base import Embodiment
+from rollouts.pages.pictures import Scene, draw, show_motion
 from rollouts.pages.video import write_video
 from rollouts.progress import progress
 from rollouts.runner import Work
@@ -27,9 +28,17 @@ _EVERY = (
 )
 _OPENING, _AIM, _AFTER, _ENDING = 16, 14, 12, 30  # pictures of each part
 
-Moment = tuple[Mapping[str, np.ndarray], Sequence[np.ndarray]]
-"""What the agent's cameras see, uint8 (128, 256, 3) by view, and what is seen of the motion that follows: the
-table as it stands, then the way of the tool. The latter is empty where an environment cannot be watched."""
+
+class Moment(NamedTuple):
+    """One step of a film."""
+
+    views: Mapping[str, np.ndarray]
+    """What the agent's cameras see, uint8 (H, W, 3) by camera."""
+    state: np.ndarray
+    """The body before the action."""
+    motion: Sequence[np.ndarray]
+    """What is seen of the motion that follows: the scene as it stands, then the way of the body. Empty where
+    an environment cannot be watched."""
 
 
 def record(output: Path, result: Mapping[str, Any], each: int) -> None:
@@ -92,28 +101,31 @@ def play_again(
 ) -> Iterator[tuple[Any, int]]:
     """The storyboard of an episode of a result."""
     env = make_env(Work(index=0, env=env, task=row["task"], level=row["level"], seed=row["seed"]))
-    actions = [action_dict(np.asarray(vector)) for vector in row["actions"]]
     moments = []
     try:
-        observation, info = env.reset(seed=row["seed"])
+        observation, first = env.reset(seed=row["seed"])
+        info, body = first, embodiments.of(first)
+        actions = [body.action(np.asarray(vector)) for vector in row["actions"]]
         for action in [*actions, None]:
             seen: list[np.ndarray] = []
-            if hasattr(env.unwrapped, "watch"):
+            if "watch" in getattr(env.unwrapped, "abilities", ()):
                 env.unwrapped.watch(seen.append)
-            views = {view: np.moveaxis(rgb, 0, -1).copy() for view, rgb in observation["rgb"].items()}
+            views = {camera: view.copy() for camera, view in body.views(observation).items()}
+            moment = Moment(views, body.state(observation, info), seen)
             if action is not None:
-                observation, *_ = env.step(action)
-            moments.append((views, seen))
+                observation, _, _, _, info = env.step(action)
+            moments.append(moment)
     finally:
         env.close()
     heading = f"{row['task']} · {row['level']} · seed {row['seed']}"
-    return storyboard(info, moments, actions, heading, row["status"])
+    return storyboard(body, first, moments, actions, heading, row["status"])
 
 
 def storyboard(
+    body: Embodiment,
     info: Mapping[str, Any],
     moments: Sequence[Moment],
-    actions: Sequence[Mapping[str, np.ndarray]],
+    actions: Sequence[Any],
     heading: str,
     status: str,
 ) -> Iterator[tuple[Scene | np.ndarray, int]]:
@@ -122,28 +134,26 @@ def storyboard(
     A scene is drawn whole; a picture after it replaces its motion, the rest of the scene stays as it is.
     """
     done: list[str] = []
-    tool = int(info["end_effector"])
 
-    def scene(views: Mapping[str, np.ndarray], motion: np.ndarray | None, **more: Any) -> Scene:
+    def scene(step: int, state: np.ndarray, **more: Any) -> Scene:
+        views, _, motion = moments[step]
         return Scene(
+            body,
+            state,
             info["prompt"],
             info["prompt_assets"],
             views,
-            motion,
+            motion[0] if len(motion) else None,
             heading,
             tuple(done),
-            end_effector=tool,
             **more,
         )
 
-    def still(step: int) -> np.ndarray | None:
-        return moments[step][1][0] if moments[step][1] else None
-
-    yield scene(moments[0][0], still(0)), _OPENING
+    yield scene(0, moments[0].state), _OPENING
     for step, action in enumerate(actions):
-        views, moving = moments[step]
-        done.append(describe(action, tool))
-        yield scene(views, still(step), action=action), _AIM
-        yield from ((picture, 1) for picture in moving[1::_EVERY])
-        yield scene(moments[step + 1][0], still(step + 1), action=action), _AFTER
-    yield scene(moments[-1][0], still(-1), status=status), _ENDING
+        state = moments[step].state
+        done.append(body.describe(action, state))
+        yield scene(step, state, action=action), _AIM
+        yield from ((picture, 1) for picture in moments[step].motion[1::_EVERY])
+        yield scene(step + 1, state, action=action), _AFTER
+    yield scene(-1, moments[-1].state, status=status), _ENDING

@@ -1,28 +1,28 @@
-"""One picture of an episode for a person: the prompt with its images, what the agent's two cameras see with
-the action as an arrow over it and, where the environment lets itself be watched, the motion from aslant.
+"""One picture of an episode for a person: the prompt with its images, what the agent's cameras see with the
+action drawn over it and, where the environment lets itself be watched, the motion from aslant.
 
-Knows VIMA's cameras (orthographic, so a point on the table is a pixel by two multiplications) and nothing
-about where episodes come from. Everything drawn here is for people; datasets keep the plain frames.
+How an action is drawn and said, the embodiment knows; nothing here knows where episodes come from. Everything
+drawn here is for people; datasets keep the plain frames.
 """
 
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-VIEWS = ("top", "front")
-SCALE = 2  # a camera pixel is drawn as 2 x 2
+from policies.embodiments.base import Embodiment
+from policies.embodiments.drawing import font, label
+
 PROMPT_WIDTH, GAP, MARGIN = 368, 16, 16
 SIDE_WIDTH, SIDE_HEIGHT, MOTION_HEIGHT = 512, 256, 288
 WIDTH = MARGIN + PROMPT_WIDTH + GAP + SIDE_WIDTH + MARGIN
 HEIGHT = MARGIN + MOTION_HEIGHT + GAP + SIDE_HEIGHT + MARGIN
 
-PAPER, INK, FAINT, ACCENT = (250, 250, 247), (34, 38, 46), (128, 134, 145), (255, 92, 40)
+PAPER, INK, FAINT = (250, 250, 247), (34, 38, 46), (128, 134, 145)
 COLOURS = {
     "success": (32, 140, 78),
     "failure": (200, 52, 52),
@@ -34,83 +34,82 @@ _WORDS = re.compile(r"\{\w+\}|[^\s{}]+|\s+")
 
 @dataclass
 class Scene:
-    """What one picture shows of an episode. Views are uint8 (128, 256, 3); actions are in metres and xyzw."""
+    """What one picture shows of an episode."""
 
+    body: Embodiment
+    state: np.ndarray
+    """The body's state before the action."""
     prompt: str
     prompt_assets: Mapping[str, Any]
     views: Mapping[str, np.ndarray]
+    """Camera to uint8 (H, W, 3)."""
     motion: np.ndarray | None = None
-    """The table from aslant with the tool, uint8 (288, 512, 3)."""
+    """The scene as a bystander sees it, uint8 (H, W, 3)."""
     heading: str = ""
     done: Sequence[str] = ()
     """The actions so far, one line each."""
-    action: Mapping[str, np.ndarray] | None = None
-    """The action to draw as an arrow."""
-    end_effector: int = 0
-    """0 suction, 1 spatula, which ignores rotations."""
+    action: Any = None
+    """The action to draw."""
     status: str = ""
     """success, failure, truncated or error, once it is known."""
 
 
 def draw(scene: Scene) -> Image.Image:
-    """Return the picture, (WIDTH, HEIGHT), both even as H.264 wants them."""
+    """Return the picture, (WIDTH, HEIGHT), both even as H.264 wants them.
+
+    The last camera is shown largest; of the others the first has its place, too.
+    """
     canvas = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     canvas.paste(_panel(scene), (MARGIN, MARGIN))
-    left = MARGIN + PROMPT_WIDTH + GAP
+    left, cameras = MARGIN + PROMPT_WIDTH + GAP, list(scene.views)
+    main, side = cameras[-1], cameras[0] if len(cameras) > 1 else None
     if scene.motion is None:
-        canvas.paste(annotated(scene, "top"), (left, MARGIN))
-        canvas.paste(annotated(scene, "front"), (left, MARGIN + SIDE_HEIGHT + GAP))
+        canvas.paste(annotated(scene, main), (left, MARGIN))
+        if side:
+            canvas.paste(annotated(scene, side), (left, MARGIN + SIDE_HEIGHT + GAP))
         return canvas
     show_motion(canvas, scene.motion)
-    canvas.paste(annotated(scene, "top"), (left, MARGIN + MOTION_HEIGHT + GAP))
-    front = annotated(scene, "front").resize((PROMPT_WIDTH, PROMPT_WIDTH // 2), Image.LANCZOS)
-    canvas.paste(front, (MARGIN, HEIGHT - MARGIN - front.height))
+    canvas.paste(annotated(scene, main), (left, MARGIN + MOTION_HEIGHT + GAP))
+    if side:
+        shown = annotated(scene, side)
+        size = PROMPT_WIDTH, PROMPT_WIDTH * shown.height // shown.width
+        shown = shown.resize(size, Image.LANCZOS)
+        canvas.paste(shown, (MARGIN, HEIGHT - MARGIN - shown.height))
     return canvas
 
 
 def show_motion(canvas: Image.Image, motion: np.ndarray) -> None:
     """Put another picture of the motion into a drawn scene that has one."""
-    canvas.paste(Image.fromarray(motion), (MARGIN + PROMPT_WIDTH + GAP, MARGIN))
+    picture = Image.fromarray(motion)
+    if picture.size != (SIDE_WIDTH, MOTION_HEIGHT):
+        picture = picture.resize(_fitted(picture.size, (SIDE_WIDTH, MOTION_HEIGHT)), Image.LANCZOS)
+    canvas.paste(picture, (MARGIN + PROMPT_WIDTH + GAP, MARGIN))
 
 
-def annotated(scene: Scene, view: str) -> Image.Image:
-    """Return one camera's picture at twice its size, with the action drawn over it."""
-    picture = Image.fromarray(np.asarray(scene.views[view])).resize((SIDE_WIDTH, SIDE_HEIGHT), Image.LANCZOS)
+def annotated(scene: Scene, camera: str) -> Image.Image:
+    """Return one camera's picture, as large as its place allows, with the action drawn over it."""
+    picture = Image.fromarray(np.ascontiguousarray(scene.views[camera]))
+    picture = picture.resize(_fitted(picture.size, (SIDE_WIDTH, SIDE_HEIGHT)), Image.LANCZOS)
     pen = ImageDraw.Draw(picture, "RGBA")
     if scene.action is not None:
-        _arrow(pen, view, scene.action, turn=0.0 if scene.end_effector else _turn(scene.action))
-    _label(pen, (8, 6), view)
+        scene.body.draw(pen, camera, (picture.height, picture.width), scene.action, scene.state)
+    label(pen, (8, 6), camera)
     return picture
 
 
-def pixel(view: str, position: Sequence[float]) -> tuple[float, float]:
-    """Return column and row, in drawn pixels, of a point (x, y[, z]) in metres (VIMA's two agent cameras)."""
-    x, y, z = float(position[0]), float(position[1]), float(position[2]) if len(position) > 2 else 0.0
-    if view == "top":
-        column, row = 128 + 250.98 * y, 64 + 250.98 * (x - 0.5)
-    else:
-        column, row = 128 + 251.4 * y, 80 + 177.78 * (x - 0.5) - 177.78 * z
-    return (column + 0.5) * SCALE, (row + 0.5) * SCALE
-
-
-def describe(action: Mapping[str, np.ndarray], end_effector: int) -> str:
-    """Return an action in a line a person reads: centimetres from the table's middle, degrees."""
-    (x0, y0), (x1, y1) = (np.asarray(action[f"pose{i}_position"], float)[:2] for i in (0, 1))
-    places = [f"({100 * (x - 0.5):+z.0f}, {100 * y:+z.0f})" for x, y in ((x0, y0), (x1, y1))]
-    turn = 0.0 if end_effector else _turn(action)
-    verb = "push" if end_effector else "pick"
-    return f"{verb} {places[0]} to {places[1]} cm" + (f", turn {turn:+.0f}°" if abs(turn) > 1.5 else "")
+def _fitted(size: tuple[int, int], place: tuple[int, int]) -> tuple[int, int]:
+    """Return the largest (width, height) of this shape that a place holds."""
+    factor = min(place[0] / size[0], place[1] / size[1])
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
 def thumbnail(asset: Mapping[str, Any], height: int) -> Image.Image:
-    """Return a prompt image: an object alone is cut out, a scene is shown whole, both seen from above."""
-    rgb = (
-        np.moveaxis(np.asarray(asset["rgb"]["top"]), 0, -1)
-        if asset["rgb"]["top"].shape[0] == 3
-        else asset["rgb"]["top"]
-    )
-    if asset.get("placeholder_type") == "object":
-        rows, columns = np.nonzero(np.asarray(asset["segm"]["top"]) != 255)
+    """Return a prompt image: an object alone is cut out, a scene is shown whole, both by the last camera."""
+    camera = list(asset["rgb"])[-1]
+    rgb = np.asarray(asset["rgb"][camera])
+    rgb = np.moveaxis(rgb, 0, -1) if rgb.shape[0] == 3 else rgb
+    if asset.get("placeholder_type") == "object" and camera in asset.get("segm", {}):
+        rows, columns = np.nonzero(np.asarray(asset["segm"][camera]) != 255)
         if len(rows):
             centre = (rows.min() + rows.max() + 1) // 2, (columns.min() + columns.max() + 1) // 2
             half = max(np.ptp(rows), np.ptp(columns), 16) // 2 + 4
@@ -120,23 +119,19 @@ def thumbnail(asset: Mapping[str, Any], height: int) -> Image.Image:
     return picture.resize((max(1, round(picture.width * height / picture.height)), height), Image.LANCZOS)
 
 
-def _turn(action: Mapping[str, np.ndarray]) -> float:
-    """Return by how many degrees the object is turned about the vertical, in (-180, 180]."""
-    (_, _, z0, w0), (_, _, z1, w1) = (np.asarray(action[f"pose{i}_rotation"], float) for i in (0, 1))
-    degrees = math.degrees(2 * (math.atan2(z1, w1) - math.atan2(z0, w0)))
-    return 180 - (180 - degrees) % 360
-
-
 def _panel(scene: Scene) -> Image.Image:
     """Return the left column: heading, prompt with its images in the line, outcome, actions."""
-    height = HEIGHT - 2 * MARGIN - (GAP + PROMPT_WIDTH // 2 if scene.motion is not None else 0)
+    height = HEIGHT - 2 * MARGIN
+    if scene.motion is not None and len(scene.views) > 1:  # the first camera stands below
+        seen = next(iter(scene.views.values())).shape
+        height -= GAP + PROMPT_WIDTH * seen[0] // seen[1]
     panel = Image.new("RGB", (PROMPT_WIDTH, height), PAPER)
     pen = ImageDraw.Draw(panel)
-    pen.text((0, 0), scene.heading, FAINT, _font(15))
+    pen.text((0, 0), scene.heading, FAINT, font(15))
     bottom = _flow(panel, scene, top=30) + 10
     for number, line in enumerate(scene.done, start=1):
         if number > len(scene.done) - (height - 40 - bottom) // 20:  # the last ones, where not all find room
-            pen.text((0, bottom), f"{number}  {line}", INK, _font(15))
+            pen.text((0, bottom), f"{number}  {line}", INK, font(15))
             bottom += 20
     if scene.status:
         _badge(pen, (0, height - 36), scene.status)
@@ -147,7 +142,7 @@ def _flow(panel: Image.Image, scene: Scene, top: int) -> int:
     """Set words and images in lines, each line's items centred on one height; returns where the last line
     ends.
     """
-    pen, font, space = ImageDraw.Draw(panel), _font(20), 6
+    pen, lettering, space = ImageDraw.Draw(panel), font(20), 6
     lines: list[list[tuple[int, Any, int, int]]] = [[]]  # of (x, word or image, width, height)
     x = 0
     for word in _WORDS.findall(scene.prompt):
@@ -158,7 +153,9 @@ def _flow(panel: Image.Image, scene: Scene, top: int) -> int:
             asset = scene.prompt_assets[word[1:-1]]
             item = thumbnail(asset, 64 if asset.get("placeholder_type") == "object" else 88)
             item.thumbnail((PROMPT_WIDTH, 88))
-        width, height = (math.ceil(pen.textlength(word, font)), 26) if isinstance(item, str) else item.size
+        width, height = (
+            (math.ceil(pen.textlength(word, lettering)), 26) if isinstance(item, str) else item.size
+        )
         if word in ".,:" and x:
             x -= space
         elif x + width > PROMPT_WIDTH:
@@ -171,7 +168,7 @@ def _flow(panel: Image.Image, scene: Scene, top: int) -> int:
         for x, item, width, height in line:
             y = top + (tall - height) // 2
             if isinstance(item, str):
-                pen.text((x, y), item, INK, font)
+                pen.text((x, y), item, INK, lettering)
             else:
                 panel.paste(item, (x, y))
                 pen.rectangle((x, y, x + width - 1, y + height - 1), outline=(214, 214, 208))
@@ -179,51 +176,9 @@ def _flow(panel: Image.Image, scene: Scene, top: int) -> int:
     return top
 
 
-def _arrow(pen: ImageDraw.ImageDraw, view: str, action: Mapping[str, np.ndarray], turn: float) -> None:
-    start, end = (pixel(view, np.asarray(action[f"pose{i}_position"])[:2]) for i in (0, 1))
-    dx, dy = end[0] - start[0], end[1] - start[1]
-    length = math.hypot(dx, dy)
-    for colour, width in (((255, 255, 255, 230), 8), ((*ACCENT, 255), 4)):
-        grow = (width - 4) / 2
-        if length > 14:
-            ux, uy = dx / length, dy / length
-            neck = end[0] - 13 * ux, end[1] - 13 * uy
-            pen.line((*start, *neck), colour, width)
-            tip = end[0] + grow * ux, end[1] + grow * uy
-            back = neck[0] - grow * ux, neck[1] - grow * uy
-            wide = 8 + 1.6 * grow
-            pen.polygon(
-                (tip, (back[0] - wide * uy, back[1] + wide * ux), (back[0] + wide * uy, back[1] - wide * ux)),
-                colour,
-            )
-        radius = 7 + grow
-        pen.ellipse(
-            (start[0] - radius, start[1] - radius, start[0] + radius, start[1] + radius),
-            None,
-            colour,
-            width // 2 + 1,
-        )
-    if abs(turn) > 1.5:
-        _label(pen, (end[0] + 12, end[1] - 26), f"{turn:+.0f}°", ACCENT)
-
-
 def _badge(pen: ImageDraw.ImageDraw, place: tuple[int, int], status: str) -> None:
-    font = _font(20)
-    width = pen.textlength(status, font)
+    lettering = font(20)
+    width = pen.textlength(status, lettering)
     x, y = place
     pen.rounded_rectangle((x, y, x + width + 28, y + 36), 18, COLOURS.get(status, FAINT))
-    pen.text((x + 14, y + 5), status, (255, 255, 255), font)
-
-
-def _label(
-    pen: ImageDraw.ImageDraw, place: tuple[float, float], text: str, colour: tuple = (40, 44, 52)
-) -> None:
-    font = _font(15)
-    x, y = place
-    pen.rounded_rectangle((x, y, x + pen.textlength(text, font) + 12, y + 22), 6, (*colour, 215))
-    pen.text((x + 6, y + 2), text, (255, 255, 255), font)
-
-
-@cache
-def _font(size: int) -> Any:
-    return ImageFont.load_default(size)
+    pen.text((x + 14, y + 5), status, (255, 255, 255), lettering)

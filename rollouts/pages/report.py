@@ -99,7 +99,7 @@ def table(result: Mapping[str, Any]) -> Any:
 
 
 def benchmark_tables(result: Mapping[str, Any]) -> list[Any]:
-    """VIMA-Bench's summary as rich tables, ours and the published rows; none where there is no summary."""
+    """The benchmark's summary as rich tables, ours and the published rows; none where there is no summary."""
     from rich import box
     from rich.table import Table
 
@@ -184,7 +184,7 @@ def _rows(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _benchmark(result: Mapping[str, Any]) -> list[str]:
-    """VIMA-Bench's summary as sections of the page."""
+    """The benchmark's summary as sections of the page."""
     sections = []
     for title, (head, lines), notes in _panels(result):
         cells = [[escape(cell) for cell in line] for line in lines]
@@ -194,8 +194,10 @@ def _benchmark(result: Mapping[str, Any]) -> list[str]:
 
 
 def _panels(result: Mapping[str, Any]) -> list[Any]:
-    summary = result.get("benchmark")  # evaluations of older programs have none
-    return panels(summary, result["rows"]) if summary else []
+    summary = result.get(
+        "benchmark"
+    )  # evaluations of older programs have none, or one that names no benchmark
+    return panels(summary, result["rows"]) if summary and "title" in summary else []
 
 
 def _timing(timing: Sequence[Mapping[str, Any]]) -> str:

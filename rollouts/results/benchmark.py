@@ -1,9 +1,9 @@
-"""VIMA-Bench's own summary of an evaluation: tasks by level, a mean for each level, the mean of the four.
+"""A benchmark's own summary of an evaluation: tasks by level, a mean for each level, the mean of the levels.
 
 A level's mean is unweighted over its tasks, however many episodes each has; the last number is the mean of
-the level means (uio2_training.md §7.3, vima_bench.md §12). Unusual: nothing is passed over in silence. A
-level of which tasks are missing says which, and whether they do not exist here, were not asked for, or are
-not played yet. Which tasks a level has comes from the tabletop's own tables.
+the level means. Unusual: nothing is passed over in silence. A level of which tasks are missing says which,
+and whether they do not exist here, were not asked for, or are not played yet. Which tasks a level has, its
+suite says (`envs.suites.Benchmark`).
 
 It refuses to know how tables are drawn (`benchmark_tables`). It computes from the rows of an evaluation
 alone, so workers, slots and sittings leave no trace.
@@ -16,19 +16,20 @@ from typing import Any
 
 import yaml
 
+from envs.suites import Suite
 from rollouts.results.statistics import mean_interval
 
-ENVIRONMENT = "vima"
 NOT_BUILT, NOT_ASKED, NOT_PLAYED = "not built", "not asked for", "not played yet"
 
 
 def summarise_levels(
+    suite: Suite,
     rows: Sequence[Mapping[str, Any]],
     episodes: Sequence[Mapping[str, Any]],
     env_kwargs: Mapping[str, Any],
     asked: Collection[tuple[str, str]],
 ) -> dict[str, Any] | None:
-    """Return the summary of an evaluation, plain JSON values; None where no row belongs to the benchmark.
+    """Return the summary of an evaluation, plain JSON values; None where no row belongs to a benchmark.
 
     Parameters
     ----------
@@ -39,59 +40,57 @@ def summarise_levels(
     asked
         The (task, level) that the work list holds.
     """
-    from envs.vima.levels import TASK_LEVELS
-
-    levels = list(dict.fromkeys(level for held in TASK_LEVELS.values() for level in held if level != "train"))
+    benchmark = suite.benchmark
+    if benchmark is None:
+        return None
+    levels, holding = benchmark.levels, benchmark.tasks
     found = {
         (row["task"], row["level"]): row
         for row in rows
-        if row["env"] == ENVIRONMENT
-        and row["level"] in TASK_LEVELS.get(row["task"], ())
-        and row["level"] in levels
+        if row["env"] == suite.name and row["level"] in holding.get(row["task"], ())
     }
     if not found:
         return None
-    tasks = [task for task in TASK_LEVELS if any((task, level) in found for level in levels)]
+    tasks = [task for task in holding if any((task, level) in found for level in levels)]
+    built = suite.task_levels()
     means = [
-        _level(level, [t for t in TASK_LEVELS if level in TASK_LEVELS[t]], found, asked) for level in levels
+        _level(level, [t for t in holding if level in holding[t]], built, found, asked) for level in levels
     ]
     seeds = [episode["seed"] for episode in episodes if (episode["task"], episode["level"]) in found]
     numbers = [row["episodes"] for row in found.values()]
-    difficulty = env_kwargs.get("difficulty", "easy")
-    upstream = env_kwargs.get("backend") == "upstream"
-    simulator = "VIMA-Bench (PyBullet)" if upstream else "uio2-agent (MuJoCo)"
     return {
-        "tasks": [{"task": task, "max_steps": _max_steps(task, difficulty)} for task in tasks],
+        "title": benchmark.title,
+        "tasks": [{"task": task, "max_steps": suite.max_steps(task, env_kwargs)} for task in tasks],
         "levels": means,
         "mean": _mean_of_levels(means, found),
         "episodes_per_task": [min(numbers), max(numbers)],
         "seeds": [min(seeds), max(seeds)],
-        "extra_steps": _extra_steps(),
-        "simulator": f"{simulator}, difficulty {difficulty}" if difficulty != "easy" else simulator,
-        "published": published(),
+        "budget": benchmark.budget,
+        "simulator": benchmark.simulator(env_kwargs),
+        "published": None if benchmark.published is None else published(benchmark.published),
     }
 
 
 @cache
-def published() -> dict[str, Any]:
-    """Return the published rows (`envs/vima/published.yaml`), with their sources and how sure they are."""
-    return yaml.safe_load(
-        (Path(__file__).parents[2] / "envs" / "vima" / "published.yaml").read_text(encoding="utf-8")
-    )
+def published(path: Path) -> dict[str, Any]:
+    """Return a suite's published rows, with their sources and how sure they are."""
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def _level(
-    level: str, held: Sequence[str], found: Mapping[tuple, Mapping], asked: Collection[tuple[str, str]]
+    level: str,
+    held: Sequence[str],
+    built: Collection[str],
+    found: Mapping[tuple, Mapping],
+    asked: Collection[tuple[str, str]],
 ) -> dict[str, Any]:
     """The mean of one level over those of its tasks that were evaluated, and what became of the others."""
-    from envs.vima.registration import TASKS
-
     rows = [found[task, level] for task in held if (task, level) in found]
     missing: dict[str, list[str]] = {NOT_BUILT: [], NOT_ASKED: [], NOT_PLAYED: []}
     for task in held:
         if (task, level) not in found:
             asked_for = NOT_PLAYED if (task, level) in asked else NOT_ASKED
-            missing[asked_for if task in TASKS else NOT_BUILT].append(task)
+            missing[asked_for if task in built else NOT_BUILT].append(task)
     rates, low, high = _mean(rows, [1 / len(rows)] * len(rows)) if rows else (None, None, None)
     return {
         "level": level,
@@ -121,15 +120,3 @@ def _mean(rows: Sequence[Mapping[str, Any]], weights: Sequence[float]) -> tuple[
     rates = [row["rate"] for row in rows]
     low, high = mean_interval(rates, [(row["low"], row["high"]) for row in rows], weights)
     return sum(weight * rate for weight, rate in zip(weights, rates, strict=True)), low, high
-
-
-def _extra_steps() -> int:
-    from envs.vima.environment import EXTRA_STEPS
-
-    return EXTRA_STEPS
-
-
-def _max_steps(task: str, difficulty: str) -> int:
-    from envs.vima.registration import find_task
-
-    return find_task(task)(difficulty=difficulty).oracle_max_steps + _extra_steps()

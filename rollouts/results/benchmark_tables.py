@@ -1,4 +1,4 @@
-"""The words of VIMA-Bench's summary: cells and notes that the terminal and the page both show.
+"""The words of a benchmark's summary: cells and notes that the terminal and the page both show.
 
 A number that stands for less than the whole carries a `*`, and a note below says what is missing.
 
@@ -11,6 +11,7 @@ from typing import Any
 INCOMPLETE = "*"
 NOTHING = "–"
 PUBLISHED = "published"
+_COUNTS = {2: "two", 3: "three", 4: "four"}
 
 Grid = tuple[list[str], list[list[str]]]
 """Names of the columns, and lines of cells; the first column holds words, the others numbers."""
@@ -19,11 +20,13 @@ Grid = tuple[list[str], list[list[str]]]
 def panels(
     summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
 ) -> list[tuple[str, Grid, list[str]]]:
-    """Title, cells and notes of our table and of the published one; `rows` are those of `result.json`."""
-    return [
-        ("VIMA-Bench, tasks by level", _tasks_by_level(summary, rows), _notes(summary)),
-        (_published_title(summary), _published_rows(summary), _published_notes(summary)),
-    ]
+    """Title, cells and notes of our table and, if there is one, of the published one; `rows` are those of
+    `result.json`.
+    """
+    shown = [(f"{summary['title']}, tasks by level", _tasks_by_level(summary, rows), _notes(summary))]
+    if summary["published"]:
+        shown.append((_published_title(summary), _published_rows(summary), _published_notes(summary)))
+    return shown
 
 
 def _tasks_by_level(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Grid:
@@ -39,7 +42,9 @@ def _tasks_by_level(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]
     lines.append(["tasks", "", *(f"{len(level['evaluated'])} of {level['of']}" for level in levels)])
     lines.append(["mean of the tasks", "", *means])
     mean = _rate(summary["mean"]) + ("" if summary["mean"]["complete"] else INCOMPLETE)
-    lines.append(["mean of the four levels", "", mean, *[""] * (len(levels) - 1)])
+    lines.append(
+        [f"mean of the {_COUNTS.get(len(levels), len(levels))} levels", "", mean, *[""] * (len(levels) - 1)]
+    )
     return ["task", "steps", *(_words(level["level"]) for level in levels)], lines
 
 
@@ -60,21 +65,20 @@ def _published_title(summary: Mapping[str, Any]) -> str:
     """What the published rows are, which nobody may mistake for ours."""
     simulator = summary["published"]["simulator"]
     if simulator in summary["simulator"]:
-        return f"Published, measured by others on VIMA-Bench's simulator ({simulator})"
+        return f"Published, measured by others on {summary['title']}'s simulator ({simulator})"
     return f"Published, measured on another simulator ({simulator}): no comparison like with like"
 
 
 def _notes(summary: Mapping[str, Any]) -> list[str]:
     """What the table needs to be read rightly: protocol, then everything that is missing."""
-    (fewest, most), extra = summary["episodes_per_task"], summary["extra_steps"]
+    fewest, most = summary["episodes_per_task"]
     number = f"{fewest}" if fewest == most else f"{fewest} to {most}"
     first, last = summary["seeds"]
     said = [
         "Per cent solved, with 95 % intervals: Wilson's for a task, combined in squares for means. "
         f"N = {number} episodes of each task and level, seeds {first} to {last}, "
         f"simulator {summary['simulator']}.",
-        f"Budget, in the column steps: the expert's longest solution and {extra} steps (oracle_max_steps + "
-        f"{extra}). A level's mean weighs its tasks alike, the last number its four levels.",
+        f"{summary['budget']} A level's mean weighs its tasks alike, the last number its levels.",
     ]
     for level in summary["levels"]:
         for reason, tasks in level["missing"].items():

@@ -7,30 +7,29 @@ file (`seconds`, `timing`). An episode that ended in an error counts as not solv
 
 import hashlib
 import json
-import platform
 from collections.abc import Collection, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from envs.suites import suite as find_suite
 from policies.loading import packaged_names
-from pretrain.sources.schema import action_vector
-from rollouts.datasets.encoding import describe_prompt, git_sha
+from policies.prompts import described_prompt
 from rollouts.errors import RolloutError
 from rollouts.output import write_json
 from rollouts.results.benchmark import summarise_levels
 from rollouts.results.statistics import wilson
 from rollouts.runner import PHASES, Episode
+from rollouts.versions import git_sha, versions
 from uio2_agent.formats.packaged import checkpoint_directory
 
 RESULT = "result.json"
-_PACKAGES = ("uio2-agent", "torch", "numpy", "mujoco", "gymnasium", "ray")
 
 
 def episode_row(episode: Episode) -> tuple[dict[str, Any], list[float]]:
-    """The row of an episode, and its seconds by phase. `actions` are 12 float32 each: enough to play it
-    again.
+    """The row of an episode, and its seconds by phase. `actions` are the embodiment's vectors: enough to play
+    it again.
     """
+    first = episode.infos[0] if episode.infos else None
     row = {
         "task": episode.work.task,
         "level": episode.work.level,
@@ -39,10 +38,11 @@ def episode_row(episode: Episode) -> tuple[dict[str, Any], list[float]]:
         "failure": episode.failure,
         "status": episode.status,
         "steps": episode.steps,
-        "prompt": describe_prompt(episode.infos[0]["prompt"], episode.infos[0]["prompt_assets"])
-        if episode.infos
-        else "",
-        "actions": [action_vector(action).tolist() for action in episode.actions],
+        "prompt": described_prompt(first["prompt"], first["prompt_assets"]) if first else "",
+        "metrics": {name: float(value) for name, value in episode.infos[-1].get("metrics", {}).items()}
+        if first
+        else {},
+        "actions": [episode.body.vector(action).tolist() for action in episode.actions],
         "action_texts": episode.action_texts,
     }
     if episode.message:
@@ -74,10 +74,19 @@ def summarise(episodes: Sequence[Mapping[str, Any]], env: str, policy: str) -> l
                 "rate": successes / len(group),
                 "low": low,
                 "high": high,
-                "metrics": {"steps": sum(e["steps"] for e in group) / len(group), **counts},
+                "metrics": {"steps": sum(e["steps"] for e in group) / len(group), **counts, **_means(group)},
             }
         )
     return rows
+
+
+def _means(group: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Means of the environment's own metrics over the episodes that have them (errors may not)."""
+    values: dict[str, list[float]] = {}
+    for episode in group:
+        for name, value in episode.get("metrics", {}).items():
+            values.setdefault(name, []).append(value)
+    return {name: sum(found) / len(found) for name, found in values.items()}
 
 
 def timing(episodes: Sequence[Mapping[str, Any]], seconds: Sequence[Sequence[float]]) -> list[dict[str, Any]]:
@@ -110,10 +119,13 @@ def save(
     `asked` are the (task, level) of the work list; without them there is no summary of the benchmark.
     """
     episodes, seconds = [row for row, _ in done.values()], [spent for _, spent in done.values()]
-    rows = summarise(episodes, recipe["env"], recipe["policy"])
+    suite = find_suite(recipe["env"])
+    rows = summarise(episodes, suite.name, recipe["policy"])
     result = {
         "rows": rows,
-        "benchmark": None if asked is None else summarise_levels(rows, episodes, recipe["env_kwargs"], asked),
+        "benchmark": None
+        if asked is None
+        else summarise_levels(suite, rows, episodes, recipe["env_kwargs"], asked),
         "episodes": episodes,
         "recipe": dict(recipe),
         "config": dict(config),
@@ -152,14 +164,3 @@ def checkpoint_hash(policy: str) -> str | None:
     for path in files:
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
-
-
-def versions() -> dict[str, str]:
-    """Versions of what decides the numbers."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found

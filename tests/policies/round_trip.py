@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import gymnasium as gym
 
-from policies import VimaActionCodec
+from policies.embodiments.vima import VIMA, state_of
 
 TASKS = ("visual_manipulation", "scene_understanding", "rotate", "sweep_without_exceeding")
 
@@ -19,7 +19,6 @@ def oracle_successes(
     """Play the oracle on `seeds`, through text and back if asked; return success by seed."""
     import envs  # noqa: F401  registers the ids
 
-    codec = VimaActionCodec()
     env = gym.make(f"vima/{task}-v0", level=level, expert=True)
     successes = []
     for seed in seeds:
@@ -28,7 +27,7 @@ def oracle_successes(
         while not done and info["expert_action"] is not None:
             action = info["expert_action"]
             if through_text:
-                action = codec.parse(codec.encode(action, info["end_effector"], 0))[0].action
+                action = VIMA.parse(VIMA.action_text(action, state_of(info["end_effector"]), 0))[0].action
             _, _, terminated, truncated, info = env.step(action)
             done = terminated or truncated
         successes.append(bool(info["success"]))

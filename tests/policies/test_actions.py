@@ -6,22 +6,30 @@ import math
 import numpy as np
 import pytest
 
-from policies.embodiments.vima import (
-    HIGH,
-    LOW,
-    SPATULA,
-    SUCTION,
-    VimaActionCodec,
-    idle_action,
-    numbered,
-    quaternion_of,
-    yaw_of,
-)
+from policies.action_text import StepForm, numbered
+from policies.embodiments.vima import HIGH, LOW, SPATULA, SUCTION, VIMA, quaternion_of, state_of, yaw_of
 from uio2_agent.errors import UIO2Error
+from uio2_agent.grammar import Grammar
 from uio2_agent.text.tokenizer import TextTokenizer
 
 BIN_M = (HIGH - LOW) / 999
 BIN_RAD = 2 * math.pi / 999
+
+
+def encode(action, tool, number=None):
+    return VIMA.action_text(action, state_of(tool), number)
+
+
+def plan(actions, tool, first=0):
+    return " ".join(encode(action, tool, first + i) for i, action in enumerate(actions))
+
+
+def decode(bins):
+    return VIMA.from_values(SUCTION, np.array(bins) / 999)
+
+
+def idle(tool):
+    return VIMA.idle_action(state_of(tool))
 
 
 @pytest.fixture(scope="module")
@@ -30,17 +38,16 @@ def cases(shared):
 
 
 def test_parser_agrees_with_the_released_one(cases):
-    codec = VimaActionCodec(released=True)
     assert len(cases) >= 10
     for case in cases:
-        steps = codec.parse(case["text"])
+        steps = VIMA.parse(case["text"], released=True)
         if case["actions"] is None:
             assert steps == []
             continue
         assert [str(step.number) for step in steps] == case["steps"]
         for i, (step, recorded) in enumerate(zip(steps, case["actions"], strict=True)):
             values = np.array(step.bins) / 1000 * [1, 1, 360, 1, 1, 360]
-            np.testing.assert_allclose([*values, step.end_effector], recorded, atol=1e-6)
+            np.testing.assert_allclose([*values, step.kind], recorded, atol=1e-6)
             for pose in (0, 1):
                 position = case["reconstructed"][f"pose{pose}_position"][i]
                 np.testing.assert_allclose(step.action[f"pose{pose}_position"], position, atol=1e-6)
@@ -51,11 +58,11 @@ def test_parser_agrees_with_the_released_one(cases):
 
 
 def test_default_mode_reads_bins_over_999():
-    step = VimaActionCodec().parse(
+    step = VIMA.parse(
         "7: push from ( <extra_id_200> <extra_id_1199> <extra_id_449> ) and push to "
         "( <extra_id_1199> <extra_id_200> <extra_id_200> )"
     )[0]
-    assert (step.number, step.end_effector) == (7, SPATULA)
+    assert (step.number, step.kind) == (7, SPATULA)
     np.testing.assert_allclose(step.action["pose0_position"], [0.25, 0.5])
     np.testing.assert_allclose(step.action["pose1_position"], [0.75, -0.5])
     assert yaw_of(step.action["pose0_rotation"]) == pytest.approx(249 / 999 * 2 * math.pi, abs=1e-6)
@@ -69,16 +76,12 @@ def test_text_is_the_official_one():
         "pose1_position": [0.25, 0.5],
         "pose1_rotation": math.pi,
     }
-    codec = VimaActionCodec()
-    assert codec.encode(action, SUCTION, 0) == (
+    assert encode(action, SUCTION, 0) == (
         "0: pick from ( <extra_id_699> <extra_id_699> <extra_id_200> ) and place to "
         "( <extra_id_200> <extra_id_1199> <extra_id_699> )"
     )
-    assert codec.encode(action, SPATULA).startswith("push from ( <extra_id_699> ")
-    assert codec.encode_plan([action, action], SPATULA, first=9) == " ".join(
-        [codec.encode(action, SPATULA, 9), codec.encode(action, SPATULA, 10)]
-    )
-    assert codec.parse("nothing 3: pick from nowhere") == []
+    assert encode(action, SPATULA).startswith("push from ( <extra_id_699> ")
+    assert VIMA.parse("nothing 3: pick from nowhere") == []
 
 
 def _random_action(rng: np.random.Generator) -> dict:
@@ -93,14 +96,13 @@ def _random_action(rng: np.random.Generator) -> dict:
 @pytest.mark.parametrize("released", [False, True])
 def test_round_trip_stays_within_one_bin(released):
     rng = np.random.default_rng(20)
-    codec = VimaActionCodec(released=released)
     for _ in range(500):
-        plan = [_random_action(rng) for _ in range(rng.integers(1, 4))]
+        actions = [_random_action(rng) for _ in range(rng.integers(1, 4))]
         ee, first = int(rng.integers(2)), int(rng.integers(20))
-        steps = codec.parse(codec.encode_plan(plan, ee, first))
-        assert [step.number for step in steps] == list(range(first, first + len(plan)))
-        for action, step in zip(plan, steps, strict=True):
-            assert step.end_effector == ee
+        steps = VIMA.parse(plan(actions, ee, first), released)
+        assert [step.number for step in steps] == list(range(first, first + len(actions)))
+        for action, step in zip(actions, steps, strict=True):
+            assert step.kind == ee
             for pose in (0, 1):
                 off = np.abs(step.action[f"pose{pose}_position"] - action[f"pose{pose}_position"])
                 allowed = 1 if not released else 2  # reading /1000 loses up to one bin by itself
@@ -112,11 +114,10 @@ def test_round_trip_stays_within_one_bin(released):
 
 
 def test_writing_what_was_read_changes_nothing():
-    codec = VimaActionCodec()
     for b in range(999):
-        text = codec.encode(codec.decode([b] * 6), SUCTION, 0)
-        assert codec.parse(text)[0].bins == (b,) * 6
-    assert codec.parse(codec.encode(codec.decode([999] * 6), SUCTION, 0))[0].bins == (999, 999, 0) * 2
+        text = encode(decode([b] * 6), SUCTION, 0)
+        assert VIMA.parse(text)[0].bins == (b,) * 6
+    assert VIMA.parse(encode(decode([999] * 6), SUCTION, 0))[0].bins == (999, 999, 0) * 2
 
 
 def test_yaw_of_any_quaternion():
@@ -151,14 +152,14 @@ def _apart(a: float, b: float) -> float:
 
 
 def test_a_hair_less_than_no_rotation_is_no_rotation():
-    action = {**idle_action(SUCTION), "pose1_rotation": quaternion_of(-1e-7)}
-    assert VimaActionCodec().parse(VimaActionCodec().encode(action, SUCTION, 0))[0].bins[5] == 0
+    action = {**idle(SUCTION), "pose1_rotation": quaternion_of(-1e-7)}
+    assert VIMA.parse(encode(action, SUCTION, 0))[0].bins[5] == 0
 
 
 def test_positions_are_clipped_and_nonsense_is_refused():
-    codec, action = VimaActionCodec(), idle_action(SPATULA)
+    action = idle(SPATULA)
     far = {**action, "pose0_position": [-3.0, 7.0]}
-    assert codec.parse(codec.encode(far, SPATULA, 0))[0].bins[:2] == (0, 999)
+    assert VIMA.parse(encode(far, SPATULA, 0))[0].bins[:2] == (0, 999)
     for key, value in (
         ("pose0_position", [0.3, math.nan]),
         ("pose0_position", [0.3]),
@@ -166,17 +167,17 @@ def test_positions_are_clipped_and_nonsense_is_refused():
         ("pose1_rotation", math.inf),
     ):
         with pytest.raises(UIO2Error):
-            codec.encode({**action, key: value}, SPATULA)
+            encode({**action, key: value}, SPATULA)
     with pytest.raises(UIO2Error, match="pose1_rotation"):
-        codec.encode({k: v for k, v in action.items() if k != "pose1_rotation"}, SPATULA)
+        encode({k: v for k, v in action.items() if k != "pose1_rotation"}, SPATULA)
     with pytest.raises(UIO2Error, match="end effector 2"):
-        codec.encode(action, 2)
+        encode(action, 2)
 
 
 def test_steps_with_ids_that_are_no_locations_are_passed_over():
-    text = VimaActionCodec().encode(idle_action(SUCTION), SUCTION, 0)
-    assert VimaActionCodec().parse(text.replace("<extra_id_200>", "<extra_id_199>")) == []
-    assert VimaActionCodec().parse(text.replace("<extra_id_200>", "<extra_id_1200>")) == []
+    text = encode(idle(SUCTION), SUCTION, 0)
+    assert VIMA.parse(text.replace("<extra_id_200>", "<extra_id_199>")) == []
+    assert VIMA.parse(text.replace("<extra_id_200>", "<extra_id_1200>")) == []
 
 
 def test_numbered():
@@ -193,9 +194,9 @@ def test_numbered():
 def test_whatever_is_drawn_under_the_grammar_parses(name, end_effector, shared):
     stand_in = shared / "fixtures" / "uio2" / "mock_llama_tokenizer.model"
     tokenizer = TextTokenizer.packaged() if name == "packaged" else TextTokenizer(stand_in)
-    codec, rng = VimaActionCodec(), np.random.default_rng(5)
+    rng = np.random.default_rng(5)
     for first, most in ((0, 1), (0, 4), (8, 3), (99, 2)):
-        built = codec.grammar(tokenizer, end_effector, first, most)
+        built = VIMA.grammar(tokenizer, state_of(end_effector), first, most)
         lengths = set()
         for _ in range(30):
             state, ids = built.start(), []
@@ -205,10 +206,10 @@ def test_whatever_is_drawn_under_the_grammar_parses(name, end_effector, shared):
                     state = state.advance(token)
                 ids += run
             text = tokenizer.decode(ids)
-            steps = codec.parse(text)
+            steps = VIMA.parse(text)
             assert " ".join(step.text for step in steps) == text
             assert [step.number for step in steps] == list(range(first, first + len(steps)))
-            assert {step.end_effector for step in steps} == {end_effector}
+            assert {step.kind for step in steps} == {end_effector}
             # The grammar's own ids are those that training sees for this text.
             assert tokenizer.encode(text) == ids[:-1]
             lengths.add(len(steps))
@@ -220,7 +221,7 @@ def test_a_step_asks_the_decoder_six_times():
     end.
     """
     tokenizer = TextTokenizer.packaged()
-    state = VimaActionCodec().grammar(tokenizer, SUCTION).start()
+    state = VIMA.grammar(tokenizer, state_of(SUCTION)).start()
     calls, tokens = 0, 0
     while not state.done:
         run = state.forced()
@@ -231,3 +232,42 @@ def test_a_step_asks_the_decoder_six_times():
             calls, tokens, state = calls + 1, tokens + 1, state.advance(int(state.choices()[0]))
     assert calls == 6
     assert tokens == 17  # sixteen and the end token
+
+
+def test_forms_of_any_words_and_counts():
+    """Bodies bring forms of their own: nothing in brackets, one number, words at the end."""
+    forms = [StepForm("turn left"), StepForm("move to", 2), StepForm("wait", 1, "seconds")]
+    tokenizer = TextTokenizer.packaged()
+    for form in forms:
+        text = form.write([0.25] * form.count, 7)
+        ((place, step),) = form.find(f"so: {text} and so on")
+        assert (place, step.number, step.text, len(step.bins)) == (4, 7, text, form.count)
+        state, ids = Grammar(form.grammar(tokenizer, 7), tokenizer.vocabulary.eos).start(), []
+        for token in [*tokenizer.encode(text), tokenizer.vocabulary.eos]:
+            state = state.advance(token)
+            ids.append(token)
+        assert state.done
+
+
+def test_reading_takes_time_in_proportion_to_the_text():
+    """Twice the text, not four times the work: a step number has at most nine digits."""
+    assert VIMA.parse("9" * 100_000 + ": pick from") == []
+    text = encode(idle(SUCTION), SUCTION, 0)
+    assert VIMA.parse("1234567890" + text) == []  # eleven digits are no step's number
+    assert VIMA.parse("12345678" + text)[0].number == 123456780
+
+
+def test_what_is_no_action_is_refused():
+    good = idle(SUCTION)
+    for wrong, message in (
+        (5, "a mapping of pose0_position"),
+        ({**good, "pose0_position": [10**400, 0]}, "pose0_position must be 2 finite numbers"),
+        ({**good, "pose0_position": "here"}, "pose0_position must be 2 finite numbers"),
+        ({**good, "pose1_rotation": [0, 0, np.nan, 1]}, "pose1_rotation must be 4 finite numbers"),
+        ({k: v for k, v in good.items() if k != "pose0_rotation"}, "no 'pose0_rotation'"),
+    ):
+        with pytest.raises(UIO2Error, match=message):
+            VIMA.checked(wrong)
+    executed = VIMA.checked({**good, "pose0_rotation": math.pi, "note": "left out"})
+    assert set(executed) == set(good) and {a.dtype for a in executed.values()} == {np.dtype(np.float32)}
+    np.testing.assert_array_equal(VIMA.vector(VIMA.action(VIMA.vector(executed))), VIMA.vector(executed))

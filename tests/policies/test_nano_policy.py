@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from policies import Step, UnifiedIO2Policy, VimaActionCodec, load_policy
-from policies.prompts import PromptStyle
+from policies import Step, UnifiedIO2Policy, load_policy
+from policies.embodiments.vima import VIMA
+from policies.style import save_styles
 from uio2_agent import Processor, TextTokenizer, UnifiedIO2, UnifiedIO2Config
 from uio2_agent.errors import UIO2Error
 from uio2_agent.generation.generate import Stepper
+
+STYLE = VIMA.style(small=True)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +46,8 @@ def _episodes(count: int) -> list[Step]:
             "scene": {"rgb": views(rng, 47), "placeholder_type": "scene"},
         }
         prompt = ("Put the {dragged_obj} as in {scene}.", "Sweep {dragged_obj}.")[slot % 2]
-        info = {"prompt": prompt, "prompt_assets": assets, "end_effector": slot % 2, "seed": slot}
+        info = {"prompt": prompt, "prompt_assets": assets, "embodiment": "vima"}
+        info |= {"end_effector": slot % 2, "seed": slot}
         steps.append(Step(slot, {"rgb": views(rng, 47)}, info))
     return steps
 
@@ -61,35 +65,35 @@ def _play(policy: UnifiedIO2Policy, episodes: list[Step], rounds: int = 2) -> li
 @pytest.mark.parametrize("arguments", [{}, {"temperature": 1.0}, {"plan": "once", "plan_steps": 3}])
 def test_answers_parse_and_do_not_depend_on_the_batch(model, arguments):
     episodes = _episodes(5)
-    alone = _play(UnifiedIO2Policy(model, PromptStyle.nano(), batch_size=1, **arguments), episodes)
-    together = _play(UnifiedIO2Policy(model, PromptStyle.nano(), batch_size=8, **arguments), episodes)
+    alone = _play(UnifiedIO2Policy(model, STYLE, batch_size=1, **arguments), episodes)
+    together = _play(UnifiedIO2Policy(model, STYLE, batch_size=8, **arguments), episodes)
     assert alone == together
     assert len({text for texts in alone for text in texts}) > len(episodes) // 2
     for number, texts in enumerate(alone):
         for step, text in zip(episodes, texts, strict=True):
-            parsed = VimaActionCodec().parse(text)
+            parsed = VIMA.parse(text)
             assert " ".join(p.text for p in parsed) == text
-            assert {p.end_effector for p in parsed} == {step.info["end_effector"]}
+            assert {p.kind for p in parsed} == {step.info["end_effector"]}
             assert parsed[0].number == (0 if "plan" in arguments else number)
 
 
 def test_a_decision_costs_six_decoder_calls(model, monkeypatch):
     calls, step = [], Stepper.__call__
     monkeypatch.setattr(Stepper, "__call__", lambda self, *args: calls.append(1) or step(self, *args))
-    _play(UnifiedIO2Policy(model, PromptStyle.nano()), _episodes(2), rounds=1)
+    _play(UnifiedIO2Policy(model, STYLE), _episodes(2), rounds=1)
     assert len(calls) == 6
 
 
 def test_a_directory_is_a_policy(model, tmp_path):
     directory = tmp_path / "run"
     model.save_pretrained(directory)
-    PromptStyle.nano().save(directory)
+    save_styles(directory, {"vima": STYLE})
     policy = load_policy(str(directory), plan="once", batch_size=4)
-    assert policy.style == PromptStyle.nano() and policy.plan == "once" and policy.name == "run"
+    assert policy.style == {"vima": STYLE} and policy.plan == "once" and policy.name == "run"
     assert policy.vocabulary_hash == TextTokenizer.packaged().vocabulary.hash()
     with pytest.raises(
         UIO2Error, match="unknown arguments plam; policy_args it takes: device, tokenizer, style"
     ):
         load_policy(str(directory), plam="once")
-    expected = _play(UnifiedIO2Policy(model, PromptStyle.nano(), plan="once"), _episodes(2), rounds=1)
+    expected = _play(UnifiedIO2Policy(model, STYLE, plan="once"), _episodes(2), rounds=1)
     assert _play(policy, _episodes(2), rounds=1) == expected

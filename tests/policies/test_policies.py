@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 
 import policies
-from policies import OraclePolicy, Policy, RandomPolicy, Step, UnifiedIO2Policy, VimaActionCodec, load_policy
-from policies.embodiments.vima import HIGH, LOW, idle_action, yaw_of
-from policies.prompts import PromptStyle
+from policies import OraclePolicy, Policy, RandomPolicy, Step, UnifiedIO2Policy, load_policy
+from policies.embodiments.vima import HIGH, LOW, VIMA, state_of, yaw_of
 from uio2_agent.errors import UIO2Error
 from uio2_agent.request import Answer
 from uio2_agent.text.tokenizer import TextTokenizer
 
 TOKENIZER = TextTokenizer.packaged()
+
+
+def encode(action: dict, tool: int, number: int | None = None) -> str:
+    return VIMA.action_text(action, state_of(tool), number)
 
 
 class ScriptedModel:
@@ -57,13 +60,14 @@ def _info(seed: int, end_effector: int = 0) -> dict:
     return {
         "prompt": "Put the {dragged_obj} down.",
         "prompt_assets": {"dragged_obj": {**_observation(900 + seed), "placeholder_type": "object"}},
+        "embodiment": "vima",
         "end_effector": end_effector,
         "seed": seed,
     }
 
 
 def _policy(**arguments) -> UnifiedIO2Policy:
-    return UnifiedIO2Policy(ScriptedModel(), PromptStyle.nano(), **arguments)
+    return UnifiedIO2Policy(ScriptedModel(), VIMA.style(small=True), **arguments)
 
 
 def _episode(policy: Policy, slot: int, seed: int, steps: int = 3, end_effector: int = 0) -> list[str]:
@@ -72,7 +76,9 @@ def _episode(policy: Policy, slot: int, seed: int, steps: int = 3, end_effector:
     policy.reset(slot, _observation(seed), info)
     for t in range(steps):
         action = policy.act([Step(slot, _observation(seed + 1000 * t), info)])[0]
-        texts.append(VimaActionCodec().encode(action, end_effector, t))
+        handed = policy.action_text(slot)
+        assert handed in (None, encode(action, end_effector, t)), "the text is not the action's"
+        texts.append(encode(action, end_effector, t))
     return texts
 
 
@@ -89,7 +95,7 @@ def test_episodes_do_not_depend_on_slots_or_company(arguments):
             Step(slot, _observation(seed + 1000 * t), _info(seed, seed % 2)) for slot, seed in slots.items()
         ]
         for seed, action in zip(slots.values(), together.act(steps[:: (-1) ** t])[:: (-1) ** t], strict=True):
-            texts[seed].append(VimaActionCodec().encode(action, seed % 2, t))
+            texts[seed].append(encode(action, seed % 2, t))
     assert texts == alone
     assert all(len(call) <= 2 for call in together.model.calls)
 
@@ -100,12 +106,12 @@ def test_replanning_sends_executed_steps_and_decodes_one_step():
     requests = [request for call in policy.model.calls for request in call]
     assert len(requests) == 3
     for t, request in enumerate(requests):
-        told = VimaActionCodec().parse(request.text)
+        told = VIMA.parse(request.text)
         assert [step.text for step in told] == texts[:t]
         assert len(request.image_history) == 1 + (t > 0)
         if t:
             assert (request.image_history[-1] == requests[0].image).all()
-    steps = VimaActionCodec().parse(policy.answer(0).text)
+    steps = VIMA.parse(policy.answer(0).text)
     assert len(steps) == 1 and steps[0].text == texts[-1]
     assert len(policy.answer(0).tokens) == 16
 
@@ -114,9 +120,9 @@ def test_plan_once_asks_once_then_idles():
     policy = _policy(plan="once", plan_steps=3)
     texts = _episode(policy, 0, seed=4, steps=5)
     assert len(policy.model.calls) == 1
-    planned = [step.text for step in VimaActionCodec().parse(policy.answer(0).text)]
+    planned = [step.text for step in VIMA.parse(policy.answer(0).text)]
     assert texts[: len(planned)] == planned and 1 <= len(planned) <= 3
-    idle = VimaActionCodec().encode(idle_action(0), 0)
+    idle = encode(VIMA.idle_action(state_of(0)), 0)
     assert [text.split(": ", 1)[1] for text in texts[len(planned) :]] == [idle] * (5 - len(planned))
     assert policy.answer(7) is None
 
@@ -137,7 +143,7 @@ def test_a_call_that_raised_changed_nothing():
     with pytest.raises(UIO2Error, match="top view"):
         policy.act([Step(0, _observation(1), _info(1)), broken])
     action = policy.act([Step(0, _observation(1), _info(1))])[0]
-    assert [VimaActionCodec().encode(action, 0, 0)] == expected
+    assert [encode(action, 0, 0)] == expected
 
 
 def test_policy_hands_out_names_and_hashes():
@@ -169,11 +175,11 @@ def test_random_policy_draws_inside_the_bounds_by_episode_seed():
 
 
 def test_oracle_plays_the_experts_action():
-    action = {**idle_action(1), "pose1_rotation": 1.0}
+    action = {**VIMA.idle_action(state_of(1)), "pose1_rotation": 1.0}
     steps = [Step(0, {}, {**_info(0, 1), "expert_action": a}) for a in (action, None)]
     played = OraclePolicy().act(steps)
     assert played[0] is action
-    assert VimaActionCodec().encode(played[1], 1) == VimaActionCodec().encode(idle_action(1), 1)
+    assert encode(played[1], 1) == encode(VIMA.idle_action(state_of(1)), 1)
     with pytest.raises(UIO2Error, match="expert=True"):
         OraclePolicy().act([Step(0, {}, _info(0))])
     assert OraclePolicy().answer(0) is None

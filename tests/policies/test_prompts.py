@@ -14,13 +14,35 @@ import pytest
 import yaml
 
 import policies.prompts as prompts
-from policies.embodiments.vima import VimaActionCodec, idle_action
-from policies.prompts import PromptStyle, action_request, boxes_request, boxes_target
+from policies.embodiments.vima import VIMA, state_of
+from policies.moment import Moment
+from policies.prompts import boxes_request, boxes_target, sizes_of
+from policies.style import PromptStyle, load_styles, save_styles
 from uio2_agent.errors import UIO2Error
 from uio2_agent.text.tokenizer import TextTokenizer
 
-STYLES = {"paper": PromptStyle(), "nano": PromptStyle.nano()}
-STEP = VimaActionCodec().encode(idle_action(0), 0)
+PAPER, NANO = VIMA.style(), VIMA.style(small=True)
+STYLES = {"paper": PAPER, "nano": NANO}
+STEP = VIMA.action_text(VIMA.idle_action(state_of(0)), state_of(0))
+SIZES = {"front": (128, 256), "top": (128, 256)}
+
+
+def action_request(prompt, assets, tool, rgb, first_rgb=None, executed=(), style=PAPER, rng=None):
+    now = Moment(
+        task="",
+        prompt=prompt,
+        prompt_assets=assets,
+        state=state_of(tool),
+        views=rgb,
+        first_views=first_rgb,
+        executed=executed,
+    )
+    return VIMA.request(now, style, rng)
+
+
+def ask_boxes(rgb, style=PAPER, rng=None):
+    now = Moment(task="", prompt="", prompt_assets={}, state=state_of(0), views=rgb)
+    return boxes_request(VIMA, now, style, rng)
 
 
 def _views(seed: int) -> dict[str, np.ndarray]:
@@ -64,7 +86,7 @@ def test_pixels_are_where_the_cameras_put_them():
     paper = action_request("{scene}", ASSETS, 0, views)
     assert (paper.image[:128] == views["front"].transpose(1, 2, 0)).all()
     assert (paper.image[128:] == views["top"].transpose(1, 2, 0)).all()
-    nano = action_request("{dragged_obj}", ASSETS, 0, views, style=PromptStyle.nano())
+    nano = action_request("{dragged_obj}", ASSETS, 0, views, style=NANO)
     assert (nano.image == views["top"].transpose(1, 2, 0)[2:126, 4:252]).all()
     shown = ASSETS["dragged_obj"]["rgb"]["top"].transpose(1, 2, 0)
     assert (nano.image_history[0] == shown[32:96, 96:160]).all()
@@ -85,9 +107,9 @@ def test_after_a_step_the_request_remembers_the_start_and_the_steps(style):
     assert len(fresh.image_history) == 3 and len(request.image_history) == 4
     assert (request.image_history[3] == fresh.image).all()
     assert "<image_history_4>" in request.text and "<image_history_4>" not in fresh.text
-    assert [step.number for step in VimaActionCodec().parse(request.text)] == [0, 1]
+    assert [step.number for step in VIMA.parse(request.text)] == [0, 1]
     long = action_request(PROMPT, ASSETS, 0, now, first, [STEP] * 11, style)
-    assert [step.number for step in VimaActionCodec().parse(long.text)] == list(range(3, 11))
+    assert [step.number for step in VIMA.parse(long.text)] == list(range(3, 11))
     forgetful = action_request(
         PROMPT, ASSETS, 0, now, first, [STEP], dataclasses.replace(style, memory=False)
     )
@@ -105,7 +127,7 @@ def test_eight_images_leave_no_slot_for_the_start_but_steps_are_told():
 
 
 def test_names_instead_of_images():
-    style = dataclasses.replace(PromptStyle.nano(), object_names=True)
+    style = dataclasses.replace(NANO, object_names=True)
     request = action_request(PROMPT, ASSETS, 0, _views(0), style=style)
     assert request.text.startswith(
         "First put red swirl bowl into red swirl bowl as in <image_history_1> then"
@@ -123,28 +145,30 @@ def test_the_text_tells_the_tool():
 def test_wordings():
     """Every wording of a list has the same slots, each once; training draws all of them, acting the first."""
     templates = yaml.safe_load(Path(prompts.__file__).with_name("templates.yaml").read_text())
-    for words in templates.values():
-        for key, expected in (("actions", ["form", "instruction", "tool"]), ("boxes", [])):
-            for wording in words[key]:
-                assert sorted(slot for _, slot, _, _ in string.Formatter().parse(wording) if slot) == expected
-                # Markers stand at a word start.
-                assert not re.search(r"\S<image", wording)
+    slots = {"vima": ["form", "instruction", "tool"], "any": ["instruction"]}
+    assert set(slots) == set(templates)
+    for body, styles in templates.items():
+        for words in styles.values():
+            for key, expected in (("actions", slots[body]), ("boxes", []), ("told_boxes", ["boxes"])):
+                for wording in words[key]:
+                    found = [slot for _, slot, _, _ in string.Formatter().parse(wording) if slot]
+                    assert sorted(found) == expected
+                    # Markers stand at a word start.
+                    assert not re.search(r"\S<image", wording)
     rng = np.random.default_rng(0)
     drawn = {action_request("Go.", {}, 0, _views(0), rng=rng).text for _ in range(200)}
-    assert len(drawn) == len(templates["paper"]["actions"])
+    assert len(drawn) == len(templates["vima"]["paper"]["actions"])
     assert action_request("Go.", {}, 0, _views(0)).text in drawn
-    assert len({boxes_request(_views(0), rng=rng).text for _ in range(100)}) == len(
-        templates["paper"]["boxes"]
+    assert len({ask_boxes(_views(0), rng=rng).text for _ in range(100)}) == len(
+        templates["vima"]["paper"]["boxes"]
     )
 
 
 def test_small_requests_are_short():
     tokenizer = TextTokenizer.packaged()
-    first = action_request(
-        "Put the {dragged_obj} into the {base_obj}.", ASSETS, 0, _views(0), style=PromptStyle.nano()
-    )
+    first = action_request("Put the {dragged_obj} into the {base_obj}.", ASSETS, 0, _views(0), style=NANO)
     assert len(tokenizer.encode(first.text)) <= 16
-    assert len(tokenizer.encode(boxes_request(_views(0), PromptStyle.nano()).text)) <= 2
+    assert len(tokenizer.encode(ask_boxes(_views(0), NANO).text)) <= 2
 
 
 def test_boxes_lie_on_what_the_request_shows(shared):
@@ -152,8 +176,8 @@ def test_boxes_lie_on_what_the_request_shows(shared):
     for style in STYLES.values():
         for episode, views in _recorded(shared):
             objects = _objects(episode)
-            target = boxes_target(objects, style)
-            image = boxes_request(views, style).image
+            target = boxes_target(VIMA, objects, style, sizes_of(views))
+            image = ask_boxes(views, style).image
             found = re.findall(r"((?:<extra_id_\d+> ){4})([^<]+?)(?= <|$)", target)
             assert sorted(name for _, name in found) == sorted(f"{o['texture']} {o['name']}" for o in objects)
             boxes = [
@@ -181,7 +205,7 @@ def _recorded(shared):
     for line in (folder / "L1.jsonl").read_text().splitlines():
         episode = json.loads(line)
         if episode["task"] in ("visual_manipulation", "rotate") and episode["seed"] < 3:
-            files = {v: f"{episode['task']}_s{episode['seed']}_obs_{v}.png" for v in prompts.VIEWS}
+            files = {v: f"{episode['task']}_s{episode['seed']}_obs_{v}.png" for v in VIMA.cameras}
             opened = {v: pillow.open(folder / "png" / name).convert("RGB") for v, name in files.items()}
             yield episode, {v: np.asarray(image) for v, image in opened.items()}
 
@@ -201,32 +225,51 @@ def test_objects_out_of_sight_are_left_out():
     seen = {"name": "bowl", "texture": "red", "boxes": {"top": [10, 20, 30, 40], "front": None}}
     hidden = {"name": "pan", "texture": "red", "boxes": {"top": None, "front": [0, 0, 5, 5]}}
     rim = {"name": "ring", "texture": "red", "boxes": {"top": [10, 0, 20, 3]}}
-    assert boxes_target([hidden, seen, rim], PromptStyle.nano()).count("red") == 1
-    assert boxes_target([hidden, seen, rim]).count("red") == 2
-    assert boxes_target([]) == ""
+    assert boxes_target(VIMA, [hidden, seen, rim], NANO, SIZES).count("red") == 1
+    assert boxes_target(VIMA, [hidden, seen, rim], PAPER, SIZES).count("red") == 2
+    assert boxes_target(VIMA, [], PAPER, SIZES) == ""
 
 
-def test_style_goes_through_its_file(tmp_path):
-    style = dataclasses.replace(PromptStyle.nano(), object_names=True, max_history=4)
-    assert PromptStyle.load(tmp_path) == PromptStyle()
-    style.save(tmp_path)
-    assert PromptStyle.load(tmp_path) == style
-    (tmp_path / "policy.json").write_text('{"prompt": {"colour": 1}}')
-    with pytest.raises(UIO2Error, match="colour"):
-        PromptStyle.load(tmp_path)
-    (tmp_path / "policy.json").write_text("{")
-    with pytest.raises(UIO2Error, match=r"policy\.json"):
-        PromptStyle.load(tmp_path)
-    wrongs = [
-        {"views": ("side",)},
-        {"views": ()},
-        {"wording": "long"},
-        {"object_crop": 500},
-        {"max_history": 9},
-    ]
-    for wrong in wrongs:
+def test_styles_go_through_their_file(tmp_path):
+    style = dataclasses.replace(NANO, object_names=True, max_history=4)
+    assert load_styles(tmp_path, "vima") == {}
+    save_styles(tmp_path, {"vima": style, "other": PromptStyle()})
+    assert load_styles(tmp_path, "vima") == {"vima": style, "other": PromptStyle()}
+    older = {"prompt": style.to_dict()}  # one style, of the only embodiment there was
+    (tmp_path / "policy.json").write_text(json.dumps(older))
+    assert load_styles(tmp_path, "vima") == {"vima": style}
+    for text, message in (
+        ('{"prompt": {"colour": 1}}', "colour"),
+        ("{", r"policy\.json"),
+        ("[]", r"policy\.json"),
+        ('{"styles": {"vima": {"views": [1]}}}', "names of cameras"),
+    ):
+        (tmp_path / "policy.json").write_text(text)
+        with pytest.raises(UIO2Error, match=message):
+            load_styles(tmp_path, "vima")
+    for wrong in ({"object_crop": 500}, {"max_history": 9}, {"told_steps": 0}):
         with pytest.raises(UIO2Error):
             PromptStyle(**wrong)
+    with pytest.raises(UIO2Error, match="no camera 'side'; choose from front, top"):
+        action_request("Go.", {}, 0, _views(0), style=PromptStyle(views=("side",)))
+    with pytest.raises(UIO2Error, match="wording 'long'"):
+        action_request("Go.", {}, 0, _views(0), style=PromptStyle(wording="long"))
+    assert PromptStyle().fitted(VIMA.cameras) == PAPER
+
+
+def test_pictures_of_other_sizes_show_the_same_region():
+    """Twice as many pixels: the same parts of the scene, twice as large; boxes follow."""
+    views = _views(0)
+    double = {view: image.repeat(2, 1).repeat(2, 2) for view, image in views.items()}
+    for style in STYLES.values():
+        small = action_request(PROMPT, ASSETS, 0, views, style=style).image
+        large = action_request(PROMPT, ASSETS, 0, double, style=style).image
+        assert (large == small.repeat(2, 0).repeat(2, 1)).all()
+    box = [10, 20, 30, 40]
+    thing = {"name": "bowl", "texture": "red", "boxes": {"top": box}}
+    twice = {**thing, "boxes": {"top": [20, 40, 61, 81]}}
+    sizes = {view: (256, 512) for view in SIZES}
+    assert boxes_target(VIMA, [twice], NANO, sizes) == boxes_target(VIMA, [thing], NANO, SIZES)
 
 
 def test_bad_input_is_named():
@@ -240,7 +283,7 @@ def test_bad_input_is_named():
 
 def test_prompts_and_actions_load_no_simulator():
     code = (
-        "import sys, policies.prompts, policies.embodiments.vima\n"
+        "import sys, policies.prompts, policies.embodiments.vima, policies.embodiments\n"
         "heavy = {'envs', 'gymnasium', 'mujoco', 'ray', 'av', 'torch'}\n"
         "print(sorted({m.split('.')[0] for m in sys.modules} & heavy))"
     )

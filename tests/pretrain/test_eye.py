@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from pretrain.dense_heads import NOTHING, Eye, Labels, Watch, image_labels, look, workspace_bins
+from policies.embodiments.vima import VIMA
+from pretrain.dense_heads import NOTHING, DenseHeads, Labels, Watch, image_labels, look
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.inputs.processor import Processor
 from uio2_agent.request import Request
@@ -47,7 +48,7 @@ def test_unseen_objects_own_nothing():
 
 def test_centres_are_the_action_codecs_bins():
     corners = [{"position": [0.25, -0.5, 0.1]}, {"position": [0.75, 0.5, 0]}, {"position": [0.5, 0.0, 0]}]
-    assert workspace_bins(corners).tolist() == [[0, 0], [999, 999], [499, 499]]
+    assert VIMA.object_bins(corners).tolist() == [[0, 0], [999, 999], [499, 499]]
 
 
 def test_dense_losses_reach_the_encoder_and_fall():
@@ -67,7 +68,7 @@ def test_dense_losses_reach_the_encoder_and_fall():
     centre = torch.tensor([[[200, 300], [800, 700]]])[:, owner]
     shown = torch.zeros(batch.image_history.mask.shape, dtype=torch.long)
     labels = Labels(ids, ids, centre, torch.full_like(ids, NOTHING), shown, torch.full_like(shown, NOTHING))
-    watch, eye = Watch(model), Eye(model, ["a", "b"], ["a", "b"], sigma=8.0)
+    watch, eye = Watch(model), DenseHeads(model, ["a", "b"], ["a", "b"], sigma=8.0)
     optimizer = torch.optim.AdamW([*model.image_encoder.parameters(), *eye.parameters()], lr=1e-3)
     history = []
     for _ in range(30):

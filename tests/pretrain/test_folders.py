@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from policies.prompts import PromptStyle
+from policies.embodiments.vima import VIMA, Vima
+from policies.style import load_styles
 from pretrain.examples import filled_area
 from pretrain.sources import DatasetError, EpisodeFolders, EpisodeRecord, VimaEpisode
 from rollouts.cli import main
@@ -33,10 +34,8 @@ def trajectories(tmp_path: Path, vimasim: Any) -> Path:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     """The requests for plans that training makes."""
-    from pretrain import examples
-
-    requests, make = [], examples.action_request
-    monkeypatch.setattr(examples, "action_request", lambda *a: requests.append(make(*a)) or requests[-1])
+    requests, make = [], Vima.request
+    monkeypatch.setattr(Vima, "request", lambda *a: requests.append(make(*a)) or requests[-1])
     return requests
 
 
@@ -50,7 +49,7 @@ def test_the_command_trains_on_vimas_trajectories(trajectories: Path, tmp_path: 
     assert train(*words) == 0
     lines = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3] and all(line["training/words"] > 0 for line in lines)
-    assert PromptStyle.load(output) == PromptStyle.nano()
+    assert load_styles(output, "") == {"vima": VIMA.style(small=True)}
     assert len(asked) == 6 and all("red block" not in request.text for request in asked)
     assert {len(request.image_history) for request in asked} <= {2, 3}
 
@@ -61,8 +60,8 @@ def test_both_forms_are_mixed_and_the_style_is_kept(trajectories: Path, tmp_path
     words = ["style.object_names=true", "style.object_boxes=true", f"data=[{trajectories},{ours}]"]
     words += [f"output={output}", "boxes_share=0"]
     assert train(*words, "steps=4") == 0
-    style = PromptStyle.load(output).to_dict()
-    assert style == {**PromptStyle.nano().to_dict(), "object_names": True, "object_boxes": True}
+    style = load_styles(output, "")["vima"].to_dict()
+    assert style == {**VIMA.style(small=True).to_dict(), "object_names": True, "object_boxes": True}
     texts = [request.text for request in asked]
     assert any("red block" in text for text in texts) and any("square" in text for text in texts)
     for text in texts:
@@ -80,7 +79,8 @@ def test_another_style_is_another_run(
         ("style.memory=true", "run with other settings (style"),
         ("style.object_name=true", "unknown keys ['object_name']; known are"),
         ("style.object_names=perhaps", "object_names takes values like False, found 'perhaps'"),
-        ("style.views=top", "views takes values like ('front', 'top'), found 'top'"),
+        ("style.views=top", "views takes values like (), found 'top'"),
+        ("style.views=[side]", "no camera 'side'; choose from front, top"),
         ("style=short", "style takes keys below it"),
     ):
         capsys.readouterr()
@@ -102,7 +102,7 @@ def test_episodes_of_both_forms_in_one_sequence(trajectories: Path, tmp_path: Pa
     ]
     last = scene(2)["top"]
     rows, columns = (last == 5).any(1).sum() - 1, (last == 5).any(0).sum() - 1
-    assert filled_area(source.facts[3], "top") == rows * columns + 7 * 7
+    assert filled_area(source.facts[3], {"vima": VIMA.style()}) == rows * columns + 7 * 7
 
 
 @pytest.mark.parametrize(

@@ -7,19 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pretrain.sources import LeRobotSource, schema
+from policies.embodiments.vima import VIMA
+from pretrain.sources import LeRobotSource
 from pretrain.sources.schema import DatasetError
 from rollouts.datasets.encoding import encode_episode
 from rollouts.datasets.writer import DatasetWriter
 from rollouts.runner import run_episodes, work_list
 from rollouts.workers import MakeEnv
-from tests.toys import ScriptedPolicy
+from tests.toys import TOY, ScriptedPolicy
 
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
     root = tmp_path_factory.mktemp("set")
-    work = work_list(["slide"], "placement", seed=3, episodes=4, env="toy")
+    work = work_list(["slide"], "placement", seed=3, episodes=4, env=TOY)
     episodes = list(run_episodes(work, MakeEnv({"expert": True}), ScriptedPolicy(tokens=True)))
     with DatasetWriter(root, {}) as writer:
         for episode in episodes:
@@ -32,18 +33,19 @@ def test_a_record_is_the_episode(stored):
     for record, episode in zip(LeRobotSource(root), episodes, strict=True):
         first = episode.infos[0]
         assert (record.task, record.level, record.seed) == ("slide", "placement", episode.work.seed)
-        assert (record.prompt, record.end_effector, record.length) == (first["prompt"], 0, episode.steps)
+        assert (record.prompt, record.embodiment, record.length) == (first["prompt"], "vima", episode.steps)
+        assert record.states.tolist() == [[1.0, 0.0]] * episode.steps
         assert (record.status, record.success, record.policy) == ("success", True, "scripted")
         assert record.action_texts == episode.action_texts
         assert record.vocabulary_hash == "toy"
         for got, wanted in zip(record.tokens, episode.tokens, strict=True):
             assert np.array_equal(got, wanted)
-        for view in schema.VIEWS:
+        for view in VIMA.cameras:
             pictures = [o["rgb"][view].transpose(1, 2, 0) for o in episode.observations]
             assert np.array_equal(record.frames[view], pictures[:-1])
             assert np.array_equal(record.final[view], pictures[-1])
         for vector, action in zip(record.actions, episode.actions, strict=True):
-            for part, value in schema.action_dict(vector).items():
+            for part, value in VIMA.action(vector).items():
                 assert np.array_equal(value, action[part])
         for things, info in zip([*record.objects, record.final_objects], episode.infos, strict=True):
             assert [t["position"] for t in things] == [list(t.position) for t in info["objects"]]
@@ -69,7 +71,7 @@ def test_prompt_assets_are_laid_out_as_the_environments(stored):
         for name, asset in record.prompt_assets.items():
             assert asset["placeholder_type"] == wanted[name]["placeholder_type"]
             assert asset["segm"]["obj_info"] == wanted[name]["segm"]["obj_info"]
-            for view in schema.VIEWS:
+            for view in VIMA.cameras:
                 assert np.array_equal(asset["rgb"][view], wanted[name]["rgb"][view])
                 assert np.array_equal(asset["segm"][view], wanted[name]["segm"][view])
 

@@ -1,13 +1,10 @@
 """Soft labels on locations, hard labels on words, and the schedule."""
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
 
 from pretrain.losses import TextLoss, bump_table
-from pretrain.optim import learning_rate
 from uio2_agent.text.vocabulary import Vocabulary
 
 VOCABULARY = Vocabulary(50)
@@ -57,11 +54,3 @@ def test_bumps_are_distributions_around_their_bin(sigma):
     table = bump_table(sigma)
     np.testing.assert_allclose(table.sum(-1), 1.0, rtol=1e-5)
     assert (table.argmax(-1) == torch.arange(1000)).all()
-
-
-def test_schedule_rises_holds_and_falls_to_nothing():
-    rates = [learning_rate(step, 2.0, 10, 100, 0.3) for step in range(100)]
-    assert rates[0] == pytest.approx(0.2)
-    assert set(rates[10:70]) == {2.0}
-    assert all(a > b for a, b in itertools.pairwise(rates[70:]))
-    assert 0 < rates[-1] < 0.1

@@ -8,20 +8,21 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from policies.prompts import PromptStyle
+from policies.embodiments.vima import VIMA
+from policies.style import load_styles
 from pretrain.checkpointing import STATE, TrainingError
 from pretrain.trainer import Run, TrainConfig, train
 from rollouts.datasets.encoding import encode_episode
 from rollouts.datasets.writer import DatasetWriter
 from rollouts.runner import run_episodes, work_list
 from rollouts.workers import MakeEnv
-from tests.toys import ScriptedPolicy
+from tests.toys import TOY, ScriptedPolicy
 from uio2_agent.errors import UIO2Error
 from uio2_agent.unified_io2 import UnifiedIO2
 
 
 def collect(root, seed: int, episodes: int) -> str:
-    work = work_list(["slide"], "placement", seed=seed, episodes=episodes, env="toy")
+    work = work_list(["slide"], "placement", seed=seed, episodes=episodes, env=TOY)
     with DatasetWriter(root, {}) as writer:
         for episode in run_episodes(work, MakeEnv({"expert": True}), ScriptedPolicy()):
             writer.publish(encode_episode(episode))
@@ -64,7 +65,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, tmp_path, lora_r
     assert [line["step"] for line in lines] == [1, 2, 3]
     assert ("training/locations" in lines[0]) == (lora_rank > 0) and "training/locations" in lines[1]
     assert "<polyline" in (tmp_path / "halves" / "curves.svg").read_text()
-    assert PromptStyle.load(whole) == PromptStyle.nano()
+    assert load_styles(whole, "") == {"vima": VIMA.style(small=True)}
 
 
 def test_the_loss_falls(config, tmp_path):

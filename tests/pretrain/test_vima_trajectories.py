@@ -15,14 +15,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from policies.embodiments.vima import VimaActionCodec, quaternion_of
-from policies.prompts import PromptStyle, boxes_target
+from policies.embodiments.vima import VIMA, quaternion_of
+from policies.prompts import boxes_target, sizes_of
 from pretrain.examples import ExampleOptions, make_example
 from pretrain.sources import inert_pickle
 from pretrain.sources.schema import DatasetError
 from pretrain.sources.vima_trajectories import VimaEpisode, VimaTrajectories
 
 TASK, SEED, ACTIONS = "visual_manipulation", 42, 2
+
+STYLE = VIMA.style(small=True)
+PACKAGES = ("vimasim", "vima_bench")
 
 
 @pytest.fixture
@@ -141,7 +144,8 @@ def test_an_episode_is_read_as_it_was_written(tmp_path: Path, vimasim: Any, prot
     )
     read, told, done = source[0], parts["trajectory.pkl"], parts["action.pkl"]
     assert (read.seed, read.level, read.status, read.length) == (SEED, "train", "success", ACTIONS)
-    assert (read.prompt, read.end_effector, read.tokens) == (told["prompt"], 0, [None] * ACTIONS)
+    assert (read.prompt, read.embodiment, read.tokens) == (told["prompt"], "vima", [None] * ACTIONS)
+    assert read.states.tolist() == [[1.0, 0.0]] * ACTIONS
     for name, wanted in told["prompt_assets"].items():
         for view in ("front", "top"):
             assert np.array_equal(read.prompt_assets[name]["rgb"][view], wanted["rgb"][view])
@@ -153,7 +157,7 @@ def test_an_episode_is_read_as_it_was_written(tmp_path: Path, vimasim: Any, prot
         assert read.frames[view].shape == (ACTIONS, 128, 256, 3)
         assert [int(frame.mean().round()) for frame in read.frames[view]] == [10, 50]
         assert int(read.final[view].mean().round()) == 90
-    steps = VimaActionCodec().parse(" ".join(read.action_texts))
+    steps = VIMA.parse(" ".join(read.action_texts))
     assert [step.number for step in steps] == [0, 1]
     for step, position in zip(steps, done["pose1_position"], strict=True):
         assert np.abs(step.action["pose1_position"] - position).max() < 1e-3  # one bin
@@ -175,12 +179,14 @@ def test_it_trains_as_our_own_episodes_do(episode: Path) -> None:
     read, rng = pickle.loads(pickle.dumps(VimaEpisode(episode))), np.random.default_rng(0)
     for boxes in (False, True):
         for _ in range(8):
-            example = make_example(read, boxes, PromptStyle.nano(), ExampleOptions(), rng)
+            example = make_example(read, boxes, {"vima": STYLE}, ExampleOptions(), rng)
             if boxes:
-                assert example.target == boxes_target(example.moment.objects, PromptStyle.nano())
+                assert example.target == boxes_target(
+                    VIMA, example.moment.objects, STYLE, sizes_of(example.moment.views)
+                )
                 assert "red block" in example.target and "tiger bowl" in example.target
             else:
-                assert VimaActionCodec().parse(example.target)
+                assert VIMA.parse(example.target)
                 assert len(example.request.image_history) >= 2
 
 
@@ -221,7 +227,7 @@ def test_only_the_list_is_known(tmp_path: Path, content: Any, named: str) -> Non
     path = tmp_path / "probe.pkl"
     path.write_bytes(content if isinstance(content, bytes) else pickle.dumps(content))
     with pytest.raises(DatasetError, match=f"names {named}"):
-        inert_pickle.load(path)
+        inert_pickle.load(path, PACKAGES)
 
 
 def array_of(shape: tuple[int, ...], dtype: Any, content: Any) -> Hostile:
@@ -254,7 +260,7 @@ def test_arrays_that_lie_about_memory_are_refused(tmp_path: Path, content: Any, 
     path = tmp_path / "array.pkl"
     path.write_bytes(pickle.dumps(content))
     with pytest.raises(DatasetError, match=said):
-        inert_pickle.load(path)
+        inert_pickle.load(path, PACKAGES)
 
 
 @pytest.mark.parametrize("protocol", [2, 5])
@@ -265,7 +271,7 @@ def test_arrays_of_every_kind_come_back(tmp_path: Path, protocol: int) -> None:
         for written in (array, array.T, array[::2], array[0, 0], array[:0]):
             path = tmp_path / "array.pkl"
             path.write_bytes(pickle.dumps(written, protocol))
-            read = inert_pickle.load(path)
+            read = inert_pickle.load(path, PACKAGES)
             assert np.array_equal(read, written) and np.shape(read) == np.shape(written)
 
 
@@ -275,9 +281,9 @@ def test_a_pickle_cannot_change_what_reads_the_next(tmp_path: Path) -> None:
     for name in (b"numpy\ndtype", b"numpy.core.multiarray\n_reconstruct", b"vimasim.a\nB"):
         path.write_bytes(b"c" + name + b"\n(N}(S'_call'\nI1\nsS'arguments'\nI2\nsutb.")
         with pytest.raises(DatasetError, match="no whole pickle"):
-            inert_pickle.load(path)
+            inert_pickle.load(path, PACKAGES)
     path.write_bytes(pickle.dumps(np.arange(3.0)))
-    assert inert_pickle.load(path).tolist() == [0, 1, 2]
+    assert inert_pickle.load(path, PACKAGES).tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("name", ["trajectory.pkl", "obs.pkl", "action.pkl"])

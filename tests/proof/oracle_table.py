@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from policies.base import Step
-from policies.embodiments.vima import VimaActionCodec
+from policies.embodiments.vima import VIMA
 from policies.oracle import OraclePolicy
 from rollouts.commands.compare import compare
 from tests.proof.tables import SEEDS, played, rate, table, write
@@ -19,11 +19,10 @@ class ThroughText(OraclePolicy):
     name = "oracle through action text"
 
     def act(self, steps: list[Step]) -> list[dict[str, Any]]:
-        codec = VimaActionCodec()
         actions = []
         for step, action in zip(steps, super().act(steps), strict=True):
-            text = codec.encode_plan([action], step.info["end_effector"])
-            actions.append(codec.parse(text)[0].action)
+            text = VIMA.action_text(action, VIMA.state(step.observation, step.info), 0)
+            actions.append(VIMA.parse(text)[0].action)
         return actions
 
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rollouts.datasets.encoding import git_sha
 from rollouts.evaluate import EvaluateConfig, evaluate
 from rollouts.output import claim, write_text
 from rollouts.results.files import RESULT, load, versions
+from rollouts.versions import git_sha
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 200

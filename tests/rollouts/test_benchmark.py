@@ -13,13 +13,14 @@ from rich.console import Console
 
 import envs.vima.registration as registration
 from envs.vima.levels import TASK_LEVELS
+from envs.vima.suite import SUITE
 from rollouts.evaluate import EvaluateConfig, evaluate
 from rollouts.pages import report
 from rollouts.results.benchmark import published, summarise_levels
 from rollouts.results.files import summarise
 from rollouts.results.statistics import mean_interval, wilson
 
-LEVELS = {"placement": 13, "combinatorial": 13, "novel_object": 12, "novel_task": 4}  # vima_bench.md §11
+LEVELS = {"placement": 13, "combinatorial": 13, "novel_object": 12, "novel_task": 4}
 CELLS = [(task, level) for level in LEVELS for task, held in TASK_LEVELS.items() if level in held]
 
 
@@ -35,7 +36,7 @@ def episodes_of(solved: dict[tuple[str, str], tuple[int, int]]) -> list[dict[str
 def summary_of(solved: dict[tuple[str, str], tuple[int, int]], asked: Any = None, **kwargs: Any) -> Any:
     episodes = episodes_of(solved)
     rows = summarise(episodes, "vima", "nano")
-    return summarise_levels(rows, episodes, kwargs, solved if asked is None else asked), rows
+    return summarise_levels(SUITE, rows, episodes, kwargs, solved if asked is None else asked), rows
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,7 @@ def test_a_level_says_what_it_lacks(whole: dict, monkeypatch: pytest.MonkeyPatch
         cell: whole[cell] for cell in CELLS if cell[1] != "novel_task" and cell[0] not in ("twist", "rotate")
     }
     built = {task: place for task, place in registration.TASKS.items() if task != "twist"}
-    monkeypatch.setattr(registration, "TASKS", built)
+    monkeypatch.setattr("envs.vima.suite.TASKS", built)
     summary, rows = summary_of(left, asked={*left, ("rotate", "placement")})
     placement, combinatorial, _, novel_task = summary["levels"]
     assert placement["missing"] == {"not built": ["twist"], "not played yet": ["rotate"]}
@@ -103,7 +104,7 @@ def test_other_environments_tasks_and_levels_have_no_part(whole: dict) -> None:
     assert summary_of(whole | extra)[0] == summary_of(whole)[0]
     assert summary_of(extra)[0] is None
     episodes = episodes_of(whole)
-    assert summarise_levels(summarise(episodes, "toy", "nano"), episodes, {}, whole) is None
+    assert summarise_levels(SUITE, summarise(episodes, "toy", "nano"), episodes, {}, whole) is None
 
 
 def shown_in_terminal(result: dict[str, Any]) -> str:
@@ -126,10 +127,11 @@ def test_both_tables_are_shown_and_ours_cannot_be_mistaken_for_theirs(whole: dic
 
 def test_published_rows_are_consistent_with_their_own_means() -> None:
     """A mistyped digit moves a mean; where paper and levels disagree, the row says so."""
-    for row in published()["rows"]:
+    shown = published(SUITE.benchmark.published)
+    for row in shown["rows"]:
         mean = sum(row[level] for level in LEVELS) / 4
         assert abs(mean - row["mean"]) < 0.051 or "the four levels give" in row["confidence"], row["policy"]
-        assert row["source"] in published()["sources"]
+        assert row["source"] in shown["sources"]
 
 
 def test_the_cut_of_the_work_does_not_change_the_summary(rendering: None, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from envs.errors import EnvError
 from pretrain.sources import LeRobotSource
 from pretrain.sources.schema import DatasetError
 from rollouts.collect import CollectConfig, collect, replay
@@ -191,5 +192,5 @@ def test_held_out_seeds_and_bad_settings_are_refused(tmp_path):
     for changes in ({"shard": "0/2"}, {"shard": "3/2"}, {"shard": "x"}, {"episodes": 0}, {"workers": 0}):
         with pytest.raises(DatasetError):
             configuration(tmp_path, **changes)
-    with pytest.raises(DatasetError, match="env=nothing has no tasks; known"):
+    with pytest.raises(EnvError, match="unknown suite 'nothing': choose one of vima"):
         CollectConfig(output=str(tmp_path), env="nothing")

@@ -2,34 +2,31 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from policies import OraclePolicy
+from policies.embodiments.vima import VIMA
 from pretrain.sources import LeRobotSource, schema
 from pretrain.sources.schema import DatasetError
 from rollouts.cli import main
 from rollouts.collect import CollectConfig, collect
-from rollouts.datasets.encoding import (
-    StatisticsFold,
-    describe_objects,
-    encode_episode,
-    image_statistics,
-    statistics,
-)
+from rollouts.datasets.encoding import StatisticsFold, encode_episode, image_statistics, statistics
 from rollouts.datasets.merge import merge
 from rollouts.datasets.writer import DatasetWriter
 from rollouts.runner import run_episodes, work_list
 from rollouts.workers import MakeEnv
-from tests.toys import ScriptedPolicy, ToyObject
+from tests.toys import TOY, ToyObject
 
 
 def configuration(output: Path, **changes) -> CollectConfig:
     settings = {
         "output": str(output),
-        "env": "toy",
+        "env": TOY,
         "tasks": ("slide",),
         "policy": "tests.toys:ScriptedPolicy",
         "env_kwargs": {"expert": True},
@@ -120,8 +117,8 @@ def test_statistics_agree_with_numpy():
     got = statistics(values)
     for name, fraction in schema.QUANTILES.items():
         np.testing.assert_allclose(got[name], np.quantile(values, fraction, axis=0), rtol=1e-12)
-    pictures = np.random.default_rng(1).integers(0, 256, (2, 3, 40, 40), np.uint8)
-    sampled = pictures[:, :, ::4, ::4].transpose(0, 2, 3, 1).reshape(-1, 3) / 255
+    pictures = np.random.default_rng(1).integers(0, 256, (2, 40, 40, 3), np.uint8)
+    sampled = pictures[:, ::4, ::4].reshape(-1, 3) / 255
     image = image_statistics(pictures)
     np.testing.assert_allclose(np.ravel(image["q50"]), np.quantile(sampled, 0.5, axis=0, method="lower"))
     np.testing.assert_allclose(np.ravel(image["min"]), sampled.min(0))
@@ -142,7 +139,8 @@ def test_boxes_are_inclusive_pixel_bounds():
     ids[10:13, 20:31] = 5
     ids[127, 255] = 9
     things = [ToyObject(number, "x", "red", False, (0, 0, 0)) for number in (5, 7, 9, 200)]
-    boxes = [thing["boxes"]["top"] for thing in describe_objects(things, {"front": ids, "top": ids})]
+    seen = VIMA.objects({"segm": {"front": ids, "top": ids}}, {"objects": things})
+    boxes = [thing["boxes"]["top"] for thing in seen]
     assert boxes == [[10, 20, 12, 30], None, [127, 255, 127, 255], None]
 
 
@@ -181,30 +179,54 @@ def test_different_sets_merge_one_behind_the_other(tmp_path, collected):
     assert [record.seed for record in LeRobotSource(tmp_path / "both")] == [50, 51, 0, 1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize("command", ["collect", "rollout", "evaluate"])
-def test_pictures_of_another_size_are_played_and_not_stored(command, tmp_path, capsys, rendering):
-    """Requests and boxes are made for 128 x 256 pixels: a set of others could not be trained on."""
-    words = f"{command} policy=oracle task=rotate episodes=1 env_kwargs.image_size=[64,128] output={tmp_path}"
-    status = main([*words.split(), *(() if command == "collect" else ("videos=0",))])
-    if command == "evaluate":
-        assert status == 0 and json.loads((tmp_path / "result.json").read_text())["rows"][0]["rate"] == 1
-        return
-    said = capsys.readouterr().err
-    assert status == 2 and not list(tmp_path.rglob("*.parquet"))
-    assert "pictures are 64 x 128, a dataset's are 128 x 256" in said and said.count("\n") == 1
-
-
-def test_no_episode_with_pictures_of_another_size_is_encoded():
-    """Whoever plays it."""
-    episode = next(
-        run_episodes(
-            work_list(["slide"], "placement", seed=0, episodes=1, env="toy"),
-            MakeEnv({"expert": True}),
-            ScriptedPolicy(),
-        )
+@pytest.mark.parametrize("size", [(64, 128), (128, 128)])
+def test_pictures_of_any_size_are_collected_read_and_trained_on(size, tmp_path, rendering):
+    words = ["task=rotate", "episodes=4", f"env_kwargs.image_size=[{size[0]},{size[1]}]"]
+    assert main(["collect", *words, f"output={tmp_path / 'set'}"]) == 0
+    info = json.loads((tmp_path / "set/meta/info.json").read_text())
+    source = LeRobotSource(tmp_path / "set")
+    for camera in ("front", "top"):
+        assert info["features"][f"observation.images.{camera}"]["shape"] == [*size, 3]
+        assert source[0].frames[camera].shape == (source[0].length, *size, 3)
+    assert source[0].record.cameras == {"front": size, "top": size}
+    quick = (
+        "steps=2 eye_steps=1 batch_size=2 validation_episodes=1 workers=0 log_every=1 device=cpu threads=1"
     )
-    encode_episode(episode)
-    for observation in episode.observations:
-        observation["rgb"]["top"] = observation["rgb"]["top"][:, ::2]
-    with pytest.raises(DatasetError, match="pictures are 64 x 256"):
-        encode_episode(episode)
+    assert main(["train", f"data={tmp_path / 'set'}", f"output={tmp_path / 'run'}", *quick.split()]) == 0
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert len(lines) == 2 and lines[1]["training/words"] > 0 and lines[0]["training/name"] > 0
+    assert main(["inspect", str(tmp_path / "set"), "episodes=1"]) == 0
+
+
+def test_one_set_keeps_one_size_of_pictures(tmp_path, rendering):
+    """Whoever plays it."""
+    work = work_list(["rotate"], "placement", seed=0, episodes=1, env="vima")
+    small = MakeEnv({"expert": True, "image_size": (64, 128)})
+    with DatasetWriter(tmp_path, {}) as writer:
+        writer.publish(encode_episode(next(run_episodes(work, MakeEnv({"expert": True}), OraclePolicy()))))
+        other = encode_episode(next(run_episodes(work, small, OraclePolicy())))
+        with pytest.raises(DatasetError, match="one set keeps one embodiment and one size of pictures"):
+            writer.publish(other)
+        assert writer.episodes == 1
+
+
+def test_sets_of_before_have_the_record_their_features_tell(collected, tmp_path):
+    """Format 2 named neither embodiment nor suite, and kept no record."""
+    old = tmp_path / "old"
+    shutil.copytree(collected, old)
+    path = old / schema.PROVENANCE_PATH
+    kept = json.loads(path.read_text())
+    record = kept.pop("record")
+    path.write_text(json.dumps(kept | {"format": 2}))
+    index = old / schema.INDEX_PATH
+    rows = [json.loads(line) for line in index.read_text().splitlines()]
+    plain = [{key: row[key] for key in row if key not in ("embodiment", "suite")} for row in rows]
+    index.write_text("".join(json.dumps(row) + "\n" for row in plain))
+    now, before = LeRobotSource(collected), LeRobotSource(old)
+    assert before[0].record.to_dict() == record and before[0].embodiment == "vima"
+    assert [r.suite for r in before] == ["toy"] * 6  # from the id
+    for mine, theirs in zip(now, before, strict=True):
+        assert np.array_equal(mine.actions, theirs.actions) and np.array_equal(mine.states, theirs.states)
+        assert np.array_equal(mine.frames["top"], theirs.frames["top"])
+    with pytest.raises(DatasetError, match="format 2, this program writes 3"):
+        collect(configuration(old, episodes=8), progress=False)

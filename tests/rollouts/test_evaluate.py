@@ -7,17 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-import tests.toys  # registers the toy environments
+import tests.toys
 from envs.errors import EnvError
 from policies.base import Step
+from policies.embodiments.vima import VIMA
 from pretrain.sources.lerobot import LeRobotSource
-from pretrain.sources.schema import action_dict
 from rollouts import evaluate
+from rollouts.commands import rollout
 from rollouts.commands.compare import compare
 from rollouts.errors import RolloutError
 from rollouts.evaluate import EvaluateConfig
 from rollouts.pages import film
 from rollouts.worklist import work_items
+from tests.toys import TOY
 
 EPISODES = 7
 
@@ -25,7 +27,7 @@ EPISODES = 7
 def config(output: Path, **changes: Any) -> EvaluateConfig:
     keys = {
         "output": str(output),
-        "env": "toy",
+        "env": TOY,
         "policy": "tests.toys:ScriptedPolicy",
         "policy_args": {"spoil": 3},
         "env_kwargs": {"expert": True},
@@ -127,15 +129,15 @@ def test_actions_in_the_result_replay_the_episode(reference: dict[str, Any]) -> 
     row = next(row for row in reference["episodes"] if row["success"] and row["steps"] > 1)
     env = tests.toys.ToyEnv()
     env.reset(seed=row["seed"])
-    infos = [env.step(action_dict(np.array(action)))[-1] for action in row["actions"]]
+    infos = [env.step(VIMA.action(np.array(action)))[-1] for action in row["actions"]]
     assert [info["success"] for info in infos] == [False] * (row["steps"] - 1) + [True]
 
 
 def test_work_lists_name_the_nearest_task_and_skip_levels_without_it() -> None:
     with pytest.raises(EnvError, match="slide"):
-        work_items("toy", "slid", "placement", seed=0, episodes=1)
+        work_items(TOY, "slid", "placement", seed=0, episodes=1)
     levels = ["placement", "combinatorial", "novel_object", "novel_task"]
-    items = work_items("toy", ["slide", "slow"], "all", seed=3, episodes=2)
+    items = work_items(TOY, ["slide", "slow"], "all", seed=3, episodes=2)
     assert [(item.level, item.task, item.seed) for item in items] == [
         (level, task, seed) for level in levels for seed in (3, 4) for task in ("slide", "slow")
     ]
@@ -169,7 +171,7 @@ def test_films_are_chosen_by_outcome(reference: dict[str, Any]) -> None:
 def test_rollout_keeps_its_episodes_as_a_dataset(tmp_path: Path) -> None:
     keys = {
         **{
-            "env": "toy",
+            "env": TOY,
             "policy": "tests.toys:ScriptedPolicy",
             "policy_args": {},
             "env_kwargs": {"expert": True},
@@ -178,7 +180,7 @@ def test_rollout_keeps_its_episodes_as_a_dataset(tmp_path: Path) -> None:
         **{"ray": {"address": None}, "videos": 1, "output": str(tmp_path)},
     }
     for _ in range(2):  # a second rollout replaces the first
-        assert evaluate.rollout(keys) == 0
+        assert rollout.main(keys) == 0
         result = json.loads((tmp_path / "result.json").read_text())
         records = list(LeRobotSource(tmp_path / "dataset"))
         assert (

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from envs.vima.suite import PLAY_IMAGE_SIZE as IMAGE_SIZE
 from envs.vima.table.camera import CAMERAS
-from rollouts.commands.play import IMAGE_SIZE, Game, Server
+from rollouts.commands.play import Game, Server
 from rollouts.errors import RolloutError
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +76,7 @@ def solution(seed: int) -> dict[str, Any]:
     (it,) = [o for o in info["objects"] if (o.name, o.texture) == (shown["obj_name"], shown["obj_color"])]
     row, column = CAMERAS["top"].fitted(*IMAGE_SIZE).project(it.position, *IMAGE_SIZE)
     point = [float(column) / IMAGE_SIZE[1], float(row) / IMAGE_SIZE[0]]
-    return {"pick": point, "place": point, "turn": int(re.search(r"(\d+) degrees", info["prompt"])[1])}
+    return {"points": [point, point], "turn": int(re.search(r"(\d+) degrees", info["prompt"])[1])}
 
 
 def test_the_page_and_its_pictures(rotate: Server) -> None:
@@ -108,30 +109,30 @@ def test_two_clicks_and_a_turn_solve_an_episode(rotate: Server) -> None:
     wrong = solution(5) | {"turn": -solution(5)["turn"]}
     assert post(rotate, "act", wrong)[1]["status"] == ""
     for _ in range(4):
-        seen = post(rotate, "act", {"pick": [0, 0], "place": [0, 0]})[1]
+        seen = post(rotate, "act", {"points": [[0, 0], [0, 0]]})[1]
     assert seen["status"] == "truncated"
     assert (rotate.game.solved, rotate.game.ended) == (1, 2)
 
 
 def test_a_push_starts_and_ends_at_the_clicks(sweep: Server) -> None:
-    assert state(sweep)["end_effector"] == 1
+    assert state(sweep)["controls"]["points"][0] == "Click where the push begins."
     before = get(sweep, "picture/top")[2]
-    _, seen = post(sweep, "act", {"pick": [0.5, 0.95], "place": [0.5, 0.9]})
+    _, seen = post(sweep, "act", {"points": [[0.5, 0.95], [0.5, 0.9]]})
     assert seen["steps"] == 1
-    _, seen = post(sweep, "act", {"pick": [0.5, 0.95], "place": [0.5, 0.3]})
+    _, seen = post(sweep, "act", {"points": [[0.5, 0.95], [0.5, 0.3]]})
     assert seen["steps"] == 2 and get(sweep, "picture/top")[2] != before
 
 
 @pytest.mark.parametrize(
     ("path", "body", "kind", "said"),
     [
-        ("act", {}, "application/json", "expected 2 finite number"),
-        ("act", {"pick": [0.5, "x"], "place": [0, 0]}, "application/json", "expected 2 finite number"),
-        ("act", {"pick": [0.5, 1], "place": [0, 0], "turn": None}, "application/json", "expected 1 finite"),
-        ("act", b'{"pick": [NaN, 0], "place": [0, 0]}', "application/json", "expected 2 finite number"),
+        ("act", {}, "application/json", "an action is 2 points, found None"),
+        ("act", {"points": [[0.5, "x"], [0, 0]]}, "application/json", "expected 2 finite number"),
+        ("act", {"points": [[0.5, 1], [0, 0]], "turn": None}, "application/json", "expected 1 finite"),
+        ("act", b'{"points": [[NaN, 0], [0, 0]]}', "application/json", "expected 2 finite number"),
         ("act", b"{", "application/json", "a small JSON object"),
         ("act", b"[]", "application/json", "a small JSON object"),
-        ("act", {"pick": [0, 0], "place": [0, 0]}, "text/plain", "of type application/json"),
+        ("act", {"points": [[0, 0], [0, 0]]}, "text/plain", "of type application/json"),
         ("start", {"seed": "7"}, "application/json", "seed must be a whole number"),
         ("start", {"seed": -1}, "application/json", "seed must be a whole number"),
     ],

@@ -11,10 +11,12 @@ import pytest
 from PIL import Image
 
 import tests.toys
+from policies.embodiments.vima import VIMA, pixel, state_of
 from rollouts.commands.inspect import inspect_dataset
 from rollouts.commands.inspect import main as inspect
 from rollouts.evaluate import EvaluateConfig, evaluate
 from rollouts.pages import film, pictures, report
+from tests.toys import TOY
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
     output = tmp_path_factory.mktemp("evaluated")
     config = EvaluateConfig(
         output=str(output),
-        env="toy",
+        env=TOY,
         policy="tests.toys:ScriptedPolicy",
         policy_args={"spoil": 2},
         env_kwargs={"expert": True},
@@ -87,7 +89,6 @@ def test_films_of_the_tabletop_show_the_motion(rendering: None) -> None:
     import gymnasium as gym
 
     import envs  # noqa: F401 - registers the ids
-    from pretrain.sources.schema import action_vector
     from rollouts.workers import MakeEnv
 
     env = gym.make("vima/rotate-v0", level="placement", expert=True)
@@ -100,7 +101,7 @@ def test_films_of_the_tabletop_show_the_motion(rendering: None) -> None:
         "seed": 4_000_000,
         "status": "success" if info["success"] else "failure",
     }
-    board = list(film.play_again(row | {"actions": [action_vector(action).tolist()]}, "vima", MakeEnv()))
+    board = list(film.play_again(row | {"actions": [VIMA.vector(action).tolist()]}, "vima", MakeEnv()))
     moving = [shown for shown, _ in board if isinstance(shown, np.ndarray)]
     assert len(moving) > 20 and moving[0].shape == (pictures.MOTION_HEIGHT, pictures.SIDE_WIDTH, 3)
     assert all((a != b).any() for a, b in pairwise(moving[: len(moving) // 2]))
@@ -111,7 +112,7 @@ def test_films_of_the_tabletop_show_the_motion(rendering: None) -> None:
         assert differing.mean() < 0.002
 
 
-@pytest.mark.parametrize("view", pictures.VIEWS)
+@pytest.mark.parametrize("view", VIMA.cameras)
 def test_arrows_start_where_the_object_is_seen(view: str, shared: Path) -> None:
     """A resting object's recorded position, projected, lies in the box in which upstream's camera saw it."""
     rows = [json.loads(line) for line in (shared / "fixtures/vima/L1.jsonl").read_text().splitlines()]
@@ -121,7 +122,7 @@ def test_arrows_start_where_the_object_is_seen(view: str, shared: Path) -> None:
             seen = row["obs_px"][view].get(str(thing["id"]))
             if seen is None:
                 continue
-            column, line = (value / pictures.SCALE for value in pictures.pixel(view, thing["pos"]))
+            column, line = (value / 2 for value in pixel(view, thing["pos"], (256, 512)))
             top, left, bottom, right = seen["bbox_rc"]
             assert top - 1 <= line <= bottom + 1 and left - 1 <= column <= right + 1, (
                 row["seed"],
@@ -138,17 +139,20 @@ def test_turns_are_signed_and_short() -> None:
         turned = np.array([0, 0, np.sin(half), np.cos(half)])
         return {**still, "pose0_rotation": np.array([0, 0, 0, 1.0]), "pose1_rotation": turned}
 
-    assert "turn +90°" in pictures.describe(action(90), 0)
-    assert "turn -150°" in pictures.describe(action(210), 0)
-    assert "turn" not in pictures.describe(action(0), 0)
+    suction = state_of(0)
+    assert "turn +90°" in VIMA.describe(action(90), suction)
+    assert "turn -150°" in VIMA.describe(action(210), suction)
+    assert "turn" not in VIMA.describe(action(0), suction)
 
 
 def test_prompt_images_stand_in_the_line(evaluated: tuple[Path, dict[str, Any]]) -> None:
     env = tests.toys.ToyEnv()
     observation, info = env.reset(seed=1)
     views = {view: np.moveaxis(rgb, 0, -1) for view, rgb in observation["rgb"].items()}
-    drawn = np.asarray(pictures.draw(pictures.Scene(info["prompt"], info["prompt_assets"], views)))
-    plain = np.asarray(pictures.draw(pictures.Scene(info["prompt"], {}, views)))
+    drawn, plain = (
+        np.asarray(pictures.draw(pictures.Scene(VIMA, state_of(0), info["prompt"], assets, views)))
+        for assets in (info["prompt_assets"], {})
+    )
     panel = np.s_[:, : pictures.PROMPT_WIDTH + pictures.MARGIN]
     colours = {tuple(colour) for colour in drawn[panel].reshape(-1, 3)}
     for name in ("square", "target"):

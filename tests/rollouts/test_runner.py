@@ -1,22 +1,22 @@
 """The episode loop: order, seeds, slots and errors, on a toy environment."""
 
-import gymnasium as gym
 import numpy as np
 import pytest
 
+from policies.embodiments.vima import VIMA
 from rollouts.runner import Work, play, run_episodes, work_list
 from rollouts.workers import MakeEnv
-from tests.toys import ScriptedPolicy, ToyEnv
+from tests.toys import TOY, ScriptedPolicy, ToyEnv
 
 MAKE = MakeEnv({"expert": True})
 
 
 def works(task: str, count: int, seed: int = 10) -> list[Work]:
-    return work_list([task], "placement", seed=seed, episodes=count, env="toy")
+    return work_list([task], "placement", seed=seed, episodes=count, env=TOY)
 
 
 def test_work_list_interleaves_tasks_and_counts_seeds():
-    work = work_list(["a", "b"], "placement", seed=7, episodes=5)
+    work = work_list(["a", "b"], "placement", env=TOY, seed=7, episodes=5)
     assert [(w.index, w.task, w.seed) for w in work] == [
         (0, "a", 7),
         (1, "b", 7),
@@ -24,7 +24,7 @@ def test_work_list_interleaves_tasks_and_counts_seeds():
         (3, "b", 8),
         (4, "a", 9),
     ]
-    parts = [work_list(["a", "b"], "placement", seed=7, episodes=5, shard=(i, 3)) for i in (1, 2, 3)]
+    parts = [work_list(["a", "b"], "placement", env=TOY, seed=7, episodes=5, shard=(i, 3)) for i in (1, 2, 3)]
     assert sorted(w.index for part in parts for w in part) == list(range(5))
     assert {w for part in parts for w in part} == set(work)
 
@@ -59,9 +59,9 @@ def test_environments_are_made_once_and_closed():
 
 @pytest.mark.parametrize("slots", [1, 4])
 def test_errors_become_episodes(slots):
-    work = [Work(index=0, env="toy", task="crash", level="placement", seed=s) for s in ()]
+    work = [Work(index=0, env=TOY, task="crash", level="placement", seed=s) for s in ()]
     work = [
-        Work(index=i, env="toy", task=task, level="placement", seed=i)
+        Work(index=i, env=TOY, task=task, level="placement", seed=i)
         for i, task in enumerate(
             ["slide", "crash", "unplaceable", "crash", "unplaceable", "slide", "missing"]
         )
@@ -109,8 +109,8 @@ def test_phases_are_timed():
 
 def test_played_actions_give_the_same_observations():
     episode = next(run_episodes(works("slide", 1), MAKE, ScriptedPolicy()))
-    env = gym.make(episode.work.env_id, **episode.env_kwargs)
-    again = list(play(env, episode.actions, episode.work.seed))
+    env = MAKE(episode.work)
+    again = list(play(env, [VIMA.vector(action) for action in episode.actions], episode.work.seed))
     assert len(again) == len(episode.observations)
     for a, b in zip(again, episode.observations, strict=True):
         assert np.array_equal(a["rgb"]["front"], b["rgb"]["front"])

@@ -14,9 +14,12 @@ import pytest
 
 from envs.vima.levels import TASK_LEVELS
 from policies import Step, UnifiedIO2Policy
-from policies.prompts import PromptStyle, action_request, named_prompt
-from pretrain.augment import moment
+from policies.embodiments.vima import VIMA, state_of
+from policies.moment import Moment
+from policies.prompts import named_prompt
+from policies.style import PromptStyle
 from pretrain.examples import plan_example
+from pretrain.moments import moment
 from pretrain.sources import LeRobotSource, schema
 from pretrain.sources.schema import DatasetError
 from rollouts.collect import CollectConfig, collect
@@ -26,9 +29,9 @@ from rollouts.worklist import collected_tasks
 from tests.policies.test_policies import ScriptedModel
 from tests.rollouts.test_dataset import configuration
 from tests.toys import ToyEnv
+from uio2_agent.errors import UIO2Error
 
-NANO = PromptStyle.nano()
-STYLES = [dataclasses.replace(style, object_boxes=True) for style in (PromptStyle(), NANO)]
+STYLES = [dataclasses.replace(VIMA.style(small), object_boxes=True) for small in (False, True)]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +79,7 @@ def test_scenes_stay_in_a_named_prompt_and_braces_of_others_are_errors() -> None
 def test_acting_and_training_tell_the_same_boxes(collected: Path, style: PromptStyle) -> None:
     """The request of a policy at reset is the one its training example shows, boxes and all."""
     record = LeRobotSource(collected)[1]
-    example = plan_example(moment(record, 0, schema.VIEWS), style)
+    example = plan_example(moment(record, 0, VIMA.cameras), VIMA, style)
     env = ToyEnv()
     observation, info = env.reset(seed=record.seed)
     asked: list[Any] = []
@@ -92,15 +95,18 @@ def test_acting_and_training_tell_the_same_boxes(collected: Path, style: PromptS
     assert asked[0].text == example.request.text
     told = len(re.findall(r"<extra_id_", asked[0].text))
     assert told == 4 * len(record.objects[0])
-    plain = plan_example(moment(record, 0, schema.VIEWS), dataclasses.replace(style, object_boxes=False))
+    plain = plan_example(
+        moment(record, 0, VIMA.cameras), VIMA, dataclasses.replace(style, object_boxes=False)
+    )
     assert "<extra_id_" not in plain.request.text and asked[0].text.startswith(plain.request.text)
     assert np.array_equal(asked[0].image, plain.request.image)
 
 
 def test_a_style_that_tells_boxes_wants_objects() -> None:
-    rgb = {view: np.zeros((3, 128, 256), np.uint8) for view in schema.VIEWS}
-    with pytest.raises(Exception, match="hand in objects="):
-        action_request("Go.", {}, 0, rgb, style=STYLES[0])
+    views = {view: np.zeros((128, 256, 3), np.uint8) for view in VIMA.cameras}
+    now = Moment(task="", prompt="Go.", prompt_assets={}, state=state_of(0), views=views)
+    with pytest.raises(UIO2Error, match="hand in the moment's objects"):
+        VIMA.request(now, STYLES[0])
 
 
 def test_sets_of_another_format_are_read_but_not_mixed(collected: Path, tmp_path: Path) -> None:
@@ -108,7 +114,7 @@ def test_sets_of_another_format_are_read_but_not_mixed(collected: Path, tmp_path
     collect(configuration(old, episodes=3), progress=False)
     path = old / schema.PROVENANCE_PATH
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 1}))
-    with pytest.raises(DatasetError, match=r"format 1, this program writes 2.*another output="):
+    with pytest.raises(DatasetError, match=r"format 1, this program writes 3.*another output="):
         collect(configuration(old, episodes=4), progress=False)
     with pytest.raises(DatasetError, match="not continued or merged"):
         merge([old, collected], tmp_path / "both")

@@ -6,16 +6,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from policies.embodiments.vima import VimaActionCodec
-from policies.prompts import PromptStyle, action_request
-from pretrain.augment import moment
-from pretrain.examples import plan_example, roles
+from policies.embodiments.vima import VIMA, state_of
+from policies.moment import Moment
+from pretrain.examples import plan_example
+from pretrain.moments import moment
 
-CODEC = VimaActionCodec()
+STYLE = VIMA.style(small=True)
 
 
 def _pixel(point: np.ndarray) -> tuple[float, float]:
-    """Row and column of a workspace point in the top view (vima_bench.md section 2), in pixel edges."""
+    """Row and column of a workspace point in the top view in pixel edges (docs/vima.md)."""
     return 64 + 250.98 * (point[0] - 0.5), 128 + 250.98 * point[1]
 
 
@@ -41,9 +41,10 @@ def _record(task: str = "visual_manipulation") -> SimpleNamespace:
         task=task,
         prompt="Put the {a} there.",
         prompt_assets={"a": asset, "b": asset | {"placeholder_type": "scene"}},
-        end_effector=0,
+        embodiment="vima",
+        states=np.stack([state_of(0)] * 2),
         frames={"top": image, "front": image},
-        action_texts=[CODEC.encode(action, 0)],
+        action_texts=[VIMA.action_text(action, state_of(0))],
         objects=[[thing]],
     )
 
@@ -51,13 +52,13 @@ def _record(task: str = "visual_manipulation") -> SimpleNamespace:
 @pytest.mark.parametrize("mirror", [False, True])
 @pytest.mark.parametrize("turn", [False, True])
 def test_action_box_and_position_stay_on_the_object(mirror, turn):
-    now = moment(_record(), 0, ["top"], mirror, turn)
-    red = np.argwhere(now.rgb["top"][..., 0] == 255)
+    now = moment(_record(), 0, ["top"], (mirror, turn))
+    red = np.argwhere(now.views["top"][..., 0] == 255)
     (thing,) = now.objects
     assert thing["boxes"]["top"] == [*red.min(0), *red.max(0)]
     middle = red.mean(0) + 0.5
     np.testing.assert_allclose(_pixel(thing["position"]), middle, atol=1.0)
-    (step,) = CODEC.parse("0: " + now.remaining[0])
+    (step,) = VIMA.parse("0: " + now.remaining[0])
     np.testing.assert_allclose(_pixel(step.action["pose0_position"]), middle, atol=1.0)
     # The goal keeps its distance and its side: mirrored once, the turn from pick to place changes sense.
     original = np.array([0.6 - 0.35, -0.3 - 0.2])
@@ -70,34 +71,33 @@ def test_action_box_and_position_stay_on_the_object(mirror, turn):
 def test_objects_of_prompts_are_mirrored_but_never_turned():
     record = _record()
     stored = record.prompt_assets["a"]["rgb"]["top"].transpose(1, 2, 0)
-    turned = moment(record, 0, ["top"], mirror=False, turn=True).prompt_assets
+    turned = moment(record, 0, ["top"], (False, True)).prompt_assets
     np.testing.assert_array_equal(turned["a"]["rgb"]["top"], record.prompt_assets["a"]["rgb"]["top"])
     np.testing.assert_array_equal(turned["b"]["rgb"]["top"], stored[::-1, ::-1])
-    mirrored = moment(record, 0, ["top"], mirror=True).prompt_assets
+    mirrored = moment(record, 0, ["top"], (True, False)).prompt_assets
     np.testing.assert_array_equal(mirrored["a"]["rgb"]["top"], stored[:, ::-1])
 
 
 def test_rotations_are_not_mirrored_and_oblique_views_not_turned():
     for task, views in (("rotate", ["top"]), ("visual_manipulation", ["front", "top"])):
         record = _record(task)
-        now = moment(record, 0, views, mirror=task == "rotate", turn=task != "rotate")
-        np.testing.assert_array_equal(now.rgb["top"], record.frames["top"][0])
+        now = moment(record, 0, views, (task == "rotate", task != "rotate"))
+        np.testing.assert_array_equal(now.views["top"], record.frames["top"][0])
         assert now.remaining == record.action_texts
 
 
 def test_a_changed_moment_makes_a_request():
-    now = moment(_record(), 0, ["top"], mirror=True, turn=True)
-    request = action_request(now.prompt, now.prompt_assets, 0, now.rgb, style=PromptStyle.nano())
+    request = VIMA.request(moment(_record(), 0, ["top"], (True, True)), STYLE)
     assert request.image.shape == (124, 248, 3)
     assert len(request.image_history) == 1
 
 
 def test_the_next_step_gives_objects_their_roles():
-    now = moment(_record(), 0, ["top"], mirror=True)
+    now = moment(_record(), 0, ["top"], (True, False))
     picked, (x, y) = now.objects[0], (0.6, 0.3)  # the goal, mirrored
     far, base = ({**picked, "position": [*place, 0.0]} for place in ((0.3, -0.4), (x, y)))
-    assert roles(dataclasses.replace(now, objects=[far, picked, base])).tolist() == [0, 1, 2]
-    assert roles(dataclasses.replace(now, objects=[far, base])).tolist() == [0, 2]
+    assert VIMA.roles(dataclasses.replace(now, objects=[far, picked, base])).tolist() == [0, 1, 2]
+    assert VIMA.roles(dataclasses.replace(now, objects=[far, base])).tolist() == [0, 2]
 
 
 def test_a_later_step_is_asked_as_a_replanning_policy_asks():
@@ -105,12 +105,18 @@ def test_a_later_step_is_asked_as_a_replanning_policy_asks():
     record.frames = {"top": np.concatenate([record.frames["top"], record.frames["top"][:, ::-1]])}
     record.action_texts = record.action_texts * 2
     record.objects = record.objects * 2
-    style = PromptStyle.nano()
-    example = plan_example(moment(record, 1, ["top"]), style)
+    example = plan_example(moment(record, 1, ["top"]), VIMA, STYLE)
     first, second = ({"top": frame} for frame in record.frames["top"])
-    asked = action_request(
-        record.prompt, record.prompt_assets, 0, second, first, record.action_texts[:1], style
+    now = Moment(
+        task=record.task,
+        prompt=record.prompt,
+        prompt_assets=record.prompt_assets,
+        state=state_of(0),
+        views=second,
+        first_views=first,
+        executed=record.action_texts[:1],
     )
+    asked = VIMA.request(now, STYLE)
     assert example.request.text == asked.text
     assert example.target == f"1: {record.action_texts[1]}"
     pictures = zip(

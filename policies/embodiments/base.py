@@ -1,0 +1,277 @@
+"""What a body is to the model: its actions as text, its requests, its records, its symmetries, its drawings.
+
+Everything that differs between bodies stands in one subclass of `Embodiment`, one file each; policies, the
+training and the datasets ask it and name none. A body is found by name (`policies.embodiments.get`), which
+environments put into `info["embodiment"]` and datasets store. Unusual: the facts that an action text depends
+on (the tool at hand, a pose) are the *state* vector that datasets keep, so acting and training hand over the
+same thing.
+
+Refuses to know environments: it takes what they returned (arrays, strings, mappings) and imports none.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from policies.action_text import StepForm, read_steps
+from policies.moment import Moment
+from policies.prompts import plan_request, wordings
+from policies.style import PromptStyle
+from uio2_agent import grammar
+from uio2_agent.errors import UIO2Error
+from uio2_agent.request import Request
+from uio2_agent.text.vocabulary import bin_to_value
+
+NO_ROLE = -100
+"""Role of an object of which nothing is known; what losses ignore."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What a dataset keeps of a body: the source of the set's features. Plain data."""
+
+    embodiment: str
+    cameras: Mapping[str, tuple[int, int]]
+    """Camera to (height, width) of its pictures, in order."""
+    state: tuple[str, ...]
+    """Names of the columns of `observation.state`."""
+    action: tuple[str, ...]
+    """Names of the columns of `action`."""
+    fps: int = 1
+    """Steps a second; 1 where a step is a whole motion and has no rate."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        cameras = {name: list(size) for name, size in self.cameras.items()}
+        return {**vars(self), "cameras": cameras, "state": list(self.state), "action": list(self.action)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Record:
+        """Inverse of `to_dict`."""
+        cameras = {name: (int(height), int(width)) for name, (height, width) in values["cameras"].items()}
+        names = {key: tuple(values[key]) for key in ("state", "action")}
+        return cls(embodiment=values["embodiment"], cameras=cameras, fps=int(values["fps"]), **names)
+
+
+@dataclass(frozen=True)
+class ParsedStep:
+    """One step read from an answer."""
+
+    number: int
+    """The step number as written."""
+    kind: Hashable
+    """Which form it has."""
+    action: Any
+    """What the environment takes."""
+    bins: tuple[int, ...]
+    """Its location bins, each 0…999."""
+    text: str
+    """The step as written, number included."""
+
+
+@dataclass(frozen=True)
+class Controls:
+    """How a person acts with this body on a page: points clicked in a camera's picture, and a turn."""
+
+    camera: str
+    """The picture that is clicked."""
+    points: Sequence[str]
+    """What to click, in order, in words for the person."""
+    turn: bool = False
+    """Whether what was clicked first is turned by an angle on its way."""
+
+
+class Embodiment(ABC):
+    """A body. Subclasses set the class variables and say how actions become numbers and back."""
+
+    name: ClassVar[str]
+    """What `info["embodiment"]` and datasets call it."""
+    cameras: ClassVar[tuple[str, ...]]
+    """Its cameras, in the order their pictures are stacked."""
+    state_names: ClassVar[tuple[str, ...]] = ()
+    action_names: ClassVar[tuple[str, ...]]
+    fps: ClassVar[int] = 1
+    forms: ClassVar[Mapping[Hashable, StepForm]]
+    """Kinds of steps to how they are written."""
+    symmetries: ClassVar[tuple[str, ...]] = ()
+    """Names of the independent changes under which a stored moment stays a possible one."""
+
+    # what environments return
+
+    def views(self, observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Return the picture of each camera there is, uint8 (H, W, 3), from `observation["rgb"]` by camera,
+        (3, H, W).
+        """
+        rgb = observation["rgb"]
+        return {camera: np.moveaxis(rgb[camera], 0, -1) for camera in self.cameras if camera in rgb}
+
+    def state(self, observation: Mapping[str, Any], info: Mapping[str, Any]) -> np.ndarray:
+        """Return the state, float32 (columns,), in the order of `state_names`."""
+        return np.zeros(len(self.state_names), np.float32)
+
+    def objects(self, observation: Mapping[str, Any], info: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the objects of the scene, plain JSON values: at least `name`, `texture`, `position` (metres)
+        and `boxes` (by camera [first row, first column, last row, last column], or None). Empty where the
+        environment tells of none.
+        """
+        return []
+
+    def record(self, observation: Mapping[str, Any]) -> Record:
+        """Return what a dataset of such observations keeps."""
+        sizes = {camera: view.shape[:2] for camera, view in self.views(observation).items()}
+        return Record(
+            embodiment=self.name,
+            cameras=sizes,
+            state=tuple(self.state_names),
+            action=tuple(self.action_names),
+            fps=self.fps,
+        )
+
+    # actions
+
+    @abstractmethod
+    def checked(self, action: Any) -> Any:
+        """Return an action as it is executed and stored (floats float32); UIO2Error when it is impossible."""
+
+    @abstractmethod
+    def vector(self, action: Any) -> np.ndarray:
+        """Flatten a checked action to float32 (columns of `action_names`,)."""
+
+    @abstractmethod
+    def action(self, vector: np.ndarray) -> Any:
+        """Return the action of a vector: exactly the numbers the environment was given."""
+
+    @abstractmethod
+    def idle_action(self, state: np.ndarray) -> Any:
+        """Return an action that does next to nothing, for a policy that has nothing left to do."""
+
+    @abstractmethod
+    def random_action(self, state: np.ndarray, rng: np.random.Generator) -> Any:
+        """Draw an action uniformly from what the body can do."""
+
+    # action text
+
+    @abstractmethod
+    def values(self, action: Any, state: np.ndarray) -> tuple[Hashable, Sequence[float]]:
+        """Return an action's kind of step and its numbers, 0…1, in the order they are written."""
+
+    @abstractmethod
+    def from_values(self, kind: Hashable, values: np.ndarray) -> Any:
+        """Return the action of a step's kind and numbers."""
+
+    def kinds(self, state: np.ndarray) -> Sequence[Hashable]:
+        """Return the kinds of steps that can be taken in this state; all by default."""
+        return tuple(self.forms)
+
+    def action_text(self, action: Any, state: np.ndarray, number: int | None = None) -> str:
+        """Write an action as a step, with its number or (None) without.
+
+        Raises
+        ------
+        UIO2Error
+            The action is impossible.
+        """
+        kind, values = self.values(action, state)
+        return self.forms[kind].write(values, number)
+
+    def parse(self, text: str, released: bool = False) -> list[ParsedStep]:
+        """Read every whole step in a text, in order of appearance; what is no step is passed over.
+
+        `released` reads a bin as bin/1000, as the released UIO-2 code does, instead of bin/999 (which makes
+        the round trip exact to one bin).
+        """
+        return [
+            ParsedStep(
+                step.number,
+                step.kind,
+                self.from_values(step.kind, bin_to_value(np.asarray(step.bins), released)),
+                step.bins,
+                step.text,
+            )
+            for step in read_steps(self.forms, text)
+        ]
+
+    def grammar(self, tokenizer: Any, state: np.ndarray, first: int = 0, max_steps: int = 1) -> Any:
+        """The grammar of a plan: 1 to `max_steps` steps numbered from `first`, then the end token."""
+        kinds = self.kinds(state)
+        steps = [
+            grammar.choice(*(self.forms[kind].grammar(tokenizer, first + i) for kind in kinds))
+            if len(kinds) > 1
+            else self.forms[kinds[0]].grammar(tokenizer, first + i)
+            for i in range(max_steps)
+        ]
+        return grammar.Grammar(grammar.repeat(steps, at_least=1), tokenizer.vocabulary.eos)
+
+    # requests
+
+    def style(self, small: bool = False) -> PromptStyle:
+        """Return how requests look for a model of the released sizes, or for a small one."""
+        return PromptStyle(wording="short" if small else "paper")
+
+    def words(self, state: np.ndarray, style: PromptStyle) -> dict[str, str]:
+        """Return what the wordings say of this body beside the instruction, by slot."""
+        return {}
+
+    def wordings(self, style: PromptStyle) -> Mapping[str, Any]:
+        """Return the wordings of a style (`templates.yaml`): the body's own, or those for any body."""
+        return wordings(self.name, style.wording)
+
+    def region(self, camera: str, height: int, width: int) -> tuple[slice, slice]:
+        """Return the rows and columns of a camera's picture that show what matters; all by default."""
+        return slice(0, height), slice(0, width)
+
+    def request(self, moment: Moment, style: PromptStyle, rng: np.random.Generator | None = None) -> Request:
+        """Ask for the plan, or for what remains of it; `rng` draws one of the wordings, None takes the first.
+
+        Raises
+        ------
+        UIO2Error
+            A placeholder has no asset, an asset no picture, or there are more pictures than markers.
+        """
+        return plan_request(self, moment, style, rng)
+
+    # symmetries, labels
+
+    def changed(self, moment: Moment, flags: Sequence[bool], cameras: Sequence[str]) -> Moment:
+        """Return the moment as it would have been under the symmetries flagged, where the task and the
+        `cameras` looked at allow them.
+        """
+        return moment
+
+    def object_bins(self, objects: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Return where objects are in the numbers actions are written in: int64 bins [objects, 2]."""
+        return np.zeros((len(objects), 2), np.int64)
+
+    def roles(self, moment: Moment) -> np.ndarray:
+        """Say what the next step does to each object: int64 [objects], 1 takes it, 2 brings something to it,
+        0 neither, -100 nothing is known.
+        """
+        return np.full(len(moment.objects or ()), NO_ROLE)
+
+    # for people
+
+    @abstractmethod
+    def describe(self, action: Any, state: np.ndarray) -> str:
+        """Return an action in a line a person reads."""
+
+    def draw(  # noqa: B027 - a body may have nothing to draw
+        self, pen: Any, camera: str, size: tuple[int, int], action: Any, state: np.ndarray
+    ) -> None:
+        """Draw an action over a camera's picture: `pen` is a PIL ImageDraw on (height, width) = `size`
+        pixels, however large the camera's own are. Nothing by default.
+        """
+
+    def controls(self, state: np.ndarray) -> Controls:
+        """Return how a person acts in this state; UIO2Error for a body that cannot be driven by clicks."""
+        raise UIO2Error(f"embodiment {self.name!r} cannot be driven by clicks")
+
+    def clicked(self, points: Sequence[tuple[float, float]], turn: float, state: np.ndarray) -> Any:
+        """Return the action of the clicks that `controls` asks for: each (across, down) in 0…1 of the
+        picture, and degrees clockwise.
+        """
+        raise UIO2Error(f"embodiment {self.name!r} cannot be driven by clicks")

@@ -1,0 +1,29 @@
+"""One step of a stored episode, as it was or as it would have been under symmetries of its embodiment.
+
+Which symmetries there are, and which tasks and cameras allow them, the embodiment knows.
+"""
+
+from collections.abc import Sequence
+
+from policies import embodiments
+from policies.moment import Moment
+from pretrain.sources import StoredEpisode
+
+
+def moment(record: StoredEpisode, step: int, cameras: Sequence[str], flags: Sequence[bool] = ()) -> Moment:
+    """Take step `step` of an episode in the given camera views; `flags` ask for symmetries, in the order of
+    `Embodiment.symmetries`, where they are allowed.
+    """
+    texts = record.action_texts
+    now = Moment(
+        task=record.task,
+        prompt=record.prompt,
+        prompt_assets=record.prompt_assets,
+        state=record.states[step],
+        views={camera: record.frames[camera][step] for camera in cameras},
+        first_views={camera: record.frames[camera][0] for camera in cameras},
+        executed=texts[:step],
+        remaining=texts[step:],
+        objects=record.objects[step],
+    )
+    return embodiments.get(record.embodiment).changed(now, flags, cameras) if any(flags) else now
