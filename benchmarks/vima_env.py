@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 import envs  # noqa: F401  (registers the ids)
+from envs.base import FIRST_HELD_OUT_SEED
 from envs.vima.levels import TASK_LEVELS
 
 PHASES = {"_spawn": "spawn", "_observation": "observation", "_expert_action": "expert", "_move": "motion"}
@@ -198,7 +199,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tasks", nargs="*", metavar="task", help="all 17 if none is named")
     parser.add_argument("--episodes", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=5_000_000)
+    parser.add_argument("--seed", type=int, default=FIRST_HELD_OUT_SEED)
     parser.add_argument("--against", choices=["upstream"])
     parser.add_argument("--their-episodes", type=int, default=3)
     parser.add_argument("--phases", action="store_true")

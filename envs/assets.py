@@ -1,7 +1,8 @@
-"""Prompt assets: the pictures that stand for the `{placeholders}` of a prompt (spec section 7).
+"""Prompt assets: what stands for the `{placeholders}` of a prompt, and the frozen mappings they are made of.
 
 They travel in `info`, so they are immutable, picklable and comparable, and not a dict: vector environments
-would take a dict apart and stack its arrays, although every slot has its own placeholders.
+would take a dict apart and stack its arrays, although every slot has its own placeholders. This module
+refuses to know what a picture shows.
 """
 
 from collections.abc import Iterator, Mapping
@@ -48,23 +49,9 @@ class FrozenMapping(Mapping):
 
 
 class PromptAssets(FrozenMapping):
-    """`{name: {"rgb": {view: u8 (3, H, W)}, "segm": {view: u8 (H, W), "obj_info": …}, "placeholder_type":
-    …}}`.
+    """Placeholder → what it shows: a mapping with at least `rgb`, pictures uint8 by view, and what else the
+    environment knows of them, such as a segmentation and the names of what is seen.
     """
-
-
-def object_asset(rgb: Mapping, segm: Mapping, name: str, texture: str) -> dict[str, Any]:
-    """Describe a single object alone on white; it is id 0 there."""
-    info = {"obj_id": 0, "obj_name": name, "obj_color": texture}
-    return {"rgb": rgb, "segm": {**segm, "obj_info": info}, "placeholder_type": "object"}
-
-
-def scene_asset(rgb: Mapping, segm: Mapping, objects: list[tuple[str, str]]) -> dict[str, Any]:
-    """Describe a scene picture of (name, texture) objects; their ids count from 2."""
-    info = [
-        {"obj_id": 2 + i, "obj_name": name, "obj_color": texture} for i, (name, texture) in enumerate(objects)
-    ]
-    return {"rgb": rgb, "segm": {**segm, "obj_info": info}, "placeholder_type": "scene"}
 
 
 def _frozen(value: Any) -> Any:

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from envs.poses import Pose, yaw_of
 from envs.vima.environment import VimaEnv
 from envs.vima.registration import TASKS
-from envs.vima.things.state import Pose, yaw_of
 from tests.vima_seeds import read_episodes
 
 MOVED_M = 0.01

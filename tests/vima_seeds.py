@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from envs.errors import EnvError
+from envs.poses import Pose, yaw_of
 from envs.vima.environment import VimaEnv
 from envs.vima.levels import level_name
 from envs.vima.registration import TASKS
-from envs.vima.things.state import ObjectState, Pose, object_from_record, yaw_of
+from envs.vima.things.state import ObjectState, object_from_record
 
 MIN_EQUAL = 0.97
 MIN_YAWS = 0.95

@@ -9,8 +9,8 @@ import gymnasium
 import numpy as np
 
 from envs.errors import EnvError
+from envs.poses import yaw_of
 from envs.vima.table.spawning import HIGH_XY, LOW_XY
-from envs.vima.things.state import yaw_of
 
 _KEYS = ("pose0_position", "pose0_rotation", "pose1_position", "pose1_rotation")
 

@@ -24,8 +24,9 @@ from envs.vima.table import primitives
 from envs.vima.table.camera import HEIGHT, VIEWS, WIDTH
 from envs.vima.table.scene import Scene
 from envs.vima.table.tool_motion import FrameCallback
+from envs.vima.table.tools import SUCTION
 from envs.vima.table.world import World
-from envs.vima.tasks.base import SUCTION, Cast, Task
+from envs.vima.tasks.base import Cast, Task
 from envs.vima.tasks.goals import Progress
 from envs.vima.things.state import object_from_record
 

@@ -18,10 +18,10 @@ from PIL import Image
 
 from envs.assets import PromptAssets
 from envs.errors import EnvError, unknown_name
+from envs.poses import yaw_quaternion
 from envs.vima.actions import read_action
 from envs.vima.table.camera import FAR_M, VIEWS
 from envs.vima.table.spawning import HIGH_XY, LOW_XY
-from envs.vima.things.state import yaw_quaternion
 from envs.vima.things.textures import GRAY
 
 _LOW, _HIGH = np.array(LOW_XY), np.array(HIGH_XY)

@@ -9,6 +9,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from envs.base import FIRST_HELD_OUT_SEED as HELD_OUT
 from envs.errors import EnvError
 from envs.vima import TASKS, Task, VimaEnv
 from envs.vima.levels import TASK_LEVELS, pools_for
@@ -18,7 +19,6 @@ from policies.prompts import PromptStyle, action_request
 
 pytestmark = pytest.mark.usefixtures("rendering")
 
-HELD_OUT = 5_000_000
 DIFFICULTIES = ("easy", "medium", "hard")
 ALIKE = ("rearrange", "rearrange_then_restore")
 TEXTURES_ONLY = ("visual_manipulation", "scene_understanding", "novel_noun")

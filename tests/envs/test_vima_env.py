@@ -15,10 +15,10 @@ from gymnasium.utils.env_checker import check_env
 import envs  # noqa: F401  (registers the ids)
 from envs.assets import PromptAssets
 from envs.errors import EnvError
+from envs.poses import Pose
 from envs.vima import TASKS, Task, VimaEnv, register_task
 from envs.vima.tasks.base import Cast, object_assets
 from envs.vima.tasks.goals import Goal
-from envs.vima.things.state import Pose
 
 FOUR = ("visual_manipulation", "scene_understanding", "rotate", "sweep_without_exceeding")
 ROOT = Path(__file__).parents[2]

@@ -9,11 +9,12 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
+from envs.base import FIRST_HELD_OUT_SEED as HELD_OUT
+from envs.poses import yaw_quaternion
 from envs.vima import VimaEnv
 from envs.vima.experts.pick_and_place import action
 from envs.vima.levels import TASK_LEVELS
 from envs.vima.tasks.follow_order import sequences
-from envs.vima.things.state import yaw_quaternion
 from policies.prompts import action_request
 from tests.envs.vima_records import assert_recorded_goals, episodes, picture_errors
 
@@ -21,7 +22,6 @@ pytestmark = pytest.mark.usefixtures("rendering")
 
 BOTH = ("follow_motion", "follow_order")
 LEVEL = {"follow_motion": "novel_task", "follow_order": "placement"}
-HELD_OUT = 5_000_000
 RETURN = {"follow_motion": 1, "follow_order": 8}
 """Seeds whose second move takes the object back to where it came from."""
 ONWARD = {"follow_motion": 0, "follow_order": 0}

@@ -8,6 +8,7 @@ import pickle
 import numpy as np
 import pytest
 
+from envs.base import FIRST_HELD_OUT_SEED as HELD_OUT
 from envs.vima import VimaEnv
 from envs.vima.experts.pick_and_place import action
 from envs.vima.levels import TASK_LEVELS
@@ -18,7 +19,6 @@ pytestmark = pytest.mark.usefixtures("rendering")
 
 OLD_NEIGHBOR, IN_ORDER = "manipulate_old_neighbor", "pick_in_order_then_restore"
 BOTH = (OLD_NEIGHBOR, IN_ORDER)
-HELD_OUT = 5_000_000
 STEPS = {"north": (-1, 0), "south": (1, 0), "west": (0, -1), "east": (0, 1)}
 
 

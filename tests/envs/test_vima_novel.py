@@ -7,11 +7,13 @@ import re
 import numpy as np
 import pytest
 
+from envs.base import FIRST_HELD_OUT_SEED as HELD_OUT
+from envs.poses import yaw_quaternion
 from envs.vima import VimaEnv
 from envs.vima.experts.pick_and_place import action
 from envs.vima.table.spawning import in_workspace
 from envs.vima.things.objects import OBJECTS
-from envs.vima.things.state import ObjectState, yaw_quaternion
+from envs.vima.things.state import ObjectState
 from policies.prompts import action_request
 from tests.envs.vima_records import episodes, picture_errors
 from tests.vima_replay import replay
@@ -21,7 +23,6 @@ pytestmark = pytest.mark.usefixtures("rendering")
 LEVELS = {"novel_adj": "placement", "novel_noun": "placement", "novel_adj_and_noun": "novel_task"}
 WITH_ADJECTIVE = ("novel_adj", "novel_adj_and_noun")
 NOUNS = {"dax", "blicket", "wug", "zup"}
-HELD_OUT = 5_000_000
 
 
 @pytest.fixture(scope="module")

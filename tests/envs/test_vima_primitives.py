@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from envs.vima.table.primitives import pick_place, push, settle, yaw_of
-from envs.vima.table.scene import SPATULA, SUCTION, Scene
+from envs.poses import as_yaw
+from envs.vima.table.primitives import pick_place, push, settle
+from envs.vima.table.scene import Scene
+from envs.vima.table.tools import SPATULA, SUCTION
 from envs.vima.things.objects import OBJECTS
 from tests.envs.vima_records import build, episodes
 
@@ -33,7 +35,7 @@ def _scene(name: str, *others: tuple[str, tuple[float, float], bool]) -> tuple[S
 
 
 def _yaw(scene: Scene, body: int) -> float:
-    return yaw_of(scene.pose(body)[1])
+    return as_yaw(scene.pose(body)[1])
 
 
 @pytest.mark.parametrize("name", [*KITS, "block", "shorter block"])
@@ -106,9 +108,9 @@ def test_table_and_fixed_bodies_cannot_be_picked() -> None:
      (np.array([0.3, -0.2, 0.0, 0.0], np.float32), None)],
 )  # fmt: skip
 def test_any_rotation_is_read_as_a_yaw(rotation: object, yaw: float | None) -> None:
-    assert math.isfinite(yaw_of(rotation))  # type: ignore[arg-type]
+    assert math.isfinite(as_yaw(rotation))  # type: ignore[arg-type]
     if yaw is not None:
-        assert yaw_of(rotation) == pytest.approx(yaw)  # type: ignore[arg-type]
+        assert as_yaw(rotation) == pytest.approx(yaw)  # type: ignore[arg-type]
     scene, body = _scene("letter E")
     assert pick_place(scene, ((0.4, -0.3), IDENTITY), ((0.5, 0.0), rotation)) == body  # type: ignore[arg-type]
     assert np.hypot(*(scene.pose(body)[0][:2] - (0.5, 0.0))) < 0.004
@@ -217,7 +219,7 @@ def test_recorded_motions_end_where_they_ended(shared: Path) -> None:
         pick_place(scene, *ends)
         for recorded, (position, quaternion) in step["poses"].items():
             mine, turned = scene.pose(ids[int(recorded)])
-            turn = math.degrees(yaw_of(turned) - yaw_of(quaternion))
+            turn = math.degrees(as_yaw(turned) - as_yaw(quaternion))
             near = np.hypot(*(mine[:2] - position[:2])) < 0.010
             within.append(near and abs((turn + 180) % 360 - 180) < 5 and abs(mine[2] - position[2]) < 0.005)
     assert len(within) > 300 and np.mean(within) > 0.95

@@ -6,18 +6,19 @@ import pickle
 import numpy as np
 import pytest
 
+from envs.base import FIRST_HELD_OUT_SEED as HELD_OUT
 from envs.errors import EnvError
+from envs.poses import Pose, yaw_of, yaw_quaternion
 from envs.vima import VimaEnv
 from envs.vima.experts.pick_and_place import action
 from envs.vima.levels import level_name
 from envs.vima.table.spawning import in_workspace, too_close
-from envs.vima.things.state import ObjectState, Pose, object_from_record, yaw_of, yaw_quaternion
+from envs.vima.things.state import ObjectState, object_from_record
 from envs.vima.things.textures import TEXTURES
 from tests import vima_seeds
 from tests.envs.vima_records import episodes
 
 BOTH = ("rearrange", "rearrange_then_restore")
-HELD_OUT = 5_000_000
 LONE, PAIR = 3, 1
 """Seeds of one object with a distractor on its target, and of two objects."""
 SIZE = (0.144, 0.144, 0.036)

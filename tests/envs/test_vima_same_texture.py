@@ -6,13 +6,15 @@ import pickle
 import numpy as np
 import pytest
 
+from envs.base import FIRST_HELD_OUT_SEED as HELD_OUT
 from envs.errors import EnvError
+from envs.poses import yaw_quaternion
 from envs.vima import VimaEnv
 from envs.vima.experts.pick_and_place import action
 from envs.vima.table.spawning import in_workspace, too_close
 from envs.vima.tasks import same_texture
 from envs.vima.tasks.goals import near_any
-from envs.vima.things.state import ObjectState, object_from_record, yaw_quaternion
+from envs.vima.things.state import ObjectState, object_from_record
 from tests.envs.vima_records import BOWL_CENTRE, episodes, picture_errors, yaw_of
 
 BOTH = ("same_texture", "same_shape")
@@ -22,7 +24,6 @@ WHERE = [
     ("same_shape", "combinatorial"),
     ("same_shape", "novel_object"),
 ]
-HELD_OUT = 5_000_000
 SIZE = (0.128, 0.128, 0.032)
 ROUND, SQUARE = {"ring", "round"}, {"shorter block"}
 

@@ -15,8 +15,9 @@ import pytest
 from envs import gl
 from envs.vima.table.camera import CAMERAS, OrthographicCamera
 from envs.vima.table.render import TABLE, renderer
-from envs.vima.table.scene import SPATULA, SUCTION, Scene, placed, render_object, render_scene
+from envs.vima.table.scene import Scene, placed, render_object, render_scene
 from envs.vima.table.silhouette import covered_cells
+from envs.vima.table.tools import SPATULA, SUCTION
 from envs.vima.things.objects import OBJECTS
 from envs.vima.things.outlines import outline
 from tests.envs.vima_records import build, episodes

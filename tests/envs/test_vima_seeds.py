@@ -9,11 +9,11 @@ import pytest
 from scipy import ndimage
 
 from envs.errors import EnvError, SpawnError
+from envs.poses import Pose, yaw_of, yaw_quaternion
 from envs.vima import TASKS, VimaEnv, levels
 from envs.vima.table.spawning import CELL_M, draw_pose, free_cells, too_close
 from envs.vima.tasks.goals import Goal, Zone, goal_reached, yaw_error
 from envs.vima.things.objects import OBJECTS
-from envs.vima.things.state import Pose, yaw_of, yaw_quaternion
 from envs.vima.things.textures import DARK, TEXTURES
 from tests import vima_seeds
 

@@ -5,13 +5,14 @@ import math
 import numpy as np
 import pytest
 
+from envs.base import FIRST_HELD_OUT_SEED as HELD_OUT
+from envs.poses import Pose, yaw_quaternion
 from envs.vima import VimaEnv
 from envs.vima.experts.pick_and_place import action
 from envs.vima.table.spawning import in_workspace
 from envs.vima.tasks.goals import Zone
-from envs.vima.things.state import ObjectState, Pose, yaw_quaternion
+from envs.vima.things.state import ObjectState
 
-HELD_OUT = 5_000_000
 BLOCK = (0.03, 0.03, 0.03)
 
 

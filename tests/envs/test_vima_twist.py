@@ -7,15 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from envs.base import FIRST_HELD_OUT_SEED as HELD_OUT
+from envs.poses import yaw_quaternion
 from envs.vima import VimaEnv
 from envs.vima.experts.pick_and_place import action
-from envs.vima.things.state import ObjectState, yaw_quaternion
+from envs.vima.things.state import ObjectState
 from policies.prompts import action_request
 from tests.envs.vima_records import assert_recorded_goals, episodes, picture_errors
 
 pytestmark = pytest.mark.usefixtures("rendering")
 
-HELD_OUT = 5_000_000
 PAIR = 0
 """A seed of two targets that turn by 120 degrees."""
 

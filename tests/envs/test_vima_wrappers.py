@@ -9,11 +9,11 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import envs  # noqa: F401  (registers the ids)
-from envs.assets import object_asset, scene_asset
 from envs.errors import EnvError
 from envs.vima import TASKS, Depth, FlatActions, FlatImage, ObjectCrops, TextPrompt, VimaEnv
 from envs.vima.crops import object_tokens
 from envs.vima.table.camera import CAMERAS, VIEWS
+from envs.vima.table.world import object_asset, scene_asset
 from envs.vima.wrappers import flatten_action, text_prompt, unflatten_action
 
 pytestmark = pytest.mark.usefixtures("rendering")

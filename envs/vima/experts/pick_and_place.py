@@ -14,10 +14,10 @@ from collections.abc import Callable
 import numpy as np
 
 from envs.errors import unknown_name
+from envs.poses import IDENTITY, Pose, Quaternion, offset, yaw_quaternion
 from envs.vima.table.spawning import CELL_M, HIGH_XY, LOW_XY
 from envs.vima.table.world import World
 from envs.vima.tasks.goals import Goal
-from envs.vima.things.state import IDENTITY, Pose, Quaternion, yaw_quaternion
 
 STYLES = ("upstream", "canonical")
 
@@ -108,6 +108,5 @@ def _moved(point: tuple[float, float], pose: Pose, target: Pose, turn: float) ->
     """Return where a point of the body at `pose` comes to lie when the body is turned and brought to
     `target`.
     """
-    dx, dy = point[0] - pose.position[0], point[1] - pose.position[1]
-    cos, sin = math.cos(turn), math.sin(turn)
-    return target.position[0] + cos * dx - sin * dy, target.position[1] + sin * dx + cos * dy
+    delta = point[0] - pose.position[0], point[1] - pose.position[1]
+    return offset(target.position, delta, turn)

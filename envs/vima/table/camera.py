@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 HEIGHT, WIDTH = 128, 256
-VIEWS = ("front", "top")
 EYE_DISTANCE_M = 2.0
 """How far before a camera's centre its eye lies, from which depth is counted."""
 NEAR_M, FAR_M = 0.5, 4.0
@@ -71,6 +70,8 @@ CAMERAS: dict[str, OrthographicCamera] = {
         extent=0.51,
     ),
 }
+VIEWS = tuple(CAMERAS)
+"""In the order of pictures and observations."""
 VIDEO_CAMERA = OrthographicCamera(
     centre=(0.47, 0.0, 0.06),
     forward=(-math.cos(math.radians(50)), 0.0, -math.sin(math.radians(50))),

@@ -21,6 +21,7 @@ import numpy as np
 from envs import gl  # noqa: F401  isort: skip  (chooses the OpenGL backend before mujoco is imported)
 import mujoco
 
+from envs.poses import Vector, unit_from_wxyz, wxyz, yaw_quaternion
 from envs.vima.things.objects import OBJECTS
 from envs.vima.things.outlines import CONTAINER_WALL, PAN_GRIP, convex_hull, outline
 
@@ -37,21 +38,19 @@ _SMALL_BLOCK_MASS = (
 PLATE_SIZE = (0.005, 0.05, 0.11)
 """Thickness, width and height of the spatula's plate in metres."""
 
-Size = tuple[float, float, float]
-
 
 @dataclass(frozen=True)
 class BodyShape:
     """What decides a body's collision shape."""
 
     name: str
-    size: Size
-    scale: Size
+    size: Vector
+    scale: Vector
     fixed: bool
 
 
 @functools.lru_cache(maxsize=256)
-def _hull_vertices(name: str, size: Size, scale: Size) -> np.ndarray:
+def _hull_vertices(name: str, size: Vector, scale: Vector) -> np.ndarray:
     """Corners (n, 3) of the convex collision hull of an extruded shape or of the pan, in its own frame."""
     flat = convex_hull(np.concatenate(outline(name, size))) * np.asarray(scale[:2])
     if name == "pan":
@@ -63,7 +62,7 @@ def _hull_vertices(name: str, size: Size, scale: Size) -> np.ndarray:
     return np.concatenate([np.column_stack([flat, np.full(len(flat), z)]) for z in (low, high)])
 
 
-def _base_boxes(name: str, size: Size) -> list[tuple[Size, Size, float]] | None:
+def _base_boxes(name: str, size: Vector) -> list[tuple[Vector, Vector, float]] | None:
     """Collision boxes of a base as (centre, half extents, yaw); None for the pan, empty for flat drawings."""
     match name:
         case "container":
@@ -80,7 +79,7 @@ def _base_boxes(name: str, size: Size) -> list[tuple[Size, Size, float]] | None:
             return [((0.0, 0.0, 0.0), (0.105, 0.0875, 0.0145), 0.0)]
         case "bowl":
             walls = 16
-            boxes: list[tuple[Size, Size, float]] = [
+            boxes: list[tuple[Vector, Vector, float]] = [
                 ((0.0, 0.0, 0.006), (0.06, 0.06, 0.006), yaw) for yaw in (0.0, math.pi / 4)
             ]
             half_width = 0.104 * math.tan(math.pi / walls)
@@ -151,28 +150,25 @@ class Physics:
         data = self.data
         mujoco.mj_resetData(self.model, data)
         for i, (position, quaternion) in enumerate(poses):
-            wxyz = (quaternion[3], quaternion[0], quaternion[1], quaternion[2])
             if i in self._mocap:
                 data.mocap_pos[self._mocap[i]] = position
-                data.mocap_quat[self._mocap[i]] = wxyz
+                data.mocap_quat[self._mocap[i]] = wxyz(quaternion)
             else:
                 at = self._qpos[i]
                 data.qpos[at : at + 3] = position
-                data.qpos[at + 3 : at + 7] = wxyz
+                data.qpos[at + 3 : at + 7] = wxyz(quaternion)
         self.plate_off()
 
     def pose(self, body: int) -> tuple[np.ndarray, np.ndarray]:
         """Return a free body's position and unit quaternion xyzw."""
         at = self._qpos[body]
-        w, x, y, z = self.data.qpos[at + 3 : at + 7]
-        norm = math.sqrt(x * x + y * y + z * z + w * w)
-        return self.data.qpos[at : at + 3].copy(), np.array([x, y, z, w]) / norm
+        return self.data.qpos[at : at + 3].copy(), unit_from_wxyz(self.data.qpos[at + 3 : at + 7])
 
     def place(self, body: int, position: np.ndarray, quaternion: np.ndarray) -> None:
         """Put a free body somewhere, at rest."""
         at, speed = self._qpos[body], self._qvel[body]
         self.data.qpos[at : at + 3] = position
-        self.data.qpos[at + 3 : at + 7] = (quaternion[3], quaternion[0], quaternion[1], quaternion[2])
+        self.data.qpos[at + 3 : at + 7] = wxyz(quaternion)
         self.data.qvel[speed : speed + 6] = 0.0
 
     def is_static(self) -> bool:
@@ -288,7 +284,7 @@ def _add_body(spec: mujoco.MjSpec, index: int, shape: BodyShape) -> None:
         for centre, half, yaw in boxes:
             body.add_geom(
                 type=mujoco.mjtGeom.mjGEOM_BOX, size=half, pos=centre,
-                quat=(math.cos(yaw / 2), 0, 0, math.sin(yaw / 2)), **common,
+                quat=wxyz(yaw_quaternion(yaw)), **common,
             )  # fmt: skip
     elif not kind.base and kind.extrusion_scale is None:
         half = tuple(0.5 * a * b for a, b in zip(shape.size, shape.scale, strict=True))

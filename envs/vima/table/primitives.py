@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 import mujoco
 import numpy as np
 
+from envs.poses import as_yaw, offset, turned
 from envs.vima.table.physics import PLATE_SIZE, TABLE_HEIGHT, TIME_STEP, Physics
 from envs.vima.table.scene import Scene
 from envs.vima.table.tool_motion import FrameCallback, ToolMotion
@@ -46,14 +47,6 @@ Target = tuple[Sequence[float], float | Sequence[float]]
 """Where a tool goes: (x, y[, z ignored]) in metres, and a yaw in radians or a quaternion xyzw."""
 
 
-def yaw_of(rotation: float | Sequence[float]) -> float:
-    """Read a yaw from a number or any quaternion xyzw; the zero quaternion gives 0."""
-    if isinstance(rotation, int | float) or np.ndim(rotation) == 0:
-        return float(rotation)
-    x, y, z, w = (float(value) for value in rotation)
-    return math.atan2(2 * (w * z + x * y), w * w + x * x - y * y - z * z)
-
-
 def settle(scene: Scene) -> None:
     """Let hovering bodies fall and come to rest; does nothing when all of them rest already."""
     if not scene.resting:
@@ -75,7 +68,7 @@ def pick_place(scene: Scene, start: Target, end: Target, on_frame: FrameCallback
     motion = ToolMotion(scene, on_frame) if on_frame else None
     settle(scene)
     (x0, y0), (x1, y1) = start[0][:2], end[0][:2]
-    turn = yaw_of(end[1]) - yaw_of(start[1])
+    turn = as_yaw(end[1]) - as_yaw(start[1])
     world = scene.load_physics()
     index, height = _first_contact(world, float(x0), float(y0))
     if motion:
@@ -87,22 +80,18 @@ def pick_place(scene: Scene, start: Target, end: Target, on_frame: FrameCallback
     body = scene.bodies[index].id
     position, quaternion = world.pose(index)
     leaning = _leans_on(world, index)
-    cosine, sine = math.cos(turn), math.sin(turn)
-    dx, dy = position[0] - x0, position[1] - y0
-    goal = np.array(
-        [x1 + cosine * dx - sine * dy, y1 + sine * dx + cosine * dy, position[2] + HOVER - height]
-    )
-    turned = _turn(quaternion, turn)
-    world.place(index, goal, turned)
+    x, y = offset((x1, y1), (position[0] - x0, position[1] - y0), turn)
+    goal, rotation = np.array([x, y, position[2] + HOVER - height]), turned(quaternion, turn)
+    world.place(index, goal, rotation)
     if leaning:
         world.settle(held=index)
         scene.take_poses(world)
-        world.place(index, goal, turned)
+        world.place(index, goal, rotation)
     if motion:
         motion.carry(body, position, quaternion, (x1, y1), turn)
-    _descend(world, index, goal, turned)
+    _descend(world, index, goal, rotation)
     if motion:
-        motion.put_down(body, world.pose(index)[0], turned)
+        motion.put_down(body, world.pose(index)[0], rotation)
         world.settle(on_step=motion.physics_step(world))
     else:
         world.settle()
@@ -229,10 +218,3 @@ def _descend(world: Physics, index: int, position: np.ndarray, quaternion: np.nd
             break
         position[2] -= max(gap - 0.5 * _CLEARANCE, 2e-4)
         world.place(index, position, quaternion)
-
-
-def _turn(quaternion: np.ndarray, yaw: float) -> np.ndarray:
-    """Rotate a quaternion xyzw by yaw about the world's z."""
-    s, c = math.sin(yaw / 2), math.cos(yaw / 2)
-    x, y, z, w = quaternion
-    return np.array([c * x - s * y, c * y + s * x, c * z + s * w, c * w - s * z])

@@ -13,19 +13,18 @@ from typing import Any
 
 import numpy as np
 
+from envs.poses import Vector, rotation_matrix, unit
 from envs.vima.table.camera import HEIGHT, VIDEO_CAMERA, VIEWS, WIDTH
 from envs.vima.table.physics import BodyShape, Physics, physics
 from envs.vima.table.render import BACKGROUND, TABLE, Drawable, agent_cameras, renderer
 from envs.vima.table.silhouette import UPRIGHT, covered_cells, silhouette
+from envs.vima.table.tools import FIRST_ID, SUCTION
 from envs.vima.things.meshes import parts
 from envs.vima.things.objects import OBJECTS
 
-Vector = tuple[float, float, float]
 ImageSize = tuple[int, int]
 """Rows and columns of a picture."""
 DEFAULT_SIZE: ImageSize = (HEIGHT, WIDTH)
-SUCTION, SPATULA = 0, 1
-_FIRST_ID = {SUCTION: 5, SPATULA: 4}
 PORTRAIT_POSE = (0.5, 0.0, 0.0), (0.0, 0.0, 2**-0.5, 2**-0.5)
 """Where an object stands in a picture of its own: metres, and a quarter turn (xyzw)."""
 
@@ -68,25 +67,6 @@ class Body:
         )  # fmt: skip
 
 
-def rotation_matrix(quaternion: Sequence[float]) -> np.ndarray:
-    """The matrix (3, 3) of a unit quaternion xyzw."""
-    x, y, z, w = (float(value) for value in quaternion)
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
-
-
-def _unit(quaternion: Sequence[float]) -> np.ndarray:
-    """Normalise a quaternion; zero becomes the identity."""
-    value = np.asarray(quaternion, float).copy()
-    norm = float(np.linalg.norm(value))
-    return value / norm if norm > 1e-9 else np.array([0.0, 0.0, 0.0, 1.0])
-
-
 def _vector(value: float | Sequence[float]) -> Vector:
     if isinstance(value, int | float):
         return (float(value),) * 3
@@ -104,7 +84,7 @@ class Scene:
     def clear(self, end_effector: int) -> None:
         """Empty the table; ids start at 5 for the suction cup (0) and at 4 for the spatula (1)."""
         self.end_effector = end_effector
-        self._next_id = _FIRST_ID[end_effector]
+        self._next_id = FIRST_ID[end_effector]
         self._bodies: dict[int, Body] = {}
         self.resting = True
 
@@ -121,7 +101,7 @@ class Scene:
         """Put a body on the table and return its segmentation id."""
         body = Body(
             self._next_id, name, texture, _vector(size), bool(fixed), _vector(scale),
-            np.array(position, float), _unit(quaternion),
+            np.array(position, float), unit(quaternion),
         )  # fmt: skip
         self._bodies[body.id] = body
         self._next_id += 1
@@ -151,7 +131,7 @@ class Scene:
     def set_pose(self, body: int, position: Sequence[float], quaternion: Sequence[float]) -> None:
         """Move a body at once."""
         found = self._bodies[body]
-        found.position, found.quaternion = np.array(position, float), _unit(quaternion)
+        found.position, found.quaternion = np.array(position, float), unit(quaternion)
         found.cells = None
         self.resting = False
 
@@ -327,5 +307,5 @@ def placed(
     scale: float | Sequence[float] = 1.0,
 ) -> Body:
     """Make a body that is on no table, for `render_scene`."""
-    at, turned = np.array(position, float), _unit(quaternion)
+    at, turned = np.array(position, float), unit(quaternion)
     return Body(0, name, texture, _vector(size), False, _vector(scale), at, turned)

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from envs.vima.things.state import Pose, Vector, yaw_quaternion
+from envs.poses import Pose, Vector, yaw_quaternion
 
 CELL_M = 0.003125
 GRID_SHAPE = (320, 160)  # rows along y, columns along x

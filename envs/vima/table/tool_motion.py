@@ -7,14 +7,15 @@ parts to a callback that renders. Refuses to know what is done with the frames.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from envs.poses import turned, yaw_matrix
 from envs.vima.table.physics import PLATE_SIZE, TIME_STEP, Physics
 from envs.vima.table.render import Drawable
 from envs.vima.table.scene import Scene
+from envs.vima.table.tools import SUCTION
 from envs.vima.things.meshes import Part
 
 FRAME_SECONDS = 0.05
@@ -27,14 +28,9 @@ _HOME = (0.487, 0.109)
 FrameCallback = Callable[[tuple[Drawable, ...]], None]
 
 
-def _rotation(yaw: float) -> np.ndarray:
-    c, s = math.cos(yaw), math.sin(yaw)
-    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-
-
 def suction_cup(x: float, y: float, z: float, yaw: float) -> tuple[Drawable, ...]:
     """The suction tool with its tip at (x, y, z)."""
-    at, turn = np.array([x, y, z]), _rotation(yaw)
+    at, turn = np.array([x, y, z]), yaw_matrix(yaw)
     tip = Drawable(
         (Part("cube", (0.012, 0.012, 0.03), (0, 0, 0.015)),), None, at, turn, _TOOL_ID, colour=_TIP_COLOUR
     )
@@ -46,7 +42,7 @@ def suction_cup(x: float, y: float, z: float, yaw: float) -> tuple[Drawable, ...
 
 def spatula(x: float, y: float, z: float, yaw: float) -> tuple[Drawable, ...]:
     """The spatula with the lower edge of its plate at (x, y, z)."""
-    at, turn = np.array([x, y, z]), _rotation(yaw)
+    at, turn = np.array([x, y, z]), yaw_matrix(yaw)
     plate = Drawable(
         (Part("cube", PLATE_SIZE, (0, 0, PLATE_SIZE[2] / 2)),), None, at, turn, _TOOL_ID, colour=_TIP_COLOUR
     )
@@ -69,7 +65,7 @@ class ToolMotion:
     def __init__(self, scene: Scene, on_frame: FrameCallback) -> None:
         self._scene = scene
         self._on_frame = on_frame
-        self._draw = suction_cup if scene.end_effector == 0 else spatula
+        self._draw = suction_cup if scene.end_effector == SUCTION else spatula
         self._at = np.array([*_HOME, _HOVER])
         self._yaw = 0.0
         self._steps = 0
@@ -111,10 +107,8 @@ class ToolMotion:
 
         def hold(_: float) -> None:
             angle = self._yaw - start_yaw
-            s, c = math.sin(angle / 2), math.cos(angle / 2)
-            x, y, z, w = quaternion
-            turned = np.array([c * x - s * y, c * y + s * x, c * z + s * w, c * w - s * z])
-            self._scene.set_pose(body, self._at + _rotation(angle) @ (position - grip), turned)
+            at = self._at + yaw_matrix(angle) @ (position - grip)
+            self._scene.set_pose(body, at, turned(quaternion, angle))
 
         self._go((grip[0], grip[1], _HOVER), _DESCEND_SPEED, each=hold)
         self._go((end[0], end[1], _HOVER), _TRAVEL_SPEED, turn, each=hold)

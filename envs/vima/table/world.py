@@ -4,19 +4,19 @@ A thin layer over `Scene` that adds what tasks speak of (textures, nominal sizes
 episode's generator. It refuses to know goals or prompts.
 """
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from envs.assets import object_asset, scene_asset
 from envs.errors import SpawnError, unknown_name
-from envs.vima.table.scene import PORTRAIT_POSE, SUCTION, Scene, placed, render_object, render_scene
+from envs.poses import Pose, Vector, offset
+from envs.vima.table.scene import PORTRAIT_POSE, Scene, placed, render_object, render_scene
 from envs.vima.table.spawning import HOLLOW_BASES, draw_pose, too_close
+from envs.vima.table.tools import SUCTION
 from envs.vima.things.objects import OBJECTS
-from envs.vima.things.state import ObjectState, Pose, Vector
+from envs.vima.things.state import ObjectState
 from envs.vima.things.textures import DARK, TEXTURES, is_texture
 
 BOWL_CENTRE = (-0.04366, 0.0142)
@@ -172,9 +172,21 @@ class World:
         return draw_pose(scene.silhouette(), size, self.rng)
 
 
+def object_asset(rgb: Mapping, segm: Mapping, name: str, texture: str) -> dict[str, Any]:
+    """Describe a single object alone on white; it is id 0 there."""
+    info = {"obj_id": 0, "obj_name": name, "obj_color": texture}
+    return {"rgb": rgb, "segm": {**segm, "obj_info": info}, "placeholder_type": "object"}
+
+
+def scene_asset(rgb: Mapping, segm: Mapping, objects: list[tuple[str, str]]) -> dict[str, Any]:
+    """Describe a scene picture of (name, texture) objects; their ids count from 2."""
+    info = [
+        {"obj_id": 2 + i, "obj_name": name, "obj_color": texture} for i, (name, texture) in enumerate(objects)
+    ]
+    return {"rgb": rgb, "segm": {**segm, "obj_info": info}, "placeholder_type": "scene"}
+
+
 def _centre(name: str, pose: Pose) -> Vector:
     if name != "bowl":
         return pose.position
-    (x, y, z), yaw = pose.position, pose.yaw
-    dx, dy = BOWL_CENTRE
-    return (x + math.cos(yaw) * dx - math.sin(yaw) * dy, y + math.sin(yaw) * dx + math.cos(yaw) * dy, z)
+    return (*offset(pose.position, BOWL_CENTRE, pose.yaw), pose.position[2])

@@ -15,15 +15,15 @@ import numpy as np
 
 from envs.assets import PromptAssets
 from envs.errors import EnvError, unknown_name
+from envs.poses import Pose
 from envs.vima.experts import pick_and_place as expert
 from envs.vima.levels import Pools, pools_for
 from envs.vima.table.spawning import in_workspace
+from envs.vima.table.tools import SUCTION
 from envs.vima.table.world import World
 from envs.vima.tasks.goals import Goal, Progress, goal_reached, near_any, pose_matches
-from envs.vima.things.state import ObjectState, Pose
+from envs.vima.things.state import ObjectState
 from envs.vima.things.textures import GRAY
-
-SUCTION, SPATULA = 0, 1
 
 
 @dataclass

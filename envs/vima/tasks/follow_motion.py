@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from envs.assets import PromptAssets
 from envs.errors import SpawnError
+from envs.poses import Pose, Vector
 from envs.vima.table.world import ATTEMPTS, World
 from envs.vima.tasks.base import Cast, Task, object_assets
 from envs.vima.tasks.goals import Goal
-from envs.vima.things.state import Pose, Vector
 
 CENTRE = (0.5, 0.0)
 RADIUS_M = 0.19

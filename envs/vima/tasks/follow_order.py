@@ -4,10 +4,10 @@ from functools import cache
 from typing import ClassVar
 
 from envs.assets import PromptAssets
+from envs.poses import Pose
 from envs.vima.table.world import World
 from envs.vima.tasks.base import Cast, Task
 from envs.vima.tasks.goals import Goal
-from envs.vima.things.state import Pose
 
 ROW_X = 0.5
 

@@ -12,7 +12,7 @@ from itertools import permutations
 
 import numpy as np
 
-from envs.vima.things.state import Pose
+from envs.poses import Pose
 
 ANGLE_TOLERANCE = math.radians(15)
 

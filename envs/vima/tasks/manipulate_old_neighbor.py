@@ -4,10 +4,10 @@ from itertools import product
 from typing import ClassVar
 
 from envs.assets import PromptAssets
+from envs.poses import IDENTITY, Pose
 from envs.vima.table.world import World
 from envs.vima.tasks.base import Cast, Task, object_assets
 from envs.vima.tasks.goals import Goal, Progress
-from envs.vima.things.state import IDENTITY, Pose
 
 ROWS_X = (0.375, 0.5, 0.625)
 BASE_X = 0.5

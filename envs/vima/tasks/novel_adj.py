@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from envs.assets import PromptAssets
 from envs.errors import SpawnError
+from envs.poses import Vector
 from envs.vima.table.world import ATTEMPTS, World
 from envs.vima.tasks.base import Cast, Task, object_assets
 from envs.vima.tasks.goals import Goal
 from envs.vima.things.objects import OBJECTS
-from envs.vima.things.state import Vector
 
 ADJECTIVES = ("daxer", "blicker", "modier", "kobar")
 MEANINGS = {"height": ("shorter", "taller"), "colour": ("lighter", "darker")}

@@ -3,10 +3,10 @@
 from typing import ClassVar
 
 from envs.assets import PromptAssets
+from envs.poses import IDENTITY, Pose
 from envs.vima.table.world import World
 from envs.vima.tasks.base import Cast, Task, object_assets
 from envs.vima.tasks.goals import Goal, Progress
-from envs.vima.things.state import IDENTITY, Pose
 
 PLACES = tuple((x, y) for x in (0.375, 0.625) for y in (-0.25, 0.0, 0.25))
 HIGH_BASES = ("bowl", "pallet")

@@ -13,12 +13,13 @@ import numpy as np
 
 from envs.assets import PromptAssets
 from envs.errors import SpawnError
+from envs.poses import Pose, Vector
 from envs.vima.experts import pick_and_place as expert
 from envs.vima.table.spawning import too_close
 from envs.vima.table.world import ATTEMPTS, World
 from envs.vima.tasks.base import Cast, Task
 from envs.vima.tasks.goals import Goal, Progress, goal_reached, near_any
-from envs.vima.things.state import ObjectState, Pose, Vector
+from envs.vima.things.state import ObjectState
 from envs.vima.things.textures import TEXTURES
 
 NUMBERS, NUMBER_ODDS = (1, 2, 3), (0.4, 0.4, 0.2)

@@ -4,10 +4,10 @@ import math
 from typing import ClassVar
 
 from envs.assets import PromptAssets
+from envs.poses import Pose, yaw_quaternion
 from envs.vima.table.world import World
 from envs.vima.tasks.base import Cast, Task, object_assets
 from envs.vima.tasks.goals import Goal
-from envs.vima.things.state import Pose, yaw_quaternion
 
 ANGLES_DEG = (30, 60, 90, 120, 150)
 

@@ -2,11 +2,11 @@
 
 from envs.assets import PromptAssets
 from envs.errors import SpawnError
+from envs.poses import Pose, Vector
 from envs.vima.levels import Pools
 from envs.vima.table.world import ATTEMPTS, World
 from envs.vima.tasks.base import EXCHANGES, Cast, Task, exchange_textures
 from envs.vima.tasks.goals import Goal
-from envs.vima.things.state import Pose, Vector
 
 
 class SceneUnderstanding(Task):

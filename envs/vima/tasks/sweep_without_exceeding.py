@@ -9,15 +9,16 @@ import numpy as np
 
 from envs.assets import PromptAssets
 from envs.errors import EnvError, SpawnError
+from envs.poses import Pose, Vector, rotation_matrix, yaw_quaternion
 from envs.vima.actions import read_action
 from envs.vima.experts.sweep import Push, Rehearsal, Rehearse, Table, plan
 from envs.vima.table import primitives
-from envs.vima.table.scene import rotation_matrix
 from envs.vima.table.spawning import in_workspace
+from envs.vima.table.tools import SPATULA
 from envs.vima.table.world import ATTEMPTS, World
-from envs.vima.tasks.base import SPATULA, Cast, Task, object_assets, place_recorded
+from envs.vima.tasks.base import Cast, Task, object_assets, place_recorded
 from envs.vima.tasks.goals import Goal, Progress, Zone
-from envs.vima.things.state import ObjectState, Pose, Vector, yaw_quaternion
+from envs.vima.things.state import ObjectState
 
 BOUNDS, LINE, BLOCK = "three-sided rectangle", "line", "small block"
 QUARTER_TURN = yaw_quaternion(-math.pi / 2)

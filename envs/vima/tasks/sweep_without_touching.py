@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from envs.poses import Pose
 from envs.vima.experts.sweep import Rehearse, Table
 from envs.vima.experts.sweep_detour import plan_detour
 from envs.vima.table.world import World
@@ -16,7 +17,7 @@ from envs.vima.tasks.sweep_without_exceeding import (
     SWEPT_SPAN,
     SweepWithoutExceeding,
 )
-from envs.vima.things.state import ObjectState, Pose
+from envs.vima.things.state import ObjectState
 
 BOUNDS_CENTRE, BOUNDS_SCALE = (0.39, 0.0), (0.86, 1.5)
 LINE_X = 0.496

@@ -4,11 +4,11 @@ import math
 from typing import Any, ClassVar
 
 from envs.assets import PromptAssets
+from envs.poses import Pose, Vector, yaw_quaternion
 from envs.vima.table.world import World
 from envs.vima.tasks.base import Cast, Task
 from envs.vima.tasks.goals import Goal
 from envs.vima.tasks.rotate import ANGLES_DEG
-from envs.vima.things.state import Pose, Vector, yaw_quaternion
 
 EXAMPLES = (1, 2, 3)
 EXAMPLE_LOW_XY = (0.4375, -0.375)

@@ -9,26 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from envs.errors import EnvError
+from envs.poses import Pose, Quaternion, Vector
 
-Vector = tuple[float, float, float]
-Quaternion = tuple[float, float, float, float]
-
-IDENTITY: Quaternion = (0.0, 0.0, 0.0, 1.0)
 SAME_PLACE_M = 1e-3
 """Recorded poses nearer than this are one place."""
-
-
-@dataclass(frozen=True)
-class Pose:
-    """A rigid pose: position in metres, unit quaternion xyzw."""
-
-    position: Vector
-    quaternion: Quaternion = IDENTITY
-
-    @property
-    def yaw(self) -> float:
-        """Angle about z in radians, in (-π, π]; the heading of the local x axis."""
-        return yaw_of(self.quaternion)
 
 
 @dataclass(frozen=True)
@@ -52,17 +36,6 @@ class ObjectState:
     @property
     def pose(self) -> Pose:
         return Pose(self.position, self.quaternion)
-
-
-def yaw_of(quaternion: Quaternion) -> float:
-    """Return the turn about z (radians) of a quaternion xyzw of any length; zero gives 0."""
-    x, y, z, w = (float(value) for value in quaternion)
-    return math.atan2(2 * (w * z + x * y), w * w + x * x - y * y - z * z)
-
-
-def yaw_quaternion(yaw: float) -> Quaternion:
-    """Return the quaternion xyzw of a rotation by `yaw` radians about z."""
-    return (0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2))
 
 
 def object_from_record(record: "ObjectState | Mapping[str, Any]") -> ObjectState:

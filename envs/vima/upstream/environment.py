@@ -20,16 +20,17 @@ import numpy as np
 from envs.assets import PromptAssets
 from envs.base import SimulatorEnv
 from envs.errors import EnvError, unknown_name
+from envs.poses import Pose, yaw_quaternion
 from envs.vima.actions import action_space, read_action
 from envs.vima.environment import RESET_ATTEMPTS, observation_space
 from envs.vima.experts.pick_and_place import check_style
 from envs.vima.levels import level_name
 from envs.vima.registration import EXTRA_STEPS
 from envs.vima.table.camera import HEIGHT, VIEWS, WIDTH
-from envs.vima.things.state import SAME_PLACE_M, ObjectState, Pose, yaw_quaternion
+from envs.vima.table.tools import SPATULA
+from envs.vima.things.state import SAME_PLACE_M, ObjectState
 from envs.vima.upstream.package import SIMULATOR, load_vima_bench, passing_files, quiet
 
-SPATULA = 1
 MOTION_TIMEOUT_S = 5.0
 """Upstream's own patience: wall-clock seconds for one movement of the arm, of which a step has hundreds."""
 DIFFICULTIES = ("easy", "medium", "hard")
