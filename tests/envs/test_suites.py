@@ -164,6 +164,7 @@ def test_errors_of_specs(spec, message):
 
 def test_a_suite_of_an_installed_package(monkeypatch):
     points = [EntryPoint("zoo", "envs.vima.suite:SUITE", "uio2_agent.suites")]
+    monkeypatch.setattr(suites, "_installed", suites._installed.__wrapped__)
     monkeypatch.setattr(suites, "entry_points", lambda group: points if group == "uio2_agent.suites" else [])
     assert envs.suite_names() == ["vima", "zoo"]
     assert envs.suite("zoo") is VIMA

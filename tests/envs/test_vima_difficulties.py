@@ -15,7 +15,7 @@ from envs.vima import TASKS, Task, VimaEnv
 from envs.vima.levels import TASK_LEVELS, pools_for
 from envs.vima.tasks.base import exchange_textures
 from envs.vima.things.objects import OBJECTS
-from policies.prompts import PromptStyle, action_request
+from tests.envs.requests import request_for
 
 pytestmark = pytest.mark.usefixtures("rendering")
 
@@ -88,9 +88,7 @@ def test_counts_steps_prompt_and_expert(task):
             assert len(info["objects"]) == OBJECTS_BY_DIFFICULTY[task][place]
         placeholders = [part.split("}")[0] for part in info["prompt"].split("{")[1:]]
         assert set(info["prompt_assets"]) == set(placeholders)
-        request = action_request(
-            info["prompt"], info["prompt_assets"], observation["ee"], observation["rgb"], style=PromptStyle()
-        )
+        request = request_for(observation, info)
         assert len(request.image_history) == len(set(placeholders))
         for _ in range(steps):
             *_, info = env.step(info["expert_action"])

@@ -15,7 +15,7 @@ from envs.vima import VimaEnv
 from envs.vima.experts.pick_and_place import action
 from envs.vima.levels import TASK_LEVELS
 from envs.vima.tasks.follow_order import sequences
-from policies.prompts import action_request
+from tests.envs.requests import request_for
 from tests.envs.vima_records import assert_recorded_goals, episodes, picture_errors
 
 pytestmark = pytest.mark.usefixtures("rendering")
@@ -246,5 +246,5 @@ def test_expert_solves_held_out_seeds(task, level, style):
 @pytest.mark.parametrize(("task", "images"), [("follow_motion", 4), ("follow_order", 3)])
 def test_request_carries_the_frames(task, images):
     observation, info = VimaEnv(task, LEVEL[task]).reset(seed=0)
-    request = action_request(info["prompt"], info["prompt_assets"], observation["ee"], observation["rgb"])
+    request = request_for(observation, info)
     assert len(request.image_history) == images

@@ -12,7 +12,7 @@ from envs.base import FIRST_HELD_OUT_SEED as HELD_OUT
 from envs.vima import VimaEnv
 from envs.vima.experts.pick_and_place import action
 from envs.vima.levels import TASK_LEVELS
-from policies.prompts import action_request
+from tests.envs.requests import request_for
 from tests.envs.vima_records import episodes
 
 pytestmark = pytest.mark.usefixtures("rendering")
@@ -202,5 +202,5 @@ def test_the_expert_wins_in_time_at_every_level(task):
 def test_request_carries_the_pictures(task, images):
     """The base of manipulate_old_neighbor is named twice and shown once."""
     observation, info = VimaEnv(task, "placement").reset(seed=HELD_OUT)
-    request = action_request(info["prompt"], info["prompt_assets"], observation["ee"], observation["rgb"])
+    request = request_for(observation, info)
     assert len(request.image_history) == images

@@ -14,7 +14,7 @@ from envs.vima.experts.pick_and_place import action
 from envs.vima.table.spawning import in_workspace
 from envs.vima.things.objects import OBJECTS
 from envs.vima.things.state import ObjectState
-from policies.prompts import action_request
+from tests.envs.requests import request_for
 from tests.envs.vima_records import episodes, picture_errors
 from tests.vima_replay import replay
 
@@ -265,12 +265,5 @@ def test_a_model_can_be_asked(task, images):
     """Also after a step, when a first view would be a ninth image."""
     observation, info = VimaEnv(task, LEVELS[task]).reset(seed=HELD_OUT)
     for executed in ((), ("pick …",)):
-        request = action_request(
-            info["prompt"],
-            info["prompt_assets"],
-            info["end_effector"],
-            observation["rgb"],
-            observation["rgb"],
-            executed,
-        )
+        request = request_for(observation, info, observation, executed)
         assert len(request.image_history) == min(images + bool(executed), 8) and "{" not in request.text

@@ -12,7 +12,7 @@ from envs.poses import yaw_quaternion
 from envs.vima import VimaEnv
 from envs.vima.experts.pick_and_place import action
 from envs.vima.things.state import ObjectState
-from policies.prompts import action_request
+from tests.envs.requests import request_for
 from tests.envs.vima_records import assert_recorded_goals, episodes, picture_errors
 
 pytestmark = pytest.mark.usefixtures("rendering")
@@ -160,7 +160,7 @@ def test_expert_solves_held_out_seeds(level, style):
 
 def test_request_carries_six_scenes():
     observation, info = VimaEnv("twist", "placement").reset(seed=PAIR)
-    request = action_request(info["prompt"], info["prompt_assets"], observation["ee"], observation["rgb"])
+    request = request_for(observation, info)
     assert len(request.image_history) == 6
     assert [f"<image_history_{i}>" in request.text for i in range(1, 8)] == [True] * 6 + [False]
 

@@ -166,7 +166,7 @@ def test_a_seed_that_cannot_be_placed_is_retried_on_its_own_sub_stream(upstream)
 
 def test_all_tasks_run_one_after_the_other_in_one_process(upstream):
     work = [
-        Work(index=i, task=task, level=levels[0], seed=7)
+        Work(index=i, env="vima", task=task, level=levels[0], seed=7)
         for i, (task, levels) in enumerate(TASK_LEVELS.items())
     ]
     job = Job("oracle", make_env=MakeEnv({"backend": "upstream", "expert": True}))

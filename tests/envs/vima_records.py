@@ -30,7 +30,7 @@ def build(episode: dict[str, Any]) -> tuple[Scene, dict[int, int]]:
     for record in episode["objects"]:
         x, y, z = record["spawn_pos"]
         if record["name"] == "bowl":
-            c, s = math.cos(as_yaw(record["spawn_quat"])), math.sin(as_yaw(record["spawn_quat"]))
+            c, s = math.cos(yaw_of(record["spawn_quat"])), math.sin(yaw_of(record["spawn_quat"]))
             x, y = x + c * BOWL_CENTRE[0] - s * BOWL_CENTRE[1], y + s * BOWL_CENTRE[0] + c * BOWL_CENTRE[1]
         ids[record["id"]] = scene.add(
             record["name"], record["texture"], (x, y, z), record["spawn_quat"], record["size"],
@@ -39,7 +39,7 @@ def build(episode: dict[str, Any]) -> tuple[Scene, dict[int, int]]:
     return scene, ids
 
 
-def as_yaw(quaternion: list[float]) -> float:
+def yaw_of(quaternion: list[float]) -> float:
     return 2 * math.atan2(quaternion[2], quaternion[3])
 
 
@@ -57,7 +57,7 @@ def assert_recorded_goals(env: VimaEnv, episode: dict[str, Any], *, yaw_matters:
         assert theirs["metric"] == "pose" and ours.zone is None and ours.yaw_matters == yaw_matters
         (target,), ((position, quaternion),) = ours.targets, theirs["targets"]
         assert math.dist(target.position, position) < 1e-3
-        assert abs(math.remainder(target.yaw - as_yaw(quaternion), 2 * math.pi)) < 1e-3
+        assert abs(math.remainder(target.yaw - yaw_of(quaternion), 2 * math.pi)) < 1e-3
 
 
 def picture_errors(assets: Mapping[str, Any], episode: dict[str, Any]) -> Iterator[tuple[float, float]]:
