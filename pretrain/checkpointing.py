@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from uio2_agent.errors import UIO2Error
+from uio2_agent.files import new_file
 
 STATE = "training.pt"
 FORMAT = 2
@@ -36,9 +37,8 @@ def save_state(
         "parts": {name: part.state_dict() for name, part in parts.items()},
         "optimizer": optimizer.state_dict(),
     }
-    part = directory / f"{STATE}.part"
-    torch.save(state, part)
-    part.replace(directory / STATE)
+    with new_file(directory / STATE) as file:
+        torch.save(state, file)
 
 
 def load_state(

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from uio2_agent.files import append_line, replace_file
+
 METRICS, PICTURE = "metrics.jsonl", "curves.svg"
 _COLOURS = ("#4e79a7", "#ff5759", "#59a94f", "#f28e2b", "#b07aa1", "#76b7b2", "#808000", "#555555")
 _WIDTH, _HEIGHT, _MARGIN = 420, 220, 42
@@ -19,17 +21,25 @@ class Curves:
     def __init__(self, directory: Path, step: int):
         self._directory = directory
         path = directory / METRICS
-        old = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-        self.records: list[dict[str, float]] = [record for record in old if record["step"] <= step]
-        path.write_text("".join(json.dumps(record) + "\n" for record in self.records))
+        self.records: list[dict[str, float]] = [record for record in _read(path) if record["step"] <= step]
+        replace_file(path, "".join(json.dumps(record) + "\n" for record in self.records))
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """Append a record and redraw the picture. Names are `group/curve`: one panel per group."""
         record = {"step": step, **{name: round(float(value), 5) for name, value in values.items()}}
         self.records.append(record)
-        with (self._directory / METRICS).open("a") as file:
-            file.write(json.dumps(record) + "\n")
-        (self._directory / PICTURE).write_text(draw(self.records))
+        append_line(self._directory / METRICS, json.dumps(record))
+        replace_file(self._directory / PICTURE, draw(self.records))
+
+
+def _read(path: Path) -> list[dict[str, float]]:
+    """The records of a file; a last line that was cut off by a crash does not count."""
+    if not path.exists():
+        return []
+    lines = [
+        line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")
+    ]
+    return [json.loads(line) for line in lines]
 
 
 def draw(records: Sequence[Mapping[str, float]]) -> str:

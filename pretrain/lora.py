@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from pretrain.checkpointing import TrainingError
 from uio2_agent.errors import CheckpointError
+from uio2_agent.files import replace_file
 from uio2_agent.unified_io2 import UnifiedIO2
 from uio2_agent.weights import check_fit, map_weights, write_safetensors
 
@@ -133,7 +134,7 @@ class Lora(nn.Module):
             "fan_in_fan_out": False,
             "target_modules": rf"(encoder|decoder)\..*\.({'|'.join(self.targets)})",
         }
-        (directory / CONFIG).write_text(json.dumps(config, indent=1) + "\n")
+        replace_file(directory / CONFIG, json.dumps(config, indent=1) + "\n")
 
     @classmethod
     def load(cls, model: UnifiedIO2, directory: str | Path) -> "Lora":

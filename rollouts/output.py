@@ -3,7 +3,6 @@ not at all.
 """
 
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import yaml
 
 from rollouts.errors import RolloutError
+from uio2_agent.files import replace_file
 
 
 def claim(path: str | Path) -> Path:
@@ -27,18 +27,11 @@ def claim(path: str | Path) -> Path:
     return directory
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that a reader, or a run killed now, finds the old or the new content, never a part."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
-
-
 def write_json(path: Path, value: Any) -> None:
-    """`write_text` of JSON."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    """Replace a file by JSON."""
+    replace_file(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
 def write_config(directory: Path, config: dict[str, Any]) -> None:
     """Leave the resolved configuration beside the results."""
-    write_text(directory / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    replace_file(directory / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))

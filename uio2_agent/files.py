@@ -6,7 +6,7 @@ goes unnoticed, and the file is moved only when the disk has its bytes. Errors n
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedWriter, FileIO
 from pathlib import Path
@@ -36,10 +36,7 @@ def new_file(path: str | Path) -> Iterator[NewFile]:
     try:
         with NewFile(FileIO(partial, "w")) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-            if (held := os.fstat(file.fileno()).st_size) != file.asked:
-                raise OSError(errno.EIO, f"{held} of {file.asked} bytes were written", str(path))
+            _settle(file, path)
         os.replace(partial, path)
         _sync_directory(path.parent)
     except OSError as error:
@@ -54,6 +51,69 @@ def replace_file(path: str | Path, content: bytes | str) -> None:
     """Write a file of this content, text as UTF-8, in the place of `path`."""
     with new_file(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+def replace_files(files: Mapping[Path, bytes]) -> None:
+    """Write several files, folders and all, then move them into their places in this order.
+
+    None is moved before all are on the disk, so that a crash leaves each of them whole, old or new, and those
+    that were moved are the first ones.
+    """
+    partials = {path: path.with_name(path.name + PARTIAL) for path in files}
+    try:
+        for path, content in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with NewFile(FileIO(partials[path], "w")) as file:
+                file.write(content)
+                _settle(file, path)
+        for path, partial in partials.items():
+            os.replace(partial, path)
+        for folder in dict.fromkeys(path.parent for path in files):
+            _sync_directory(folder)
+    finally:
+        for partial in partials.values():
+            partial.unlink(missing_ok=True)
+
+
+def append_line(path: str | Path, line: str) -> None:
+    """Add a line to a file; where it cannot be written whole, the file is as long as before.
+
+    Raises OSError naming the file.
+    """
+    content = line.encode() + b"\n"
+    with open(path, "ab", buffering=0) as file:
+        before = file.tell()
+        try:
+            if (held := file.write(content)) != len(content):
+                raise OSError(errno.ENOSPC, f"{held} of {len(content)} bytes were written", str(path))
+            os.fsync(file.fileno())
+        except OSError as error:
+            file.truncate(before)
+            error.filename = str(path)
+            raise
+
+
+@contextmanager
+def new_path(path: str | Path) -> Iterator[Path]:
+    """Give a name beside `path` for others to write to; at the end of the block the file takes its place."""
+    path = Path(path)
+    partial = path.with_name(f"{PARTIAL}-{path.name}")  # the ending tells others the format
+    try:
+        yield partial
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+        _sync_directory(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _settle(file: NewFile, path: Path) -> None:
+    """Bring a file to the disk; OSError naming `path` where not all of it lies there."""
+    file.flush()
+    os.fsync(file.fileno())
+    if (held := os.fstat(file.fileno()).st_size) != file.asked:
+        raise OSError(errno.EIO, f"{held} of {file.asked} bytes were written", str(path))
 
 
 def _sync_directory(directory: Path) -> None:

@@ -4,8 +4,7 @@ Unusual: files of an earlier answer in the same directory are removed, so that w
 together. Knows no model.
 """
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from rollouts.output import write_json, write_text
+from rollouts.output import write_json
+from uio2_agent.files import new_path, replace_file
 from uio2_agent.media.audio import write_wav
 from uio2_agent.media.spectrogram import LOWEST
 
@@ -44,12 +44,13 @@ def write_answer(directory: Path, answer: AnswerFiles) -> None:
     for name in (TEXT, PICTURE, SOUND, RECORD):
         (directory / name).unlink(missing_ok=True)
     if answer.text is not None:
-        write_text(directory / TEXT, answer.text + "\n")
+        replace_file(directory / TEXT, answer.text + "\n")
     if answer.picture is not None:
-        picture = Image.fromarray(answer.picture)
-        _whole(directory / PICTURE, lambda path: picture.save(path, format="PNG"))
+        with new_path(directory / PICTURE) as partial:
+            Image.fromarray(answer.picture).save(partial, format="PNG")
     if answer.sound is not None:
-        _whole(directory / SOUND, lambda path: write_wav(path, answer.sound))
+        with new_path(directory / SOUND) as partial:
+            write_wav(partial, answer.sound)
     write_json(directory / RECORD, answer.record)
 
 
@@ -60,9 +61,3 @@ def spectrogram_picture(power: np.ndarray) -> np.ndarray:
     stops = np.linspace(0, 1, len(_COLOURS))
     colours = np.stack([np.interp(shade, stops, channel) for channel in _COLOURS.T], -1)
     return np.rint(colours).astype(np.uint8).repeat(_PIXEL, 0).repeat(_PIXEL, 1)
-
-
-def _whole(path: Path, write: Callable[[Path], Any]) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    write(partial)
-    os.replace(partial, path)

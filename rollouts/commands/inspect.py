@@ -15,11 +15,12 @@ import numpy as np
 from policies import embodiments
 from pretrain.sources.lerobot import EpisodeRecord, LeRobotSource
 from rollouts.errors import RolloutError
-from rollouts.output import claim, write_text
+from rollouts.output import claim
 from rollouts.pages import report
 from rollouts.pages.film import Moment, storyboard, write_film
 from rollouts.progress import progress
 from rollouts.results import files as results
+from uio2_agent.files import replace_file
 
 
 def main(keys: Mapping[str, Any]) -> int:
@@ -61,7 +62,7 @@ def inspect_dataset(path: Path, output: Path, episodes: int) -> Path:
     lead = f"{len(source)} episodes, {steps} steps: {counts}. Shown: {len(places)}, spread evenly."
     body = [report.section(title, report.gallery(cards[title])) for title in sorted(cards)]
     page = output / "index.html"
-    write_text(page, report.document(path.resolve().name, lead, body))
+    replace_file(page, report.document(path.resolve().name, lead, body))
     return page
 
 

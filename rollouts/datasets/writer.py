@@ -26,8 +26,7 @@ from pretrain.sources import schema
 from pretrain.sources.schema import DatasetError
 from rollouts.datasets.encoding import EncodedEpisode, StatisticsFold
 from rollouts.versions import git_sha, versions
-
-_TEMPORARY = ".partial"
+from uio2_agent.files import PARTIAL, append_line, replace_files
 
 
 class DatasetWriter:
@@ -177,7 +176,7 @@ class DatasetWriter:
         for path in [
             *(self.root / name for name in leftovers),
             *final.parent.glob(final.name),
-            *self.root.rglob(f"*{_TEMPORARY}"),
+            *self.root.rglob(f"*{PARTIAL}"),
         ]:
             path.unlink(missing_ok=True)
 
@@ -219,22 +218,31 @@ class DatasetWriter:
         return {**files, schema.STATS_PATH: _json(self._fold.as_dict()), schema.INFO_PATH: content}
 
     def _replace(self, files: Mapping[str, Any]) -> None:
-        """Write all files under temporary names, then rename them in order: each is whole or absent."""
+        """Write all files and move them into place in order: each is whole or absent, after a crash too."""
+        self._check_folder()
         try:
-            for path, content in files.items():
-                with _opened(self.root / (path + _TEMPORARY)) as file:
-                    file.write(content)
-            for path in files:
-                os.replace(self.root / (path + _TEMPORARY), self.root / path)
+            replace_files({self.root / path: content for path, content in files.items()})
         except OSError as error:
             raise self._unwritable(error) from error
 
     def _append(self, path: str, record: Mapping[str, Any]) -> None:
+        self._check_folder()
         try:
-            with open(self.root / path, "ab", buffering=0) as file:
-                file.write(_json(record) + b"\n")
+            append_line(self.root / path, json.dumps(record))
         except OSError as error:
             raise self._unwritable(error) from error
+
+    def _check_folder(self) -> None:
+        """Raise DatasetError where the folder is no longer the one that was opened: removed or unmounted."""
+        try:
+            there = os.path.samestat(os.stat(self._lock.name), os.fstat(self._lock.fileno()))
+        except OSError:
+            there = False
+        if not there:
+            raise DatasetError(
+                f"{self.root} was removed, moved or unmounted while it was written: put it back, or choose "
+                "another output="
+            )
 
     def _unwritable(self, error: OSError) -> DatasetError:
         free = shutil.disk_usage(self.root).free >> 20
@@ -334,11 +342,3 @@ def _parquet(table: pa.Table) -> Any:
 
 def _json(value: Any, indent: int | None = None) -> bytes:
     return json.dumps(value, indent=indent).encode()
-
-
-def _opened(path: Path) -> Any:
-    try:
-        return open(path, "wb")
-    except FileNotFoundError:  # its folder is not there yet
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return open(path, "wb")

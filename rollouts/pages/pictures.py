@@ -57,14 +57,16 @@ class Scene:
 def draw(scene: Scene) -> Image.Image:
     """Return the picture, (WIDTH, HEIGHT), both even as H.264 wants them.
 
-    The last camera is shown largest; of the others the first has its place, too.
+    The last camera is shown largest; of the others the first has its place, too. A body of one camera that is
+    not watched from outside has the whole column for it.
     """
     canvas = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     canvas.paste(_panel(scene), (MARGIN, MARGIN))
     left, cameras = MARGIN + PROMPT_WIDTH + GAP, list(scene.views)
     main, side = cameras[-1], cameras[0] if len(cameras) > 1 else None
     if scene.motion is None:
-        canvas.paste(annotated(scene, main), (left, MARGIN))
+        tall = SIDE_HEIGHT if side else HEIGHT - 2 * MARGIN
+        canvas.paste(annotated(scene, main, (SIDE_WIDTH, tall)), (left, MARGIN))
         if side:
             canvas.paste(annotated(scene, side), (left, MARGIN + SIDE_HEIGHT + GAP))
         return canvas
@@ -86,10 +88,10 @@ def show_motion(canvas: Image.Image, motion: np.ndarray) -> None:
     canvas.paste(picture, (MARGIN + PROMPT_WIDTH + GAP, MARGIN))
 
 
-def annotated(scene: Scene, camera: str) -> Image.Image:
-    """Return one camera's picture, as large as its place allows, with the action drawn over it."""
+def annotated(scene: Scene, camera: str, place: tuple[int, int] = (SIDE_WIDTH, SIDE_HEIGHT)) -> Image.Image:
+    """Return one camera's picture, as large as its place (width, height) allows, with the action over it."""
     picture = Image.fromarray(np.ascontiguousarray(scene.views[camera]))
-    picture = picture.resize(_fitted(picture.size, (SIDE_WIDTH, SIDE_HEIGHT)), Image.LANCZOS)
+    picture = picture.resize(_fitted(picture.size, place), Image.LANCZOS)
     pen = ImageDraw.Draw(picture, "RGBA")
     if scene.action is not None:
         scene.body.draw(pen, camera, (picture.height, picture.width), scene.action, scene.state)

@@ -9,9 +9,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from rollouts.output import write_text
 from rollouts.pages.film import choose, video_path
 from rollouts.results.benchmark_tables import panels
+from uio2_agent.files import replace_file
 
 _STYLE = (Path(__file__).parent / "page.css").read_text()
 
@@ -44,7 +44,7 @@ def write_evaluation(directory: Path, result: Mapping[str, Any], page: Path | No
             body.append(section(f"{row['task']} · {row['level']}", gallery(cards)))
     body.append(_every_episode(result["episodes"]))
     body.append(_provenance(result))
-    write_text(page, document(f"{config['policy']} in {config['env']}", lead, body))
+    replace_file(page, document(f"{config['policy']} in {config['env']}", lead, body))
     return page
 
 

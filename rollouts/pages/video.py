@@ -6,14 +6,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from uio2_agent.files import new_path
+
 
 def write_video(path: Path, pictures: Iterable[Image.Image], fps: int = 15) -> int:
     """Encode pictures of one even size; returns how many there were. The file appears when it is whole."""
     import av
 
-    partial = path.with_name(f".{path.name}")
     count = 0
-    with av.open(str(partial), "w", format="mp4", options={"movflags": "faststart"}) as container:
+    form = {"format": "mp4", "options": {"movflags": "faststart"}}
+    with new_path(path) as partial, av.open(str(partial), "w", **form) as container:
         stream = None
         for picture in pictures:
             if stream is None:
@@ -26,5 +28,4 @@ def write_video(path: Path, pictures: Iterable[Image.Image], fps: int = 15) -> i
             count += 1
         if stream is not None:
             container.mux(stream.encode())
-    partial.replace(path)
     return count

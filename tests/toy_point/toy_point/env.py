@@ -8,8 +8,9 @@ import numpy as np
 
 from envs.assets import PromptAssets
 from envs.base import SimulatorEnv
-from envs.errors import EnvError
-from toy_point import REACH
+from envs.errors import EnvError, unknown_name
+from envs.suites import canonical_level
+from toy_point import LEVELS, REACH
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 180, 60), "blue": (40, 80, 220)}
 SIDE = 64
@@ -32,7 +33,9 @@ class PointEnv(SimulatorEnv):
 
     def __init__(self, task: str, level: str | None = None, **options: Any) -> None:
         super().__init__(**options)
-        self.task_name, self.level, self.max_steps = task, level or "three", 8
+        if task != "reach":
+            raise unknown_name("task", task, ["reach"])
+        self.task_name, self.level, self.max_steps = task, canonical_level(level, LEVELS) or "three", 8
         self.action_space = gymnasium.spaces.Box(-REACH, REACH, (2,), np.float32)
         self._point, self._discs, self._asked = np.zeros(2), {}, "red"
 
