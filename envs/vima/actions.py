@@ -28,7 +28,7 @@ class Motion:
 
 
 def action_space(seed: int | None = None) -> gymnasium.spaces.Dict:
-    """Return the action space of the spec: two (x, y) positions and two quaternions xyzw."""
+    """Return the action space of VIMA-Bench: two (x, y) positions and two quaternions xyzw."""
     position = {
         "low": np.array(LOW_XY, np.float32),
         "high": np.array(HIGH_XY, np.float32),

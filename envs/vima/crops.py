@@ -1,7 +1,8 @@
 """Objects instead of pictures: per view and object a box and a crop, the tokens of VIMA's own policy.
 
 Boxes come from the segmentation, so this is what a perfect detector would see. Slots are padded to a fixed
-number, as vector environments need equal shapes. Source: spec section 14.
+number, as vector environments need equal shapes. Source: the object tokens of VIMA (arXiv 2210.03094) and
+the behaviour of its published policy.
 """
 
 from collections.abc import Iterable, Mapping

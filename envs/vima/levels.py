@@ -1,9 +1,10 @@
 """Levels: which objects and textures each task may draw from, in which order.
 
 The order of every list is part of a seed's meaning, because choices are drawn as indices; the lists are those
-of VIMA-Bench's partition table (spec vima_bench.md section 11). Level names are `placement`, `combinatorial`,
-`novel_object`, `novel_task` and `train` (equal to placement); upstream's `…_generalization` names and L1–L4
-are understood. `None` stands for the defaults, a task's own pools when nobody restricts them.
+of VIMA-Bench's partition table. Levels are those of the paper (VIMA, arXiv 2210.03094), `placement`,
+`combinatorial`, `novel_object` and `novel_task`, and `train` (equal to placement); upstream's
+`…_generalization` names and L1–L4 are understood. `None` stands for the defaults, a task's own pools when
+nobody restricts them.
 
 This module knows names only: neither geometry nor how a task uses its pools.
 """

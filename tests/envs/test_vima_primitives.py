@@ -55,7 +55,7 @@ def test_objects_are_placed_where_asked_and_rest_flat(name: str) -> None:
     assert np.abs(scene.pose(other)[0] - before).max() < 1e-4
 
 
-# resting height of a shape's origin (specs, section 5); our bowl is centred, so shapes lie flat on its floor
+# resting height of a shape's origin, measured in VIMA-Bench; our bowl is centred, so shapes lie flat in it
 @pytest.mark.parametrize(
     ("base", "height", "tolerance"),
     [("frame", 0.0035, 1e-3), ("square", 0.0025, 1e-3), ("container", 0.0042, 1.5e-3),

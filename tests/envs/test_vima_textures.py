@@ -9,7 +9,7 @@ import pytest
 
 from envs.vima.things.textures import DARK, GRAY, LIGHT_DARK, TEXTURES, texture_image
 
-# mean RGB of the recorded pictures (specs, section 6)
+# mean RGB of the pictures recorded from VIMA-Bench
 MEANS = {
     "brick": (183, 123, 105), "tiles": (134, 133, 127), "wooden": (216, 173, 124), "granite": (177, 190, 186),
     "plastic": (223, 222, 222), "polka dot": (209, 209, 209), "checkerboard": (133, 130, 120),
@@ -17,7 +17,7 @@ MEANS = {
     "red and yellow stripe": (246, 144, 80), "red and yellow polka dot": (241, 178, 75),
     "red swirl": (255, 171, 172), "red paisley": (255, 146, 147),
 }  # fmt: skip
-# value lowered by 0.3 (specs, section 6)
+# value lowered by 0.3, as VIMA-Bench's dark textures
 DARK_COLOURS = {
     "blue": (42, 66, 90), "red": (178, 61, 62), "green": (49, 92, 43), "orange": (165, 97, 29),
     "yellow": (160, 136, 49), "purple": (100, 69, 91), "pink": (178, 110, 117), "cyan": (69, 106, 104),

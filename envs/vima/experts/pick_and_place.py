@@ -1,5 +1,4 @@
-"""The pick-and-place expert: solves any task whose goals are poses, with perfect knowledge of the table (spec
-section 9).
+"""The pick-and-place expert: solves any task whose goals are poses, with perfect knowledge of the table.
 
 Two styles. `upstream` picks a uniformly random visible cell and turns the object to the target's yaw, as the
 published demonstrations do. `canonical` picks the visible cell nearest the middle of what is visible and

@@ -1,7 +1,7 @@
 """The expert of the sweep whose opening is barred: sideways past the line, back along it, in from the side.
 
 As upstream's, it brings each block through three phases; blocks that are farther along go first, then those
-farther from the zone. Like `sweep_expert`, it tries a push on the table, which is put back, before it takes
+farther from the zone. Like `sweep`, it tries a push on the table, which is put back, before it takes
 it, so that no block is pushed onto the line, out of the table or into the zone unasked. Deterministic,
 without memory.
 """

@@ -1,8 +1,7 @@
 """Finding free places on the table, draw for draw as VIMA-Bench does it.
 
 A pose costs exactly two doubles of the generator (cell, yaw), a size three, so objects, textures and angles
-of a seed do not depend on geometry; only positions after the first do, through the grid of occupied cells
-(spec section 8).
+of a seed do not depend on geometry; only positions after the first do, through the grid of occupied cells.
 
 This module knows a grid and numbers; which objects exist and who owns the generator is the caller's business.
 """

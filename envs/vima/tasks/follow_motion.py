@@ -1,4 +1,4 @@
-"""Move an object along the way that pictures show (spec section 10, task 10)."""
+"""Move an object along the way that pictures show (VIMA-Bench's task 10)."""
 
 import math
 from typing import ClassVar

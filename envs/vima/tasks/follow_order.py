@@ -1,4 +1,4 @@
-"""Stack objects in the order that pictures show (spec section 10, task 11)."""
+"""Stack objects in the order that pictures show (VIMA-Bench's task 11)."""
 
 from functools import cache
 from typing import ClassVar

@@ -1,7 +1,7 @@
-"""Goals and how they are reached: poses within a tolerance, or all of a body inside a zone (spec section 9).
+"""Goals and how they are reached: poses within a tolerance, or all of a body inside a zone.
 
-Heights are never checked, as upstream. A goal holds no scene: positions are handed in, so that the rules can
-be tested on plain numbers.
+Heights are never checked, as in VIMA-Bench. A goal holds no scene: positions are handed in, so that the rules
+can be tested on plain numbers.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Move an object, then the one that stood beside it (spec section 10, task 16)."""
+"""Move an object, then the one that stood beside it (VIMA-Bench's task 16)."""
 
 from itertools import product
 from typing import ClassVar

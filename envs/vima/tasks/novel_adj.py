@@ -1,6 +1,4 @@
-"""Learn an invented adjective from pairs of pictures, then move the object it fits (spec section 10, task
-06).
-"""
+"""Learn an invented adjective from pairs of pictures, then move the object it fits (VIMA-Bench's task 06)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

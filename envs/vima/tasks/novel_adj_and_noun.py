@@ -1,4 +1,4 @@
-"""An invented adjective and two invented nouns in one instruction (spec section 10, task 08)."""
+"""An invented adjective and two invented nouns in one instruction (VIMA-Bench's task 08)."""
 
 from typing import Any
 

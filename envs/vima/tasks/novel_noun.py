@@ -1,4 +1,4 @@
-"""Put one object into another, both called by invented nouns (spec section 10, task 07)."""
+"""Put one object into another, both called by invented nouns (VIMA-Bench's task 07)."""
 
 from dataclasses import dataclass, replace
 from itertools import product

@@ -1,4 +1,4 @@
-"""Carry an object through other containers and home again (spec section 10, task 17)."""
+"""Carry an object through other containers and home again (VIMA-Bench's task 17)."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""Bring the objects to where a picture shows them (spec section 10, task 04).
+"""Bring the objects to where a picture shows them (VIMA-Bench's task 04).
 
 As upstream, objects are spawned at their targets and then moved to their starts, last one first: that decides
 which cells are free for whom, so a seed's positions hang on it. A lone object has a distractor, and every

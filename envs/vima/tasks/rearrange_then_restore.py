@@ -1,4 +1,4 @@
-"""Bring the objects to where a picture shows them, and back again (spec section 10, task 05).
+"""Bring the objects to where a picture shows them, and back again (VIMA-Bench's task 05).
 
 The way back counts from the step after the way there is complete: one motion cannot be both. What the way
 there asks is that each object has been at its target, not that all are there at once, as upstream.

@@ -1,4 +1,4 @@
-"""Turn an object clockwise by the angle the prompt says (spec section 10, task 03)."""
+"""Turn an object clockwise by the angle the prompt says (VIMA-Bench's task 03)."""
 
 import math
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Put everything of the base's profile into it (spec section 10, task 15)."""
+"""Put everything of the base's profile into it (VIMA-Bench's task 15)."""
 
 from envs.vima.table.world import World
 from envs.vima.tasks.base import Cast

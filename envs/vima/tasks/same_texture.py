@@ -1,4 +1,4 @@
-"""Put everything that wears the base's texture into it (spec section 10, task 14)."""
+"""Put everything that wears the base's texture into it (VIMA-Bench's task 14)."""
 
 from dataclasses import replace
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Find the object by the texture it wears in a picture of another scene (spec section 10, task 02)."""
+"""Find the object by the texture it wears in a picture of another scene (VIMA-Bench's task 02)."""
 
 from envs.assets import PromptAssets
 from envs.errors import SpawnError

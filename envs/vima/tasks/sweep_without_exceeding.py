@@ -1,4 +1,4 @@
-"""Push exactly so many blocks into a frame and none of them onto the line (spec section 10, task 12)."""
+"""Push exactly so many blocks into a frame and none of them onto the line (VIMA-Bench's task 12)."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Push blocks into a frame around a line that bars its opening (spec section 10, task 13)."""
+"""Push blocks into a frame around a line that bars its opening (VIMA-Bench's task 13)."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""Turn all objects of a texture by an angle that only pictures tell (spec section 10, task 09)."""
+"""Turn all objects of a texture by an angle that only pictures tell (VIMA-Bench's task 09)."""
 
 import math
 from typing import Any, ClassVar

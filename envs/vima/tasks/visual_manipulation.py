@@ -1,4 +1,4 @@
-"""Put one object into another (spec section 10, task 01)."""
+"""Put one object into another (VIMA-Bench's task 01)."""
 
 from itertools import product
 

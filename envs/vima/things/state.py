@@ -1,6 +1,6 @@
 """What an object on the table is and where: the records that tasks, info and recorded scenes share.
 
-Metres, radians, quaternions xyzw, world frame of the spec (x away from the robot, y left, z up).
+Metres, radians, quaternions xyzw, VIMA-Bench's world frame (x away from the robot, y left, z up).
 """
 
 import math

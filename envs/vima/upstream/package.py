@@ -4,9 +4,9 @@ Unusual, because the package is: it talks to Python and C streams whatever is as
 every object it adds, forgets the sizes it draws, and its gripper works in the first PyBullet client of a
 process only. So output is swallowed at the descriptors, the files go to a folder that is deleted, the one
 function that adds objects is wrapped, and `SIMULATOR` lends that client to one episode at a time. This module
-knows neither tasks nor gymnasium's interface (upstream.py).
+knows neither tasks nor gymnasium's interface (environment.py).
 
-Source: spec vima_bench.md sections 18 and 20, and the behaviour of vimalabs/VIMABench at commit 97e0af1.
+Source: the behaviour of vimalabs/VIMABench at commit 97e0af1; how it is installed: docs/vima_upstream.md.
 """
 
 import ctypes
