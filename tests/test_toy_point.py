@@ -79,10 +79,10 @@ def test_collect_train_evaluate_inspect_and_rollout(run) -> None:
         ("toy_point", n) for n in ("three", "one")
     ]
     assert all(row["metrics"]["distance"] > 0 for row in result["rows"]) and result["benchmark"] is None
-    assert all(text.startswith("0: move (") for e in result["episodes"] for text in e["action_texts"][:1])
+    assert all(e["action_texts"][0].startswith("0: move (") for e in result["episodes"])
 
-    said = run("evaluate", "env=toy_point", "policy=oracle", "level=L1", "episodes=5", "videos=1", "workers=2",
-               "output=oracle")  # fmt: skip
+    words = ["env=toy_point", "policy=oracle", "level=L1", "episodes=5", "videos=1", "workers=2"]
+    said = run("evaluate", *words, "output=oracle")
     assert "100.0%" in said and list((folder / "oracle/videos").glob("*.mp4"))
     run("evaluate", "env=toy_point", "policy=random", "episodes=5", "videos=0", "output=random")
     assert "100.0%" in run("compare", "oracle", "random")
