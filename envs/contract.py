@@ -80,7 +80,7 @@ def check(
         checks: name → check; `CHECKS` unless others are wanted.
         say: called with each row as it comes.
 
-    Raises EnvError for names there are not.
+    Raises EnvError for names there are not, and where not even an environment can be made.
     """
     found = spec if isinstance(spec, Suite) else suite(spec)
     names = found.task_names(tasks)
@@ -97,6 +97,8 @@ def check(
                 seeds=tuple(seeds),
                 elsewhere=elsewhere,
             )
+            if not rows:
+                subject.make().close()  # a simulator that is not installed is one error, not a table of them
             for name, each in checks.items():
                 rows.append(Row(task, name, *_verdict(each, subject)))
                 say(rows[-1])

@@ -3,7 +3,8 @@
 It prints a table and exits with 1 if something is off.
 
 SUITE is a built-in or installed name, or `module:attribute`; 2 means that there is no such suite, task or
-backend. Beside the checks of envs.contract it resolves the embodiment, which envs, knowing nobody, cannot.
+backend, or that it is not installed. Beside the checks of envs.contract it resolves the embodiment, which
+envs, knowing nobody, cannot.
 """
 
 import argparse

@@ -176,9 +176,9 @@ def check_state(subject: Subject) -> None:
             env.reset(seed=subject.seeds[0])
             with refused("state()"):
                 env.unwrapped.state()
-            with refused("set_state()"):
+            with refused("set_state()") as said:
                 env.unwrapped.set_state({})
-            raise NotOffered
+            raise NotOffered(*said)
         act, seed = actions(env, 0), subject.seeds[0]
         observation, info = env.reset(seed=seed)
         given = act(info)

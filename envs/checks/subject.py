@@ -75,11 +75,13 @@ def require(holds: Any, rule: str) -> None:
 
 
 @contextmanager
-def refused(what: str) -> Iterator[None]:
-    """Raise Off unless the block raises EnvError."""
+def refused(what: str) -> Iterator[list[str]]:
+    """Raise Off unless the block raises EnvError; its text comes in the list that is handed out."""
+    said: list[str] = []
     try:
-        yield
-    except EnvError:
+        yield said
+    except EnvError as error:
+        said.append(str(error))
         return
     except Exception as error:
         raise Off(f"{what} raises {type(error).__name__} instead of EnvError: {error}") from error

@@ -32,9 +32,9 @@ WATCHED_SIZE = (48, 96)
 def check_expert(subject: Subject) -> str:
     """The expert's actions are valid, there until the end, and solve the task within the budget."""
     if not subject.offers("expert"):
-        with refused("expert=True"):
+        with refused("expert=True") as said:
             subject.make(**subject.suite.expert_options(subject.options)).close()
-        raise NotOffered
+        raise NotOffered(*said)
     with closing(subject.make()) as env:
         require("expert_action" not in env.reset(seed=subject.seeds[0])[1], "expert_action is there unasked")
     solved = 0
@@ -57,9 +57,9 @@ def check_objects(subject: Subject) -> None:
     seed = subject.seeds[0]
     with closing(subject.played()) as env:
         if "objects" not in env.unwrapped.abilities:
-            with refused("reset(options={'objects': ...})"):
+            with refused("reset(options={'objects': ...})") as said:
                 env.reset(seed=seed, options={"objects": []})
-            raise NotOffered
+            raise NotOffered(*said)
         before, act = env.reset(seed=seed), actions(env, 0)
         require("objects" in before[1], "info lacks objects, which it offers to place again")
         given = act(before[1])
@@ -195,9 +195,9 @@ def check_watch(subject: Subject) -> str:
         act = actions(env, 0)
         _, info = env.reset(seed=subject.seeds[0])
         if "watch" not in env.unwrapped.abilities:
-            with refused("watch()"):
+            with refused("watch()") as said:
                 env.unwrapped.watch(frames.append)
-            raise NotOffered
+            raise NotOffered(*said)
         env.unwrapped.watch(frames.append, *WATCHED_SIZE)
         require(len(frames) == 1, f"watch() shows {len(frames)} pictures at once, not one")
         env.step(act(info))
@@ -217,9 +217,9 @@ def check_depth(subject: Subject) -> str:
     with closing(subject.make()) as env:
         env.reset(seed=subject.seeds[0])
         if "depth" not in env.unwrapped.abilities:
-            with refused("depth()"):
+            with refused("depth()") as said:
                 env.unwrapped.depth()
-            raise NotOffered
+            raise NotOffered(*said)
         maps = env.unwrapped.depth()
     for view, depth in maps.items():
         right = isinstance(depth, np.ndarray) and depth.dtype == np.float32 and depth.ndim == 2

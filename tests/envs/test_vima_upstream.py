@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 import envs  # noqa: F401  (registers the ids)
+from envs.contract import check
 from envs.errors import EnvError
 from envs.vima import VimaEnv
 from envs.vima.levels import TASK_LEVELS
@@ -285,6 +286,14 @@ def test_a_motion_given_up_truncates(upstream, monkeypatch, task):
     info = patient.reset(seed=1)[1]
     _, reward, terminated, _, ended = patient.step(info["expert_action"])
     assert (reward, terminated, ended["timed_out"], ended["success"]) == (1.0, True, False, True)
+
+
+def test_it_keeps_the_contract(upstream):
+    rows = check("vima", tasks=["rotate", "sweep_without_exceeding"], options={"backend": "upstream"})
+    assert [row for row in rows if row.verdict == "off"] == []
+    missing = {row.check: row.said for row in rows if row.verdict == "not offered"}
+    assert set(missing) == {"state", "recorded objects", "watch", "depth"}
+    assert all("backend='mujoco'" in said for said in missing.values())
 
 
 def test_budget_and_step_before_reset(upstream):
