@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 import envs
+import tests.envs.toy_flaws  # noqa: F401 - fills CASES
 from envs.contract import CHECKS, NOT_OFFERED, OFF, check, passed
 from tests.contract import main
-from tests.envs.toy_suite import CASES, CHECK, EXAMPLE, USE
+from tests.envs.toy_env import CASES, CHECK, EXAMPLE, USE
 
 ROOT = Path(__file__).parents[2]
 TOY = "tests.envs.toy_suite:SUITE"

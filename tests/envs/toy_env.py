@@ -1,0 +1,49 @@
+"""A toy environment that keeps the contract, and the list of toys that do not.
+
+The sound one is the example of docs/environments.md, executed here, with the abilities it leaves out.
+"""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+PAGE = Path(__file__).parents[2] / "docs" / "environments.md"
+EXAMPLE, USE, CHECK = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+example = SimpleNamespace(__name__=__name__)
+exec(compile(EXAMPLE, str(PAGE), "exec"), vars(example))
+
+
+class ToyEnv(example.LineEnv):
+    """The example, which can be watched and measures depth."""
+
+    abilities = frozenset({*example.LineEnv.abilities, "watch", "depth"})
+    callback = None
+
+    def watch(self, callback, height=288, width=512):
+        self.callback = callback and (lambda: callback(np.zeros((height, width, 3), np.uint8)))
+        if self.callback:
+            self.callback()
+
+    def step(self, action):
+        if self.callback:
+            self.callback()
+        return super().step(action)
+
+    def depth(self):
+        return {"front": np.ones((8, 64), np.float32)}
+
+
+FLAWS: dict[str, type] = {}
+CASES: list[tuple[str, str, str]] = []
+"""The flaw's name, the check that must find it, a word of what the check must say."""
+
+
+def flaw(check, says):
+    def add(broken):
+        FLAWS[broken.__name__] = broken
+        CASES.append((broken.__name__, check, says))
+        return broken
+
+    return add
