@@ -93,7 +93,8 @@ def test_the_python_runs_from_top_to_bottom(folder, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert re.search(r"torch\.Size\(\[1, \d+, 64\]\) of which valid: \d+\n", said), said
     assert {"text", "image"} == set(names["output"].losses)
-    assert Image.open("bowl.png").size == (256, 256) and len(names["picture"].tokens) == 1024
+    with Image.open("bowl.png") as picture:
+        assert picture.size == (256, 256) and len(names["picture"].tokens) == 1024
     assert Path("rain.wav").stat().st_size > 2 * 60_000 and len(names["sound"].tokens) == 512
     assert len(names["texts"]) == 2 and names["losses"].shape == (3,)
     tuned, again = load("tuned"), names["again"]

@@ -119,7 +119,7 @@ def test_it_is_played_with_one_click(run) -> None:
         assert json.loads(urllib.request.urlopen(asked, timeout=60).read())["steps"] == 1
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def test_it_keeps_the_contract(run) -> None:
