@@ -171,7 +171,7 @@ def test_objects_are_where_the_camera_above_sees_them(episode: Path) -> None:
         assert (block["name"], block["texture"], bowl["name"]) == ("block", "red", "bowl")
         assert block["boxes"]["top"] == [20, 40 + 50 * number, 29, 51 + 50 * number]
         assert np.allclose(bowl["position"], [0.5, 0, 0])
-        # 250.98 pixels to a metre (vima_bench.md §2): columns grow with y, rows with x.
+        # 250.98 pixels to a metre (VIMA-Bench's camera): columns grow with y, rows with x.
         assert np.allclose(block["position"], [0.5 - 39 / 250.98, (50 * number - 82) / 250.98, 0])
 
 
