@@ -23,7 +23,7 @@ from uio2_agent.errors import RequestError
 from uio2_agent.inputs.batch import Batch, TokenTarget
 from uio2_agent.modalities import patch_modalities, patch_modality
 from uio2_agent.network.layers import Rotary, attention_bias
-from uio2_agent.network.length_groups import like_groups
+from uio2_agent.network.length_groups import length_groups
 from uio2_agent.network.masks import target_masks
 from uio2_agent.network.meta_device import shapes_only_on_meta
 from uio2_agent.network.positions import rotary_pair
@@ -145,7 +145,7 @@ class Network(nn.Module):
         """Run the encoder over all inputs of the batch, without their padding."""
         tokens = compact(self.embed(batch))
         rotary = rotary_pair(tokens.rotary, tokens.embed.dtype)
-        groups = list(like_groups(tokens.mask.sum(1).tolist()))
+        groups = list(length_groups(tokens.mask.sum(1).tolist()))
         if len(groups) == 1 and len(groups[0][0]) == batch.rows:
             hidden = self.encoder(tokens.embed, self._hide(tokens.mask), rotary)
             return Encoded(hidden, tokens.mask, rotary, tokens)

@@ -27,7 +27,7 @@ from uio2_agent.formats.checkpoint import (
 from uio2_agent.formats.packaged import CONFIG, checkpoint_directory
 from uio2_agent.generation.generate import generate, stream
 from uio2_agent.generation.options import GenerationOptions
-from uio2_agent.generation.packed_weights import pack
+from uio2_agent.generation.packed_weights import pack_weights
 from uio2_agent.inputs.processor import Processor
 from uio2_agent.media.spectrogram import griffin_lim
 from uio2_agent.model import Network
@@ -62,7 +62,7 @@ class UnifiedIO2(Network):
 
     def pack(self, weights: str = "float32") -> Self:
         """Lay the weights out for decoding on a CPU, in place (`generation.packed_weights`)."""
-        pack(self, weights)
+        pack_weights(self, weights)
         return self
 
     def generate(

@@ -1,4 +1,4 @@
-"""Postprocessing: locations, boxes and joints of an answer, pictures back to their size, score rules."""
+"""Postprocessing: locations, boxes and joints of an answer, pictures to their size, logits processors."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ import torch
 from tests.parity.compare import Case, Errors, different, distance
 from uio2_agent import labels
 from uio2_agent.generation.guidance import guide
-from uio2_agent.generation.logits_processors import BoxesRule, keypoint_template
+from uio2_agent.generation.logits_processors import BoxesProcessor, keypoint_template
 from uio2_agent.labels.boxes import values_to_boxes
 from uio2_agent.media.geometry import Placement
 from uio2_agent.text.vocabulary import Vocabulary
@@ -24,7 +24,7 @@ def check_postprocess(case: Case) -> Errors:
         **_boxes(case),
         **_keypoints(case),
         **_pictures(case),
-        **_rules(case),
+        **_logits_processors(case),
     }
 
 
@@ -93,7 +93,7 @@ def _pictures(case: Case) -> Errors:
     return errors
 
 
-def _rules(case: Case) -> Errors:
+def _logits_processors(case: Case) -> Errors:
     arrays = case.arrays
     scores, scale = torch.from_numpy(arrays["in/cfg_scores"]), float(arrays["in/cfg_alpha"])
     half = len(scores) // 2
@@ -106,11 +106,11 @@ def _rules(case: Case) -> Errors:
         ),
     }
     base = torch.from_numpy(arrays["in/boxes_base_f16"].astype(np.float32))[None]
-    rule = BoxesRule(OFFICIAL, THRESHOLD, need_token=True)
+    process = BoxesProcessor(OFFICIAL, THRESHOLD, need_token=True)
     without = base.clone()
     without[:, torch.from_numpy(OFFICIAL.location_ids)] = -100.0
     for name, logits in (("boxes_loc", base), ("boxes_noloc", without)):
-        first, later = rule(logits, [[]]), rule(logits, [[OFFICIAL.location(0)]])
+        first, later = process(logits, [[]]), process(logits, [[OFFICIAL.location(0)]])
         found = {
             "changed_count": (first != logits).sum(),
             "argmax": first.argmax(-1),

@@ -11,7 +11,7 @@ import torch
 from tests.uio2_agent.tiny import full_model, full_requests, requests, tiny_model
 from uio2_agent.errors import UIO2Error
 from uio2_agent.generation import compiled
-from uio2_agent.generation.packed_weights import pack
+from uio2_agent.generation.packed_weights import pack_weights
 from uio2_agent.request import Request
 
 
@@ -87,7 +87,7 @@ def test_what_is_kept_goes_with_the_model(interpreted):
 
 @pytest.mark.parametrize("weights", ["float32", "int8"])
 def test_packed_weights(interpreted, weights):
-    model = pack(tiny_model(), weights)
+    model = pack_weights(tiny_model(), weights)
     plain = tokens_of(model.generate(requests(), max_new_tokens=5))
     assert tokens_of(model.generate(requests(), compiled=True, max_new_tokens=5)) == plain
 
@@ -98,7 +98,7 @@ def test_packed_weights(interpreted, weights):
 @pytest.mark.parametrize("weights", ["plain", "float32"])
 def test_really_compiled(weights):
     model = tiny_model(decoder_layers=1)
-    model = model if weights == "plain" else pack(model, weights)
+    model = model if weights == "plain" else pack_weights(model, weights)
     plain = tokens_of(model.generate(requests(), max_new_tokens=12))
     assert len({token for row in plain for token in row}) > 5
     for _ in range(2):

@@ -23,12 +23,12 @@ DRAFTS = [
 ]
 
 
-def one_by_one(seed, grammar=None, end=EOS, rule=None, limit=LIMIT):
+def one_by_one(seed, grammar=None, end=EOS, logits_processor=None, limit=LIMIT):
     """Return the greedy answer, worked out from the scores alone."""
     tokens, state = [], None if grammar is None else grammar.start()
     while len(tokens) < limit:
         line = torch.from_numpy(scores(seed, [START, *tokens]))[None]
-        line = (line if rule is None else rule(line, [tokens]))[0].numpy()
+        line = (line if logits_processor is None else logits_processor(line, [tokens]))[0].numpy()
         allowed = np.arange(TOKENS) if state is None else state.choices()
         tokens.append(int(allowed[line[allowed].argmax()]))
         state = None if state is None else state.advance(tokens[-1])
@@ -71,9 +71,9 @@ def run(seeds, scores=scores, limit=LIMIT, **options):
 
 
 @pytest.mark.parametrize("kind", DRAFTS)
-@pytest.mark.parametrize("setting", ["grammar", "text", "picture", "rule"])
+@pytest.mark.parametrize("setting", ["grammar", "text", "picture", "processor"])
 def test_drafts_change_calls_only(kind, setting):
-    def rule(line, tokens):  # the token before is never said again
+    def process(line, tokens):  # the token before is never said again
         line = line.clone()
         for row, before in enumerate(tokens):
             line[row, before[-1:]] = -torch.inf
@@ -83,8 +83,8 @@ def test_drafts_change_calls_only(kind, setting):
         random = np.random.default_rng([trial, 7])
         seeds = random.integers(1000, size=5).tolist()
         grammars = [random_grammar(random) for _ in seeds] if setting == "grammar" else None
-        options = dict(end=None) if setting == "picture" else dict(rule=rule) if setting == "rule" else {}
-        options["limit"] = [LIMIT, 5][trial % 2]  # some grammars are cut short
+        options = {"picture": {"end": None}, "processor": {"logits_processor": process}}.get(setting, {})
+        options |= {"limit": [LIMIT, 5][trial % 2]}  # some grammars are cut short
         expected = [
             one_by_one(seed, grammar, **options)
             for seed, grammar in zip(seeds, grammars or [None] * len(seeds), strict=True)

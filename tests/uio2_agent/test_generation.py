@@ -1,5 +1,7 @@
 """Text answers: cached steps against whole forward passes, grammars, batches, streams, stops, limits."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from tests.uio2_agent.tiny import requests, tiny_model
 from uio2_agent.errors import RequestError, UIO2Error
 from uio2_agent.generation import decoding
+from uio2_agent.generation.options import GenerationOptions
 from uio2_agent.generation.sampling import Sampling
 from uio2_agent.generation.stepping import Stepper
 from uio2_agent.grammar import Grammar, choice, literal, location, repeat, sequence
@@ -182,7 +185,7 @@ SAID = [
 
 @pytest.mark.parametrize(("text", "stop"), SAID)
 def test_streamed_pieces_add_up_to_the_answer(model, text, stop):
-    options = dict(rule=saying(model, text), stop=stop)
+    options = dict(logits_processor=saying(model, text), stop=stop)
     answer = model.generate(requests()[0], **options)
     assert answer.text == min((text.partition(end)[0] for end in stop), key=len, default=text)
     pieces = list(model.stream(requests()[0], **options))
@@ -207,13 +210,22 @@ def test_a_stop_text_ends_its_own_row_early(model):
     ids = model.processor.tokenizer.encode("one two three four five")
     answer = model.generate(
         requests()[0],
-        rule=saying(model, "one two three four five"),
+        logits_processor=saying(model, "one two three four five"),
         stop=("three",),
         progress=lambda done, most: steps.append(done),
     )
     assert answer.text == "one two "
     assert steps[-1] == len(answer.tokens) < len(ids)
     assert model.processor.tokenizer.decode(answer.tokens).endswith("three")
+
+
+def test_a_logits_processor_may_be_called_a_rule(model):
+    process = saying(model, "one two")
+    assert model.generate(requests()[0], rule=process).text == "one two"
+    options = GenerationOptions(rule=process)
+    assert dataclasses.replace(options, seed=1).logits_processor is process
+    with pytest.raises(RequestError, match="two names of one option"):
+        GenerationOptions(rule=process, logits_processor=saying(model, "three"))
 
 
 def test_progress_only_grows_and_ends_at_the_longest_answer(model):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.uio2_agent.tiny import full_model, full_requests, picture, sound
-from uio2_agent.network.length_groups import LIKE, like_groups, packed_order, take
+from uio2_agent.network.length_groups import LIKE, length_groups, take, valid_first
 from uio2_agent.request import Request, Target
 
 INPUTS = ("image", "image_history", "audio", "audio_history")
@@ -61,7 +61,7 @@ def rows_of(encoded):
 def test_groups_hold_every_row_once_with_its_like(seed):
     random = np.random.default_rng(seed)
     lengths = random.integers(0, 40, random.integers(1, 30)).tolist()
-    groups = list(like_groups(lengths))
+    groups = list(length_groups(lengths))
     assert sorted(row for rows, _ in groups for row in rows) == [i for i, n in enumerate(lengths) if n]
     for rows, longest in groups:
         assert max(lengths[row] for row in rows) == longest
@@ -71,15 +71,15 @@ def test_groups_hold_every_row_once_with_its_like(seed):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_what_is_packed_keeps_its_order(seed):
+def test_what_is_valid_comes_first_in_its_order(seed):
     random = np.random.default_rng(seed)
     mask, values = random.random((4, 9)) < 0.5, random.normal(size=(4, 9, 2))
     length = max(1, mask.sum(1).max())
-    packed = take(torch.from_numpy(values), packed_order(torch.from_numpy(mask), int(length)))
-    assert packed.shape == (4, length, 2)
+    first = take(torch.from_numpy(values), valid_first(torch.from_numpy(mask), int(length)))
+    assert first.shape == (4, length, 2)
     for row in range(4):
         count = mask[row].sum()
-        assert np.array_equal(packed[row, :count].numpy(), values[row][mask[row]])
+        assert np.array_equal(first[row, :count].numpy(), values[row][mask[row]])
 
 
 @pytest.mark.parametrize("drop_background", [False, True])

@@ -1,4 +1,4 @@
-"""Score rules against recorded official behaviour, and row by row."""
+"""Logits processors against recorded official behaviour, and row by row."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 
 from uio2_agent.errors import UIO2Error
 from uio2_agent.generation.guidance import guide
-from uio2_agent.generation.logits_processors import AWAY, BoxesRule, KeypointsRule
+from uio2_agent.generation.logits_processors import AWAY, BoxesProcessor, KeypointsProcessor
 from uio2_agent.labels import JOINTS, read_keypoints
 from uio2_agent.media.geometry import Placement
 from uio2_agent.text.tokenizer import TextTokenizer
@@ -23,17 +23,17 @@ def test_recorded_guidance(shared):
         assert np.abs(arrays[f"{case}/out"] - guided.repeat(2, 1).numpy()).max() < 1e-4
 
 
-def test_recorded_boxes_rule(shared):
+def test_recorded_boxes(shared):
     arrays = np.load(shared / "fixtures/training/location_logit_rule.npz")
     outside = torch.ones(OFFICIAL.padded_size, dtype=torch.bool)
     outside[torch.from_numpy(OFFICIAL.location_ids)] = False
     for case in range(int(arrays["n_cases"])):
         logits = torch.from_numpy(arrays[f"{case}/logits"])
-        rule = BoxesRule(
+        process = BoxesProcessor(
             OFFICIAL, float(arrays[f"{case}/thresh"]), need_box=bool(arrays[f"{case}/require_one_box"])
         )
         so_far = [OFFICIAL.location(0)] * int(arrays[f"{case}/cur_index"])
-        changed = rule(logits, [so_far] * len(logits))
+        changed = process(logits, [so_far] * len(logits))
         blocked = (changed[:, outside] == AWAY).all(-1)
         assert blocked.tolist() == arrays[f"{case}/non_location_blocked"].tolist()
         assert changed.argmax(-1).tolist() == arrays[f"{case}/argmax"].tolist()
@@ -48,35 +48,35 @@ def test_rows_of_a_batch_are_judged_by_themselves():
     scores[::2, vocabulary.pieces : vocabulary.pieces + 1000] += 1
     before = scores.clone()
     tokens = [[], [5], [], [5, 6, 7], [5, 6, 7, 8], [5] * 9]
-    for rule in (
-        BoxesRule(vocabulary, 0.6),
-        BoxesRule(vocabulary, 0.6, need_token=True),
-        BoxesRule(vocabulary, 0.99, need_box=True),
+    for process in (
+        BoxesProcessor(vocabulary, 0.6),
+        BoxesProcessor(vocabulary, 0.6, need_token=True),
+        BoxesProcessor(vocabulary, 0.99, need_box=True),
     ):
-        together = rule(scores, tokens)
-        alone = [rule(scores[row : row + 1], tokens[row : row + 1]) for row in range(6)]
+        together = process(scores, tokens)
+        alone = [process(scores[row : row + 1], tokens[row : row + 1]) for row in range(6)]
         assert torch.equal(together, torch.cat(alone))
         assert not torch.equal(together, scores)
     assert torch.equal(scores, before)
-    ended = BoxesRule(vocabulary, 1.0, need_token=True)(scores, tokens)
+    ended = BoxesProcessor(vocabulary, 1.0, need_token=True)(scores, tokens)
     assert (ended[:, vocabulary.eos] == AWAY).tolist() == [not row for row in tokens]
     with pytest.raises(UIO2Error, match="probability"):
-        BoxesRule(vocabulary, 1.5)
+        BoxesProcessor(vocabulary, 1.5)
 
 
-def test_the_keypoint_rule_forces_names_and_leaves_locations_free():
+def test_the_keypoints_processor_forces_names_and_leaves_locations_free():
     tokenizer = TextTokenizer.packaged()
-    rule = KeypointsRule(tokenizer)
+    process = KeypointsProcessor(tokenizer)
     vocabulary = tokenizer.vocabulary
     generator = torch.Generator().manual_seed(1)
     answers: list[list[int]] = [[], []]
     scores = torch.randn(2, vocabulary.padded_size, generator=generator) * 10
-    answers[1] = rule(scores[:1], [[]]).argmax(-1).tolist()  # one row is a token ahead
+    answers[1] = process(scores[:1], [[]]).argmax(-1).tolist()  # one row is a token ahead
     wanted = [vocabulary.pieces + scores[0, vocabulary.location_ids.min() :][:1000].argmax().item()]
     assert answers[1] == wanted
-    for _ in range(len(rule.template)):
+    for _ in range(len(process.template)):
         scores = torch.randn(2, vocabulary.padded_size, generator=generator) * 10
-        for answer, token in zip(answers, rule(scores, answers).argmax(-1).tolist(), strict=True):
+        for answer, token in zip(answers, process(scores, answers).argmax(-1).tolist(), strict=True):
             answer.append(token)
     assert answers[0][-1] == answers[1][-1] == answers[1][-2] == vocabulary.eos  # past the end: the end
     texts = [tokenizer.decode(answer) for answer in answers]

@@ -2,13 +2,16 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import uio2_agent
 from tests.uio2_agent.tiny import picture, requests, tiny_config, tiny_model
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import RequestError, UIO2Error
@@ -206,3 +209,11 @@ def test_import_is_light():
     code = "import sys, uio2_agent; print('torch' in sys.modules, 'sentencepiece' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_the_package_names_no_simulator():
+    root = Path(uio2_agent.__file__).parent
+    texts = [path for path in root.rglob("*") if path.suffix in (".py", ".json")]
+    assert len(texts) > 50
+    named = re.compile(r"vima|procthor|ai2thor|habitat|mujoco", re.IGNORECASE)
+    assert not [str(path) for path in texts if named.search(path.read_text(encoding="utf-8"))]

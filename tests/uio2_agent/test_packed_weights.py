@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from tests.uio2_agent.tiny import full_model, full_requests, picture, requests, tiny_model
 from uio2_agent.errors import CheckpointError, UIO2Error
-from uio2_agent.generation.packed_weights import Int8Linear, PackedLinear, pack
+from uio2_agent.generation.packed_weights import Int8Linear, PackedLinear, pack_weights
 from uio2_agent.unified_io2 import UnifiedIO2
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
@@ -55,7 +55,7 @@ def test_packed_float32_answers_as_before(seed):
     batch = model.processor(full_requests(), ["put the red block", "", "a", "b c d", "e", "f"])
     before = forward(model, batch)
     said = {name: model.generate(full_requests(), name) for name in model.targets}
-    assert pack(model) is model and model.is_packed
+    assert pack_weights(model) is model and model.is_packed
     assert (forward(model, batch) - before).abs().max() < 1e-4
     for name, plain in said.items():
         for found, expected in zip(model.generate(full_requests(), name), plain, strict=True):
@@ -91,13 +91,13 @@ def test_int8_scores_of_a_sensitive_model_are_near():
     model = full_model()
     batch = model.processor(full_requests(), ["put the red block"] * 6)
     before = forward(model, batch)
-    error = forward(pack(model, "int8"), batch) - before
+    error = forward(pack_weights(model, "int8"), batch) - before
     assert 0 < error.norm() < 0.05 * before.norm()
 
 
 @pytest.mark.parametrize("weights", ["float32", "int8"])
 def test_a_packed_model_takes_every_way_to_answer(weights):
-    model = pack(full_model(), weights)
+    model = pack_weights(full_model(), weights)
     for options in (dict(beams=2), dict(temperature=1.0, seed=1), dict(fixed_shape=True)):
         assert len(answers(model, max_new_tokens=5, **options)) == 4
     greedy = answers(model, max_new_tokens=9)
@@ -109,21 +109,21 @@ def test_a_packed_model_takes_every_way_to_answer(weights):
 
 def test_packing_refuses_what_it_cannot_do():
     with pytest.raises(UIO2Error, match="weights='int4' is unknown: use one of float32, int8"):
-        pack(tiny_model(), "int4")
-    model = pack(tiny_model())
+        pack_weights(tiny_model(), "int4")
+    model = pack_weights(tiny_model())
     with pytest.raises(UIO2Error, match="packed already: load it again"):
-        pack(model)
+        pack_weights(model)
     with pytest.raises(UIO2Error, match="bfloat16 on cpu"):
-        pack(tiny_model().transformer_to(torch.bfloat16))
+        pack_weights(tiny_model().transformer_to(torch.bfloat16))
     with pytest.raises(UIO2Error, match="on meta"):
-        pack(tiny_model().to("meta"))
+        pack_weights(tiny_model().to("meta"))
 
 
 @pytest.mark.parametrize("weights", ["float32", "int8"])
 def test_a_packed_model_is_neither_saved_nor_trained(weights, tmp_path):
     model = tiny_model()
     model.save_pretrained(tmp_path / "before")
-    pack(model, weights)
+    pack_weights(model, weights)
     with pytest.raises(CheckpointError, match="a packed model holds no weights to save"):
         model.save_pretrained(tmp_path / "after")
     assert not (tmp_path / "after").exists()

@@ -1,13 +1,17 @@
 """The layout of ids and the text tokenizers, against recorded output of the official classes."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from uio2_agent.errors import UIO2Error
-from uio2_agent.text.tokenizer import TextTokenizer
+from uio2_agent.text.tokenizer import SMALL_MODEL, TextTokenizer
+from uio2_agent.text.train_small_tokenizer import read_words, train
 from uio2_agent.text.vocabulary import Vocabulary, bin_to_value, location_text, value_to_bin
+
+WORDS = Path(__file__).parents[2] / "docs" / "nano" / "words.txt"
 
 
 @pytest.fixture(scope="module")
@@ -101,14 +105,20 @@ def test_packaged_tokenizer_knows_the_words_of_actions():
     )
 
 
-def test_packaged_tokenizer_is_what_its_script_writes(tmp_path):
-    from uio2_agent.text.tokenizer import SMALL_MODEL
-    from uio2_agent.text.train_small_tokenizer import train
+def test_the_packaged_tokenizer_is_trained_on_the_words_of_nano(tmp_path):
+    train(read_words(WORDS), tmp_path / "again.model")
+    assert (tmp_path / "again.model").read_bytes() == SMALL_MODEL.read_bytes()
 
-    train(tmp_path / "again.model")
-    again, packaged = TextTokenizer(tmp_path / "again.model"), TextTokenizer(SMALL_MODEL)
-    text = "Put the red swirl letter A into the bowl without exceeding 0: pick from ( ) jugs"
-    assert again.encode(text) == packaged.encode(text)
+
+def test_words_are_handed_in(tmp_path):
+    words = tmp_path / "words.txt"
+    words.write_text("3\tdance\n2\t up  and down\n")
+    assert read_words(words) == ["dance"] * 3 + [" up  and down"] * 2
+    words.write_text("3\tdance\ndance\n")
+    with pytest.raises(UIO2Error, match=r"words\.txt, line 2: expected a number, a tab and a text"):
+        read_words(words)
+    train(["tango " * 9] * 9, tmp_path / "dance.model", 275)
+    assert len(TextTokenizer(tmp_path / "dance.model").encode("tango")) < 3
 
 
 def test_hash_tells_tokenizers_apart(shared, official):

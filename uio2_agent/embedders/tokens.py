@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from uio2_agent.network.length_groups import packed_order, take
+from uio2_agent.network.length_groups import take, valid_first
 
 
 @dataclass
@@ -40,6 +40,6 @@ def compact(tokens: Tokens) -> Tokens:
     """Leave out padding up to the longest row; valid tokens keep their order and start every row."""
     if bool(tokens.mask.all()):
         return tokens
-    order = packed_order(tokens.mask, max(1, int(tokens.mask.sum(1).max())))
+    order = valid_first(tokens.mask, max(1, int(tokens.mask.sum(1).max())))
     embed, mask, rotary = (take(value, order) for value in (tokens.embed, tokens.mask, tokens.rotary))
     return Tokens(embed, mask, rotary, order, tokens.mask.shape[1])

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from uio2_agent.config import ViTConfig
 from uio2_agent.network.layers import attention_bias, linear
-from uio2_agent.network.length_groups import like_groups, packed_order, take
+from uio2_agent.network.length_groups import length_groups, take, valid_first
 from uio2_agent.network.positions import grid_resize, sine_grid
 
 
@@ -49,9 +49,9 @@ class ViT(nn.Module):
             return self._encode(patches, mask, positions, grid)
         shape = (*mask.shape, self.config.width)
         last, second = (patches.new_zeros(shape, dtype=self.patch.weight.dtype) for _ in range(2))
-        for rows, length in like_groups(mask.sum(1).tolist()):
+        for rows, length in length_groups(mask.sum(1).tolist()):
             index = torch.tensor(rows, device=mask.device)
-            order = packed_order(mask[index], length)  # [rows, length]
+            order = valid_first(mask[index], length)  # [rows, length]
             parts = (take(value[index], order) for value in (patches, mask, positions))
             encoded = self._encode(*parts, grid)
             place = (index[:, None], order)

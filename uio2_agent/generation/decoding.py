@@ -20,8 +20,8 @@ from uio2_agent.generation.stepping import START
 
 EOS = 1
 
-Rule = Callable[[Tensor, Sequence[Sequence[int]]], Tensor]
-"""Changes logits [B, V], given each row's tokens so far (spec section 12, task processors)."""
+LogitsProcessor = Callable[[Tensor, Sequence[Sequence[int]]], Tensor]
+"""Changes logits [B, V], given each row's tokens so far (`logits_processors` holds those of tasks)."""
 
 
 class Decoder(Protocol):
@@ -88,7 +88,7 @@ def decode(
     seeds: Sequence[int] | None = None,
     end: int | None = EOS,
     allowed: Tensor | None = None,
-    rule: Rule | None = None,
+    logits_processor: LogitsProcessor | None = None,
     drafts: Sequence[Sequence[int]] | None = None,
     scores: list[Tensor] | None = None,
 ) -> Iterator[list[Row]]:
@@ -98,9 +98,9 @@ def decode(
     Arguments
         end: the token that ends an answer; None for answers of fixed length.
         allowed: bool [V], tokens that exist; None for all.
-        rule: changes the logits before grammar and sampling.
+        logits_processor: changes the logits before grammar and sampling.
         drafts: a guess of each row's answer. Greedy only; the answers are those without a draft.
-        scores: receives the logits [B, V] of every step (as `rule` left them), without drafts only.
+        scores: receives the logits [B, V] of every step (before `logits_processor`), without drafts only.
     """
     count = stepper.rows
     states = [None] * count if grammars is None else [grammar.start() for grammar in grammars]
@@ -122,16 +122,16 @@ def decode(
         logits = stepper.logits(picked)  # [B, 1 + guesses, V]
         if scores is not None:
             scores.append(logits[:, 0])
-        chooser = _Chooser(sampling, allowed, rule)
+        chooser = _Chooser(sampling, allowed, logits_processor)
         chooser.take(rows, logits, guesses)
         yield rows
 
 
 class _Chooser:
-    """From logits to tokens: rule, existing tokens, grammar, sampling."""
+    """From logits to tokens: logits processor, existing tokens, grammar, sampling."""
 
-    def __init__(self, sampling: Sampling, allowed: Tensor | None, rule: Rule | None):
-        self._sampling, self._allowed, self._rule = sampling, allowed, rule
+    def __init__(self, sampling: Sampling, allowed: Tensor | None, process: LogitsProcessor | None):
+        self._sampling, self._allowed, self._process = sampling, allowed, process
 
     def take(self, rows: list[Row], logits: Tensor, guesses: list[list[int]]) -> None:
         """Take each row's next token, and go on as long as what was taken is what was guessed and fed."""
@@ -154,8 +154,8 @@ class _Chooser:
                 row.guess = self._guess(row, line, len(row.tokens) - k)
 
     def _choose(self, scores: Tensor, rows: list[Row], going: list[bool]) -> list[int]:
-        if self._rule is not None:
-            scores = self._rule(scores, [row.tokens for row in rows])
+        if self._process is not None:
+            scores = self._process(scores, [row.tokens for row in rows])
         if self._allowed is not None:
             scores = scores.masked_fill(~self._allowed, -torch.inf)
         choices = [

@@ -177,7 +177,7 @@ class _Group:
             seeds=fill(self.seeds),
             end=EOS if self.modality == "text" else None,
             allowed=self._allowed() if self.grammars is None else None,
-            rule=self.options.rule,
+            logits_processor=self.options.logits_processor,
             drafts=fill(self.drafts),
         )
         for rows in steps:

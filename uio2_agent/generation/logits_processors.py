@@ -1,11 +1,11 @@
-"""Rules that change the scores of the next token before one is chosen: boxes, and the template of joints
-(spec section 12).
+"""Logits processors, which change the scores of the next token before one is chosen: boxes, and the template
+of joints.
 
-A rule is called with the scores [B, V] and the tokens each row has so far (without the start token), and
-returns new scores of the same shape; the scores handed in are left as they are. Unusual: rows may be at
-different positions and each is judged by itself, where the official box rule works for a single row only. A
-token that is pushed away keeps the score -10,000, as officially; to make an answer certain to parse use a
-grammar (`uio2_agent.labels.grammars`).
+One is called with the scores [B, V] and the tokens each row has so far (without the start token), and returns
+new scores of the same shape; the scores handed in are left as they are. Unusual: rows may be at different
+positions and each is judged by itself, where the official one for boxes works for a single row only. A token
+that is pushed away keeps the score -10,000, as officially; to make an answer certain to parse use a grammar
+(`uio2_agent.labels.grammars`).
 """
 
 from collections.abc import Sequence
@@ -29,10 +29,10 @@ BOX = 4
 """Tokens of a box."""
 
 
-class BoxesRule:
-    """Where locations together are likelier than `threshold`, a location it is.
+class BoxesProcessor:
+    """Choose a location where locations together are likelier than `threshold`.
 
-    Without the rule the many locations lose against one word, although together they are likelier.
+    Without that the many locations lose against one word, although together they are likelier.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class BoxesRule:
         self, vocabulary: Vocabulary, threshold: float, need_token: bool = False, need_box: bool = False
     ):
         if not 0 <= threshold <= 1:
-            raise UIO2Error(f"the threshold of the boxes rule is a probability, got {threshold}")
+            raise UIO2Error(f"the threshold of the boxes processor is a probability, got {threshold}")
         self._vocabulary, self._threshold = vocabulary, threshold
         self._need_token, self._need_box = need_token, need_box
 
@@ -65,8 +65,8 @@ class BoxesRule:
         return changed
 
 
-class KeypointsRule:
-    """Two locations and the name of each joint, then the end: the model chooses locations only."""
+class KeypointsProcessor:
+    """Force two locations and the name of each joint, then the end: the model chooses locations only."""
 
     def __init__(self, tokenizer: TextTokenizer):
         self._vocabulary = tokenizer.vocabulary

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from uio2_agent.errors import RequestError
-from uio2_agent.generation.decoding import Rule
+from uio2_agent.generation.decoding import LogitsProcessor
 from uio2_agent.generation.sampling import Sampling
 from uio2_agent.request import Request
 
@@ -44,9 +44,11 @@ class GenerationOptions:
     """Scale of classifier-free guidance; 0 is none, 10 the released default for images."""
     negative: Request | Sequence[Request] | None = None
     """What guidance leads away from; None is `NEGATIVES` for images and audio."""
-    rule: Rule | None = None
+    logits_processor: LogitsProcessor | None = None
     """Changes logits [B, V] given the tokens so far, before grammar and drawing
     (`uio2_agent.generation.logits_processors`)."""
+    rule: LogitsProcessor | None = None
+    """Another name of `logits_processor`."""
     parallel: bool = False
     """Jacobi decoding: guess the rest of a greedy answer and check it in one call. Same answer, fewer
     calls.
@@ -64,6 +66,10 @@ class GenerationOptions:
     """Called after every step with the most tokens any answer has, and the most it can have."""
 
     def __post_init__(self) -> None:
+        if self.rule is not None:
+            if self.logits_processor not in (None, self.rule):
+                raise RequestError("rule and logits_processor are two names of one option: pass one")
+            object.__setattr__(self, "logits_processor", self.rule)
         if self.max_new_tokens is not None and self.max_new_tokens < 1:
             raise RequestError(f"max_new_tokens={self.max_new_tokens}: ask for at least 1")
         if self.beams < 1 or self.guidance < 0:
@@ -82,7 +88,7 @@ class GenerationOptions:
                 "grammar": self.grammar is not None,
                 "temperature": self.temperature > 0,
                 "guidance": self.guidance > 0,
-                "rule": self.rule is not None,
+                "logits_processor": self.logits_processor is not None,
                 "stop": bool(self.stop),
                 "compiled": self.compiled,
             }

@@ -82,7 +82,7 @@ def _refuse_gradients(x: Tensor) -> None:
         )
 
 
-def pack(model: Network, weights: str = "float32") -> Network:
+def pack_weights(model: Network, weights: str = "float32") -> Network:
     """Replace the decoder's weights and the output heads of a float32 model on the CPU, in place.
 
     Arguments

@@ -1,4 +1,4 @@
-"""Rows of different lengths to one tensor, zeros and a False mask behind each (spec section 11).
+"""Padding: rows of different lengths in one tensor, zeros and a False mask behind each.
 
 Knows no modality.
 """
@@ -13,8 +13,8 @@ from uio2_agent.inputs.batch import Patches
 from uio2_agent.media.images import PatchList
 
 
-def stack_ids(rows: Sequence[Sequence[int]], length: int | None) -> Tensor:
-    """Return ids int64 [B, L], 0 behind each row; L is the length, or that of the longest row."""
+def pad_ids(rows: Sequence[Sequence[int]], length: int | None) -> Tensor:
+    """Pad ids to int64 [B, L], 0 behind each row; L is the length, or that of the longest row."""
     longest = max(map(len, rows)) if length is None else length
     padded = np.zeros((len(rows), longest), np.int64)
     for row, ids in enumerate(rows):
@@ -22,8 +22,8 @@ def stack_ids(rows: Sequence[Sequence[int]], length: int | None) -> Tensor:
     return torch.from_numpy(padded)
 
 
-def stack_patches(rows: list[list[PatchList]], frames: int, length: int | None, patch_dim: int) -> Patches:
-    """Lay out frames of patches as [B, F, N, patch dim]; N is the length, or that of the longest frame."""
+def pad_patches(rows: list[list[PatchList]], frames: int, length: int | None, patch_dim: int) -> Patches:
+    """Pad frames of patches to [B, F, N, patch dim]; N is the length, or that of the longest frame."""
     every = [patches for row in rows for patches in row]
     count = max([1, *(len(patches.mask) for patches in every)]) if length is None else length
     values = np.zeros((len(rows), frames, count, patch_dim), np.float32)

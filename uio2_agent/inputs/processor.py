@@ -16,7 +16,7 @@ from uio2_agent.config import TARGET_MODALITIES, UnifiedIO2Config
 from uio2_agent.errors import RequestError, UIO2Error
 from uio2_agent.inputs.batch import Batch, Patches, TextInput, TokenTarget
 from uio2_agent.inputs.code_targets import audio_target, image_target
-from uio2_agent.inputs.padding import stack_ids, stack_patches
+from uio2_agent.inputs.padding import pad_ids, pad_patches
 from uio2_agent.media.images import PatchList, image_patches
 from uio2_agent.media.spectrogram import audio_patches
 from uio2_agent.modalities import PatchModality, patch_modality
@@ -92,7 +92,7 @@ class Processor:
 
     def _text(self, texts: Sequence[str], fixed_shape: bool) -> TextInput:
         limit = self.config.text_input_length
-        tokens = stack_ids([self._ids(text, limit) for text in texts], limit if fixed_shape else None)
+        tokens = pad_ids([self._ids(text, limit) for text in texts], limit if fixed_shape else None)
         return TextInput(tokens, tokens > 0, torch.arange(tokens.shape[1]).expand_as(tokens))
 
     def _text_target(self, answers: Sequence[Target], fixed_shape: bool) -> TokenTarget | None:
@@ -100,7 +100,7 @@ class Processor:
             return None
         limit = self.config.text_target_length
         ids = [[] if answer.text is None else self._ids(answer.text, limit) for answer in answers]
-        targets = stack_ids(ids, limit if fixed_shape else None)
+        targets = pad_ids(ids, limit if fixed_shape else None)
         inputs = torch.zeros_like(targets)
         inputs[:, 1:] = targets[:, :-1]
         return TokenTarget(inputs, targets, targets > 0, torch.arange(targets.shape[1]).expand_as(targets))
@@ -131,7 +131,7 @@ class Processor:
             for row, held in enumerate(rows)
         ]
         length = modality.most_patches if fixed_shape else None
-        patches = stack_patches(cut, pieces, length, modality.encoder.patch_dim)
+        patches = pad_patches(cut, pieces, length, modality.encoder.patch_dim)
         if modality.is_history:
             return patches
         return Patches(patches.values[:, 0], patches.mask[:, 0], patches.positions[:, 0])

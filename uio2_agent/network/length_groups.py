@@ -14,7 +14,7 @@ LIKE = 0.8
 """Rows share a group if the shortest is at least this part of the longest."""
 
 
-def like_groups(lengths: list[int]) -> Iterator[tuple[list[int], int]]:
+def length_groups(lengths: list[int]) -> Iterator[tuple[list[int], int]]:
     """Yield (rows, longest) so that rows of a group have like lengths; rows of length 0 are left out."""
     order = sorted((row for row, length in enumerate(lengths) if length), key=lambda row: -lengths[row])
     while order:
@@ -24,10 +24,8 @@ def like_groups(lengths: list[int]) -> Iterator[tuple[list[int], int]]:
         order = order[count:]
 
 
-def packed_order(mask: Tensor, length: int) -> Tensor:
-    """Return int64 [B, length]: the places of a row's True entries of mask [B, N] in order, then of False
-    ones.
-    """
+def valid_first(mask: Tensor, length: int) -> Tensor:
+    """Return the order int64 [B, length] that puts the True entries of mask [B, N] before the False ones."""
     return mask.sort(dim=1, descending=True, stable=True).indices[:, :length]
 
 
