@@ -235,10 +235,7 @@ class State:
     def advance(self, token: int) -> State:
         """The state after `token`.
 
-        Raises
-        ------
-        UIO2Error
-            The grammar does not allow `token` here.
+        Raises UIO2Error if the grammar does not allow `token` here.
         """
         reached = [node for ids, node in self._edges if _holds(ids, token)]
         if not reached:

@@ -250,7 +250,7 @@ _TARGETS = {"text": TextTargetEmbedder, "image": ImageTargetEmbedder, "audio": A
 
 
 def token_loss(logits: Tensor, targets: Tensor, mask: Tensor, z_loss: float = 0.0) -> Tensor:
-    """Mean cross-entropy over True positions, plus z_loss times the squared log-partition (spec 8.5)."""
+    """Return the mean cross-entropy over True positions, plus z_loss times the squared log-partition."""
     logits = logits.float()
     per_token = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape)
     if z_loss:

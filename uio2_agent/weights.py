@@ -207,7 +207,7 @@ def _require(path: Path) -> None:
 
 
 def _is_mappable(path: Path) -> bool:
-    """Pickles of old are no zip archives and are read whole."""
+    """Return whether a file can be mapped: pickles of old are no zip archives and are read whole."""
     with path.open("rb") as file:
         return path.suffix == ".safetensors" or file.read(2) == b"PK"
 

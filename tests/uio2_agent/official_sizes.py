@@ -1,6 +1,6 @@
 """Official configurations of sizes that no shared fixture has, and random official state dicts for them.
 
-Names and shapes follow specs/uio2_model.md sections 2, 5, 9 and 14, not our modules. Weights are drawn as the
+Names and shapes follow the official state dicts, not our modules. Weights are drawn as the
 README of the shared fixtures says, so that outputs vary and codes are spread. It knows no array of a case.
 """
 
@@ -169,7 +169,7 @@ CHANGES = {
 }  # fmt: skip
 """What each configuration of `official_config` changes in BASE."""
 SUPPORTED = tuple(name for name in CHANGES if name != "one_head")
-"""A single head loses its rotary positions officially (section 4); our reader refuses it."""
+"""A single head loses its rotary positions officially; our reader refuses it."""
 
 
 def official_config(name):
@@ -224,7 +224,7 @@ def _draw(name, shape, draw):
 
 
 def official_shapes(config):
-    """Name and shape of every weight (spec section 14)."""
+    """Name and shape of every weight."""
     yield from _main(config)
     for modality in ("image", "audio"):
         settings = config[f"{modality}_vit_cfg"]

@@ -1,12 +1,13 @@
-"""A second Unified-IO 2, written from specs/uio2_model.md alone: slow, plain, no line shared with uio2_agent.
+"""A second Unified-IO 2: slow, plain, no line shared with uio2_agent.
 
-It reads what a fixture folder holds (official configuration, state dict, flat batch) and answers the way the
-official code is specified to: padding is kept, absent frames run through the feature encoder. All sizes come
-from the configuration, so it is an oracle for those that no shared fixture has.
+Written from a description of the official code alone. It reads what a fixture folder holds (official
+configuration, state dict, flat batch) and answers as the official code does: padding is kept, absent frames
+run through the feature encoder. All sizes come from the configuration, so it is an oracle for those that no
+shared fixture has.
 
 It refuses to know our classes, our names and our shortcuts. Generation is in reference_generation.py.
 
-Batches are dictionaries without the leading slash: `inputs/text/tokens` and so on (spec section 11).
+Batches are dictionaries without the leading slash: `inputs/text/tokens` and so on.
 """
 
 import math
@@ -21,7 +22,7 @@ TARGETS = ("text", "image", "audio")
 
 
 def rotary_1d(length, size):
-    """[length, size]: (cos, sin) pairs of pos * 10000^(-2i/size) (section 4)."""
+    """[length, size]: (cos, sin) pairs of pos * 10000^(-2i/size)."""
     frequency = 10000.0 ** (-2.0 * torch.arange(size // 2) / size)
     angle = torch.arange(length)[:, None] * frequency[None, :]
     return torch.stack([angle.cos(), angle.sin()], -1).reshape(length, size)
@@ -44,7 +45,7 @@ def rotate(x, table):
 
 
 def pattern(kind, rows, columns):
-    """One [N, N] mask of section 8.4, by its definition: kind 0 row, 1 column, 2 convolution, 3 full."""
+    """One [N, N] mask of a target, by its definition: kind 0 row, 1 column, 2 convolution, 3 full."""
     visible = torch.zeros(rows * columns, rows * columns, dtype=torch.bool)
     for i in range(rows * columns):
         for j in range(i + 1):
@@ -68,7 +69,7 @@ def attend(query, key, value, mask, scale, clip=None):
 
 
 class Reference:
-    """The model of an official `config` and state dict; `pattern_masks` is the switch of section 4."""
+    """The model of an official `config` and state dict; `pattern_masks` applies what officially is inert."""
 
     def __init__(self, state, config, pattern_masks=False):
         self.state, self.config, self.pattern_masks = state, config, pattern_masks
@@ -90,7 +91,7 @@ class Reference:
     def attention(
         self, name, x, context, heads, mask, rows=None, context_rows=None, qk=False, cosine=False, clip=None
     ):
-        """The shared attention of section 4."""
+        """The attention that all stacks share."""
         query, key, value = (
             self.linear(source, f"{name}.{part}").unflatten(-1, (heads, -1))
             for part, source in (("query", x), ("key", context), ("value", context))
@@ -110,7 +111,7 @@ class Reference:
             functional.silu(self.linear(x, f"{name}.wi_0")) * self.linear(x, f"{name}.wi_1"), f"{name}.wo"
         )
 
-    # Inputs (section 5)
+    # Inputs
 
     def feature_encoder(self, modality, patches, mask, positions, grid):
         """[B, n, width] twice: last and second block of the ViT (5.2) or AST (5.3) without extra tokens."""
@@ -226,7 +227,7 @@ class Reference:
         )
 
     def encoder_input(self, batch):
-        """Embedding [B, L, D], mask [B, L], rotary rows [B, L, hd] of section 6."""
+        """Embedding [B, L, D], mask [B, L], rotary rows [B, L, hd] of all inputs in a row."""
         parts = []
         for modality in MODALITIES:
             if not any(name.startswith(f"inputs/{modality}/") for name in batch):
@@ -240,10 +241,10 @@ class Reference:
             parts.append((x + self.state[f"input_embedders.{modality}.modality_embedding"], mask, rows))
         return tuple(torch.cat(each, 1) for each in zip(*parts, strict=True))
 
-    # Encoder and decoder (section 7)
+    # Encoder and decoder
 
     def main_attention(self, name, x, context, mask, rows, context_rows):
-        if rows.shape[-1] == self.main["emb_dim"]:  # a single head: rotary is skipped (section 4)
+        if rows.shape[-1] == self.main["emb_dim"]:  # a single head: rotary is skipped, as officially
             rows = context_rows = None
         heads, qk = self.main["num_heads"], self.main["qk_norm"]
         return self.attention(name, x, context, heads, mask, rows, context_rows, qk)
@@ -274,7 +275,7 @@ class Reference:
             x = x + self.gated(self.norm(x, f"{name}.pre_mlp_norm"), f"{name}.mlp")
         return self.norm(x, "decoder.decoder_norm")
 
-    # Targets (section 8)
+    # Targets
 
     def code_grid(self, modality):
         """Rows and columns of the tokeniser's grid; for audio mel first, as its rotary table has it (7)."""

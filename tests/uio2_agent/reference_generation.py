@@ -1,4 +1,4 @@
-"""Generation, answer scoring and losses of the reference model (specs/uio2_model.md sections 8.5 and 12).
+"""Generation, answer scoring and losses of the reference model.
 
 The encoder runs once, the whole decoder for each token: no cache, so nothing of a cache can be wrong.
 """

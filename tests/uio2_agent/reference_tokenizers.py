@@ -1,4 +1,4 @@
-"""The two target tokenisers, written from specs/uio2_model.md section 9 alone, beside reference.py.
+"""The two target tokenizers, written from a description of the official code, beside reference.py.
 
 Layers are taken by their official names from the state dict and placed by the official configuration.
 Encoders return codes, decoders pictures in [0, 1] and spectrograms; nothing here is imported from uio2_agent.
@@ -9,7 +9,7 @@ import torch.nn.functional as functional
 
 
 def sin_cos(rows, columns, width):
-    """[rows * columns, width]: first half encodes the column, second the row (section 9.2)."""
+    """[rows * columns, width]: first half encodes the column, second the row."""
     frequency = 10000.0 ** (-torch.arange(width // 4) / (width / 4))
     column = torch.arange(columns).repeat(rows)[:, None] * frequency
     row = torch.arange(rows).repeat_interleave(columns)[:, None] * frequency

@@ -67,7 +67,7 @@ def test_weights_go_to_the_device_asked_for(shared, tmp_path):
 
 
 def test_without_image_inputs_the_vit_lies_below_the_history(shared, tmp_path):
-    """Spec section 14, the last sentence."""
+    """The official code then names the ViT after the history it reads."""
     above, below = "input_embedders.image.image_encoder.", "input_embedders.image_history.vit_image_encoder."
     weights = {
         name.replace(above, below): value

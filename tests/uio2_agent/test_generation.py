@@ -158,14 +158,14 @@ def test_sampling_follows_the_distribution(model):
 
 
 def saying(model, text):
-    """Return a rule under which a model says a text, token by token, and ends."""
+    """Return a logits processor under which a model says a text, token by token, and ends."""
     ids = torch.tensor([*model.processor.tokenizer.encode(text), EOS])
 
-    def rule(scores, tokens):
+    def process(scores, tokens):
         at = torch.tensor([min(len(row), len(ids) - 1) for row in tokens])
         return torch.zeros_like(scores).scatter(1, ids[at][:, None], 100.0)
 
-    return rule
+    return process
 
 
 SAID = [

@@ -1,4 +1,4 @@
-"""The model against a second one, written from the specification alone, at sizes that no recorded case has.
+"""The model against a second one, written from a description alone, at sizes that no recorded case has.
 
 The second one (reference.py) is held to the recorded outputs of the official code first.
 """

@@ -1,5 +1,4 @@
-"""Image and audio history: each earlier frame becomes a few latents of a perceiver resampler (spec section
-5.4).
+"""Image and audio history: each earlier frame becomes a few latents of a perceiver resampler.
 
 Unusual: only frames that hold at least one valid patch run through the ViT and the resampler; absent frames
 become zeros under a False mask. With `freeze_vit` the ViT's features carry no gradient here; the official

@@ -1,4 +1,4 @@
-"""Image and audio input: ViT features of the last and the second block, projected (spec sections 5.2, 5.3).
+"""Image and audio input: ViT features of the last and the second block, projected.
 
 One class serves both, because they differ only in the ViT underneath and the grid of their patches.
 """

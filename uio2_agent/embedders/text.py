@@ -1,4 +1,4 @@
-"""Text input: a row of the text table per token, and 1-D rotary positions (spec section 5.1)."""
+"""Text input: a row of the text table per token, and 1-D rotary positions."""
 
 import torch
 from torch import Tensor, nn

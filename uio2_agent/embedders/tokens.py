@@ -1,4 +1,4 @@
-"""What every input modality turns into, and how modalities are put in a row (spec section 6).
+"""What every input modality turns into, and how modalities are put in a row.
 
 Unusual: the official row keeps its padding. Here `compact` moves what is valid to the left, in order, and
 cuts the rest, so that an example pays for what it holds. Positions travel with the tokens, so nothing else

@@ -1,5 +1,4 @@
-"""The patch encoders under images and spectrograms: 11 pre-norm blocks of a CLIP-like or an AST-like ViT
-(spec 5.2, 5.3).
+"""The patch encoders under images and spectrograms: 11 pre-norm blocks of a CLIP-like or an AST-like ViT.
 
 Unusual: it returns the last and the *second* block's output, with no final norm; the class token (and the
 distillation token) always take part and are dropped at the end; image positions are resized to the grid
@@ -100,7 +99,7 @@ class ViT(nn.Module):
 def transposed_positions(rows: int, columns: int, device: torch.device) -> Tensor:
     """Return int64 [rows * columns]: the learned row that each raster cell of a spectrogram reads.
 
-    Cell (row, column) reads column * rows + row (spec section 5.3).
+    Cell (row, column) reads column * rows + row.
     """
     return torch.arange(rows * columns, device=device).view(columns, rows).T.flatten()
 

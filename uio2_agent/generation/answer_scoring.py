@@ -1,4 +1,4 @@
-"""Answer scoring: which of several texts the model would rather say (spec section 12).
+"""Answer scoring: which of several texts the model would rather say.
 
 Unusual: a score is a loss, so lower is better. The request is encoded once, and projected for the decoder's
 cross-attention once; all options go through the decoder in one batch and share both.
@@ -24,8 +24,8 @@ def score_options(
 ) -> np.ndarray:
     """Return the cross-entropy float32 [options] of each option as the answer to a request.
 
-    Arguments average: the mean over an option's tokens, end included; else their sum, which favours short
-        options.
+    Arguments
+        average: the mean over an option's tokens, end included; else their sum, which favours short options.
     """
     processor = processor_of(model)
     if not options:

@@ -1,9 +1,9 @@
 """Beam search over text: several lines of one answer kept, the best finished one returned.
 
-Follows the search the official port is driven by, so that its recorded beams come out (spec section 12):
-twice as many candidates as beams, an end token finishes a line when it ranks among the first, a finished
-line's score is its summed log-probability divided by its length to a power, and a request is done when no
-open line can still beat its worst finished one.
+Follows the search the official port is driven by, so that its recorded beams come out: twice as many
+candidates as beams, an end token finishes a line when it ranks among the first, a finished line's score is
+its summed log-probability divided by its length to a power, and a request is done when no open line can still
+beat its worst finished one.
 """
 
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Classifier-free guidance: two requests decoded side by side, the answer led away from the second (spec 12).
+"""Classifier-free guidance: two requests decoded side by side, the answer led away from the second.
 
 Unusual: both are fed the same tokens, those chosen from the combined scores; only the main half is ever
 sampled.

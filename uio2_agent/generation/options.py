@@ -47,8 +47,6 @@ class GenerationOptions:
     logits_processor: LogitsProcessor | None = None
     """Changes logits [B, V] given the tokens so far, before grammar and drawing
     (`uio2_agent.generation.logits_processors`)."""
-    rule: LogitsProcessor | None = None
-    """Another name of `logits_processor`."""
     parallel: bool = False
     """Jacobi decoding: guess the rest of a greedy answer and check it in one call. Same answer, fewer
     calls.
@@ -66,10 +64,6 @@ class GenerationOptions:
     """Called after every step with the most tokens any answer has, and the most it can have."""
 
     def __post_init__(self) -> None:
-        if self.rule is not None:
-            if self.logits_processor not in (None, self.rule):
-                raise RequestError("rule and logits_processor are two names of one option: pass one")
-            object.__setattr__(self, "logits_processor", self.rule)
         if self.max_new_tokens is not None and self.max_new_tokens < 1:
             raise RequestError(f"max_new_tokens={self.max_new_tokens}: ask for at least 1")
         if self.beams < 1 or self.guidance < 0:

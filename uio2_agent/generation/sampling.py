@@ -1,8 +1,7 @@
 """How the next token is chosen from its logits: greedy, or drawn after temperature, top-k and top-p.
 
 Unusual: every row draws from a generator of its own, in float64 on the CPU, so a row's tokens do not depend
-on what it is batched with. The order (temperature, top-k, top-p) is that of the official port (spec section
-12).
+on what it is batched with. The order (temperature, top-k, top-p) is that of the official port.
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,4 @@
-"""Image and audio targets of a batch: what their tokenizers read, and which codes exist (spec sections 8.2,
-8.3, 10.1, 10.3).
+"""Image and audio targets of a batch: what their tokenizers read, and which codes exist.
 
 Unusual: the target of a request with an image is laid over that image: nearest-neighbour resizes, the
 padding and the mask of the input. Rows without a target of the modality are zero under a False mask.

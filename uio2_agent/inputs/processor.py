@@ -1,5 +1,4 @@
-"""Requests and targets to a batch: tag, tokenise, cut pictures and spectrograms into patches, pad, mask (spec
-sections 10 and 11).
+"""Requests and targets to a batch: tag, tokenise, cut pictures and spectrograms into patches, pad, mask.
 
 Unusual: padding goes only as far as the longest row, or, with `fixed_shape`, as far as the configuration
 allows in every part, so that a row's arithmetic has the same shape whatever it is batched with. Rows may
@@ -54,7 +53,7 @@ class Processor:
     ) -> Batch:
         """Build a batch with one row per request.
 
-        Args:
+        Arguments
             requests: what is asked, one or more.
             targets: what should be answered, one per request; a text is a target of text only.
             target: the modality that is asked for, of all or of each request; by default the one of its

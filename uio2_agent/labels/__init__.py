@@ -1,5 +1,5 @@
-"""All that UIO-2 writes as location tokens or draws as pictures, and back (uio2_model.md section 13,
-uio2_training.md sections 2, 6 and 7): one file for each kind, plain functions on numpy arrays.
+"""All that UIO-2 writes as location tokens or draws as pictures, and back: one file for each kind, plain
+functions on numpy arrays. Source: Unified-IO 2 (arXiv 2312.17172), section 3.1.
 
 Text goes in and out as `str`; ids through a `Vocabulary`. Pixels are those of the original picture, x before
 y, and reach the padded square the model sees through `uio2_agent.media.geometry.Placement`. What a model

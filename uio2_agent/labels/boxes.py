@@ -1,8 +1,8 @@
 """Boxes and their labels as location tokens, in pixels of the original picture.
 
-A box is written y1 x1 y2 x2 as fractions of the padded square, its label behind it (uio2_model.md section 13,
-uio2_training.md section 6.2); outside it is x1 y1 x2 y2 in pixels. Unusual: what a model answers is taken as
-it is, so a box that is read may have its corners reversed; a box that is written may not.
+A box is written y1 x1 y2 x2 as fractions of the padded square, its label behind it; outside it is x1 y1 x2 y2
+in pixels. Unusual: what a model answers is taken as it is, so a box that is read may have its corners
+reversed; a box that is written may not.
 
 It refuses to know images: where the picture lies in the square is told by a `Placement`.
 """
@@ -23,7 +23,7 @@ from uio2_agent.media.geometry import Placement
 from uio2_agent.text.vocabulary import Vocabulary
 
 SAME_BOX = 0.8
-"""Overlap (intersection over union) above which two boxes of an answer are one (section 13)."""
+"""Overlap (intersection over union) above which two boxes of an answer are one."""
 _SWAPPED = [1, 0, 3, 2]  # x y x y <-> y x y x
 
 
@@ -32,10 +32,7 @@ def boxes_to_values(boxes: np.ndarray, placement: Placement) -> np.ndarray:
 
     What lies outside the square is below 0 or above 1; writing clips it.
 
-    Raises
-    ------
-    UIO2Error
-        A number is not finite, a box has its corners reversed, or the last axis is not 4.
+    Raises UIO2Error if a number is not finite, a box has its corners reversed, or the last axis is not 4.
     """
     boxes = checked(boxes, 4, "boxes")
     reversed_boxes = np.flatnonzero((boxes[:, :2] > boxes[:, 2:]).any(axis=1))

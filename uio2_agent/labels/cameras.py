@@ -1,5 +1,4 @@
-"""Relative camera poses as four location tokens: polar angle, sine and cosine of the azimuth, radius
-(uio2_training.md section 2).
+"""Relative camera poses as four location tokens: polar angle, sine and cosine of the azimuth, radius.
 
 Unusual: the azimuth is read from both numbers, so their lengths need not fit. Refuses to know what the camera
 looks at, and the unit of the radius.
@@ -17,10 +16,7 @@ RANGE = Range(np.array([-np.pi, -1.0, -1.0, -0.7]), np.array([np.pi, 1.0, 1.0, 0
 def write_camera_poses(poses: np.ndarray) -> str:
     """Write pose changes [n, 3]: polar angle and azimuth in radians, radius; clipped to their ranges.
 
-    Raises
-    ------
-    UIO2Error
-        The last axis is not 3, or a number is not finite.
+    Raises UIO2Error if the last axis is not 3, or a number is not finite.
     """
     polar, azimuth, radius = checked(poses, 3, "camera poses").T
     numbers = np.stack([polar, np.sin(azimuth), np.cos(azimuth), radius], axis=1)  # [n, 4]

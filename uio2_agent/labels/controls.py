@@ -1,5 +1,4 @@
-"""Continuous actions as location tokens inside round brackets: one token for each dimension
-(uio2_training.md section 7.4).
+"""Continuous actions as location tokens inside round brackets: one token for each dimension.
 
 Each dimension has its range, usually two quantiles of the training set, which must be stored with the data
 set and the checkpoint: an action read with another range is another action. A switch (a gripper) is written
@@ -71,10 +70,7 @@ class ControlSpace:
     def write(self, action: np.ndarray) -> str:
         """Write one action [dimensions]; numbers outside the ranges are clipped.
 
-        Raises
-        ------
-        UIO2Error
-            The action has another length, or a number is not finite.
+        Raises UIO2Error if the action has another length, or a number is not finite.
         """
         fractions = self._range.to_fractions(checked(action, len(self.names), "an action"))
         if len(fractions) != 1:

@@ -1,5 +1,4 @@
-"""3-D boxes as twelve location tokens: projected centre u v, depth, log sizes w h l, rotation
-(uio2_training.md section 6.2).
+"""3-D boxes as twelve location tokens: projected centre u v, depth, log sizes w h l, rotation.
 
 u and v are relative to the 2-D region the request names, 0 to 1 inside it. The rotation is allocentric
 (relative to the viewing ray), written as the first two columns of its matrix. The ranges are those of the
@@ -47,10 +46,7 @@ class Cuboids:
 def write_cuboids(cuboids: Cuboids, labels: Sequence[str] | None = None) -> str:
     """Write 3-D boxes, each followed by its label if there are labels; numbers are clipped to their ranges.
 
-    Raises
-    ------
-    UIO2Error
-        Shapes do not fit together, a number is not finite, or a matrix is no rotation.
+    Raises UIO2Error if shapes do not fit together, a number is not finite, or a matrix is no rotation.
     """
     rotations = np.asarray(cuboids.rotations, np.float64).reshape(-1, 3, 3)
     products = rotations @ rotations.transpose(0, 2, 1)

@@ -4,7 +4,7 @@ Under one of these an answer always parses: `uio2_agent.labels` reads back as ma
 were written. Unusual: a free label is any text of whole pieces that cannot be mistaken for a location; it
 ends where the next location or the end token is chosen.
 
-Knows how labels are written, nothing about requests. Sources: spec sections 12 and 13.
+Knows how labels are written, nothing about requests.
 """
 
 from collections.abc import Sequence
@@ -42,14 +42,10 @@ def boxes(
 ) -> Grammar:
     """Four locations and a label, again and again.
 
-    Parameters
-    ----------
-    most, at_least
-        How many boxes an answer may have.
-    labels
-        The labels to choose from; None allows any text.
-    label_tokens
-        Length of a free label; 0 leaves labels out.
+    Arguments
+        most, at_least: how many boxes an answer may have.
+        labels: the labels to choose from; None allows any text.
+        label_tokens: length of a free label; 0 leaves labels out.
     """
     return _located(tokenizer, 4, most, at_least, labels, label_tokens)
 

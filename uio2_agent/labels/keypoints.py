@@ -1,8 +1,8 @@
-"""The joints of a person: for each of 17 parts, in COCO's order, `y x name` (uio2_model.md section 13).
+"""The joints of a person: for each of 17 parts, in COCO's order, `y x name`.
 
-A part that is not visible is written `name MISSING` (uio2_training.md section 6.2). Unusual: a part that an
-answer does not give is read as the mean of those it gives, marked as not visible. Knows names and points;
-which region is looked at is the request's matter.
+A part that is not visible is written `name MISSING`. Unusual: a part that an answer does not give is read as
+the mean of those it gives, marked as not visible. Knows names and points; which region is looked at is the
+request's matter.
 """
 
 import re
@@ -40,10 +40,7 @@ class Keypoints:
 def write_keypoints(points: np.ndarray, placement: Placement) -> str:
     """Write joints [17, 3]: x, y in pixels and visibility; 0 means missing, whatever x and y are.
 
-    Raises
-    ------
-    UIO2Error
-        The shape is another, or a visible joint is not finite.
+    Raises UIO2Error if the shape is another, or a visible joint is not finite.
     """
     points = np.asarray(points, np.float64)
     if points.shape != (len(JOINTS), 3):

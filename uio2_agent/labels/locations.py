@@ -1,9 +1,9 @@
 """Numbers in [0, 1] as location tokens, in text and as ids, alone or with a label behind them.
 
 Every label that holds numbers is written through here: value v is bin floor(999 v), written
-`<extra_id_{200 + bin}>`, joined by single spaces (uio2_model.md section 3.1, uio2_training.md section 6.2).
-Unusual: there are two ways back. A bin is bin / 999, which makes the round trip exact to one bin; with
-`released=True` it is bin / 1000, as the released text parser reads it, low by up to a bin.
+`<extra_id_{200 + bin}>`, joined by single spaces. Unusual: there are two ways back. A bin is bin / 999, which
+makes the round trip exact to one bin; with `released=True` it is bin / 1000, as the released text parser
+reads it, low by up to a bin.
 
 It refuses to know what the numbers are of: pixels, metres and angles come in as fractions, through `Range` or
 through `uio2_agent.media.geometry.Placement`.
@@ -57,10 +57,7 @@ class Range:
 def checked(numbers: np.ndarray, width: int, what: str) -> np.ndarray:
     """Return numbers as float64 [n, width]; a single row [width] becomes [1, width].
 
-    Raises
-    ------
-    UIO2Error
-        Another last axis, more axes, or a number that is not finite.
+    Raises UIO2Error for another last axis, more axes, or a number that is not finite.
     """
     array = np.asarray(numbers, np.float64)
     if array.size == 0:
@@ -78,12 +75,9 @@ def checked(numbers: np.ndarray, width: int, what: str) -> np.ndarray:
 
 
 def clean_label(label: str) -> str:
-    """Return a label as targets hold it: lower case, no backslashes, single spaces (section 6.1).
+    """Return a label as targets hold it: lower case, no backslashes, single spaces.
 
-    Raises
-    ------
-    UIO2Error
-        Nothing is left, or the label holds a special token.
+    Raises UIO2Error if nothing is left, or the label holds a special token.
     """
     cleaned = " ".join(label.replace("\\", " ").lower().split()).strip(" ,")
     if not cleaned or re.search(_TAG, cleaned):
@@ -137,7 +131,7 @@ def values_to_ids(values: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
 def ids_to_values(
     ids: Iterable[int], vocabulary: Vocabulary, count: int, released: bool = False
 ) -> np.ndarray:
-    """Read values [n, count] from ids: only runs of exactly `count` locations count (section 13)."""
+    """Read values [n, count] from ids: only runs of exactly `count` locations count."""
     ids = np.asarray(list(ids), np.int64)
     bins = vocabulary.pieces + LOCATIONS - 1 - ids
     is_location = np.concatenate([[False], (bins >= 0) & (bins < LOCATIONS), [False]])

@@ -1,5 +1,5 @@
 """Where an agent is and what it did, as text: `<image_history_j> ( X Z Y ) action` for each past step, then
-`<image_input> ( X Z Y )`; a goal is `( X Z )` (uio2_training.md section 7.5).
+`<image_input> ( X Z Y )`; a goal is `( X Z )`.
 
 X and Z are positions on the ground, (p + reach) / (2 reach), Y is the yaw, (a + pi) / (2 pi). The reach of
 50 m makes a bin 0.1 m; a data set of small rooms may set a smaller one and must name it in its configuration.
@@ -39,10 +39,7 @@ class AgentState:
 def write_state(state: AgentState, reach: float = REACH) -> str:
     """Write `( X Z Y )`; positions beyond the reach are clipped, the yaw is taken modulo a full turn.
 
-    Raises
-    ------
-    UIO2Error
-        A number is not finite, or the reach is not positive.
+    Raises UIO2Error if a number is not finite, or the reach is not positive.
     """
     turn = (state.yaw + np.pi) % (2 * np.pi) - np.pi
     return _bracket([*_ground(reach).to_fractions([state.x, state.z]), _YAW.to_fractions(turn)])

@@ -1,5 +1,5 @@
 """Dense labels as pictures: depth in grey, surface normals in colour, masks white on black; and the way from
-the model's square back to the size of the original (uio2_model.md section 13, uio2_training.md section 6.3).
+the model's square back to the size of the original.
 
 A label is drawn at the size of its picture, uint8; the model answers with a square, float in [0, 1].
 Unusual: there are two ways back. `restore` undoes the resize: it takes the rows and columns that hold the
@@ -19,10 +19,7 @@ from uio2_agent.media.geometry import Placement
 def depth_picture(depth: np.ndarray, maximum: float) -> np.ndarray:
     """Draw depth [h, w] as grey uint8 [h, w, 3]: black is 0, white is `maximum` and beyond.
 
-    Raises
-    ------
-    UIO2Error
-        A depth is negative or NaN, or the maximum is not positive.
+    Raises UIO2Error if a depth is negative or NaN, or the maximum is not positive.
     """
     depth = np.asarray(depth, np.float64)
     _check_maximum(maximum)
@@ -42,10 +39,7 @@ def normals_picture(normals: np.ndarray) -> np.ndarray:
 
     Normals are brought to length 1; those without length (nothing known) become mid-grey.
 
-    Raises
-    ------
-    UIO2Error
-        Another shape, or a number that is not finite.
+    Raises UIO2Error for another shape, or a number that is not finite.
     """
     normals = np.asarray(normals, np.float64)
     if normals.ndim != 3 or normals.shape[2] != 3 or not np.isfinite(normals).all():

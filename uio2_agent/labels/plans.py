@@ -1,5 +1,4 @@
-"""Plans of numbered steps, `n: verb from ( … ) and verb to ( … )`, and answers of one word
-(uio2_training.md sections 7.2 and 7.3).
+"""Plans of numbered steps, `n: verb from ( … ) and verb to ( … )`, and answers of one word.
 
 The brackets hold location tokens; verbs are words. Unusual: steps are found anywhere in a text, whatever
 stands between them; inside a step single spaces are exact. What the numbers and verbs mean is for the action
@@ -34,10 +33,7 @@ class PlanStep:
 def write_plan(steps: Sequence[PlanStep]) -> str:
     """Write steps joined by one space; values are clipped to [0, 1].
 
-    Raises
-    ------
-    UIO2Error
-        A verb is not lower-case words, a bracket would be empty, or a number is not finite.
+    Raises UIO2Error if a verb is not lower-case words, a bracket would be empty, or a number is not finite.
     """
     return " ".join(
         f"{step.number}: {_verb(step.verb)} from {_bracket(step.start)} and "

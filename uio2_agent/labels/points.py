@@ -1,5 +1,4 @@
-"""Points as location tokens: y x of the padded square in text, x y in pixels of the picture outside
-(uio2_training.md section 6.2).
+"""Points as location tokens: y x of the padded square in text, x y in pixels of the picture outside.
 
 It refuses to know what a point is of; human joints are in `keypoints`.
 """

@@ -1,5 +1,5 @@
 """Where an object was in earlier frames: `<image_history_j>`, its box, its label, frame by frame; the answer
-is its box in the last frame (uio2_training.md section 6.2).
+is its box in the last frame.
 
 Frames in which the object is not seen are left out. Knows boxes, no video.
 """

@@ -1,5 +1,5 @@
 """Sounds in and out: files and arrays to a 16 kHz mono wave, a wave to the spectrograms of its segments, and
-a WAV file (spec section 10.3).
+a WAV file.
 
 Unusual: how a sound is cut is decided by its length alone: every segment becomes one spectrogram of 4.08 s,
 a shorter one stands between zeros, of a longer one the middle remains. Knows nothing about requests.
@@ -29,9 +29,8 @@ def read_audio(source: str | Path | np.ndarray, rate: int | None = None, what: s
     `source` is a file (any format, video files included) or an array with its `rate` in Hz: [samples] or with
     one more axis for the channels; whole numbers are scaled by their type's range.
 
-    Raises:
-        RequestError: the file is missing, broken or silent by lack of a sound track; the array is empty, has
-            no rate, or holds NaN.
+    Raises RequestError if the file is missing, broken or silent by lack of a sound track; the array is empty,
+    has no rate, or holds NaN.
     """
     if isinstance(source, str | Path):
         return _read_file(Path(source), what)

@@ -1,4 +1,4 @@
-"""Where a picture lies inside the padded square the model sees, and coordinates in both (spec section 10.1).
+"""Where a picture lies inside the padded square the model sees, and coordinates in both.
 
 Unusual: sizes are cut, not rounded, in float32, as officially, so a picture can lose a pixel. Coordinates are
 (y, x) in pixels, boxes (y1, x1, y2, x2). Knows no pixels and no tokens.

@@ -1,4 +1,4 @@
-"""Pictures to patches: resize, pad, normalise, cut, and leave out what shows nothing (spec section 10.1).
+"""Pictures to patches: resize, pad, normalise, cut, and leave out what shows nothing.
 
 Unusual: a patch that holds only the picture's median colour can be dropped like padding. Drawn for
 tabletops, where most of the picture is table. Nothing here knows about batches.
@@ -31,7 +31,7 @@ class PatchList:
     def sample(self, limit: int, generator: np.random.Generator) -> Self:
         """Keep at most `limit` patches: valid ones in a drawn order, then masked ones in a drawn order.
 
-        Positions keep the order drawn (spec section 10.1). Nothing is drawn where all patches fit.
+        Positions keep the order drawn. Nothing is drawn where all patches fit.
         """
         if len(self.mask) <= limit:
             return self

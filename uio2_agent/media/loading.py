@@ -1,4 +1,4 @@
-"""Files, pictures and arrays of any usual kind to a request (spec sections 10.1 to 10.3).
+"""Files, pictures and arrays of any usual kind to a request.
 
 Unusual: nothing is guessed where inputs compete for one place, as a video's last frame and an image do; the
 error says which argument settles it. Knows no model: how much it takes is the processor's concern.
@@ -33,7 +33,7 @@ def load_request(
 ) -> Request:
     """Build a request from what people have at hand.
 
-    Args:
+    Arguments
         text: the question, without the tag of the target.
         image, image_history: each a file, a PIL picture or an array; see `load_image`.
         audio: a file, (samples, rate in Hz), or linear mel spectrograms [256, 128] or [segments, 256, 128].
@@ -45,8 +45,7 @@ def load_request(
         sound: read the sound track of a video file, if it has one, as audio and audio history.
         segment_seconds: length of the segments a sound is cut into; the middle 4.08 s of each are heard.
 
-    Raises:
-        RequestError: something cannot be read, or two arguments claim the same place.
+    Raises RequestError if something cannot be read, or two arguments claim the same place.
     """
     image = None if image is None else load_image(image)
     history = tuple(load_image(item, f"history image {j + 1}") for j, item in enumerate(image_history))

@@ -1,4 +1,4 @@
-"""Mel power spectrograms: from a wave, to model values and patches, and back to a wave (spec section 10.3).
+"""Mel power spectrograms: from a wave, to model values and patches, and back to a wave.
 
 Unusual: the Hann window is symmetric, and bins that hold exactly zero are left out of the logarithm, so
 they become the mean of the input statistics. Everywhere in the package a spectrogram is *linear power*,

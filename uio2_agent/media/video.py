@@ -1,4 +1,4 @@
-"""Videos: a few frames of a file and the sound around each, and black bars off (spec section 10.2).
+"""Videos: a few frames of a file and the sound around each, and black bars off.
 
 Unusual: a video is cut into equal segments, five by default; of each, the frame on screen at its middle is
 kept, and one spectrogram around its middle. Files are searched, not decoded whole. Knows nothing about
@@ -28,8 +28,7 @@ def read_frames(path: str | Path, count: int = FRAMES) -> np.ndarray:
     """Return the frames uint8 [count, height, width, 3] on screen at the middle of each of `count` equal
     segments, upright.
 
-    Raises:
-        RequestError: the file is missing, broken or empty, or holds no pictures.
+    Raises RequestError if the file is missing, broken or empty, or holds no pictures.
     """
     with _opened(Path(path)) as (container, stream):
         start, seconds = _span(container, stream)

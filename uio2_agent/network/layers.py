@@ -1,4 +1,4 @@
-"""Building blocks of the main transformer and the resamplers: norm, attention, MLPs (spec section 4).
+"""Building blocks of the main transformer and the resamplers: norm, attention, MLPs.
 
 Unusual: attention is split into its projections and `forward`, so that a decoder can keep keys and values
 instead of recomputing them. A mask is an additive bias of 0 and -1e10 rather than minus infinity, as
@@ -45,7 +45,7 @@ class RMSNorm(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention; queries and keys may be normed, or compared by scaled cosine (spec section 4).
+    """Multi-head attention; queries and keys may be normed, or compared by scaled cosine.
 
     bias, clip_logit (bound of the logits before masking) and head_scale (a factor on each head's output)
     exist in the official module; no release uses them.

@@ -1,8 +1,8 @@
-"""Which earlier target tokens a target token may look at (spec section 8.4, training spec section 1.4).
+"""Which earlier target tokens a target token may look at.
 
 Unusual: the released code builds the sparse patterns and the dynamic mask and never applies them, so the
-released weights want plain causal masks; the patterns are the paper's method, and two switches of the
-configuration. All masks are boolean [query, key], True where the query may look.
+released weights want plain causal masks; both are the method of the paper (arXiv 2312.17172), and two
+switches of the configuration. All masks are boolean [query, key], True where the query may look.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """Positions that are not learned: rotary tables, and the resize of a learned position grid.
 
 Unusual: nothing here is a buffer of a module. Tables are functions of their sizes, computed once per device
-and kept, so models can be built on the meta device and state dicts hold weights only. Sources: spec
-sections 4 and 5.2.
+and kept, so models can be built on the meta device and state dicts hold weights only.
+Rotary tables in two dimensions are those of Unified-IO 2 (arXiv 2312.17172), section 3.2.
 """
 
 import functools

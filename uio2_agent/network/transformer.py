@@ -1,4 +1,4 @@
-"""Encoder and decoder stacks (spec section 7).
+"""Encoder and decoder stacks.
 
 Unusual: cross-attention is rotary too, decoder positions on the queries and encoder positions on the keys.
 The decoder takes the encoder's keys and values ready-made (`Decoder.cross`), because they are the same at

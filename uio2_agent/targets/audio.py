@@ -1,4 +1,4 @@
-"""Audio target: ViT-VQGAN codes, time first, 2-D rotary positions (spec 8.3).
+"""Audio target: ViT-VQGAN codes, time first, 2-D rotary positions.
 
 Unusual: tokens form a grid of 32 times by 16 mel bands, while rotary rows are those of the tokenizer's own
 16 x 32 grid, read by the same flat position. The two disagree; the released weights were trained so.

@@ -1,4 +1,4 @@
-"""What image and audio targets share: a frozen tokenizer, its grid of codes, the shift (spec 3.2 and 8.2)."""
+"""What image and audio targets share: a frozen tokenizer, its grid of codes, the shift."""
 
 import torch
 import torch.nn.functional as F

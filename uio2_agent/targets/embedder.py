@@ -1,4 +1,4 @@
-"""What all target modalities share: embedding of decoder inputs, and the tied head (spec section 7)."""
+"""What all target modalities share: embedding of decoder inputs, and the tied head."""
 
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"""Image target: raster of VQGAN codes, 2-D rotary positions (spec 8.2)."""
+"""Image target: raster of VQGAN codes, 2-D rotary positions."""
 
 from torch import Tensor
 

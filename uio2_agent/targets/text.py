@@ -1,4 +1,4 @@
-"""Text target: 1-D rotary positions (spec 8.1)."""
+"""Text target: 1-D rotary positions."""
 
 import torch
 from torch import Tensor

@@ -1,8 +1,9 @@
 """The unified text vocabulary: which id means what, for any size of the text tokenizer underneath.
 
 Unusual: sentinels and locations run backwards (`<extra_id_i>` is n + 1199 - i), so location bin b is n +
-999 - b, where n is the number of pieces of the text tokenizer (32,000 officially). Source: spec section
-3.1. It knows no tokenizer.
+999 - b, where n is the number of pieces of the text tokenizer (32,000 officially). It knows no tokenizer.
+
+Source: Unified-IO 2 (arXiv 2312.17172), section 3.1; for the order of ids the released code.
 """
 
 import hashlib
@@ -118,7 +119,7 @@ def location_text(bin: int) -> str:
 
 
 def value_to_bin(value: np.ndarray | float) -> np.ndarray:
-    """Return the bins of values in [0, 1]: a float32 product, truncated (spec section 3.1)."""
+    """Return the bins of values in [0, 1]: a float32 product, truncated."""
     scaled = np.asarray(value, np.float32) * np.float32(LOCATIONS - 1)
     return np.clip(scaled, 0, LOCATIONS - 1).astype(np.int64)
 

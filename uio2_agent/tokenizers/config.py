@@ -1,4 +1,4 @@
-"""Shapes of the target tokenizers; the defaults are the released ones (spec section 2.4)."""
+"""Shapes of the target tokenizers; the defaults are the released ones."""
 
 from dataclasses import dataclass
 

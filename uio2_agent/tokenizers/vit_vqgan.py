@@ -1,4 +1,4 @@
-"""Spectrograms to codes and back: the transformer VQGAN of audio targets (spec section 9.2).
+"""Spectrograms to codes and back: the transformer VQGAN of audio targets.
 
 Unusual: a spectrogram lies on its side here, mel bins as rows and time as columns; codes are a raster of that
 picture. The decoder of the main model reads them time first. Frozen, like the VQGAN of images.

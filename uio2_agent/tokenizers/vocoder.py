@@ -1,4 +1,4 @@
-"""Spectrograms to sound: the HiFi-GAN generator (spec section 9.3).
+"""Spectrograms to sound: the HiFi-GAN generator.
 
 Unusual: weight norm is a matter of the file, not of the network. `fuse_weight_norm` multiplies directions and
 lengths out when weights are read, and inference runs on plain convolutions.

@@ -1,4 +1,4 @@
-"""Images to codes and back: the convolutional VQGAN of image targets (spec section 9.1).
+"""Images to codes and back: the convolutional VQGAN of image targets.
 
 Unusual: encoder and decoder are plain sequences whose members carry the official weight names, so an official
 state dict loads as it is. The network is frozen wherever it is used; nothing here is trained, and its
