@@ -1,6 +1,5 @@
 """Text answers: cached steps against whole forward passes, grammars, batches, streams, stops, limits."""
 
-import dataclasses
 
 import numpy as np
 import pytest
@@ -9,7 +8,6 @@ import torch
 from tests.uio2_agent.tiny import requests, tiny_model
 from uio2_agent.errors import RequestError, UIO2Error
 from uio2_agent.generation import decoding
-from uio2_agent.generation.options import GenerationOptions
 from uio2_agent.generation.sampling import Sampling
 from uio2_agent.generation.stepping import Stepper
 from uio2_agent.grammar import Grammar, choice, literal, location, repeat, sequence
@@ -217,15 +215,6 @@ def test_a_stop_text_ends_its_own_row_early(model):
     assert answer.text == "one two "
     assert steps[-1] == len(answer.tokens) < len(ids)
     assert model.processor.tokenizer.decode(answer.tokens).endswith("three")
-
-
-def test_a_logits_processor_may_be_called_a_rule(model):
-    process = saying(model, "one two")
-    assert model.generate(requests()[0], rule=process).text == "one two"
-    options = GenerationOptions(rule=process)
-    assert dataclasses.replace(options, seed=1).logits_processor is process
-    with pytest.raises(RequestError, match="two names of one option"):
-        GenerationOptions(rule=process, logits_processor=saying(model, "three"))
 
 
 def test_progress_only_grows_and_ends_at_the_longest_answer(model):
