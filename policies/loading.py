@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
 import inspect
 import sys
@@ -11,8 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from policies.base import Policy
+from policies.style import STYLE_FILE
 from uio2_agent.errors import UIO2Error
-from uio2_agent.formats.packaged import packaged_checkpoints
+from uio2_agent.formats.packaged import checkpoint_directory, packaged_checkpoints
+
+_LOADED = ("*.safetensors", "*.bin", "*.index.json", "config.json", "*.model", STYLE_FILE)
+"""What loading a checkpoint reads; adapters lie beside weights they are merged into."""
 
 
 def load_policy(spec: str, **policy_args: Any) -> Policy:
@@ -56,6 +61,32 @@ def load_policy(spec: str, **policy_args: Any) -> Policy:
             "module:Class"
         )
     return _call(spec, make, policy_args)
+
+
+def policy_identity(spec: str) -> str | None:
+    """Return a digest of what a policy is, None for `oracle` and `random`, which are part of the program.
+
+    Of a checkpoint it covers what is loaded (weights, configuration, tokenizer, style of requests), not what
+    else lies in its directory; of somebody's class, the source of its module. Paths do not count.
+    """
+    if ":" in spec and not Path(spec).is_dir() and spec not in packaged_names():
+        source = inspect.getsourcefile(_imported(spec))
+        files = [Path(source)] if source else []
+    elif Path(spec).is_dir() or spec in packaged_names():
+        files = weight_files(checkpoint_directory(spec))
+    else:
+        return None
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            digest.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """Return the files of a checkpoint directory that decide what the policy does, sorted by name."""
+    names = {path for pattern in _LOADED for path in directory.glob(pattern) if path.is_file()}
+    return sorted(path for path in names if not path.name.startswith("adapter_"))
 
 
 def packaged_names() -> list[str]:

@@ -37,6 +37,7 @@ from pretrain.moments import moment
 from pretrain.optim import build_optimizer, set_learning_rate
 from pretrain.schedule import Schedule
 from pretrain.sources import FIRST_HELD_OUT_SEED, EpisodeFolders, StoredEpisode
+from pretrain.sources.schema import episode_identity
 from uio2_agent.inputs.processor import Batch
 
 SETTINGS_FILE = Path(__file__).with_name("train.yaml")
@@ -69,7 +70,7 @@ class TrainConfig:
     learning_rate: float
     """Peak rate."""
     schedule: str
-    """Shape of the learning rate: wsd, constant, linear or inverse_sqrt (`pretrain.schedule`)."""
+    """Shape of the learning rate: one of `pretrain.schedule.SHAPES`."""
     warmup: int
     """Steps of linear warm-up, at the start of each phase."""
     decay_share: float
@@ -192,7 +193,7 @@ class Run:
         self.parts: dict[str, torch.nn.Module] = {**learner, "eye": self.eye}
         self.optimizer = build_optimizer(self.parts.values(), config.weight_decay)
         self.settings = {key: getattr(config, key) for key in SETTINGS} | {
-            "data": [Path(d).name for d in config.data],
+            "data": source.identities,  # by content: what goes on has the very episodes it began with
             "style": {name: style.to_dict() for name, style in sorted(styles.items())},
         }
         self.step = 0
@@ -319,7 +320,7 @@ class Run:
 def split_episodes(source: EpisodeFolders, validation: int) -> tuple[list[int], list[int]]:
     """Return the successful episodes to train on, and `validation` others of them, held back.
 
-    Raises TrainingError when one has a held-out seed or too few are left.
+    Raises TrainingError when one has a held-out seed or stands there twice, or too few are left.
     """
     facts = source.facts
     if held_out := [fact["seed"] for fact in facts if fact["seed"] >= FIRST_HELD_OUT_SEED]:
@@ -327,6 +328,12 @@ def split_episodes(source: EpisodeFolders, validation: int) -> tuple[list[int], 
             f"the data hold {len(held_out)} episodes with held-out seeds (from {FIRST_HELD_OUT_SEED} on, "
             f"first {held_out[0]}): these are for evaluation; collect with smaller seeds"
         )
+    found: dict[str, int] = {}
+    for index, fact in enumerate(facts):
+        if (other := found.setdefault(episode_identity(fact), index)) != index:
+            raise TrainingError(
+                f"episodes {other} and {index} of the data are the same one: name each set once in data="
+            )
     good = [index for index, fact in enumerate(facts) if fact["success"]]
     validation = min(validation, len(good) // 10)
     if len(good) < 2:

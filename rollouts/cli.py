@@ -9,7 +9,9 @@ import importlib
 import importlib.util
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -86,6 +88,8 @@ _EXPECTED = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 2 a request that cannot be met, 130 interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)  # a scheduler's stop is a Ctrl-C
     try:
         return _run(words)
     except KeyboardInterrupt:
@@ -102,6 +106,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"uio2: {' '.join(str(cause).split())}", file=sys.stderr)
         return 2
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def _run(words: list[str]) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import envs
+from policies.loading import policy_identity
 from pretrain.defaults import defaults_from
 from pretrain.sources.lerobot import EpisodeRecord
 from pretrain.sources.schema import FIRST_HELD_OUT_SEED, DatasetError
@@ -100,6 +101,7 @@ class CollectConfig:
             "tasks": list(self._played()),
             "level": self.level_name(),
             "policy": self.policy,
+            "policy_identity": policy_identity(self.policy),
             "policy_args": {key: value for key, value in self.policy_args.items() if key != "device"},
             "make_env": dict(self.make_env().kwargs),
             "seed": self.seed,
@@ -136,7 +138,7 @@ class CollectResult:
     played: int
     """Episodes played by this call."""
     outcomes: Mapping[str, int]
-    """Number of this call's episodes by status."""
+    """Number of episodes by status, of all sittings: those kept, those not, and errors."""
     interrupted: bool
 
 
@@ -170,11 +172,13 @@ def collect(config: CollectConfig, *, progress: bool = True) -> CollectResult:
                             "message": episode.message,
                         }
                         writer.record_error(item.index, facts)
-                    advance(_summary(outcomes))
+                    else:
+                        writer.record_dropped(item.index, episode.status)
+                    advance(_summary(writer.outcomes))
             except KeyboardInterrupt:
                 interrupted = True
         return CollectResult(
-            Path(config.output), writer.episodes, sum(outcomes.values()), dict(outcomes), interrupted
+            Path(config.output), writer.episodes, sum(outcomes.values()), dict(writer.outcomes), interrupted
         )
 
 

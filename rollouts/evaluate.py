@@ -15,6 +15,7 @@ from typing import Any
 
 from envs.suites import suite as find_suite
 from policies.base import Policy
+from policies.loading import policy_identity
 from pretrain.defaults import defaults_from
 from rollouts.datasets.encoding import encode_episode
 from rollouts.errors import RolloutError
@@ -82,7 +83,7 @@ class EvaluateConfig:
             "policy": self.policy,
             "policy_args": arguments,
             "env_kwargs": dict(self.env_kwargs),
-            "checkpoint_hash": results.checkpoint_hash(self.policy),
+            "checkpoint_hash": policy_identity(self.policy),
             "seed": self.seed,
         }
 

@@ -8,6 +8,8 @@ It refuses to know what a result is: `Job.finish` makes it, in the worker, from 
 """
 
 import os
+import signal
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import chdir
@@ -123,12 +125,16 @@ def _start_ray(workers: int, address: str | None) -> None:
     """Join the cluster at `address` or start one here. A busy machine may be too slow for Ray's patience."""
     import ray
 
+    stopped_by = signal.getsignal(signal.SIGTERM)
+    stopped_by = signal.getsignal(signal.SIGTERM)
     local = {} if address else {"num_cpus": workers, "include_dashboard": False}
     for _ in range(_LIVES):
         try:
             # Ray puts the driver's folder first on the workers' path; a person's may hold an `envs` too.
             with chdir(_PACKAGES):
                 ray.init(address=address or "local", logging_level="ERROR", log_to_driver=False, **local)
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, stopped_by)  # Ray puts a handler of its own, which aborts
             return
         except Exception as error:  # Ray raises plain exceptions here
             reason = str(error).partition("\n")[0]

@@ -7,7 +7,7 @@ goes unnoticed, and the file is moved only when the disk has its bytes. Errors n
 import errno
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedWriter, FileIO
 from pathlib import Path
 
@@ -88,7 +88,8 @@ def append_line(path: str | Path, line: str) -> None:
                 raise OSError(errno.ENOSPC, f"{held} of {len(content)} bytes were written", str(path))
             os.fsync(file.fileno())
         except OSError as error:
-            file.truncate(before)
+            with suppress(OSError):
+                file.truncate(before)
             error.filename = str(path)
             raise
 

@@ -43,6 +43,11 @@ class EpisodeFolders(Sequence[EpisodeRecord | VimaEpisode]):
         return self._parts[part][index - self._ends[part]]  # counted from the part's end
 
     @cached_property
+    def identities(self) -> list[str]:
+        """What each folder holds, in a word; its name does not count."""
+        return [identity for part in self._parts for identity in part.identities]
+
+    @cached_property
     def facts(self) -> list[Mapping[str, Any]]:
         """Of each episode at least `embodiment`, `seed`, `success` and `final_objects` (JSON)."""
         return [fact for part in self._parts for fact in part.facts]

@@ -202,6 +202,11 @@ class LeRobotSource(Sequence[EpisodeRecord]):
         return EpisodeRecord(path, facts, self._records[path])
 
     @property
+    def identities(self) -> list[str]:
+        """What each folder holds, in a word (`schema.identity`)."""
+        return [schema.identity(path) for path in self.paths]
+
+    @property
     def facts(self) -> list[Mapping[str, Any]]:
         """The index line of each episode (`schema.INDEX_COLUMNS`), for choosing without reading."""
         return [row for _, row in self._facts]

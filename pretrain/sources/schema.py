@@ -13,6 +13,7 @@ fraction of a second.
     meta/uio2_agent.json                                     how the set was made; `collect` resumes by it
     meta/uio2_episodes.jsonl                                 one line per published episode: what counts
     meta/errors.jsonl                                        work that ended in an exception: never an episode
+    meta/dropped.jsonl                                       work whose episode was not to be kept
     meta/episodes/chunk-000/file-000.parquet                 one row: the episode
     data/chunk-000/file-000.parquet                          T rows: the frames an action was taken in
     final/chunk-000/file-000-<view>.png                      the observation after the last action
@@ -23,6 +24,7 @@ Which cameras, which sizes, what state and action: a set's `Record` says it, the
 It refuses to know simulators and training. Source: LeRobot's dataset format v3.0.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
@@ -48,6 +50,7 @@ EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.par
 FINAL_PATH = "final/chunk-{chunk_index:03d}/file-{file_index:03d}-{view}.png"
 INFO_PATH, STATS_PATH, TASKS_PATH = "meta/info.json", "meta/stats.json", "meta/tasks.parquet"
 PROVENANCE_PATH, ERRORS_PATH = "meta/uio2_agent.json", "meta/errors.jsonl"
+DROPPED_PATH = "meta/dropped.jsonl"
 INDEX_PATH = "meta/uio2_episodes.jsonl"
 
 
@@ -197,6 +200,21 @@ def read_record(root: Path) -> Record:
         ) from error
 
 
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the whole lines of a JSON lines file, none where there is no file.
+
+    A last line without its end (the writer was killed in it) does not count. Raises DatasetError naming the
+    file where a line cannot be read.
+    """
+    if not path.exists():
+        return []
+    try:
+        text = path.read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path} cannot be read ({error}): restore it or collect again") from error
+
+
 def read_index(root: Path) -> list[dict[str, Any]]:
     """Return the index line of every published episode, in order of rank.
 
@@ -204,17 +222,11 @@ def read_index(root: Path) -> list[dict[str, Any]]:
     names that are implied.
     Raises DatasetError when the folder has no index or one that cannot be read.
     """
-    try:
-        text = (root / INDEX_PATH).read_text()
-        rows = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-    except FileNotFoundError as error:
+    if not (root / INDEX_PATH).exists():
         raise DatasetError(
             f"{root} is no dataset of ours: it has no {INDEX_PATH}; make one with uio2 collect"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise DatasetError(
-            f"{root / INDEX_PATH} cannot be read ({error}): restore it or collect again"
-        ) from error
+        )
+    rows = read_lines(root / INDEX_PATH)
     if [row["episode_index"] for row in rows] != list(range(len(rows))):
         raise DatasetError(f"{root / INDEX_PATH} does not count 0, 1, 2, …: restore it or collect again")
     for row in rows:
@@ -223,6 +235,24 @@ def read_index(root: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def identity(root: Path) -> str:
+    """Return what a dataset holds in a word: its number of episodes and a digest of their facts and of the
+    statistics of all they hold. The folder's name does not count.
+    """
+    rows = read_index(root)
+    digest = hashlib.sha256(json.dumps(rows, sort_keys=True).encode())
+    if (root / STATS_PATH).exists():
+        digest.update((root / STATS_PATH).read_bytes())
+    return f"{len(rows)} episodes {digest.hexdigest()[:16]}"
+
+
+def episode_identity(facts: Mapping[str, Any]) -> str:
+    """Return a digest of an episode's facts that is the same in whatever set and place it stands."""
+    kept = {key: value for key, value in facts.items() if key not in _OF_PLACE}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+_OF_PLACE = ("episode_index", "dataset_to_index", "work_index", "git_sha")
 _NAMED = {"state": "observation.state", "action": "action"}
 
 

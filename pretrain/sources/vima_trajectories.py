@@ -12,6 +12,7 @@ place is the middle of what the camera above sees of an object, and what it does
 It refuses to know requests, tokens and batches. Source: VIMA-Bench's published data (arXiv 2210.03094).
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -243,12 +244,20 @@ class VimaTrajectories(Sequence[VimaEpisode]):
         return VimaEpisode(self._places[index])
 
     @cached_property
+    def identities(self) -> list[str]:
+        """What the folder holds, in a word."""
+        digest = hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode())
+        return [f"{len(self)} episodes {digest.hexdigest()[:16]}"]
+
+    @cached_property
     def facts(self) -> list[Mapping[str, Any]]:
-        """`embodiment`, `seed`, `success` and `final_objects` (JSON) of each episode. Every one is read for
-        it: about a millisecond each, once they are in memory."""
+        """`embodiment`, `task_name`, `seed`, `success` and `final_objects` (JSON) of each episode. Every one
+        is read for it: about a millisecond each, once they are in memory.
+        """
         return [
             {
                 "embodiment": e.embodiment,
+                "task_name": e.task,
                 "seed": e.seed,
                 "success": e.success,
                 "final_objects": json.dumps(e.final_objects),

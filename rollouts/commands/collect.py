@@ -15,11 +15,15 @@ def main(keys: Mapping[str, Any]) -> int:
     tasks = collected_tasks(keys["env"], keys["task"], flat["level"])
     config = CollectConfig(**flat, tasks=tasks, ray_address=keys["ray"]["address"])
     output = claim(config.output)
-    check_environment(config.make_env(), config.work()[0])
+    work = config.work()
+    if work:  # of few episodes a shard may have none
+        check_environment(config.make_env(), work[0])
     result = collect(config)
     write_config(output, dict(keys))
     outcomes = ", ".join(f"{count} {status}" for status, count in result.outcomes.items())
-    print(f"dataset  {output}: {result.published} episodes ({outcomes or 'nothing was left to play'})")
+    said = outcomes or f"of {config.episodes} episodes none is for shard {config.shard}"
+    said += "; nothing was left to play" if work and not result.played and not result.interrupted else ""
+    print(f"dataset  {output}: {result.published} episodes ({said})")
     if result.interrupted:
         raise KeyboardInterrupt
     return 1 if result.outcomes.get("error") else 0

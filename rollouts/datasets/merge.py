@@ -4,7 +4,7 @@ Shards come out exactly as one process would have made them. It refuses to know 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,29 +20,75 @@ def merge(parts: Iterable[str | Path], output: str | Path) -> int:
     """Join datasets into a new folder and return its number of episodes.
 
     Shards of one collection (same settings but `shard`) are put in the order of the work list; other sets one
-    behind the other.
-    Raises DatasetError for a folder that is no dataset of ours, or an output that holds episodes already.
+    behind the other. Nothing is lost or doubled silently: all shards must be there, each collected as far as
+    the others, and no episode may stand in two places.
+    Raises DatasetError for that, for a folder that is no dataset of ours, or an output that holds episodes.
     """
     roots = [Path(part) for part in parts]
     rows = [(root, row) for root in roots for row in schema.read_index(root)]
     configs = [read_config(root) for root in roots]
     unsharded = [{**config, "shard": "1/1"} for config in configs]
     are_shards = all(config == unsharded[0] for config in unsharded)
+    _check_doubles(rows)
     if are_shards:
+        _check_holes(roots, [config["shard"] for config in configs])
         rows.sort(key=lambda item: item[1]["work_index"])
     with DatasetWriter(output, unsharded[0] if are_shards else {"merged": configs}) as writer:
         if writer.episodes:
             raise DatasetError(f"{output} holds {writer.episodes} episodes already: merge into a new folder")
         for root, row in rows:
             writer.publish(_encoded_from(root, row))
-        for record in sorted(_errors(roots), key=lambda record: record["work_index"]):
+        for record in _lines(roots, schema.DROPPED_PATH):
+            writer.record_dropped(record["work_index"], record["status"])
+        for record in _lines(roots, schema.ERRORS_PATH):
             writer.record_error(record.pop("work_index"), record)
         return writer.episodes
 
 
-def _errors(roots: list[Path]) -> list[dict[str, Any]]:
-    paths = [root / schema.ERRORS_PATH for root in roots]
-    return [json.loads(line) for path in paths if path.exists() for line in path.read_text().splitlines()]
+def _check_doubles(rows: Sequence[tuple[Path, Mapping[str, Any]]]) -> None:
+    """Raise DatasetError where an episode stands in two places."""
+    found: dict[str, tuple[Path, int]] = {}
+    for root, row in rows:
+        place = root, row["episode_index"]
+        other = found.setdefault(schema.episode_identity(row), place)
+        if other != place:
+            raise DatasetError(
+                f"episode {other[1]} of {other[0]} and episode {place[1]} of {root} are the same one: merge "
+                "each set once"
+            )
+
+
+def _check_holes(roots: Sequence[Path], shards: Sequence[str]) -> None:
+    """Raise DatasetError unless all shards are there, each collected as far as the longest."""
+    parts = int(shards[0].partition("/")[2])
+    numbers = [int(shard.partition("/")[0]) for shard in shards]
+    if {shard.partition("/")[2] for shard in shards} != {str(parts)} or sorted(numbers) != list(
+        range(1, parts + 1)
+    ):
+        raise DatasetError(
+            f"shards {', '.join(shards)} are not one collection: merge each of 1/{parts} to {parts}/{parts} "
+            "once"
+        )
+    settled = [_settled(root) for root in roots]
+    end = 1 + max((max(done) for done in settled if done), default=-1)
+    for root, number, done in zip(roots, numbers, settled, strict=True):
+        if missing := sorted(set(range(number - 1, end, parts)) - done):
+            raise DatasetError(
+                f"{root} (shard {number}/{parts}) lacks {len(missing)} pieces of work that the others have, "
+                f"the first at place {missing[0]} of the list: start the same uio2 collect again, then merge"
+            )
+
+
+def _settled(root: Path) -> set[int]:
+    """Places of the work list that a shard has done: kept, dropped, or ended in an error."""
+    lines = [*schema.read_index(root), *_lines([root], schema.DROPPED_PATH)]
+    return {line["work_index"] for line in (*lines, *_lines([root], schema.ERRORS_PATH))}
+
+
+def _lines(roots: Iterable[Path], name: str) -> list[dict[str, Any]]:
+    """Records of a file of several datasets, in order of the work list."""
+    records = [record for root in roots for record in schema.read_lines(root / name)]
+    return sorted(records, key=lambda record: record["work_index"])
 
 
 def _encoded_from(root: Path, row: dict[str, Any]) -> EncodedEpisode:

@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,15 +48,21 @@ class DatasetWriter:
             rows = schema.read_index(self.root)
             self.episodes = len(rows)
             self.frames: int = rows[-1]["dataset_to_index"] if rows else 0
-            self.successes = sum(row["success"] for row in rows)
-            self.next_work: int = rows[-1]["work_index"] + 1 if rows else 0
+            dropped = schema.read_lines(self.root / schema.DROPPED_PATH)
+            self.next_work: int = 1 + max(
+                (row["work_index"] for row in (*rows[-1:], *dropped[-1:])), default=-1
+            )
             """First place of the work list that is not known to be done."""
             self._tasks: dict[str, int] = {}
             for row in rows:
                 self._tasks.setdefault(row["tasks"][0], len(self._tasks))
             self._fold = _recover_statistics(self.root, self.episodes, self.frames)
             self._remove_leftovers()
-            self._forget_errors_from(self.next_work)
+            errors = self._forget_errors_from(self.next_work)
+            self.outcomes = Counter(row["status"] for row in (*rows, *dropped))
+            """Episodes by status, of all sittings: kept, dropped, and errors."""
+            if errors:
+                self.outcomes["error"] = errors
             self._known_files: set[str] = set()
             if rows:
                 self._begin(schema.read_record(self.root))
@@ -120,13 +127,20 @@ class DatasetWriter:
         self._replace(new_files | self._counters(rank + 1, end, new_task))
         self._append(schema.INDEX_PATH, indexed)
         self.episodes, self.frames = rank + 1, end
-        self.successes += int(episode.facts["success"])
+        self.outcomes[episode.facts["status"]] += 1
         self.next_work = episode.facts["work_index"] + 1
         return rank
 
     def record_error(self, work_index: int, facts: Mapping[str, Any]) -> None:
         """Note work that ended in an exception: it has no episode, yet it must not vanish."""
         self._append(schema.ERRORS_PATH, {"work_index": work_index, **facts})
+        self.outcomes["error"] += 1
+
+    def record_dropped(self, work_index: int, status: str) -> None:
+        """Note work whose episode is not to be kept: it is done, and must not look like a hole."""
+        self._append(schema.DROPPED_PATH, {"work_index": work_index, "status": status})
+        self.next_work = work_index + 1
+        self.outcomes[status] += 1
 
     def _check_config(self, config: dict[str, Any]) -> None:
         path = self.root / schema.PROVENANCE_PATH
@@ -166,10 +180,10 @@ class DatasetWriter:
 
     def _remove_leftovers(self) -> None:
         """Remove what a killed process wrote of an episode that does not count."""
-        index = self.root / schema.INDEX_PATH
-        content = index.read_bytes()
-        if not content.endswith(b"\n"):
-            self._replace({schema.INDEX_PATH: content[: content.rfind(b"\n") + 1]})
+        for name in (schema.INDEX_PATH, schema.ERRORS_PATH, schema.DROPPED_PATH):
+            content = (self.root / name).read_bytes() if (self.root / name).exists() else b""
+            if content and not content.endswith(b"\n"):
+                self._replace({name: content[: content.rfind(b"\n") + 1]})
         place = schema.place(self.episodes)
         leftovers = [schema.DATA_PATH.format(**place), schema.EPISODES_PATH.format(**place)]
         final = self.root / schema.FINAL_PATH.format(**place, view="*")
@@ -180,13 +194,15 @@ class DatasetWriter:
         ]:
             path.unlink(missing_ok=True)
 
-    def _forget_errors_from(self, work_index: int) -> None:
-        """Work after the last published episode is done again, so its errors are not settled."""
-        path = self.root / schema.ERRORS_PATH
-        if path.exists():
-            lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-            kept = [line for line in lines if json.loads(line)["work_index"] < work_index]
-            self._replace({schema.ERRORS_PATH: "".join(kept).encode()})
+    def _forget_errors_from(self, work_index: int) -> int:
+        """Work after the last settled episode is done again, so its errors are forgotten; return how many
+        others there are.
+        """
+        lines = schema.read_lines(self.root / schema.ERRORS_PATH)
+        kept = [line for line in lines if line["work_index"] < work_index]
+        if len(kept) < len(lines):
+            self._replace({schema.ERRORS_PATH: b"".join(_json(line) + b"\n" for line in kept)})
+        return len(kept)
 
     def _is_new(self, path: str) -> bool:
         """Tell whether a prompt picture is missing; named by its content, an existing one is the same."""

@@ -5,14 +5,12 @@ workers and slots there were, in how many sittings it was done, and how long it 
 file (`seconds`, `timing`). An episode that ended in an error counts as not solved and is never dropped.
 """
 
-import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from envs.suites import suite as find_suite
-from policies.loading import packaged_names
 from policies.prompts import described_prompt
 from rollouts.errors import RolloutError
 from rollouts.output import write_json
@@ -20,7 +18,6 @@ from rollouts.results.benchmark import summarise_levels
 from rollouts.results.statistics import wilson
 from rollouts.runner import PHASES, Episode
 from rollouts.versions import git_sha, versions
-from uio2_agent.formats.packaged import checkpoint_directory
 
 RESULT = "result.json"
 
@@ -150,17 +147,3 @@ def load(directory: str | Path) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError) as error:
         raise RolloutError(f"cannot read {path}: {error}") from error
-
-
-def checkpoint_hash(policy: str) -> str | None:
-    """SHA-256 over the files of a checkpoint directory or packaged name; None for other policies."""
-    directory = Path(policy).expanduser()
-    if policy in packaged_names() and not directory.is_dir():
-        directory = checkpoint_directory(policy)
-    files = [path for path in sorted(directory.glob("*")) if path.is_file()] if directory.is_dir() else []
-    if not files:
-        return None
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()

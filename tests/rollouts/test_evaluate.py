@@ -72,13 +72,14 @@ def test_workers_do_not_change_the_numbers(tmp_path: Path, reference: dict[str, 
     assert numbers(run(tmp_path, slots=2, workers=2)) == numbers(reference)
 
 
-class StopsAt(tests.toys.ScriptedPolicy):
+def stops(self: tests.toys.ScriptedPolicy, steps: list[Step]) -> list[dict[str, Any]]:
     """Ctrl-C in the middle."""
+    if any(self.seeds[step.slot] == 5_000_004 for step in steps):
+        raise KeyboardInterrupt
+    return ACT(self, steps)
 
-    def act(self, steps: list[Step]) -> list[dict[str, Any]]:
-        if any(self.seeds[step.slot] == 5_000_004 for step in steps):
-            raise KeyboardInterrupt
-        return super().act(steps)
+
+ACT = tests.toys.ScriptedPolicy.act
 
 
 def test_an_interrupted_evaluation_goes_on_where_it_was(
@@ -93,7 +94,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(
 
     monkeypatch.setattr(evaluate, "run_job", watched)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(tests.toys, "ScriptedPolicy", StopsAt)
+        patch.setattr(tests.toys.ScriptedPolicy, "act", stops)
         run(tmp_path, slots=1)
     kept = json.loads((tmp_path / "result.json").read_text())
     assert [e["seed"] for e in kept["episodes"]] == [5_000_000, 5_000_001, 5_000_002, 5_000_003]
