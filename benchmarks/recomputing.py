@@ -1,9 +1,9 @@
 """A stand-in for the official port's decoding, to measure against: `--against benchmarks.recomputing:run`.
 
-It spends what that port is known to spend, on weights of the same shape: the
-encoder's keys and values are projected again in every layer of every step, caches grow by concatenation,
-attention is spelled out in float32, padding is kept. It is not the port: its framework's overhead per step
-is missing, so the real one is slower.
+It spends what that port is known to spend, on weights of the same shape: the encoder's keys and values are
+projected again in every layer of every step, caches grow by concatenation, attention is spelled out in
+float32, padding is kept. It is not the port: its framework's overhead per step is missing, so the real one is
+slower.
 """
 
 import functools

@@ -1,6 +1,5 @@
 """Text answers: cached steps against whole forward passes, grammars, batches, streams, stops, limits."""
 
-
 import numpy as np
 import pytest
 import torch
