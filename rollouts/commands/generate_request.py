@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,16 +71,13 @@ def generation_options(asked: Mapping[str, Any]) -> "GenerationOptions":
     from uio2_agent import Request
     from uio2_agent.generation.options import GenerationOptions
 
-    return GenerationOptions(
-        max_new_tokens=asked["max_new_tokens"] or None,
-        stop=tuple(asked["stop"]),
-        temperature=asked["temperature"],
-        top_p=asked["top_p"] or None,
-        seed=asked["seed"],
-        beams=asked["beams"],
-        guidance=asked["guidance"],
-        negative=None if asked["negative"] is None else Request(asked["negative"]),
-    )
+    names = {field.name for field in fields(GenerationOptions)}
+    options = {name: value for name, value in asked.items() if name in names}  # a key is an option's name
+    options["max_new_tokens"] = asked["max_new_tokens"] or None
+    options["stop"] = tuple(asked["stop"])
+    options["top_p"] = asked["top_p"] or None
+    options["negative"] = None if asked["negative"] is None else Request(asked["negative"])
+    return GenerationOptions(**options)
 
 
 def device_of(name: str) -> "torch.device":

@@ -166,7 +166,7 @@ def test_a_suite_of_an_installed_package(monkeypatch):
     points = [EntryPoint("zoo", "envs.vima.suite:SUITE", "uio2_agent.suites")]
     monkeypatch.setattr(suites, "_installed", suites._installed.__wrapped__)
     monkeypatch.setattr(suites, "entry_points", lambda group: points if group == "uio2_agent.suites" else [])
-    assert envs.suite_names() == ["vima", "zoo"]
+    assert envs.suite_names() == [*suites._BUILT_IN, "zoo"]
     assert envs.suite("zoo") is VIMA
     with pytest.raises(EnvError, match="choose one of zoo, vima, or module:attribute"):
         envs.suite("zo")
