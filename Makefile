@@ -79,6 +79,7 @@ nano: $(UIO2_SETUP)
 images: setup
 	$(BIN)/python docs/make_images.py
 	$(BIN)/python docs/model_figure.py
+	$(BIN)/python docs/architecture_figure.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache *.egg-info

@@ -14,7 +14,8 @@ from PIL import Image
 
 import envs  # noqa: F401 - registers the ids
 from envs.vima.levels import TASK_LEVELS
-from rollouts.pages.pictures import HEIGHT, WIDTH, Scene, describe, draw
+from policies.embodiments.vima import VIMA
+from rollouts.pages.pictures import HEIGHT, WIDTH, Scene, draw
 
 MOMENTS = (("visual_manipulation", 1, 0.5), ("scene_understanding", 5, 0.65))
 MOMENTS += (("rotate", 0, 0.45), ("sweep_without_exceeding", 1, 0.55))
@@ -28,16 +29,17 @@ def moment(task: str, seed: int, share: float) -> Image.Image:
     level = TASK_LEVELS[task][0]
     env = gym.make(f"vima/{task}-v0", level=level, expert=True)
     observation, info = env.reset(seed=seed)
-    views = {view: np.moveaxis(rgb, 0, -1).copy() for view, rgb in observation["rgb"].items()}
+    views = {camera: view.copy() for camera, view in VIMA.views(observation).items()}
     motion: list[np.ndarray] = []
     env.unwrapped.watch(motion.append)
     action = info["expert_action"]
     env.step(action)
     env.close()
-    tool = info["end_effector"]
-    done = [describe(action, tool)]
+    state = VIMA.state(observation, info)
+    done = [VIMA.describe(action, state)]
     heading, picture = f"{task} · {level} · seed {seed}", motion[int(share * (len(motion) - 1))]
-    return draw(Scene(info["prompt"], info["prompt_assets"], views, picture, heading, done, action, tool))
+    shown = info["prompt"], info["prompt_assets"], views, picture, heading, done, action
+    return draw(Scene(VIMA, state, *shown))
 
 
 def sheet(name: str, moments: Sequence[tuple[str, int, float]], columns: int) -> None:

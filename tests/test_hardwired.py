@@ -17,7 +17,13 @@ NAMES_IT = {
 }
 """Files that are about it, and why."""
 DEFAULTS = {
-    "policies/embodiments/__init__.py": (r'^DEFAULT = "vima"$', r'"vima": "policies\.embodiments\.vima:VIMA"'),
+    "policies/embodiments/__init__.py": (
+        r'^DEFAULT = "vima"$',
+        r'"vima": "policies\.embodiments\.vima:VIMA"',
+    ),
+        r'^DEFAULT = "vima"$',
+        r'"vima": "policies\.embodiments\.vima:VIMA"',
+    ),
     "pretrain/sources/__init__.py": (r"Vima(Episode|Trajectories)", r"vima_trajectories"),
     "pretrain/sources/folders.py": (r"Vima(Episode|Trajectories)", r"vima_trajectories", r"VIMA's"),
     "pretrain/train.yaml": (r"^  env: vima ", r"ours or of VIMA's own trajectories"),

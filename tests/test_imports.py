@@ -6,6 +6,7 @@ training builds on the model and on how policies write requests, rollouts stand 
 """
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -142,3 +143,33 @@ def test_training_loads_no_simulator() -> None:
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == "[]", f"importing pretrain also loads {run.stdout}"
+
+
+def test_every_module_of_tests_benchmarks_and_docs_finds_what_it_imports() -> None:
+    """Proofs, benchmarks and pictures run seldom: a name that moved must not wait for them."""
+    wrong = []
+    for folder in ("tests", "benchmarks", "docs"):
+        for path in files(folder):
+            for name, _ in imports(path):
+                package, _, last = name.rpartition(".")
+                if name.split(".")[0] not in (*PACKAGES, "tests", "benchmarks") or last == "*":
+                    continue
+                if not (_module(name) or _defines(package, last)):
+                    wrong.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert not wrong, "\n".join(wrong)
+
+
+def _module(name: str) -> Path | None:
+    """The file of a dotted name, if it is one of ours."""
+    place = ROOT / name.replace(".", "/")
+    found = place.with_suffix(".py"), place / "__init__.py"
+    return next((path for path in found if path.exists()), place if place.is_dir() else None)
+
+
+def _defines(package: str, name: str) -> bool:
+    """Whether a module binds a name at its top, or loads it when asked."""
+    path = _module(package)
+    if path is None or path.is_dir():
+        return False
+    text = path.read_text(encoding="utf-8")
+    return bool(re.search(rf"\b{re.escape(name)}\b", text))

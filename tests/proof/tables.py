@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from rollouts.evaluate import EvaluateConfig, evaluate
-from rollouts.output import claim, write_text
-from rollouts.results.files import RESULT, load, versions
-from rollouts.versions import git_sha
+from rollouts.output import claim
+from rollouts.results.files import RESULT, load
+from rollouts.versions import git_sha, versions
+from uio2_agent.files import replace_file
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 200
@@ -37,5 +38,5 @@ def write(report: str, title: str, command: str, *parts: str) -> None:
     """Write the page and print it."""
     made = ", ".join(f"{name} {value}" for name, value in versions().items())
     text = "\n\n".join([f"# {title}", f"`{command}`", *parts, f"Made with {made}."]) + "\n"
-    write_text(Path(report), text)
+    replace_file(Path(report), text)
     print(text)
