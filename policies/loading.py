@@ -14,10 +14,7 @@ from typing import Any
 from policies.base import Policy
 from policies.style import STYLE_FILE
 from uio2_agent.errors import UIO2Error
-from uio2_agent.formats.packaged import checkpoint_directory, packaged_checkpoints
-
-_LOADED = ("*.safetensors", "*.bin", "*.index.json", "config.json", "*.model", STYLE_FILE)
-"""What loading a checkpoint reads; adapters lie beside weights they are merged into."""
+from uio2_agent.formats.packaged import CONFIG, checkpoint_directory, packaged_checkpoints
 
 
 def load_policy(spec: str, **policy_args: Any) -> Policy:
@@ -47,14 +44,14 @@ def load_policy(spec: str, **policy_args: Any) -> Policy:
         from policies.oracle import OraclePolicy as make
     elif spec == "random":
         from policies.random import RandomPolicy as make
-    elif Path(spec).is_dir() or spec in packaged_names():
+    elif Path(spec).is_dir() or spec in packaged_checkpoints():
         from policies.unified_io2 import UnifiedIO2Policy
 
         return _call(spec, UnifiedIO2Policy.from_pretrained, policy_args, spec)
     elif ":" in spec:
         make = _imported(spec)
     else:
-        names = ["oracle", "random", *packaged_names()]
+        names = ["oracle", "random", *packaged_checkpoints()]
         names = difflib.get_close_matches(spec, names, n=len(names), cutoff=0.0)
         raise UIO2Error(
             f"policy {spec!r} is no directory and no known name: use {', '.join(names)}, a directory or "
@@ -69,11 +66,11 @@ def policy_identity(spec: str) -> str | None:
     Of a checkpoint it covers what is loaded (weights, configuration, tokenizer, style of requests), not what
     else lies in its directory; of somebody's class, the source of its module. Paths do not count.
     """
-    if ":" in spec and not Path(spec).is_dir() and spec not in packaged_names():
+    if ":" in spec and not Path(spec).is_dir() and spec not in packaged_checkpoints():
         source = inspect.getsourcefile(_imported(spec))
         files = [Path(source)] if source else []
-    elif Path(spec).is_dir() or spec in packaged_names():
-        files = weight_files(checkpoint_directory(spec))
+    elif Path(spec).is_dir() or spec in packaged_checkpoints():
+        files = _loaded(checkpoint_directory(spec))
     else:
         return None
     digest = hashlib.sha256()
@@ -83,15 +80,13 @@ def policy_identity(spec: str) -> str | None:
     return digest.hexdigest()
 
 
-def weight_files(directory: Path) -> list[Path]:
-    """Return the files of a checkpoint directory that decide what the policy does, sorted by name."""
-    names = {path for pattern in _LOADED for path in directory.glob(pattern) if path.is_file()}
-    return sorted(path for path in names if not path.name.startswith("adapter_"))
+def _loaded(directory: Path) -> list[Path]:
+    """Return the files of a checkpoint directory that decide what the policy does."""
+    from uio2_agent.formats.checkpoint import TOKENIZER  # brings torch: not for scripts
+    from uio2_agent.weights import weight_files
 
-
-def packaged_names() -> list[str]:
-    """Names of the checkpoints that ship with the package."""
-    return packaged_checkpoints()
+    beside = (directory / name for name in (CONFIG, TOKENIZER, STYLE_FILE))
+    return sorted([*weight_files(directory), *(path for path in beside if path.is_file())])
 
 
 def _imported(spec: str) -> Callable[..., Policy]:
