@@ -1,13 +1,14 @@
 """A file is replaced whole or left as it was, whatever happens while it is written."""
 
 import errno
+import io
 import os
 from io import FileIO
 from pathlib import Path
 
 import pytest
 
-from uio2_agent.files import new_file, replace_file
+from uio2_agent.files import append_line, new_file, new_path, replace_file, replace_files
 
 OLD, NEW = b"old content", bytes(range(256)) * 1000
 
@@ -106,3 +107,57 @@ def test_a_directory_that_is_absent_is_an_error_that_names_the_file(tmp_path: Pa
     path = tmp_path / "nowhere" / "config.json"
     with pytest.raises(FileNotFoundError, match=f"'{path}'"):
         replace_file(path, NEW)
+
+
+def test_several_files_are_moved_only_when_all_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails midway leaves every old file, and no partial one."""
+    files = {tmp_path / "a": b"new a", tmp_path / "deep" / "b": b"new b"}
+    (tmp_path / "a").write_bytes(b"old")
+    real, calls = os.fsync, []
+
+    def failing(descriptor):
+        calls.append(descriptor)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(os, "fsync", failing)
+        replace_files(files)
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a"]
+    replace_files(files)
+    assert {path: path.read_bytes() for path in files} == files
+
+
+def test_a_line_is_added_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "lines"
+    append_line(path, "one")
+    append_line(path, "two")
+    assert path.read_text() == "one\ntwo\n"
+    real = io.FileIO.write
+
+    class Short(io.FileIO):
+        def write(self, data):
+            return real(self, data[:2])
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="2 of 6 bytes") as caught:
+        patch.setattr("builtins.open", lambda name, mode, buffering: Short(name, mode))
+        append_line(path, "three")
+    assert caught.value.filename == str(path)
+    assert path.read_text() == "one\ntwo\n"
+
+
+def test_what_others_write_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"old")
+    with pytest.raises(RuntimeError, match="broken"), new_path(path) as partial:
+        assert partial.suffix == ".mp4"
+        partial.write_bytes(b"half")
+        raise RuntimeError("broken")
+    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+    with new_path(path) as partial:
+        partial.write_bytes(b"whole")
+    assert path.read_bytes() == b"whole" and list(tmp_path.iterdir()) == [path]
