@@ -154,7 +154,16 @@ def test_only_this_machine_is_served_and_a_taken_port_is_named(rotate: Server) -
 def test_the_command_serves_until_it_is_interrupted(rendering: None) -> None:
     script = Path(sys.executable).with_name("uio2")
     command = [script, "play", "task=rotate", "seed=11", "port=0"]
-    run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    run = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # ignored in a background job
+    )
     try:
         address = re.search(r"http://127\.0\.0\.1:\d+/", run.stdout.readline())[0]
         with urllib.request.urlopen(address + "state", timeout=60) as reply:
