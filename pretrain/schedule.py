@@ -1,4 +1,4 @@
-"""The learning rate by step: a linear warm-up, then one of several shapes; each phase of a run warms up anew."""
+"""The learning rate by step: a linear warm-up, then one of several shapes; each phase warms up anew."""
 
 from __future__ import annotations
 
