@@ -160,9 +160,7 @@ def test_the_command_serves_until_it_is_interrupted(rendering: None) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        ),  # ignored in a background job
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in a background job
     )
     try:
         address = re.search(r"http://127\.0\.0\.1:\d+/", run.stdout.readline())[0]
