@@ -17,6 +17,10 @@ from uio2_agent.errors import UIO2Error
 from uio2_agent.formats.packaged import CONFIG, checkpoint_directory, packaged_checkpoints
 
 
+SCRIPTED = ("oracle", "random")
+"""Policies that are part of the program."""
+
+
 def load_policy(spec: str, **policy_args: Any) -> Policy:
     """Return the policy that `spec` names.
 
@@ -51,7 +55,7 @@ def load_policy(spec: str, **policy_args: Any) -> Policy:
     elif ":" in spec:
         make = _imported(spec)
     else:
-        names = ["oracle", "random", *packaged_checkpoints()]
+        names = [*SCRIPTED, *packaged_checkpoints()]
         names = difflib.get_close_matches(spec, names, n=len(names), cutoff=0.0)
         raise UIO2Error(
             f"policy {spec!r} is no directory and no known name: use {', '.join(names)}, a directory or "
@@ -66,6 +70,8 @@ def policy_identity(spec: str) -> str | None:
     Of a checkpoint it covers what is loaded (weights, configuration, tokenizer, style of requests), not what
     else lies in its directory; of somebody's class, the source of its module. Paths do not count.
     """
+    if spec in SCRIPTED:  # whatever folder of that name lies here
+        return None
     if ":" in spec and not Path(spec).is_dir() and spec not in packaged_checkpoints():
         source = inspect.getsourcefile(_imported(spec))
         files = [Path(source)] if source else []

@@ -26,7 +26,7 @@ from uio2_agent.formats.packaged import checkpoint_directory
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_policy_is_its_weights_style_and_vocabulary(tmp_path):
+def test_a_policy_is_its_weights_style_and_vocabulary(tmp_path, monkeypatch):
     here, there = tmp_path / "here", tmp_path / "there"
     for place in (here, there):
         shutil.copytree(checkpoint_directory("nano"), place)
@@ -41,6 +41,8 @@ def test_a_policy_is_its_weights_style_and_vocabulary(tmp_path):
         path.write_bytes(kept + b" ")
         assert policy_identity(str(there)) != before, name
         path.write_bytes(kept)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "oracle").mkdir()  # as when results are written to output=oracle
     assert policy_identity("oracle") is None
 
 
