@@ -16,7 +16,6 @@ from policies.style import STYLE_FILE
 from uio2_agent.errors import UIO2Error
 from uio2_agent.formats.packaged import CONFIG, checkpoint_directory, packaged_checkpoints
 
-
 SCRIPTED = ("oracle", "random")
 """Policies that are part of the program."""
 
