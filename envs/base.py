@@ -142,11 +142,16 @@ class SimulatorEnv(gymnasium.Env):
         raise self._refusal("state")
 
     def watch(
-        self, callback: Callable[[np.ndarray], None] | None, height: int = 288, width: int = 512
+        self,
+        callback: Callable[[np.ndarray], None] | None,
+        height: int = 288,
+        width: int = 512,
+        every: int = 1,
     ) -> None:
         """Show `callback` the scene now and the motion inside the steps to come (ability `watch`).
 
-        Pictures are for people, uint8 (height, width, 3). None ends it.
+        Pictures are for people, uint8 (height, width, 3); of those of the motion, the first and then each
+        `every`-th is drawn. None ends it.
         """
         raise self._refusal("watch")
 

@@ -7,7 +7,6 @@ follows from the results alone: the first successes and the first failures of ea
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +15,8 @@ from PIL import Image
 
 from policies import embodiments
 from policies.embodiments.base import Embodiment
-from rollouts.pages.pictures import Scene, draw, show_motion
-from rollouts.pages.video import write_video
+from rollouts.pages.pictures import MOTION_PLACE, Scene, draw, motion_picture
+from rollouts.pages.video import Patch, write_video
 from rollouts.progress import progress
 from rollouts.runner import Work
 from rollouts.workers import MakeEnv
@@ -79,19 +78,18 @@ def write_film(path: Path, board: Iterable[tuple[Scene | np.ndarray, int]]) -> N
     """Write the film of a storyboard, and as its poster the first picture that shows an action."""
     poster = None
 
-    def pictures() -> Iterator[Image.Image]:
+    def shots() -> Iterator[tuple[Image.Image | Patch, int]]:
         nonlocal poster
         for shown, count in board:
             if isinstance(shown, Scene):
                 picture = draw(shown)
                 if shown.action is not None and poster is None:
                     poster = picture
+                yield picture, count
             else:
-                picture = picture.copy()
-                show_motion(picture, shown)
-            yield from repeat(picture, count)
+                yield Patch(motion_picture(shown), MOTION_PLACE), count
 
-    write_video(path, pictures(), FPS)
+    write_video(path, shots(), FPS)
     if poster is not None:
         poster.save(path.with_suffix(".jpg"), quality=88)
 
@@ -109,7 +107,7 @@ def play_again(
         for action in [*actions, None]:
             seen: list[np.ndarray] = []
             if "watch" in getattr(env.unwrapped, "abilities", ()):
-                env.unwrapped.watch(seen.append)
+                env.unwrapped.watch(seen.append, every=_EVERY)
             views = {camera: view.copy() for camera, view in body.views(observation).items()}
             moment = Moment(views, body.state(observation, info), seen)
             if action is not None:
@@ -154,6 +152,6 @@ def storyboard(
         state = moments[step].state
         done.append(body.describe(action, state))
         yield scene(step, state, action=action), _AIM
-        yield from ((picture, 1) for picture in moments[step].motion[1::_EVERY])
+        yield from ((picture, 1) for picture in moments[step].motion[1:])
         yield scene(step + 1, state, action=action), _AFTER
     yield scene(-1, moments[-1].state, status=status), _ENDING

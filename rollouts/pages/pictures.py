@@ -21,6 +21,8 @@ PROMPT_WIDTH, GAP, MARGIN = 368, 16, 16
 SIDE_WIDTH, SIDE_HEIGHT, MOTION_HEIGHT = 512, 256, 288
 WIDTH = MARGIN + PROMPT_WIDTH + GAP + SIDE_WIDTH + MARGIN
 HEIGHT = MARGIN + MOTION_HEIGHT + GAP + SIDE_HEIGHT + MARGIN
+MOTION_PLACE = MARGIN + PROMPT_WIDTH + GAP, MARGIN
+"""Where the motion is shown, (across, down)."""
 
 PAPER, INK, FAINT = (250, 250, 247), (34, 38, 46), (128, 134, 145)
 COLOURS = {
@@ -70,7 +72,7 @@ def draw(scene: Scene) -> Image.Image:
         if side:
             canvas.paste(annotated(scene, side), (left, MARGIN + SIDE_HEIGHT + GAP))
         return canvas
-    show_motion(canvas, scene.motion)
+    canvas.paste(motion_picture(scene.motion), MOTION_PLACE)
     canvas.paste(annotated(scene, main), (left, MARGIN + MOTION_HEIGHT + GAP))
     if side:
         shown = annotated(scene, side)
@@ -80,12 +82,15 @@ def draw(scene: Scene) -> Image.Image:
     return canvas
 
 
-def show_motion(canvas: Image.Image, motion: np.ndarray) -> None:
-    """Put another picture of the motion into a drawn scene that has one."""
+def motion_picture(motion: np.ndarray) -> Image.Image:
+    """Return a picture of the motion as it fills its place, (SIDE_WIDTH, MOTION_HEIGHT) at MOTION_PLACE."""
     picture = Image.fromarray(motion)
-    if picture.size != (SIDE_WIDTH, MOTION_HEIGHT):
-        picture = picture.resize(_fitted(picture.size, (SIDE_WIDTH, MOTION_HEIGHT)), Image.LANCZOS)
-    canvas.paste(picture, (MARGIN + PROMPT_WIDTH + GAP, MARGIN))
+    place = SIDE_WIDTH, MOTION_HEIGHT
+    if picture.size == place:
+        return picture
+    canvas = Image.new("RGB", place, PAPER)
+    canvas.paste(picture.resize(_fitted(picture.size, place), Image.LANCZOS))
+    return canvas
 
 
 def annotated(scene: Scene, camera: str, place: tuple[int, int] = (SIDE_WIDTH, SIDE_HEIGHT)) -> Image.Image:
