@@ -83,8 +83,14 @@ class SimulatorEnv(gymnasium.Env):
     def __init__(self, *, render_mode: str | None = None, expert: bool = False, **unknown: Any) -> None:
         for name in unknown:
             raise unknown_name("option", name, self._options())
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise unknown_name("render mode", render_mode, self.metadata["render_modes"])
+        modes = self.metadata["render_modes"]
+        if render_mode == "human" and render_mode not in modes:
+            raise EnvError(
+                f"render_mode='human' opens no window here: there is {', '.join(modes)}, whose pictures "
+                "env.render() returns, and the command uio2 play, which shows an episode in the browser"
+            )
+        if render_mode is not None and render_mode not in modes:
+            raise unknown_name("render mode", render_mode, modes)
         if expert:
             self._need("expert")
         self.render_mode, self.expert = render_mode, expert

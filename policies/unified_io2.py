@@ -126,7 +126,7 @@ class UnifiedIO2Policy(Policy):
         styles = load_styles(checkpoint_directory(path), unnamed=embodiments.DEFAULT)
         model = UnifiedIO2.from_pretrained(path, tokenizer=tokenizer).to(device).eval()
         arguments.setdefault("style", styles)
-        arguments.setdefault("name", Path(path).name)
+        arguments.setdefault("name", Path(path).resolve().name)
         return cls(model, **arguments)
 
     @property

@@ -1,12 +1,20 @@
-"""The one progress bar of the commands that play episodes."""
+"""The one progress bar of the commands that play episodes: on stderr, so that results alone go to stdout.
 
+Where stderr is no terminal, a line now and then says as much.
+"""
+
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+_LINE_EVERY_S = 30.0
 
 
 @contextmanager
 def progress(name: str, total: int, done: int = 0, shown: bool = True) -> Iterator[Callable[[str], None]]:
     """Show a bar; the function handed out moves it on by one and sets the words behind it."""
+    from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -16,7 +24,29 @@ def progress(name: str, total: int, done: int = 0, shown: bool = True) -> Iterat
         TimeRemainingColumn,
     )
 
-    columns = (name, BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[words]}"))
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), disable=not shown) as bars:
+    console = Console(stderr=True)
+    if shown and not console.is_terminal:
+        yield _lines(name, total, done)
+        return
+    width = max(4, min(40, console.width - 60))  # what is left by the words
+    columns = (name, BarColumn(width), MofNCompleteColumn(), TextColumn("{task.fields[words]}"))
+    times = TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(*columns, *times, console=console, disable=not shown) as bars:
         bar = bars.add_task(name, total=total, completed=done, words="")
         yield lambda words: bars.update(bar, advance=1, words=words)
+
+
+def _lines(name: str, total: int, done: int) -> Callable[[str], None]:
+    said = began = time.monotonic()
+    first = done
+
+    def advance(words: str) -> None:
+        nonlocal said, done
+        done, now = done + 1, time.monotonic()
+        if now - said >= _LINE_EVERY_S and done < total:
+            said = now
+            left = (now - began) / (done - first) * (total - done)
+            facts = [f"{name} {done}/{total}", words, f"about {left / 60:.0f} min left"]
+            print(", ".join(filter(None, facts)), file=sys.stderr, flush=True)
+
+    return advance

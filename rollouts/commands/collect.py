@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pretrain.sources import schema
 from rollouts.collect import CollectConfig, collect
 from rollouts.output import claim, write_config
+from rollouts.pages.console import error_lines
 from rollouts.worklist import check_environment, collected_level, collected_tasks
 
 
@@ -24,6 +26,8 @@ def main(keys: Mapping[str, Any]) -> int:
     said = outcomes or f"of {config.episodes} episodes none is for shard {config.shard}"
     said += "; nothing was left to play" if work and not result.played and not result.interrupted else ""
     print(f"dataset  {output}: {result.published} episodes ({said})")
+    for line in error_lines(schema.read_lines(output / schema.ERRORS_PATH)):
+        print(line)
     if result.interrupted:
         raise KeyboardInterrupt
     return 1 if result.outcomes.get("error") else 0

@@ -15,6 +15,8 @@ from PIL import Image
 
 from policies import embodiments
 from policies.embodiments.base import Embodiment
+from rollouts.errors import RolloutError
+from rollouts.output import claim
 from rollouts.pages.pictures import MOTION_PLACE, Scene, draw, motion_picture
 from rollouts.pages.video import Patch, write_video
 from rollouts.progress import progress
@@ -40,21 +42,27 @@ class Moment(NamedTuple):
     an environment cannot be watched."""
 
 
-def record(output: Path, result: Mapping[str, Any], each: int) -> None:
-    """Write `videos/<name>.mp4` and a poster beside it for the episodes that `choose` picks; those there are
-    kept.
+def record(output: Path, result: Mapping[str, Any], each: int) -> list[Path]:
+    """Write `videos/<name>.mp4` and a poster beside it for the episodes that `choose` picks, and return where
+    they are; those there are kept. RolloutError where one cannot be made.
     """
-    wanted = [row for row in choose(result["episodes"], each) if not (output / video_path(row)).exists()]
-    if not wanted:
-        return
-    (output / "videos").mkdir(exist_ok=True)
-    config = result["config"]
-    with progress("videos", len(wanted)) as advance:
-        for row in wanted:
-            write_film(
-                output / video_path(row), play_again(row, config["env"], MakeEnv(config["env_kwargs"]))
-            )
-            advance("")
+    chosen = choose(result["episodes"], each)
+    wanted = [row for row in chosen if not (output / video_path(row)).exists()]
+    if wanted:
+        claim(output / "videos")
+        config = result["config"]
+        with progress("videos", len(wanted)) as advance:
+            for row in wanted:
+                board = play_again(row, config["env"], MakeEnv(config["env_kwargs"]))
+                try:
+                    write_film(output / video_path(row), board)
+                except Exception as error:  # of an environment that does not play the same again, or the disk
+                    raise RolloutError(
+                        f"the numbers are whole, but {output / video_path(row)} cannot be made: "
+                        f"{type(error).__name__}: {error}"
+                    ) from error
+                advance("")
+    return [output / video_path(row) for row in chosen]
 
 
 def choose(episodes: Iterable[Mapping[str, Any]], each: int) -> list[Mapping[str, Any]]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-import envs  # noqa: F401  (registers the ids)
+import envs
 from envs.assets import PromptAssets
 from envs.errors import EnvError
 from envs.poses import Pose
@@ -234,12 +234,27 @@ def test_unknown_names_list_the_nearest_first():
         (lambda: VimaEnv("rotate", "placment"), "placement"),
         (lambda: VimaEnv("rotate", expert_style="canonicl"), "canonical"),
         (lambda: VimaEnv("rotate", difficulty="eazy"), "easy"),
-        (lambda: VimaEnv("rotate", render_mode="human"), "rgb_array"),
+        (lambda: VimaEnv("rotate", render_mode="humn"), "rgb_array"),
     ):
         with pytest.raises(EnvError, match=rf"choose one of {nearest}"):
             build()
     with pytest.raises(EnvError, match=r"does not hold task 'rotate'.*placement, combinatorial"):
         VimaEnv("rotate", "novel_task")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda mode: VimaEnv("rotate", render_mode=mode),
+        lambda mode: gymnasium.make("vima/rotate-v0", render_mode=mode),
+        lambda mode: envs.suite("vima").make("rotate", render_mode=mode),
+        lambda mode: gymnasium.make_vec("vima/rotate-v0", num_envs=1, render_mode=mode),
+    ],
+)
+def test_human_rendering_says_what_there_is(make):
+    with pytest.raises(EnvError, match=r"there is rgb_array, .* uio2 play"):
+        make("human")
+    make("rgb_array").close()
 
 
 def test_a_reset_without_a_seed_never_plays_a_held_out_one():
