@@ -28,12 +28,14 @@ def progress(name: str, total: int, done: int = 0, shown: bool = True) -> Iterat
     if shown and not console.is_terminal:
         yield _lines(name, total, done)
         return
-    width = max(4, min(40, console.width - 60))  # what is left by the words
-    columns = (name, BarColumn(width), MofNCompleteColumn(), TextColumn("{task.fields[words]}"))
-    times = TimeElapsedColumn(), TimeRemainingColumn()
-    with Progress(*columns, *times, console=console, disable=not shown) as bars:
-        bar = bars.add_task(name, total=total, completed=done, words="")
-        yield lambda words: bars.update(bar, advance=1, words=words)
+    counts = MofNCompleteColumn(), TextColumn("{task.fields[words]}")
+    columns = (name, *counts)
+    if console.width >= 60:  # else these would be cut
+        bar = BarColumn(min(40, console.width - 56))
+        columns = (name, bar, *counts, TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not shown) as bars:
+        episodes = bars.add_task(name, total=total, completed=done, words="")
+        yield lambda words: bars.update(episodes, advance=1, words=words)
 
 
 def _lines(name: str, total: int, done: int) -> Callable[[str], None]:

@@ -7,6 +7,8 @@ follows from the results alone: the first successes and the first failures of ea
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,18 +53,34 @@ def record(output: Path, result: Mapping[str, Any], each: int) -> list[Path]:
     if wanted:
         claim(output / "videos")
         config = result["config"]
-        with progress("videos", len(wanted)) as advance:
+        with progress("videos", len(wanted)) as advance, ThreadPoolExecutor(1) as writing:
+            last = None
             for row in wanted:
-                board = play_again(row, config["env"], MakeEnv(config["env_kwargs"]))
-                try:
-                    write_film(output / video_path(row), board)
-                except Exception as error:  # of an environment that does not play the same again, or the disk
-                    raise RolloutError(
-                        f"the numbers are whole, but {output / video_path(row)} cannot be made: "
-                        f"{type(error).__name__}: {error}"
-                    ) from error
-                advance("")
+                path = output / video_path(row)
+                with _blaming(path):  # an episode is played while the film before is drawn and written
+                    board = play_again(row, config["env"], MakeEnv(config["env_kwargs"]))
+                if last is not None:
+                    last.result()
+                    advance("")
+                last = writing.submit(_write, path, board)
+            last.result()
+            advance("")
     return [output / video_path(row) for row in chosen]
+
+
+def _write(path: Path, board: Iterable[tuple[Scene | np.ndarray, int]]) -> None:
+    with _blaming(path):
+        write_film(path, board)
+
+
+@contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    """Say which film cannot be made: the environment may not play the same again, or the disk be full."""
+    try:
+        yield
+    except Exception as error:
+        said = f"the numbers are whole, but {path} cannot be made: {type(error).__name__}: {error}"
+        raise RolloutError(said) from error
 
 
 def choose(episodes: Iterable[Mapping[str, Any]], each: int) -> list[Mapping[str, Any]]:
@@ -140,6 +158,7 @@ def storyboard(
     A scene is drawn whole; a picture after it replaces its motion, the rest of the scene stays as it is.
     """
     done: list[str] = []
+    made: dict[Any, Any] = {}
 
     def scene(step: int, state: np.ndarray, **more: Any) -> Scene:
         views, _, motion = moments[step]
@@ -152,6 +171,7 @@ def storyboard(
             motion[0] if len(motion) else None,
             heading,
             tuple(done),
+            made=made,
             **more,
         )
 

@@ -8,7 +8,7 @@ drawn here is for people; datasets keep the plain frames.
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,8 @@ class Scene:
     """The action to draw."""
     status: str = ""
     """success, failure, truncated or error, once it is known."""
+    made: dict[Any, Any] = field(default_factory=dict)
+    """Pictures made ready before: the scenes of an episode share it, and the episode's arrays outlive it."""
 
 
 def draw(scene: Scene) -> Image.Image:
@@ -95,8 +97,12 @@ def motion_picture(motion: np.ndarray) -> Image.Image:
 
 def annotated(scene: Scene, camera: str, place: tuple[int, int] = (SIDE_WIDTH, SIDE_HEIGHT)) -> Image.Image:
     """Return one camera's picture, as large as its place (width, height) allows, with the action over it."""
-    picture = Image.fromarray(np.ascontiguousarray(scene.views[camera]))
-    picture = picture.resize(_fitted(picture.size, place), Image.LANCZOS)
+    view = scene.views[camera]
+    key = id(view), place
+    if key not in scene.made:
+        picture = Image.fromarray(np.ascontiguousarray(view))
+        scene.made[key] = picture.resize(_fitted(picture.size, place), Image.LANCZOS)
+    picture = scene.made[key].copy()
     pen = ImageDraw.Draw(picture, "RGBA")
     if scene.action is not None:
         scene.body.draw(pen, camera, (picture.height, picture.width), scene.action, scene.state)
@@ -158,8 +164,11 @@ def _flow(panel: Image.Image, scene: Scene, top: int) -> int:
         item: Any = word
         if word[0] == "{" and word[1:-1] in scene.prompt_assets:
             asset = scene.prompt_assets[word[1:-1]]
-            item = thumbnail(asset, 64 if asset.get("placeholder_type") == "object" else 88)
-            item.thumbnail((PROMPT_WIDTH, 88))
+            if word not in scene.made:
+                item = thumbnail(asset, 64 if asset.get("placeholder_type") == "object" else 88)
+                item.thumbnail((PROMPT_WIDTH, 88))
+                scene.made[word] = item
+            item = scene.made[word]
         width, height = (
             (math.ceil(pen.textlength(word, lettering)), 26) if isinstance(item, str) else item.size
         )

@@ -1,11 +1,10 @@
 """H.264 files that play everywhere, written with PyAV. Knows pictures, not episodes.
 
-Three things make films cheap: a picture that stands is encoded once and lasts, where one changes in a place
-only that is converted, and each is encoded while the next one is drawn.
+A picture that stands is encoded once and lasts, and where one changes in a place only that is converted: both
+make films cheap.
 """
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,19 +30,11 @@ def write_video(path: Path, shots: Iterable[tuple[Image.Image | Patch, int]], fp
     import av
 
     form = {"format": "mp4", "options": {"movflags": "faststart"}}
-    with (
-        new_path(path) as partial,
-        av.open(str(partial), "w", **form) as container,
-        ThreadPoolExecutor(1) as encoding,
-    ):
-        film, last = _Film(container, fps), None
+    with new_path(path) as partial, av.open(str(partial), "w", **form) as container:
+        film = _Film(container, fps)
         for shown, duration in shots:
-            if last is not None:
-                last.result()
-            last = encoding.submit(film.add, shown, duration)
-        if last is not None:
-            last.result()
-            film.end()
+            film.add(shown, duration)
+        film.end()
     return film.length
 
 
@@ -72,7 +63,8 @@ class _Film:
 
     def end(self) -> None:
         """Write what the encoder still holds."""
-        self._encode(None)
+        if self._stream is not None:
+            self._encode(None)
 
     def _open(self, width: int, height: int) -> None:
         options = {
