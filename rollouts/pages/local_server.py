@@ -222,10 +222,7 @@ class _Handler(BaseHTTPRequestHandler):
             ("Content-Length", len(reply.body)),
             ("Cache-Control", "no-store"),
             ("X-Content-Type-Options", "nosniff"),
-            (
-                "Content-Security-Policy",
-                "frame-ancestors 'none'",
-            ),  # where clicks could be lured
+            ("Content-Security-Policy", "frame-ancestors 'none'"),  # another page's frame could lure clicks
         ):
             self.send_header(name, str(value))
         if self.close_connection:
