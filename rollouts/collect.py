@@ -17,11 +17,11 @@ from typing import Any
 import envs
 from policies.loading import policy_identity
 from pretrain.defaults import defaults_from
+from pretrain.progress import progress as progress_bar
 from pretrain.sources.lerobot import EpisodeRecord
 from pretrain.sources.schema import FIRST_HELD_OUT_SEED, DatasetError
 from rollouts.datasets.encoding import EncodedEpisode, encode_episode
 from rollouts.datasets.writer import DatasetWriter
-from rollouts.progress import progress as progress_bar
 from rollouts.runner import Episode, Work, play, work_list
 from rollouts.settings import CONF
 from rollouts.workers import Job, MakeEnv, run_job

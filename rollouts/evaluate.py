@@ -17,9 +17,9 @@ from envs.suites import suite as find_suite
 from policies.base import Policy
 from policies.loading import policy_identity
 from pretrain.defaults import defaults_from
+from pretrain.progress import progress
 from rollouts.datasets.encoding import encode_episode
 from rollouts.errors import RolloutError
-from rollouts.progress import progress
 from rollouts.results import files as results
 from rollouts.runner import Episode, Work, run_episodes
 from rollouts.settings import CONF

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from policies import embodiments
+from pretrain.progress import progress
 from pretrain.sources.lerobot import EpisodeRecord, LeRobotSource
 from rollouts.errors import RolloutError
 from rollouts.output import claim
 from rollouts.pages import report
 from rollouts.pages.film import Moment, storyboard, write_film
-from rollouts.progress import progress
 from rollouts.results import files as results
 from uio2_agent.files import replace_file
 

@@ -16,9 +16,9 @@ from PIL import Image
 
 from policies import embodiments
 from policies.embodiments.base import Embodiment
+from pretrain.progress import progress
 from rollouts.pages.pictures import Scene, draw, show_motion
 from rollouts.pages.video import write_video
-from rollouts.progress import progress
 from rollouts.runner import Work
 from rollouts.workers import MakeEnv
 

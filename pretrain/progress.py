@@ -1,0 +1,100 @@
+"""How far a command is: a bar on a terminal, plain lines in files and pipes."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+INTERVAL = 15.0
+"""Seconds between lines."""
+
+
+@contextmanager
+def progress(
+    name: str, total: int, done: int = 0, shown: bool = True, unit: str = "episode"
+) -> Iterator[Callable[[str], bool]]:
+    """Show how many of `total` are done. The function handed out counts one more, with words behind it, and
+    tells whether they were shown.
+
+    In a file or a pipe there is a line for the first one, one every `INTERVAL` seconds and one at the end,
+    with the rate and the time left.
+    """
+    if not shown:
+        yield lambda words: False
+    elif sys.stdout.isatty():
+        with _bar(name, total, done) as advance:
+            yield advance
+    else:
+        lines = _Lines(name, total, done, unit)
+        try:
+            yield lines.advance
+        finally:
+            lines.close()
+
+
+@contextmanager
+def _bar(name: str, total: int, done: int) -> Iterator[Callable[[str], bool]]:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (name, BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[words]}"))
+    refreshed = 0.0
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), refresh_per_second=2) as bars:
+        bar = bars.add_task(name, total=total, completed=done, words="")
+
+        def advance(words: str) -> bool:
+            nonlocal refreshed
+            if is_due := time.monotonic() - refreshed > 1:
+                refreshed = time.monotonic()
+                bars.update(bar, words=words)
+            bars.advance(bar)
+            return is_due
+
+        yield advance
+
+
+class _Lines:
+    def __init__(self, name: str, total: int, done: int, unit: str):
+        self._name, self._total, self._unit = name, total, unit
+        self._done = self._told = done
+        self._since: float | None = None
+        self._words = ""
+
+    def advance(self, words: str) -> bool:
+        self._done += 1
+        self._words = words
+        first = self._since is None
+        if is_due := first or time.monotonic() - self._since >= INTERVAL:
+            self._write()
+        return is_due
+
+    def close(self) -> None:
+        if self._done > self._told:
+            self._write()
+
+    def _write(self) -> None:
+        now, left = time.monotonic(), self._total - self._done
+        parts = [f"{self._name} {self._done}/{self._total}", self._words]
+        if self._since is not None:  # the first one includes what is done once
+            rate = (now - self._since) / (self._done - self._told)
+            parts.append(f"{rate:.3g} s/{self._unit}")
+            parts.append(f"{_duration(left * rate)} left" if left else "")
+        try:
+            print("  ".join(filter(None, parts)), flush=True)
+        except OSError as error:
+            error.filename = "standard output"
+            raise
+        self._since, self._told = now, self._done
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
