@@ -49,6 +49,7 @@ def inspect_dataset(path: Path, output: Path, episodes: int) -> Path:
     with progress("videos", len(places)) as advance:
         for place in places:
             record = source[int(place)]
+            record.check()
             name = f"episode-{record.index:06d}.mp4"
             write_film(output / name, storyboard(*_story(record)))
             heading = f"episode {record.index}, seed {record.seed}, {record.policy}"
