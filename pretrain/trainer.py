@@ -191,8 +191,8 @@ class Run:
                         means.add(losses, time.monotonic() - clock)
                     if self.step % config.log_every == 0 or self.step == config.steps:
                         self._record()
-                if shown(_summary(lately, config.batch_size)):
-                    lately = Means()
+                    if shown(_summary(lately, config.batch_size)):
+                        lately = Means()
                 evaluated = config.evaluate_every and self.step % config.evaluate_every == 0
                 is_due = self.step % config.save_every == 0 or time.monotonic() - saved > self._patience
                 if evaluated or is_due:
