@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pretrain.errors import TrainingError
+from uio2_agent.errors import CheckpointError
 
 LOCK = ".training.lock"
 
@@ -57,8 +58,11 @@ class Output:
             ) from error
         try:
             yield
-        except OSError as error:
+        except (OSError, CheckpointError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            if not isinstance(cause, OSError):
+                raise
             raise TrainingError(
-                f"cannot write {error.filename or self.path}: {error.strerror}; make room there: what was "
+                f"cannot write {cause.filename or self.path}: {cause.strerror}; make room there: what was "
                 "saved before is whole, and the same command goes on from it"
             ) from error

@@ -263,8 +263,8 @@ class Run:
         if broken := [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]:
             weights = "" if self.lora or not self.saved else f", and model={self.directory} starts from it"
             raise TrainingError(
-                f"{broken[0]} after step {self.step}: start again in another output with a lower learning_rate= "
-                f"(it is {self.config.learning_rate}) or more warmup=; {self.kept}{weights}"
+                f"{broken[0]} after step {self.step}: start again in another output with a lower "
+                f"learning_rate= (it is {self.config.learning_rate}) or more warmup=; {self.kept}{weights}"
             )
 
     def _losses(self, batch: Batch, labels: Labels, eye_only: bool) -> tuple[Tensor, dict[str, Tensor]]:

@@ -50,7 +50,7 @@ def new_file(path: str | Path) -> Iterator[NewFile]:
         _sync_directory(path.parent)
     except OSError as error:
         if error.filename in (None, partial, str(partial)):
-            error.filename, error.filename2 = str(path), None
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     finally:
         partial.unlink(missing_ok=True)
