@@ -9,6 +9,15 @@ INTERVAL = 15.0
 """Seconds between lines."""
 
 
+def say(line: str) -> None:
+    """Print a line at once; an OSError names what was written to."""
+    try:
+        print(line, flush=True)
+    except OSError as error:
+        error.filename = "standard output"
+        raise
+
+
 @contextmanager
 def progress(
     name: str, total: int, done: int = 0, shown: bool = True, unit: str = "episode"
@@ -85,11 +94,7 @@ class _Lines:
             rate = (now - self._since) / (self._done - self._told)
             parts.append(f"{rate:.3g} s/{self._unit}")
             parts.append(f"{_duration(left * rate)} left" if left else "")
-        try:
-            print("  ".join(filter(None, parts)), flush=True)
-        except OSError as error:
-            error.filename = "standard output"
-            raise
+        say("  ".join(filter(None, parts)))
         self._since, self._told = now, self._done
 
 

@@ -13,6 +13,7 @@ and the checkpoint, with the adapters merged in, is written for evaluations and 
 
 import math
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
@@ -38,7 +39,7 @@ from pretrain.memory import keep_freed_memory
 from pretrain.moments import moment
 from pretrain.optim import build_optimizer, set_learning_rate
 from pretrain.output import Output
-from pretrain.progress import progress
+from pretrain.progress import progress, say
 from pretrain.schedule import Schedule
 from pretrain.selection import seen_words, split_episodes
 from pretrain.settings import SETTINGS, SMALL, TrainConfig
@@ -149,7 +150,7 @@ class Run:
         size = config.batch_size
         self.validation = [labeller(examples[i : i + size]) for i in range(0, len(examples), size)]
         held_back = f"{len(held)} held back" + (" (a tenth at most)" if config.validation_episodes else "")
-        print(f"data     {len(trained)} episodes to learn from, {held_back}", flush=True)
+        say(f"data     {len(trained)} episodes to learn from, {held_back}")
 
     def _adapters(self) -> Lora:
         config = self.config
@@ -364,6 +365,9 @@ def _first_step(record: StoredEpisode, styles: Mapping[str, PromptStyle]) -> Exa
 def _prepare_worker(worker: int) -> None:
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the process that ends this one
+    sys.excepthook = lambda *_: (
+        None
+    )  # of the thread that hands batches over: it may lose that process any time
 
 
 def _summary(means: Means, batch_size: int) -> str:

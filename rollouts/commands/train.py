@@ -9,6 +9,7 @@ from rollouts.output import claim, write_config
 
 def main(keys: Mapping[str, Any]) -> int:
     """Train, or go on with a run that was stopped."""
+    from pretrain.progress import say
     from pretrain.settings import TrainConfig
     from pretrain.trainer import train
 
@@ -20,7 +21,7 @@ def main(keys: Mapping[str, Any]) -> int:
     flat["output"] = output = claim(keys["output"])
     evaluate = evaluation(keys["evaluate"]) if keys["evaluate_every"] else None
     checkpoint = train(TrainConfig(**flat), evaluate, ready=lambda: write_config(output, dict(keys)))
-    print(f"model    {checkpoint}")
+    say(f"model    {checkpoint}")
     return 0
 
 

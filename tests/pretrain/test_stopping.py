@@ -286,7 +286,12 @@ def test_an_output_that_vanishes_stops_the_run(config: TrainConfig, tmp_path: Pa
     assert not (tmp_path / "run").exists()
 
 
-HOLDER = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print(flush=True); input()"
+HOLDER = """import fcntl, sys
+with open(sys.argv[1], "w") as file:
+    fcntl.lockf(file, fcntl.LOCK_EX)
+    print(flush=True)
+    input()
+"""
 
 
 def test_one_process_has_an_output(config: TrainConfig, tmp_path: Path) -> None:
