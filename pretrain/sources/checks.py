@@ -48,7 +48,7 @@ def decoded(content: bytes | None, where: str, size: Sequence[int] | None, chann
     check_picture(content, where, size)
     try:
         array = np.array(Image.open(io.BytesIO(content)))
-    except Exception as error:  # as above
+    except Exception as error:  # as there
         raise DatasetError(f"{where} is no whole picture ({error}); {AGAIN}") from error
     if array.dtype != np.uint8 or array.shape[2:] != ((channels,) if channels > 1 else ()):
         raise DatasetError(f"{where} is {array.dtype} {array.shape}, not of {channels} channels; {AGAIN}")
@@ -63,9 +63,13 @@ def read_frames(path: Path, episode: int, length: int, layout: Layout) -> pa.Tab
     or holds something else than this episode.
     """
     try:
-        table = pq.ParquetFile(io.BytesIO(read_bytes(path))).read()
-    except (OSError, pa.ArrowException) as error:
-        raise DatasetError(f"cannot read {path} (episode {episode}): {error}; {AGAIN}") from error
+        table = pq.ParquetFile(io.BytesIO(read_bytes(path)), page_checksum_verification=True).read()
+        table.validate(full=True)
+    except DatasetError:
+        raise
+    except Exception as error:  # damaged bytes make a reader do anything at all
+        reason = " ".join(str(error).split())
+        raise DatasetError(f"cannot read {path} (episode {episode}): {reason}; {AGAIN}") from error
     problem = _misfit(table, episode, length, layout)
     if problem:
         raise DatasetError(f"{path} (episode {episode}) {problem}; {AGAIN}")

@@ -362,7 +362,8 @@ def _one_row(row: Mapping[str, Any], columns: pa.Schema) -> pa.Table:
 
 def _parquet(table: pa.Table) -> Any:
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="snappy", use_dictionary=False, write_statistics=False)
+    plain = {"use_dictionary": False, "write_statistics": False}
+    pq.write_table(table, sink, compression="snappy", write_page_checksum=True, **plain)
     return sink.getvalue()
 
 

@@ -1,6 +1,7 @@
 """Damaged datasets: `uio2 train`, `uio2 inspect` and merging say the same line, with the file in it."""
 
 import json
+import random
 import re
 import shutil
 from collections.abc import Callable
@@ -157,3 +158,32 @@ def test_one_line_names_what_is_damaged(
         assert re.search(said, line), line
     with pytest.raises(DatasetError, match=said):
         merge([root], tmp_path / "merged")
+
+
+def test_a_flipped_bit_of_a_data_file_is_noticed_or_without_effect(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "set")
+    path, draw = tmp_path / "set" / DATA, random.Random(0)
+    content = path.read_bytes()
+
+    def read() -> tuple:
+        episode = LeRobotSource(tmp_path / "set")[2]
+        episode.check()
+        pictures = [view.tobytes() for view in episode.frames.values()]
+        return (
+            episode.actions.tolist(),
+            episode.states.tolist(),
+            episode.action_texts,
+            episode.objects,
+            pictures,
+        )
+
+    expected, noticed = read(), 0
+    for _ in range(150):
+        flipped = bytearray(content)
+        flipped[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+        path.write_bytes(flipped)
+        try:
+            assert read() == expected
+        except DatasetError:
+            noticed += 1
+    assert noticed > 75
