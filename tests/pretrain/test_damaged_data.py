@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pretrain.sources import DatasetError
+from pretrain.sources import DatasetError, LeRobotSource
 from rollouts.cli import main
 from rollouts.datasets.encoding import png
 from rollouts.datasets.merge import merge
