@@ -8,6 +8,7 @@ It refuses to know the command line.
 """
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,11 +18,11 @@ from typing import Any
 import envs
 from policies.loading import policy_identity
 from pretrain.defaults import defaults_from
+from pretrain.progress import progress as progress_bar
 from pretrain.sources.lerobot import EpisodeRecord
 from pretrain.sources.schema import FIRST_HELD_OUT_SEED, DatasetError
 from rollouts.datasets.encoding import EncodedEpisode, encode_episode
 from rollouts.datasets.writer import DatasetWriter
-from rollouts.progress import progress as progress_bar
 from rollouts.runner import Episode, Work, play, work_list
 from rollouts.settings import CONF
 from rollouts.workers import Job, MakeEnv, run_job
@@ -155,7 +156,9 @@ def collect(config: CollectConfig, *, progress: bool = True) -> CollectResult:
         finish = _encode_success if config.success_only else _encode
         job = Job(config.policy, config.policy_args, config.make_env(), config.slots, finish)
         results = run_job(left, job, workers=config.workers, ray_address=config.ray_address)
-        with progress_bar("collect", len(work), len(work) - len(left), progress) as advance:
+        with progress_bar(
+            "collect", len(work), len(work) - len(left), progress, stream=sys.stderr
+        ) as advance:
             try:
                 for item, (episode, encoded) in zip(left, results, strict=True):
                     if episode.work != item:  # after an interrupt later ones may follow: resuming redoes them

@@ -5,6 +5,7 @@ the same for any number of workers and slots, and an evaluation that was stopped
 With a dataset each episode is kept there as well.
 """
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -17,9 +18,9 @@ from envs.suites import suite as find_suite
 from policies.base import Policy
 from policies.loading import policy_identity
 from pretrain.defaults import defaults_from
+from pretrain.progress import progress
 from rollouts.datasets.encoding import encode_episode
 from rollouts.errors import RolloutError
-from rollouts.progress import progress
 from rollouts.results import files as results
 from rollouts.runner import Episode, Work, run_episodes
 from rollouts.settings import CONF
@@ -108,7 +109,7 @@ def evaluate(config: EvaluateConfig, output: Path, dataset: Path | None = None) 
     saved, outcomes = time.monotonic(), Counter()
     episodes = run_job(left, job, workers=config.workers, ray_address=config.ray_address)
     try:
-        with progress("episodes", len(work), len(work) - len(left)) as advance:
+        with progress("episodes", len(work), len(work) - len(left), stream=sys.stderr) as advance:
             for row, spent, encoded in episodes:
                 done[row["task"], row["level"], row["seed"]] = row, spent
                 if writer and encoded is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pretrain.defaults import defaults_from
-from pretrain.trainer import TrainConfig
+from pretrain.settings import TrainConfig
 from rollouts.cli import COMMANDS, main
 from rollouts.errors import RolloutError
 from rollouts.settings import keys, resolve

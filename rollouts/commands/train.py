@@ -9,18 +9,19 @@ from rollouts.output import claim, write_config
 
 def main(keys: Mapping[str, Any]) -> int:
     """Train, or go on with a run that was stopped."""
-    from pretrain.trainer import TrainConfig, train
+    from pretrain.progress import say
+    from pretrain.settings import TrainConfig
+    from pretrain.trainer import train
 
     flat = {key: value for key, value in keys.items() if key != "evaluate"}
     data = keys["data"]
     flat["data"] = tuple(data) if isinstance(data, list) else (data,)
     if isinstance(keys["lora_targets"], list):
         flat["lora_targets"] = ",".join(keys["lora_targets"])
-    output = claim(keys["output"])
+    flat["output"] = output = claim(keys["output"])
     evaluate = evaluation(keys["evaluate"]) if keys["evaluate_every"] else None
-    write_config(output, dict(keys))
-    checkpoint = train(TrainConfig(**flat), evaluate)
-    print(f"model    {checkpoint}")
+    checkpoint = train(TrainConfig(**flat), evaluate, ready=lambda: write_config(output, dict(keys)))
+    say(f"model    {checkpoint}")
     return 0
 
 

@@ -6,6 +6,7 @@ An environment that offers `motion(action)` shows the movement inside a step too
 follows from the results alone: the first successes and the first failures of each task and level.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,11 +18,11 @@ from PIL import Image
 
 from policies import embodiments
 from policies.embodiments.base import Embodiment
+from pretrain.progress import progress
 from rollouts.errors import RolloutError
 from rollouts.output import claim
 from rollouts.pages.pictures import MOTION_PLACE, Scene, draw, motion_picture
 from rollouts.pages.video import Patch, write_video
-from rollouts.progress import progress
 from rollouts.runner import Work
 from rollouts.workers import MakeEnv
 
@@ -53,7 +54,10 @@ def record(output: Path, result: Mapping[str, Any], each: int) -> list[Path]:
     if wanted:
         claim(output / "videos")
         config = result["config"]
-        with progress("videos", len(wanted)) as advance, ThreadPoolExecutor(1) as writing:
+        with (
+            progress("videos", len(wanted), unit="film", stream=sys.stderr) as advance,
+            ThreadPoolExecutor(1) as writing,
+        ):
             last = None
             for row in wanted:
                 path = output / video_path(row)
