@@ -17,6 +17,7 @@ from envs.suites import suite as find_suite
 from policies.base import Policy
 from policies.loading import policy_identity
 from pretrain.defaults import defaults_from
+from rollouts.checks import check_ranges
 from rollouts.datasets.encoding import encode_episode
 from rollouts.errors import RolloutError
 from rollouts.progress import progress
@@ -54,9 +55,7 @@ class EvaluateConfig:
     """Videos of successes, and as many of failures, for each task and level."""
 
     def __post_init__(self) -> None:
-        for name, least in (("episodes", 1), ("slots", 1), ("workers", 1), ("videos", 0), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise RolloutError(f"{name} must be at least {least}, found {getattr(self, name)}")
+        check_ranges("evaluate", vars(self))
 
     @classmethod
     def from_keys(cls, keys: Mapping[str, Any]) -> "EvaluateConfig":

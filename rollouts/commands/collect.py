@@ -5,14 +5,13 @@ from typing import Any
 
 from rollouts.collect import CollectConfig, collect
 from rollouts.output import claim, write_config
-from rollouts.worklist import check_environment, collected_level, collected_tasks
+from rollouts.worklist import check_environment, one_level
 
 
 def main(keys: Mapping[str, Any]) -> int:
     """Collect, or go on with a collection that was stopped."""
     flat = {key: value for key, value in keys.items() if key not in ("ray", "task")}
-    flat["level"] = collected_level(keys["env"], keys["level"])
-    tasks = collected_tasks(keys["env"], keys["task"], flat["level"])
+    flat["level"], tasks = one_level(keys["env"], keys["task"], keys["level"])
     config = CollectConfig(**flat, tasks=tasks, ray_address=keys["ray"]["address"])
     output = claim(config.output)
     work = config.work()

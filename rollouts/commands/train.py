@@ -1,5 +1,6 @@
 """`uio2 train`: train a model on datasets of episodes."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ def main(keys: Mapping[str, Any]) -> int:
 
     flat = {key: value for key, value in keys.items() if key != "evaluate"}
     data = keys["data"]
-    flat["data"] = tuple(data) if isinstance(data, list) else (data,)
+    flat["data"] = tuple(map(os.path.expanduser, data if isinstance(data, list) else [data]))
     if isinstance(keys["lora_targets"], list):
         flat["lora_targets"] = ",".join(keys["lora_targets"])
     output = claim(keys["output"])
