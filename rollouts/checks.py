@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from envs.base import FIRST_HELD_OUT_SEED
 from rollouts.errors import RolloutError
 from rollouts.output import claim
 from rollouts.worklist import one_level, one_task, shard_numbers, tasks_by_level
@@ -68,6 +69,10 @@ def _collected(keys: Mapping[str, Any]) -> None:
     place = one_level(keys["env"], keys["task"], keys["level"])
     _check_policy(keys)
     _check_options(keys, *place)
+    if keys["seed"] + keys["episodes"] > FIRST_HELD_OUT_SEED:  # perhaps too far: the collection knows
+        from rollouts.commands.collect import configured
+
+        configured(keys)
 
 
 def _watched(keys: Mapping[str, Any]) -> None:
@@ -91,9 +96,13 @@ def _check_options(keys: Mapping[str, Any], level: str, tasks: tuple[str, ...]) 
 def _trained(keys: Mapping[str, Any]) -> None:
     from policies.style import PromptStyle
     from pretrain.schedule import SHAPES
+    from uio2_agent.config import PRESETS
+    from uio2_agent.formats.packaged import checkpoint_directory
 
     for folder in keys["data"] if isinstance(keys["data"], list) else [keys["data"]]:
         _check_folder(folder, "name a dataset with data=")
+    if keys["model"] not in PRESETS:
+        checkpoint_directory(keys["model"])
     _check_name("schedule", keys["schedule"], SHAPES)
     _check_name("dtype", keys["dtype"], PRECISIONS[:2])
     _check_device(keys["device"])

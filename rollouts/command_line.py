@@ -5,10 +5,12 @@ Before anything runs, `envs` is looked up: the name is common, and another folde
 not be taken for ours silently.
 """
 
+import errno
 import importlib
 import importlib.util
 import os
 import re
+import select
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -72,6 +74,8 @@ COMMANDS = {
     "doctor": Command("rollouts.commands.doctor:main", "what is installed and usable here"),
 }
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_UNWRITTEN = (errno.EPIPE, *_FULL)
 _KEY = re.compile(r"[\w.]+=")
 
 # Roots of the errors that are a message to the person and not a fault of ours. Looked up only where the
@@ -105,8 +109,11 @@ def run(arguments: Sequence[str], begin: Callable[[], object]) -> int:
     except Exception as error:
         cause = getattr(error, "cause", None)  # an error that crossed a Ray actor carries the original here
         cause = cause if isinstance(cause, Exception) else error
-        if isinstance(cause, OSError) and cause.filename is None and (said := _unwritable()):
-            return 1 if isinstance(said, BrokenPipeError) else _refused(f"cannot write what is said: {said}")
+        if isinstance(cause, OSError) and cause.errno in _UNWRITTEN:
+            leaving = _reader_has_left()
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more is written at exit
+            if leaving:
+                return 1
         if not _expected(cause):
             raise
         return _refused(str(cause))
@@ -117,16 +124,11 @@ def _refused(reason: str) -> int:
     return 2
 
 
-def _unwritable() -> OSError | None:
-    """Why standard output takes nothing more (its reader has gone, its disk is full), which it then is told
-    no further; None where it does.
-    """
-    try:
-        print(end="", flush=True)
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return error
-    return None
+def _reader_has_left() -> bool:
+    """Whether nobody reads standard output any more: `uio2 ... | head`."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return bool(poll.poll(0))
 
 
 def _run(words: list[str], begin: Callable[[], object]) -> int:
@@ -190,7 +192,8 @@ def check_envs() -> None:
 
 def _expected(error: Exception) -> bool:
     roots = tuple(getattr(sys.modules[m], n) for m, n in _EXPECTED if m in sys.modules)
-    return isinstance(error, roots) or (isinstance(error, OSError) and error.filename is not None)
+    told = isinstance(error, OSError) and (error.filename is not None or error.errno in _FULL)
+    return told or isinstance(error, roots)
 
 
 def _overview() -> str:

@@ -8,11 +8,16 @@ from rollouts.output import claim, write_config
 from rollouts.worklist import check_environment, one_level
 
 
-def main(keys: Mapping[str, Any]) -> int:
-    """Collect, or go on with a collection that was stopped."""
+def configured(keys: Mapping[str, Any]) -> CollectConfig:
+    """The collection that is asked for."""
     flat = {key: value for key, value in keys.items() if key not in ("ray", "task")}
     flat["level"], tasks = one_level(keys["env"], keys["task"], keys["level"])
-    config = CollectConfig(**flat, tasks=tasks, ray_address=keys["ray"]["address"])
+    return CollectConfig(**flat, tasks=tasks, ray_address=keys["ray"]["address"])
+
+
+def main(keys: Mapping[str, Any]) -> int:
+    """Collect, or go on with a collection that was stopped."""
+    config = configured(keys)
     output = claim(config.output)
     work = config.work()
     if work:  # of few episodes a shard may have none
