@@ -6,9 +6,19 @@ KeyboardInterrupt.
 """
 
 import os
-import signal
 import sys
-from collections.abc import Sequence
+
+
+def _leave(*_: object) -> None:
+    os.write(2, b"\nstopped before the work began\n")
+    os._exit(130)
+
+
+try:
+    import signal
+    from collections.abc import Sequence
+except KeyboardInterrupt:
+    _leave()
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """A scheduler's stop is a Ctrl-C."""
@@ -40,11 +50,6 @@ def _answer(handler: object) -> dict:
             except ValueError:
                 break
     return before
-
-
-def _leave(*_: object) -> None:
-    os.write(2, b"\nstopped before the work began\n")
-    os._exit(130)
 
 
 if __name__ == "__main__":

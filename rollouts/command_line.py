@@ -74,6 +74,11 @@ COMMANDS = {
     "doctor": Command("rollouts.commands.doctor:main", "what is installed and usable here"),
 }
 
+_VALUES = (
+    "A text stands as it is typed, several in brackets: key=[a,b], or key=['a, b',c] where one has a comma.",
+    "Below policy_args and env_kwargs 12, 0.5, true and null are values; '12' and all else is text.",
+)
+"""The rules of `rollouts.words` for a person."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _UNWRITTEN = (errno.EPIPE, *_FULL)
 _KEY = re.compile(r"[\w.]+=")
@@ -199,7 +204,7 @@ def _expected(error: Exception) -> bool:
 def _overview() -> str:
     lines = ["usage: uio2 COMMAND [key=value ...]", ""]
     lines += [f"  {name:<10}{command.summary}" for name, command in COMMANDS.items()]
-    return "\n".join([*lines, "", "uio2 COMMAND --help lists the keys of a command."])
+    return "\n".join([*lines, "", "uio2 COMMAND --help lists the keys of a command.", "", *_VALUES])
 
 
 def _help(name: str) -> str:

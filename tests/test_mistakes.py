@@ -56,6 +56,7 @@ WITH_POLICY = [
     ("epsiodes=3", "did you mean 'episodes'?"),
     ("workers=0", "workers must be at least 1"),
     ("slots=0", "slots must be at least 1"),
+    ("output=", "output= is empty"),
     ("output=file", "cannot write to file"),
     ("output=file/below", "cannot write to file/below"),
 ]
