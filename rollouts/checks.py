@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from envs.base import FIRST_HELD_OUT_SEED
+from envs.errors import EnvError
+from envs.suites import suite
 from rollouts.errors import RolloutError
 from rollouts.output import claim
 from rollouts.worklist import one_level, one_task, shard_numbers, tasks_by_level
-from uio2_agent.errors import did_you_mean
+from uio2_agent.errors import described, did_you_mean
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 _LEAST = {
@@ -87,10 +89,15 @@ def _check_policy(keys: Mapping[str, Any]) -> None:
 
 def _check_options(keys: Mapping[str, Any], level: str, tasks: tuple[str, ...]) -> None:
     """Options of an environment are its own to judge: one is made, which brings its simulator."""
-    if keys["env_kwargs"]:
-        from envs.suites import suite
-
+    if not keys["env_kwargs"]:
+        return
+    try:
         suite(keys["env"]).make(tasks[0], level, **keys["env_kwargs"]).close()
+    except EnvError:
+        raise
+    except Exception as error:  # arguments of gymnasium's own, or of somebody's class
+        given = ", ".join(f"{name}={value!r}" for name, value in keys["env_kwargs"].items())
+        raise RolloutError(f"env_kwargs make no environment: {given}: {described(error)}") from error
 
 
 def _trained(keys: Mapping[str, Any]) -> None:

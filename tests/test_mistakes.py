@@ -208,6 +208,33 @@ def test_a_mistake_is_told_in_two_seconds(words: str, folder: Path) -> None:
     assert spent < 2.0
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("foo=1", "unknown option 'foo'"),
+        ("backend=upsteam", "(did you mean 'upstream'?)"),
+        ("difficulty=hrad", "(did you mean 'hard'?)"),
+        ("image_size=[a,b]", "give rows and columns"),
+        ("task=x", "env_kwargs make no environment: task='x': TypeError"),
+        ("id=x", "env_kwargs make no environment: id='x': TypeError"),
+    ],
+)
+def test_options_of_an_environment_are_judged_before_torch_is_loaded(
+    word: str, said: str, folder: Path
+) -> None:
+    """By the environment, so its simulator is loaded."""
+    asked = json.dumps([["evaluate", "task=rotate", f"env_kwargs.{word}"]])
+    run = subprocess.run(
+        [sys.executable, "-c", _RUN % (HEAVY[:2],), asked],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    line, outcome = run.stderr.splitlines()
+    assert line.startswith("uio2: ") and said in line and json.loads(outcome) == [2, []]
+
+
 def test_help_is_as_quick(folder: Path) -> None:
     asked = json.dumps([["--help"], *([command, "--help"] for command in COMMANDS)])
     run = subprocess.run(
