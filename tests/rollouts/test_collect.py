@@ -16,6 +16,7 @@ from pretrain.sources import LeRobotSource
 from pretrain.sources.schema import DatasetError
 from rollouts.collect import CollectConfig, collect, replay
 from rollouts.datasets.writer import DatasetWriter
+from rollouts.errors import RolloutError
 from tests.rollouts.test_dataset import configuration, contents
 from tests.toys import ScriptedPolicy
 
