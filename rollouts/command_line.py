@@ -80,7 +80,6 @@ _VALUES = (
 )
 """The rules of `rollouts.words` for a person."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_UNWRITTEN = (errno.EPIPE, *_FULL)
 _KEY = re.compile(r"[\w.]+=")
 
 # Roots of the errors that are a message to the person and not a fault of ours. Looked up only where the
@@ -98,10 +97,8 @@ def run(arguments: Sequence[str], begin: Callable[[], object]) -> int:
     `begin` is called between the loading of modules and the command's own work.
     """
     words = list(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if (
-            stream is not None and stream.errors == "strict"
-        ):  # a terminal that lacks a letter shows its number
+    for stream in (sys.stdout, sys.stderr):  # where a terminal lacks a letter, its number stands
+        if stream is not None and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
     try:
         status = _run(words, begin)
@@ -114,11 +111,8 @@ def run(arguments: Sequence[str], begin: Callable[[], object]) -> int:
     except Exception as error:
         cause = getattr(error, "cause", None)  # an error that crossed a Ray actor carries the original here
         cause = cause if isinstance(cause, Exception) else error
-        if isinstance(cause, OSError) and cause.errno in _UNWRITTEN:
-            leaving = _reader_has_left()
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more is written at exit
-            if leaving:
-                return 1
+        if isinstance(cause, OSError) and cause.filename is None and _reader_has_left():
+            return 1
         if not _expected(cause):
             raise
         return _refused(str(cause))
@@ -130,10 +124,20 @@ def _refused(reason: str) -> int:
 
 
 def _reader_has_left() -> bool:
-    """Whether nobody reads standard output any more: `uio2 ... | head`."""
-    poll = select.poll()
-    poll.register(sys.stdout.fileno(), 0)
-    return bool(poll.poll(0))
+    """Whether nobody reads standard output any more: `uio2 ... | head`. What could not be written to it is
+    dropped, so that Python does not complain at its end.
+    """
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        left = bool(poll.poll(0))
+    except (OSError, AttributeError):  # closed, or no file of the system
+        return False
+    try:
+        print(end="", flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return left
 
 
 def _run(words: list[str], begin: Callable[[], object]) -> int:
