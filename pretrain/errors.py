@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import torch
-
 from uio2_agent.errors import UIO2Error
 
 if TYPE_CHECKING:
@@ -19,6 +17,8 @@ def explained(error: Exception, config: "TrainConfig", kept: str) -> Exception:
 
     `kept` says what there is to go on from.
     """
+    import torch  # this module is loaded to check words, too
+
     text = str(error)
     if "DataLoader worker" in text:
         return TrainingError(

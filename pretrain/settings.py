@@ -3,12 +3,13 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from pretrain.defaults import defaults_from
 from pretrain.errors import TrainingError
+
+if TYPE_CHECKING:
+    import torch
 
 SETTINGS_FILE = Path(__file__).with_name("train.yaml")
 
@@ -131,8 +132,10 @@ class TrainConfig:
             )
 
     @property
-    def torch_device(self) -> torch.device:
+    def torch_device(self) -> "torch.device":
         """`device`, if this machine has it; TrainingError if not."""
+        import torch  # settings are checked before it is needed
+
         here = ["cpu"]
         if torch.cuda.is_available():
             here += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]

@@ -26,6 +26,7 @@ from rollouts.datasets.writer import DatasetWriter
 from rollouts.runner import Episode, Work, play, work_list
 from rollouts.settings import CONF
 from rollouts.workers import Job, MakeEnv, run_job
+from rollouts.worklist import shard_numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +91,7 @@ class CollectConfig:
 
     def shard_numbers(self) -> tuple[int, int]:
         """Return (i, n) of `shard`."""
-        part, _, parts = self.shard.partition("/")
-        if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
-            raise DatasetError(f"shard={self.shard} is not i/n with 1 <= i <= n, such as 1/4")
-        return int(part), int(parts)
+        return shard_numbers(self.shard)
 
     def recipe(self) -> dict[str, Any]:
         """Return the settings that decide what the episodes are; a folder is continued only with the same."""

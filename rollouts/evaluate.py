@@ -19,6 +19,7 @@ from policies.base import Policy
 from policies.loading import policy_identity
 from pretrain.defaults import defaults_from
 from pretrain.progress import progress
+from rollouts.checks import check_ranges
 from rollouts.datasets.encoding import encode_episode
 from rollouts.errors import RolloutError
 from rollouts.results import files as results
@@ -55,9 +56,7 @@ class EvaluateConfig:
     """Videos of successes, and as many of failures, for each task and level."""
 
     def __post_init__(self) -> None:
-        for name, least in (("episodes", 1), ("slots", 1), ("workers", 1), ("videos", 0), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise RolloutError(f"{name} must be at least {least}, found {getattr(self, name)}")
+        check_ranges("evaluate", vars(self))
 
     @classmethod
     def from_keys(cls, keys: Mapping[str, Any]) -> "EvaluateConfig":

@@ -26,6 +26,7 @@ from rollouts.pages.local_server import LocalServer, Refusal, Reply, json_reply
 from rollouts.pages.pictures import thumbnail
 from rollouts.runner import Work
 from rollouts.workers import MakeEnv
+from rollouts.worklist import one_task
 from uio2_agent.errors import UIO2Error
 
 _FILES = {
@@ -40,14 +41,10 @@ PAGES = Path(__file__).parents[1] / "pages"
 
 def main(keys: Mapping[str, Any]) -> int:
     """`uio2 play`: serve the page until Ctrl-C, then say how many episodes were solved."""
-    suite = envs.suite(keys["env"])
-    tasks = suite.task_names(keys["task"] or (suite.default_tasks or tuple(suite.task_levels()))[:1])
-    levels = suite.level_names(keys["level"] or suite.default_level)
-    if len(tasks) > 1 or len(levels) > 1:
-        raise RolloutError(f"one task at one level is played at a time, found {len(tasks)} at {len(levels)}")
-    work = Work(index=0, env=keys["env"], task=tasks[0], level=levels[0], seed=keys["seed"])
+    level, tasks = one_task(keys["env"], keys["task"], keys["level"])
+    work = Work(index=0, env=keys["env"], task=tasks[0], level=level, seed=keys["seed"])
     kwargs = dict(keys["env_kwargs"])
-    kwargs = {**suite.play_options(kwargs), **kwargs}
+    kwargs = {**envs.suite(keys["env"]).play_options(kwargs), **kwargs}
     game = Game(lambda: MakeEnv(kwargs)(work), work.seed)
     try:
         with Server(game, keys["port"]) as server:
