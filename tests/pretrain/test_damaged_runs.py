@@ -252,12 +252,12 @@ def test_an_eye_that_is_told_nothing_learns_nothing(
         ("steps=0", "steps must be at least 1"),
         ("workers=-1", "workers must be at least 0"),
         ("threads=-1", "threads must be at least 0"),
-        ("learning_rate=nan", "learning_rate"),
+        ("learning_rate=nan", "uio2 train: learning_rate takes a number"),
         ("sigma=-1", "sigma must be at least 0"),
         ("seed=-1", "seed must be at least 0"),
         ("boxes_share=2", "boxes_share must be at most 1"),
-        ("stop_after=-1", "stop_after=-1.0 is not possible"),
-        ("schedule=cosine", "schedule 'cosine' is unknown"),
+        ("stop_after=-1", "stop_after must be at least 0"),
+        ("schedule=cosine", "there is no schedule 'cosine'"),
     ],
 )
 def test_settings_out_of_bounds(
