@@ -18,6 +18,7 @@ from PIL import Image
 
 from envs.assets import PromptAssets
 from envs.errors import EnvError, unknown_name
+from envs.inputs import numbers as read_numbers
 from envs.poses import yaw_quaternion
 from envs.vima.actions import read_action
 from envs.vima.table.camera import FAR_M, VIEWS
@@ -57,12 +58,7 @@ def unflatten_action(numbers: np.ndarray) -> dict[str, np.ndarray]:
     >>> unflatten_action(np.array([0, 0, 0, 1, -1, 1]))["pose1_position"].tolist()
     [0.75, -0.5]
     """
-    try:
-        values = np.asarray(numbers, np.float64)
-    except (TypeError, ValueError):
-        values = np.empty(0)
-    if values.shape != (6,) or not np.isfinite(values).all():
-        raise EnvError(f"a flat action is six finite numbers (x, y, yaw, x, y, yaw); got {numbers!r}")
+    values = read_numbers(numbers, "a flat action (x, y, yaw, x, y, yaw)", (6,))
     action = {}
     for i, (*place, yaw) in enumerate(np.clip(values, -1.0, 1.0).reshape(2, 3)):
         position = _LOW + (np.array(place) + 1) / 2 * (_HIGH - _LOW)

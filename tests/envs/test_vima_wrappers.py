@@ -96,8 +96,8 @@ def test_flat_actions_span_the_workspace_and_half_a_turn():
     np.testing.assert_allclose(action["pose1_rotation"], (0, 0, 0.5**0.5, 0.5**0.5), rtol=1e-6)
     outside = unflatten_action([-3, 7, 0, 0, -0.5, 0.5])
     np.testing.assert_array_equal(outside["pose0_position"], action["pose0_position"])
-    for broken in ([0] * 5, [0, 0, 0, 0, 0, np.nan], "left", None):
-        with pytest.raises(EnvError, match="six finite numbers"):
+    for broken in ([0] * 5, [0, 0, 0, 0, 0, np.nan], [0, 0, 0, 0, 0, 10**400], [[0] * 6], "left", None):
+        with pytest.raises(EnvError, match="6 finite number"):
             unflatten_action(broken)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from envs import gl  # noqa: F401  isort: skip  (chooses the OpenGL backend before mujoco is imported)
 import mujoco
 
+from envs.errors import EnvError
 from envs.poses import Vector, unit_from_wxyz, wxyz, yaw_quaternion
 from envs.vima.things.objects import OBJECTS
 from envs.vima.things.outlines import CONTAINER_WALL, PAN_GRIP, convex_hull, outline
@@ -31,6 +32,11 @@ STATIC_SPEED = 5e-3
 """Linear speed (m/s) below which a body counts as at rest."""
 MAX_SETTLE_STEPS = 1000
 _MIN_SETTLE_STEPS, _CHECK_STEPS = 10, 5
+_UNSTABLE = (
+    mujoco.mjtWarning.mjWARN_BADQPOS,
+    mujoco.mjtWarning.mjWARN_BADQVEL,
+    mujoco.mjtWarning.mjWARN_BADQACC,
+)
 _SMALL_BLOCK_MASS = (
     0.02  # the benchmark's 1 g is too light for a soft-contact solver; pushing is quasi-static
 )
@@ -208,7 +214,10 @@ class Physics:
         self.place(second, q + step, q_quaternion)
 
     def settle(self, on_step: Callable[[], None] | None = None, held: int | None = None) -> int:
-        """Step until every body rests; a held body stays where it is. Returns the number of steps."""
+        """Step until every body rests; a held body stays where it is. Returns the number of steps.
+
+        Raises EnvError where the solver gave up, after which MuJoCo has put every body to the origin.
+        """
         still = None if held is None else self.pose(held)
         for steps in range(_CHECK_STEPS, MAX_SETTLE_STEPS + 1, _CHECK_STEPS):
             if still is None and on_step is None:
@@ -222,6 +231,11 @@ class Physics:
                         on_step()
             if steps >= _MIN_SETTLE_STEPS and self.is_static():
                 break
+        if any(self.data.warning[sign].number for sign in _UNSTABLE):
+            raise EnvError(
+                "the physics of this table is unstable: its objects are too deep in each other, or of sizes "
+                "that do not go together; reset to another scene"
+            )
         return steps
 
     def plate_off(self) -> None:

@@ -18,6 +18,7 @@ from envs.vima.table.tools import SPATULA
 from envs.vima.table.world import ATTEMPTS, World
 from envs.vima.tasks.base import Cast, Task, object_assets, place_recorded
 from envs.vima.tasks.goals import Goal, Progress, Zone
+from envs.vima.things.objects import OBJECTS
 from envs.vima.things.state import ObjectState
 
 BOUNDS, LINE, BLOCK = "three-sided rectangle", "line", "small block"
@@ -121,9 +122,15 @@ class SweepWithoutExceeding(Task):
         """Read the roles off the recorded scene: the blocks' number may differ from the one drawn."""
         names = [record.name for record in objects]
         number = (len(names) - 2) // 2
-        if number < 1 or names != [BOUNDS, LINE, *[BLOCK] * (2 * number)]:
-            expected = f"{BOUNDS}, {LINE}, blocks, as many distractors"
+        if not 1 <= number <= len(NUMBERS) or names != [BOUNDS, LINE, *[BLOCK] * (2 * number)]:
+            expected = f"{BOUNDS}, {LINE}, {NUMBERS[0]} to {NUMBERS[-1]} blocks, as many distractors"
             raise EnvError(f"a recorded scene of {self.name} is {expected}; got {names}")
+        for block in objects[2:]:
+            if not np.allclose(np.multiply(block.size, block.scale), OBJECTS[BLOCK].size_high, rtol=0.05):
+                raise EnvError(
+                    f"a {BLOCK} of {self.name} is {OBJECTS[BLOCK].size_high} m; got one of {block.size}, "
+                    f"scale {block.scale}"
+                )
         ids = place_recorded(world, objects, self.end_effector)
         values = dict(cast.values)
         values["count"] = min(values["count"], number) if values["determiner"] != "all" else number
@@ -166,7 +173,7 @@ class SweepWithoutExceeding(Task):
     ) -> dict[str, np.ndarray] | None:
         now = replace(progress)
         self.update(world, cast, now, skip_oracle=False)  # a recorded scene may begin with blocks inside
-        if self.succeeded(world, cast, now, skip_oracle=False):
+        if self.succeeded(world, cast, now, skip_oracle=False) or not now.goals:
             return None
         before = world.scene.state()
 
