@@ -305,8 +305,22 @@ def _add_body(spec: mujoco.MjSpec, index: int, shape: BodyShape) -> None:
         body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=half, **common)
     else:
         mesh = spec.add_mesh(name=f"hull{index}")
-        mesh.uservert = _hull_vertices(shape.name, shape.size, shape.scale).ravel().tolist()
+        corners = _hull_vertices(shape.name, shape.size, shape.scale)
+        if shape.scale == (1.0, 1.0, 1.0):
+            _add_hull_file(spec, mesh, f"{shape.name} {shape.size}.msh", corners)
+        else:
+            mesh.uservert = corners.ravel().tolist()
         body.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname=mesh.name, **common)
+
+
+def _add_hull_file(spec: mujoco.MjSpec, mesh: mujoco.MjsMesh, name: str, corners: np.ndarray) -> None:
+    """Give a mesh its corners as a file in memory: MuJoCo works out the hull of a file once in a process.
+
+    What it worked out stays for good, so this is for the few shapes there are at their own scale.
+    """
+    header = np.array([len(corners), 0, 0, 0], np.int32)  # of corners, normals, texture coordinates, faces
+    spec.assets = {**spec.assets, name: header.tobytes() + corners.astype(np.float32).tobytes()}
+    mesh.file = name
 
 
 def _add_plate(spec: mujoco.MjSpec) -> None:

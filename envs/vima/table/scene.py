@@ -137,14 +137,14 @@ class Scene:
 
     # pictures
 
-    def render(self, views: Sequence[str] = VIEWS) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    def render(self, views: Sequence[str] = VIEWS) -> Pictures:
         """Draw the agent's views: RGB uint8 (3, H, W) and body ids uint8 (H, W), by view."""
         return _table_pictures([body.drawable() for body in self._bodies.values()], views, self.image_size)
 
     def depth(self, views: Sequence[str] = VIEWS) -> dict[str, np.ndarray]:
         """Measure the agent's views: float32 (H, W) metres from each camera's eye, by view."""
         height, width = self.image_size
-        maps = renderer().depth(self._things(), agent_cameras(views, height, width), height, width)
+        maps = renderer().depth(self._things(), agent_cameras(tuple(views), height, width), height, width)
         return {view: np.ascontiguousarray(depth) for view, depth in zip(views, maps, strict=True)}
 
     def _things(self) -> list[Drawable]:
@@ -155,7 +155,7 @@ class Scene:
         things = [*self._things(), *tool]
         camera = replace(VIDEO_CAMERA, extent=max(VIDEO_CAMERA.extent, 1.04 * height / width))
         pictures, _ = renderer().render(things, [camera], height, width, segmentation=False)
-        return np.ascontiguousarray(pictures[0])
+        return np.ascontiguousarray(pictures[0][..., :3])
 
     def silhouette(self) -> np.ndarray:
         """Return which body shows in each cell seen from above: int16 (320, 160), 0 for the table."""
@@ -220,35 +220,53 @@ def _shape_size(body: Body) -> Vector:
     return body.size if OBJECTS[body.name].extrusion_scale is None else OBJECTS[body.name].size_high
 
 
-def _pictures(
-    things: Sequence[Drawable], views: Sequence[str], image_size: ImageSize
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+@dataclass(frozen=True)
+class _Drawn:
+    """A picture as it comes from the renderer."""
+
+    pixels: np.ndarray
+    """uint32 (H, W), the bytes red, green, blue, and one that says nothing."""
+    ids: np.ndarray
+    """uint8 (H, W)."""
+
+    def laid_on(self, below: _Drawn) -> _Drawn:
+        """Return this picture with another one where it shows nothing."""
+        bare = self.ids == BACKGROUND
+        return _Drawn(np.where(bare, below.pixels, self.pixels), np.where(bare, below.ids, self.ids))
+
+    def rgb(self) -> np.ndarray:
+        """Return the colours, uint8 (3, H, W)."""
+        channels = self.pixels.view(np.uint8).reshape(*self.pixels.shape, 4)[..., :3]
+        return np.ascontiguousarray(channels.transpose(2, 0, 1))
+
+
+Pictures = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+"""RGB uint8 (3, H, W) and ids uint8 (H, W), by view."""
+
+
+def _draw(things: Sequence[Drawable], views: Sequence[str], image_size: ImageSize) -> list[_Drawn]:
     height, width = image_size
-    pictures, ids = renderer().render(things, agent_cameras(views, height, width), height, width)
-    rgb = {view: np.ascontiguousarray(p.transpose(2, 0, 1)) for view, p in zip(views, pictures, strict=True)}
-    return rgb, {view: np.ascontiguousarray(i) for view, i in zip(views, ids, strict=True)}
+    pictures, ids = renderer().render(things, agent_cameras(tuple(views), height, width), height, width)
+    pixels = [np.ascontiguousarray(picture).view(np.uint32)[..., 0] for picture in pictures]
+    return [_Drawn(*each) for each in zip(pixels, map(np.ascontiguousarray, ids), strict=True)]
 
 
-def _table_pictures(
-    things: Sequence[Drawable], views: Sequence[str], image_size: ImageSize
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def _pictures(drawn: Sequence[_Drawn], views: Sequence[str]) -> Pictures:
+    rgb = {view: each.rgb() for view, each in zip(views, drawn, strict=True)}
+    return rgb, {view: each.ids for view, each in zip(views, drawn, strict=True)}
+
+
+def _table_pictures(things: Sequence[Drawable], views: Sequence[str], image_size: ImageSize) -> Pictures:
     """Draw things that stand on the table; the table itself is drawn once and laid under, for it hides no
     more than the lowest half millimetre of them.
     """
-    table_rgb, table_ids = _empty_table(tuple(views), image_size)
-    rgb, ids = _pictures(things, views, image_size)
-    for view in views:
-        bare = ids[view] == BACKGROUND
-        np.copyto(rgb[view], table_rgb[view], where=bare)
-        np.copyto(ids[view], table_ids[view], where=bare)
-    return rgb, ids
+    table, drawn = _empty_table(tuple(views), image_size), _draw(things, views, image_size)
+    return _pictures([above.laid_on(below) for above, below in zip(drawn, table, strict=True)], views)
 
 
 @functools.lru_cache(maxsize=4)
-def _empty_table(
-    views: tuple[str, ...], image_size: ImageSize
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    return _pictures(TABLE, views, image_size)
+def _empty_table(views: tuple[str, ...], image_size: ImageSize) -> list[_Drawn]:
+    return _draw(TABLE, views, image_size)
 
 
 def render_object(
@@ -259,7 +277,7 @@ def render_object(
     views: Sequence[str] = VIEWS,
     image_size: ImageSize = DEFAULT_SIZE,
     position: Sequence[float] = PORTRAIT_POSE[0],
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+) -> Pictures:
     """Draw the placeholder of an object alone: id 0 on white (id 255), at (0.5, 0, 0), turned by 90 degrees.
 
     The arrays are shared between calls and read-only.
@@ -279,12 +297,12 @@ def _object_pictures(
     views: tuple[str, ...],
     image_size: ImageSize,
     position: Vector,
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+) -> Pictures:
     turned = rotation_matrix(PORTRAIT_POSE[1])
     thing = Drawable(parts(name, size), texture, np.array(position), turned, 0, scale)
-    rgb, ids = _pictures([thing], views, image_size)
+    paper = _Drawn(np.uint32(0xFFFFFFFF), np.uint8(BACKGROUND))
+    rgb, ids = _pictures([each.laid_on(paper) for each in _draw([thing], views, image_size)], views)
     for view in views:
-        np.copyto(rgb[view], 255, where=ids[view] == BACKGROUND)
         rgb[view].setflags(write=False)
         ids[view].setflags(write=False)
     return rgb, ids
@@ -292,7 +310,7 @@ def _object_pictures(
 
 def render_scene(
     bodies: Sequence[Body], views: Sequence[str] = VIEWS, image_size: ImageSize = DEFAULT_SIZE
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+) -> Pictures:
     """Draw a scene placeholder: the table with these bodies, whose ids run from 2 in the order given."""
     things = [body.drawable(index) for index, body in enumerate(bodies, start=2)]
     return _table_pictures(things, views, image_size)

@@ -28,7 +28,12 @@ def plain(colour: Colour) -> np.ndarray:
 
 def stripes(first: Colour, second: Colour) -> np.ndarray:
     """Ten periods of vertical bars, half and half."""
-    return _choose((_U * 10) % 1.0 < 0.5, first, second)
+    return _choose(_stripe_mask(), first, second)
+
+
+@functools.cache
+def _stripe_mask() -> np.ndarray:
+    return (_U * 10) % 1.0 < 0.5
 
 
 def dots(dot: Colour, ground: Colour) -> np.ndarray:
@@ -69,7 +74,7 @@ def _paisley_mask() -> np.ndarray:
     warp_u, warp_v = _noise(rng, 12), _noise(rng, 12)
     u, v = _U + 0.012 * warp_u, _V + 0.012 * warp_v
     sites = _jittered_sites(rng, 7)
-    distances, indices = _nearest(sites, u, v, 1, reach=0.3)
+    distances, indices = _nearest(sites, u, v, 1, reach=0.2)
     distance, index = distances[..., 0], indices[..., 0]
     offset = np.stack([u, v], -1) - sites[index]
     turn = rng.uniform(0, 2 * np.pi, len(sites))[index]
@@ -102,7 +107,7 @@ def _tiles() -> np.ndarray:
         [((i + 0.5 * (j % 2)) / columns, j / rows) for j in range(rows + 1) for i in range(columns + 1)]
     )
     sites += rng.uniform(-0.002, 0.002, sites.shape)
-    distances, indices = _nearest(sites, _U, _V, 2, reach=0.12)
+    distances, indices = _nearest(sites, _U, _V, 2, reach=0.06)
     gap = distances[..., 1] - distances[..., 0]
     tones = np.array(
         [[166, 176, 168], [186, 154, 144], [142, 158, 150], [154, 154, 160], [192, 194, 180], [134, 152, 164]]
@@ -212,7 +217,7 @@ PATTERNS: dict[str, Callable[[], np.ndarray]] = {
 
 
 def _choose(mask: np.ndarray, where_true: Colour, where_false: Colour) -> np.ndarray:
-    return np.where(mask[..., None], np.uint8(where_true), np.uint8(where_false))
+    return np.array([where_false, where_true], np.uint8)[mask.view(np.uint8)]
 
 
 def _to_bytes(image: np.ndarray) -> np.ndarray:
@@ -260,11 +265,13 @@ def _nearest(
         square = slice(low[1], high[1]), slice(low[0], high[0])
         nearer = np.sqrt((u[square] - site[0]) ** 2 + (v[square] - site[1]) ** 2)
         owner = np.full(nearer.shape, index)
-        for rank in range(count):  # insert it into the sorted few
+        for rank in range(count):  # insert it into the sorted few; whom it drives out goes on to the next
             known, known_owner = distances[square][..., rank], indices[square][..., rank]
             swap = nearer < known
-            known[swap], nearer[swap] = nearer[swap], known[swap]
-            known_owner[swap], owner[swap] = owner[swap], known_owner[swap]
+            out, out_owner = np.where(swap, known, nearer), np.where(swap, known_owner, owner)
+            np.copyto(known, nearer, where=swap)
+            np.copyto(known_owner, owner, where=swap)
+            nearer, owner = out, out_owner
     return distances, indices
 
 
