@@ -170,6 +170,10 @@ class Physics:
         at = self._qpos[body]
         return self.data.qpos[at : at + 3].copy(), unit_from_wxyz(self.data.qpos[at + 3 : at + 7])
 
+    def free_poses(self) -> np.ndarray:
+        """Return where the free bodies are, in order: (n, 7), position and quaternion wxyz as they are."""
+        return self.data.qpos[: 7 * len(self.free)].reshape(-1, 7).copy()
+
     def place(self, body: int, position: np.ndarray, quaternion: np.ndarray) -> None:
         """Put a free body somewhere, at rest."""
         at, speed = self._qpos[body], self._qvel[body]

@@ -168,19 +168,24 @@ class Scene:
 
     # physics
 
+    def shapes(self) -> tuple[BodyShape, ...]:
+        """What decides the bodies' collision shapes, in creation order."""
+        bodies = self._bodies.values()
+        return tuple(BodyShape(body.name, _shape_size(body), body.scale, body.fixed) for body in bodies)
+
     def load_physics(self) -> Physics:
         """Put the bodies into the shared physics, in creation order, everything at rest."""
-        bodies = self._bodies.values()
-        world = physics(tuple(BodyShape(b.name, _shape_size(b), b.scale, b.fixed) for b in bodies))
-        world.load((b.position, b.quaternion) for b in bodies)
+        world = physics(self.shapes())
+        world.load((body.position, body.quaternion) for body in self._bodies.values())
         return world
 
-    def take_poses(self, world: Physics) -> None:
-        """Read the moved bodies back from the physics."""
-        order = list(self._bodies.values())
-        for index in world.free:
-            body = order[index]
-            body.position, body.quaternion = world.pose(index)
+    def take_poses(self, poses: np.ndarray) -> None:
+        """Move the free bodies to where physics has them (`Physics.free_poses`)."""
+        w, x, y, z = poses[:, 3:].T
+        quaternions = np.stack([x, y, z, w], 1) / np.sqrt(x * x + y * y + z * z + w * w)[:, None]
+        free = (body for body in self._bodies.values() if not body.fixed)
+        for body, position, quaternion in zip(free, poses[:, :3], quaternions, strict=True):
+            body.position, body.quaternion = position, quaternion
             body.cells = None
         self.resting = False
 

@@ -2,14 +2,14 @@
 
 import math
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 
 from envs.assets import PromptAssets
 from envs.errors import EnvError, SpawnError
-from envs.poses import Pose, Vector, rotation_matrix, yaw_quaternion
+from envs.poses import Pose, Quaternion, Vector, rotation_matrix, yaw_quaternion
 from envs.vima.actions import read_action
 from envs.vima.experts.sweep import Push, Rehearsal, Rehearse, Table, plan
 from envs.vima.table import primitives
@@ -145,7 +145,7 @@ class SweepWithoutExceeding(Task):
     def on_check(self, world: World, cast: Cast, progress: Progress) -> None:
         """Note when a swept block stands on the line or a distractor in the zone."""
         line = world.records[cast.one("line")]
-        forbidden = Zone(line.pose, line.size[:2])
+        forbidden = _zone(line.position, line.quaternion, line.size[:2])
         zone = cast.goals[0].zone
         if _any_inside(world, forbidden, cast.roles["swept"]) or _any_inside(world, zone, cast.distractors):
             progress.violated = True
@@ -224,6 +224,12 @@ def _born(
         else:
             return poses
     raise SpawnError(f"blocks off the mat after {ATTEMPTS} attempts")
+
+
+@lru_cache(maxsize=16)
+def _zone(position: Vector, quaternion: Quaternion, size: tuple[float, float]) -> Zone:
+    """The zone under a flat thing; it is asked for at every check."""
+    return Zone(Pose(position, quaternion), size)
 
 
 def _inside(world: World, zone: Zone, bodies: tuple[int, ...]) -> np.ndarray:
