@@ -109,3 +109,10 @@ def unit_from_wxyz(quaternion: Sequence[float]) -> np.ndarray:
     w, x, y, z = quaternion
     norm = math.sqrt(x * x + y * y + z * z + w * w)
     return np.array([x, y, z, w]) / norm
+
+
+def units_from_wxyz(quaternions: np.ndarray) -> np.ndarray:
+    """Return MuJoCo's quaternions wxyz (..., 4) as `unit_from_wxyz` does each of them, to the bit."""
+    w, x, y, z = np.moveaxis(quaternions, -1, 0)
+    norm = np.sqrt(x * x + y * y + z * z + w * w)
+    return np.stack([x, y, z, w], -1) / norm[..., None]

@@ -142,9 +142,7 @@ def _may_rest(point: Point, zone: Zone) -> bool:
     return beyond < point[0] < 0.73 and abs(point[1]) < 0.45
 
 
-def _pushes(
-    table: Table, body: int, goal: Point, sides: Iterable[float], *, missing: int
-) -> Iterator[Push]:
+def _pushes(table: Table, body: int, goal: Point, sides: Iterable[float], *, missing: int) -> Iterator[Push]:
     """Yield the pushes that bring `body` to `goal`, the plate each of `sides` metres beside the block's
     middle.
     """

@@ -22,7 +22,7 @@ from envs import gl  # noqa: F401  isort: skip  (chooses the OpenGL backend befo
 import mujoco
 
 from envs.errors import EnvError
-from envs.poses import Vector, unit_from_wxyz, wxyz, yaw_quaternion
+from envs.poses import Vector, unit_from_wxyz, units_from_wxyz, wxyz, yaw_quaternion
 from envs.vima.things.objects import OBJECTS
 from envs.vima.things.outlines import CONTAINER_WALL, PAN_GRIP, convex_hull, outline
 
@@ -170,9 +170,13 @@ class Physics:
         at = self._qpos[body]
         return self.data.qpos[at : at + 3].copy(), unit_from_wxyz(self.data.qpos[at + 3 : at + 7])
 
-    def free_poses(self) -> np.ndarray:
+    def free_qpos(self) -> np.ndarray:
         """Return where the free bodies are, in order: (n, 7), position and quaternion wxyz as they are."""
         return self.data.qpos[: 7 * len(self.free)].reshape(-1, 7).copy()
+
+    def free_poses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the free bodies' positions (n, 3) and unit quaternions xyzw (n, 4), in order."""
+        return split_qpos(self.free_qpos())
 
     def place(self, body: int, position: np.ndarray, quaternion: np.ndarray) -> None:
         """Put a free body somewhere, at rest."""
@@ -285,6 +289,11 @@ class Physics:
             for other in (self.table_geom, *(g for g, b in self.body_of_geom.items() if b != body)):
                 best = min(best, mujoco.mj_geomDistance(self.model, self.data, mine, other, best, segment))
         return best
+
+
+def split_qpos(qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split numbers of free bodies (..., 7) into positions (..., 3) and unit quaternions xyzw (..., 4)."""
+    return qpos[..., :3], units_from_wxyz(qpos[..., 3:])
 
 
 def _add_body(spec: mujoco.MjSpec, index: int, shape: BodyShape) -> None:

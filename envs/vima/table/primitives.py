@@ -20,7 +20,15 @@ import mujoco
 import numpy as np
 
 from envs.poses import as_yaw, offset, turned
-from envs.vima.table.physics import PLATE_SIZE, TABLE_HEIGHT, TIME_STEP, BodyShape, Physics, physics
+from envs.vima.table.physics import (
+    PLATE_SIZE,
+    TABLE_HEIGHT,
+    TIME_STEP,
+    BodyShape,
+    Physics,
+    physics,
+    split_qpos,
+)
 from envs.vima.table.scene import Scene
 from envs.vima.table.tool_motion import FrameCallback, ToolMotion
 
@@ -56,7 +64,7 @@ def settle(scene: Scene) -> None:
         if world.free:
             world.separate()
             world.settle()
-            scene.take_poses(world.free_poses())
+            scene.take_poses(*world.free_poses())
         scene.resting = True
 
 
@@ -87,7 +95,7 @@ def pick_place(scene: Scene, start: Target, end: Target, on_frame: FrameCallback
     world.place(index, goal, rotation)
     if leaning:
         world.settle(held=index)
-        scene.take_poses(world.free_poses())
+        scene.take_poses(*world.free_poses())
         world.place(index, goal, rotation)
     if motion:
         motion.carry(body, position, quaternion, (x1, y1), turn)
@@ -97,7 +105,7 @@ def pick_place(scene: Scene, start: Target, end: Target, on_frame: FrameCallback
         world.settle(on_step=motion.physics_step(world))
     else:
         world.settle()
-    scene.take_poses(world.free_poses())
+    scene.take_poses(*world.free_poses())
     scene.resting = True
     if motion:
         motion.lift()
@@ -120,12 +128,15 @@ def push(
     way = (*map(float, start[0][:2]), *map(float, end[0][:2]))
     if on_frame:
         motion = ToolMotion(scene, on_frame)
-        checks = _pushed(scene.load_physics(), way, motion)
+        checks = map(split_qpos, _pushed(scene.load_physics(), way, motion))
     else:
         places = b"".join(body.position.tobytes() + body.quaternion.tobytes() for body in scene.bodies)
-        motion, checks = None, _remembered_push(threading.get_ident(), scene.shapes(), places, way)
-    for poses in checks:
-        scene.take_poses(poses)
+        motion, checks = (
+            None,
+            zip(*_remembered_push(threading.get_ident(), scene.shapes(), places, way), strict=True),
+        )
+    for positions, quaternions in checks:
+        scene.take_poses(positions, quaternions)
         if on_check:
             on_check()
     scene.resting = True
@@ -136,20 +147,22 @@ def push(
 @functools.lru_cache(maxsize=64)
 def _remembered_push(
     thread: int, shapes: tuple[BodyShape, ...], places: bytes, way: tuple[float, float, float, float]
-) -> tuple[np.ndarray, ...]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Carry out a push that nobody watches on a table at rest: a function of nothing but its arguments.
+
+    Returns the free bodies' positions (checks, n, 3) and quaternions xyzw (checks, n, 4).
 
     What an expert has tried is often what is done next, or the beginning of what it tries next.
     """
     world = physics(shapes)
     world.load((pose[:3], pose[3:]) for pose in np.frombuffer(places).reshape(-1, 7))
-    return tuple(_pushed(world, way, None))
+    return split_qpos(np.stack(list(_pushed(world, way, None))))
 
 
 def _pushed(
     world: Physics, way: tuple[float, float, float, float], motion: ToolMotion | None
 ) -> Iterator[np.ndarray]:
-    """Push from (x, y) to (x, y) and yield where the free bodies are at every check."""
+    """Push from (x, y) to (x, y) and yield `Physics.free_qpos` at every check."""
     first, last = np.array(way[:2]), np.array(way[2:])
     direction = last - first
     length = float(np.hypot(*direction))
@@ -186,12 +199,12 @@ def _pushed(
             count = min(steps, CHECK_EVERY if not motion else motion.steps_per_frame)
             mujoco.mj_step(world.model, world.data, nstep=count)
             steps -= count
-            yield world.free_poses()
+            yield world.free_qpos()
             if motion:
                 motion.plate_slide(world.plate_position()[:2])
     world.plate_off()
     world.settle()
-    yield world.free_poses()
+    yield world.free_qpos()
 
 
 def _first_contact(world: Physics, x: float, y: float) -> tuple[int | None, float]:

@@ -126,7 +126,7 @@ class Renderer:
         width: int = WIDTH,
         segmentation: bool = True,
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Draw things with one camera or two: pictures uint8 (height, width, 4), of which the fourth byte says
+        """Draw things with one camera or two: pictures uint8 (height, width, 4), whose fourth byte says
         nothing, and id pictures uint8 (height, width).
         """
         self._begin(things, cameras, height, width)

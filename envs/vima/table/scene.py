@@ -7,6 +7,7 @@ process and hold no state of a scene between calls. Refuses to know tasks, goals
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +18,8 @@ from envs.poses import Vector, rotation_matrix, unit
 from envs.vima.table.camera import HEIGHT, VIDEO_CAMERA, VIEWS, WIDTH
 from envs.vima.table.physics import BodyShape, Physics, physics
 from envs.vima.table.render import BACKGROUND, TABLE, Drawable, agent_cameras, renderer
-from envs.vima.table.silhouette import UPRIGHT, covered_cells, silhouette
+from envs.vima.table.silhouette import UPRIGHT, covered_cells, half_extents, silhouette
+from envs.vima.table.spawning import CELL_M, GRID_SHAPE
 from envs.vima.table.tools import FIRST_ID, SUCTION
 from envs.vima.things.meshes import parts
 from envs.vima.things.objects import OBJECTS
@@ -59,6 +61,18 @@ class Body:
         if abs(slope[2]) < UPRIGHT:
             top += float(np.abs(slope[:2]) @ np.asarray(self.size[:2])) / 2
         return top
+
+    def covered(self) -> np.ndarray:
+        """The cells under it, flat indices."""
+        if self.cells is None:
+            self.cells = covered_cells(self.name, self.size, self.scale, self.position, self.rotation())
+        return self.cells
+
+    def reach(self) -> float:
+        """No point of it, nor of a cell under it, is farther from its origin than this, in metres."""
+        wide = OBJECTS[self.name].size_high if OBJECTS[self.name].extrusion_scale is not None else self.size
+        corner = np.append(half_extents(self.name, wide), max(*wide, *OBJECTS[self.name].size_high))
+        return float(np.linalg.norm(corner * self.scale)) + 2 * CELL_M
 
     def drawable(self, shown_id: int | None = None) -> Drawable:
         return Drawable(
@@ -159,12 +173,23 @@ class Scene:
 
     def silhouette(self) -> np.ndarray:
         """Return which body shows in each cell seen from above: int16 (320, 160), 0 for the table."""
-        layers = []
-        for body in self._bodies.values():
-            if body.cells is None:
-                body.cells = covered_cells(body.name, body.size, body.scale, body.position, body.rotation())
-            layers.append((body.top(), body.id, body.cells))
+        layers = [(body.top(), body.id, body.covered()) for body in self._bodies.values()]
         return silhouette(layers)
+
+    def shows(self, body: int) -> np.ndarray:
+        """Return where a body shows, seen from above: bool (320, 160), where the silhouette has its id.
+
+        Only what may lie above it is looked at.
+        """
+        shown = self._bodies[body]
+        height = (shown.top(), body)
+        seen = np.zeros(GRID_SHAPE, bool)
+        seen.ravel()[shown.covered()] = True
+        for other in self._bodies.values():
+            apart = math.dist(other.position[:2], shown.position[:2])
+            if (other.top(), other.id) > height and apart < other.reach() + shown.reach():
+                seen.ravel()[other.covered()] = False
+        return seen
 
     # physics
 
@@ -179,14 +204,11 @@ class Scene:
         world.load((body.position, body.quaternion) for body in self._bodies.values())
         return world
 
-    def take_poses(self, poses: np.ndarray) -> None:
+    def take_poses(self, positions: np.ndarray, quaternions: np.ndarray) -> None:
         """Move the free bodies to where physics has them (`Physics.free_poses`)."""
-        w, x, y, z = poses[:, 3:].T
-        quaternions = np.stack([x, y, z, w], 1) / np.sqrt(x * x + y * y + z * z + w * w)[:, None]
         free = (body for body in self._bodies.values() if not body.fixed)
-        for body, position, quaternion in zip(free, poses[:, :3], quaternions, strict=True):
-            body.position, body.quaternion = position, quaternion
-            body.cells = None
+        for body, position, quaternion in zip(free, positions, quaternions, strict=True):
+            body.position, body.quaternion, body.cells = position, quaternion, None
         self.resting = False
 
     # state
