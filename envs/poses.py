@@ -16,6 +16,8 @@ import numpy as np
 Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
 
+_FROM_WXYZ = np.array([1, 2, 3, 0])
+
 IDENTITY: Quaternion = (0.0, 0.0, 0.0, 1.0)
 
 
@@ -113,6 +115,6 @@ def unit_from_wxyz(quaternion: Sequence[float]) -> np.ndarray:
 
 def units_from_wxyz(quaternions: np.ndarray) -> np.ndarray:
     """Return MuJoCo's quaternions wxyz (..., 4) as `unit_from_wxyz` does each of them, to the bit."""
-    w, x, y, z = np.moveaxis(quaternions, -1, 0)
+    w, x, y, z = (quaternions[..., i] for i in range(4))
     norm = np.sqrt(x * x + y * y + z * z + w * w)
-    return np.stack([x, y, z, w], -1) / norm[..., None]
+    return quaternions[..., _FROM_WXYZ] / norm[..., None]

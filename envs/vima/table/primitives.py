@@ -11,9 +11,8 @@ Source: VIMA-Bench's measured primitives (hover height, 1 mm contact steps, push
 
 from __future__ import annotations
 
-import functools
 import math
-import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 
 import mujoco
@@ -24,9 +23,7 @@ from envs.vima.table.physics import (
     PLATE_SIZE,
     TABLE_HEIGHT,
     TIME_STEP,
-    BodyShape,
     Physics,
-    physics,
     split_qpos,
 )
 from envs.vima.table.scene import Scene
@@ -124,39 +121,47 @@ def push(
     `on_check` is called at most 0.1 simulated seconds apart while blocks move and once they rest, with the
     scene up to date. Where the plate would come down on a block it starts farther back.
     """
-    settle(scene)
-    way = (*map(float, start[0][:2]), *map(float, end[0][:2]))
-    if on_frame:
-        motion = ToolMotion(scene, on_frame)
-        checks = map(split_qpos, _pushed(scene.load_physics(), way, motion))
-    else:
-        places = b"".join(body.position.tobytes() + body.quaternion.tobytes() for body in scene.bodies)
-        motion, checks = (
-            None,
-            zip(*_remembered_push(threading.get_ident(), scene.shapes(), places, way), strict=True),
-        )
-    for positions, quaternions in checks:
-        scene.take_poses(positions, quaternions)
+    for _ in pushing(scene, start, end, on_frame):
         if on_check:
             on_check()
+
+
+_DONE: OrderedDict[tuple, tuple[np.ndarray, np.ndarray]] = OrderedDict()
+"""Table and way of a push → the free bodies' positions (checks, n, 3) and quaternions xyzw (checks, n, 4)."""
+_DONE_KEPT = 64
+
+
+def pushing(
+    scene: Scene, start: Target, end: Target, on_frame: FrameCallback | None = None
+) -> Iterator[None]:
+    """Push as `push`, and stand still at every check; who goes no further leaves the blocks in mid-motion.
+
+    What a push does hangs on the table and its way alone. So the last ones are kept: what an expert has tried
+    is often what is done next, or the beginning of what it tries next.
+    """
+    settle(scene)
+    way = (*map(float, start[0][:2]), *map(float, end[0][:2]))
+    motion = ToolMotion(scene, on_frame) if on_frame else None
+    table = b"".join(body.position.tobytes() + body.quaternion.tobytes() for body in scene.bodies)
+    asked = (scene.shapes(), table, way)
+    done = None if motion else _DONE.get(asked)
+    if done:
+        for poses in zip(*done, strict=True):
+            scene.take_poses(*poses)
+            yield
+    else:
+        checks = []
+        for qpos in _pushed(scene.load_physics(), way, motion):
+            checks.append(split_qpos(qpos))
+            scene.take_poses(*checks[-1])
+            yield
+        if motion is None:
+            _DONE[asked] = tuple(map(np.stack, zip(*checks, strict=True)))
+            while len(_DONE) > _DONE_KEPT:
+                _DONE.popitem(last=False)
     scene.resting = True
     if motion:
         motion.lift()
-
-
-@functools.lru_cache(maxsize=64)
-def _remembered_push(
-    thread: int, shapes: tuple[BodyShape, ...], places: bytes, way: tuple[float, float, float, float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Carry out a push that nobody watches on a table at rest: a function of nothing but its arguments.
-
-    Returns the free bodies' positions (checks, n, 3) and quaternions xyzw (checks, n, 4).
-
-    What an expert has tried is often what is done next, or the beginning of what it tries next.
-    """
-    world = physics(shapes)
-    world.load((pose[:3], pose[3:]) for pose in np.frombuffer(places).reshape(-1, 7))
-    return split_qpos(np.stack(list(_pushed(world, way, None))))
 
 
 def _pushed(

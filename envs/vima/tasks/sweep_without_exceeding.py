@@ -181,8 +181,10 @@ class SweepWithoutExceeding(Task):
             trial = replace(now)
             for push in pushes:
                 motion = read_action(push.action())
-                check = lambda: self.on_check(world, cast, trial)  # noqa: E731
-                primitives.push(world.scene, (motion.start, 0.0), (motion.end, 0.0), on_check=check)
+                for _ in primitives.pushing(world.scene, (motion.start, 0.0), (motion.end, 0.0)):
+                    self.on_check(world, cast, trial)
+                    if trial.violated:  # lost, however it goes on
+                        break
                 self.update(world, cast, trial, skip_oracle=False)
                 if self.failed(world, cast, trial):
                     break
