@@ -72,6 +72,8 @@ class SimulatorEnv(gymnasium.Env):
     """Those of `ABILITIES` that are offered."""
     reasons: ClassVar[Mapping[str, str]] = {}
     """Ability that is not offered → why, and what to do instead."""
+    farthest_m: ClassVar[float] = 100.0
+    """What is farther away is measured as this far (ability `depth`)."""
     one_at_a_time: ClassVar[bool] = False
     """Whether, of all such environments in a process, only one can be in an episode."""
 

@@ -13,7 +13,7 @@ from envs.inputs import numbers
 from envs.poses import yaw_of
 from envs.vima.table.spawning import HIGH_XY, LOW_XY
 
-_KEYS = ("pose0_position", "pose0_rotation", "pose1_position", "pose1_rotation")
+ACTION_KEYS = ("pose0_position", "pose0_rotation", "pose1_position", "pose1_rotation")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ def action_space(seed: int | None = None) -> gymnasium.spaces.Dict:
     }
     rotation = {"low": -1.0, "high": 1.0, "shape": (4,), "dtype": np.float32}
     spaces = {
-        key: gymnasium.spaces.Box(**(position if key.endswith("position") else rotation)) for key in _KEYS
+        key: gymnasium.spaces.Box(**(position if key.endswith("position") else rotation))
+        for key in ACTION_KEYS
     }
     return gymnasium.spaces.Dict(spaces, seed=seed)
 
@@ -48,9 +49,9 @@ def read_action(action: Mapping[str, Any]) -> Motion:
     A quaternion need not be normalised, and only its turn about z counts; the zero quaternion means no turn.
     Raises EnvError for a missing part, and for one that is not finite numbers in a flat list or array.
     """
-    if not isinstance(action, Mapping) or not all(key in action for key in _KEYS):
+    if not isinstance(action, Mapping) or not all(key in action for key in ACTION_KEYS):
         found = shown(list(action)) if isinstance(action, Mapping) else type(action).__name__
-        raise EnvError(f"an action is a mapping of {', '.join(_KEYS)}; got {found}")
+        raise EnvError(f"an action is a mapping of {', '.join(ACTION_KEYS)}; got {found}")
     return Motion(
         _position(action, "pose0_position"),
         _yaw(action, "pose0_rotation"),

@@ -21,7 +21,7 @@ from envs.vima.experts.pick_and_place import check_style
 from envs.vima.levels import level_name
 from envs.vima.registration import EXTRA_STEPS, find_task
 from envs.vima.table import primitives
-from envs.vima.table.camera import HEIGHT, VIEWS, WIDTH
+from envs.vima.table.camera import FAR_M, HEIGHT, VIEWS, WIDTH
 from envs.vima.table.scene import Scene
 from envs.vima.table.tool_motion import FrameCallback
 from envs.vima.table.tools import SUCTION
@@ -71,6 +71,7 @@ class VimaEnv(SimulatorEnv):
 
     embodiment = "vima"
     abilities = frozenset(ABILITIES)
+    farthest_m = FAR_M
 
     def __init__(
         self,
