@@ -54,15 +54,43 @@ Target = tuple[Sequence[float], float | Sequence[float]]
 """Where a tool goes: (x, y[, z ignored]) in metres, and a yaw in radians or a quaternion xyzw."""
 
 
+_Poses = tuple[np.ndarray, np.ndarray]
+"""Positions (..., n, 3) and quaternions xyzw (..., n, 4) of the free bodies."""
+_DONE: OrderedDict[tuple, _Poses] = OrderedDict()
+"""Table and way of a push, or None for settling → where the free bodies were at every check.
+
+What happens hangs on these alone, so the last ones are kept: what an expert has tried is often what is done
+next, or the beginning of what it tries next.
+"""
+_DONE_KEPT = 64
+
+
+def _asked(scene: Scene, way: tuple[float, ...] | None) -> tuple:
+    places = b"".join(body.position.tobytes() + body.quaternion.tobytes() for body in scene.bodies)
+    return scene.shapes(), places, way
+
+
+def _keep(asked: tuple, poses: _Poses) -> None:
+    _DONE[asked] = poses
+    while len(_DONE) > _DONE_KEPT:
+        _DONE.popitem(last=False)
+
+
 def settle(scene: Scene) -> None:
     """Let hovering bodies fall and come to rest; does nothing when all of them rest already."""
-    if not scene.resting:
+    if scene.resting:
+        return
+    asked = _asked(scene, None)
+    poses = _DONE.get(asked)
+    if poses is None:
         world = scene.load_physics()
         if world.free:
             world.separate()
             world.settle()
-            scene.take_poses(*world.free_poses())
-        scene.resting = True
+        poses = world.free_poses()
+        _keep(asked, poses)
+    scene.take_poses(*poses)
+    scene.resting = True
 
 
 def pick_place(scene: Scene, start: Target, end: Target, on_frame: FrameCallback | None = None) -> int | None:
@@ -126,24 +154,14 @@ def push(
             on_check()
 
 
-_DONE: OrderedDict[tuple, tuple[np.ndarray, np.ndarray]] = OrderedDict()
-"""Table and way of a push → the free bodies' positions (checks, n, 3) and quaternions xyzw (checks, n, 4)."""
-_DONE_KEPT = 64
-
-
 def pushing(
     scene: Scene, start: Target, end: Target, on_frame: FrameCallback | None = None
 ) -> Iterator[None]:
-    """Push as `push`, and stand still at every check; who goes no further leaves the blocks in mid-motion.
-
-    What a push does hangs on the table and its way alone. So the last ones are kept: what an expert has tried
-    is often what is done next, or the beginning of what it tries next.
-    """
+    """Push as `push`, and stand still at every check; who goes no further leaves the blocks in mid-motion."""
     settle(scene)
     way = (*map(float, start[0][:2]), *map(float, end[0][:2]))
     motion = ToolMotion(scene, on_frame) if on_frame else None
-    table = b"".join(body.position.tobytes() + body.quaternion.tobytes() for body in scene.bodies)
-    asked = (scene.shapes(), table, way)
+    asked = _asked(scene, way)
     done = None if motion else _DONE.get(asked)
     if done:
         for poses in zip(*done, strict=True):
@@ -156,9 +174,7 @@ def pushing(
             scene.take_poses(*checks[-1])
             yield
         if motion is None:
-            _DONE[asked] = tuple(map(np.stack, zip(*checks, strict=True)))
-            while len(_DONE) > _DONE_KEPT:
-                _DONE.popitem(last=False)
+            _keep(asked, tuple(map(np.stack, zip(*checks, strict=True))))
     scene.resting = True
     if motion:
         motion.lift()
