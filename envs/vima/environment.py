@@ -167,8 +167,8 @@ class VimaEnv(SimulatorEnv):
         simulated second, of which the first and then each `every`-th is drawn. Being watched moves bodies by
         some hundredths of a millimetre at most, for physics then runs in other portions.
         """
-        self._on_frame = None
         if callback is None:
+            self._on_frame = None
             return
         if not callable(callback):
             raise EnvError(f"watch takes a function of a picture, or None; got {shown(callback)}")
