@@ -17,7 +17,9 @@ from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import CheckpointError
 from uio2_agent.formats.checkpoint import (
     TOKENIZER,
+    config_values,
     copy_tokenizer,
+    empty_network,
     fill,
     model_weights,
     read_config,
@@ -35,7 +37,7 @@ from uio2_agent.request import Answer, Request
 from uio2_agent.text.tokenizer import NEEDED
 from uio2_agent.tokenizers.vocoder import WEIGHTS as VOCODER
 from uio2_agent.tokenizers.vocoder import Vocoder
-from uio2_agent.weights import SAFETENSORS, weight_files, write_safetensors
+from uio2_agent.weights import SAFETENSORS, map_weights, weight_files, write_safetensors
 
 
 class UnifiedIO2(Network):
@@ -130,9 +132,10 @@ class UnifiedIO2(Network):
                 stacklevel=2,
             )
         files = weight_files(directory)
-        with torch.device("meta"):
-            model = cls(config)
-        fill(model, files, official, dtype, torch.device(device))
+        stored = map_weights(files)
+        where = directory if len(files) > 1 else files[0]
+        model = empty_network(cls, config, stored, official, where)
+        fill(model, files, stored, official, dtype, torch.device(device))
         if text is not None:
             model.processor = Processor(config, text)
         if (directory / VOCODER).is_file():
@@ -155,9 +158,10 @@ class UnifiedIO2(Network):
             write_safetensors(
                 directory / SAFETENSORS, layout, lambda names: ((name, weights[name]) for name in names)
             )
-            write_json(directory / CONFIG, self.config.to_dict())
-            if self.processor is not None:
-                copy_tokenizer(self.processor.tokenizer, directory)
+            text = None if self.processor is None else self.processor.tokenizer
+            write_json(directory / CONFIG, config_values(self.config, text))
+            if text is not None:
+                copy_tokenizer(text, directory)
             if self.vocoder is not None:
                 self.vocoder.save_pretrained(directory)
         except OSError as error:

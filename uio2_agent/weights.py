@@ -20,6 +20,7 @@ from torch import Tensor
 from uio2_agent.errors import CheckpointError
 from uio2_agent.files import new_file
 from uio2_agent.formats.filetype import mistaken_for
+from uio2_agent.formats.json_file import read_object
 
 SAFETENSORS, PICKLE = "model.safetensors", "pytorch_model.bin"
 FORMS = (SAFETENSORS, f"{SAFETENSORS}.index.json", PICKLE, f"{PICKLE}.index.json")
@@ -183,11 +184,10 @@ def _map_safetensors(path: Path, only: Collection[str] | None) -> dict[str, Tens
 
 
 def _shards(index: Path) -> list[Path]:
-    try:
-        places = json.loads(index.read_text())["weight_map"]
-        names = sorted(set(map(str, places.values())))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{index} is no index of shards ({error}): copy or write it again") from error
+    places = read_object(index).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
+        raise CheckpointError(f"{index} is no index of shards: its weight_map names a file for each tensor")
+    names = sorted(set(places.values()))
     if not names:
         raise CheckpointError(f"{index} names no shards: copy or write it again")
     if outside := [name for name in names if Path(name).name != name]:

@@ -13,8 +13,9 @@ from torch import Tensor
 from uio2_agent.errors import CheckpointError
 from uio2_agent.files import NewFile, new_file, replace_file
 from uio2_agent.formats.checkpoint import (
-    check_stored,
+    config_values,
     copy_tokenizer,
+    empty_network,
     precision,
     read_config,
     read_tokenizer,
@@ -67,8 +68,8 @@ def convert(
     """
     source, output = checkpoint_directory(source), Path(output)
     config, was_official = read_config(source)
-    written = config.to_official() if official else config.to_dict()
     text = read_tokenizer(source, config, official or was_official, tokenizer)
+    written = config.to_official() if official else config_values(config, text)
     sound = None
     if vocoder is not None or (source / VOCODER).is_file():
         sound = Vocoder.from_pretrained(source if vocoder is None else vocoder)
@@ -77,9 +78,7 @@ def convert(
 
     files = weight_files(source)
     stored = map_weights(files)
-    with torch.device("meta"):
-        model = Network(config)
-    check_stored(model, stored, was_official, source)
+    model = empty_network(Network, config, stored, was_official, source)
     before, after = stored_names(model, was_official), stored_names(model, official)
     old = {after[name]: before[name] for name in before}  # names in the source by names in the output
     layout = {}

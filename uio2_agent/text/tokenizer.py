@@ -102,6 +102,14 @@ class TextTokenizer:
                 )
                 break
 
+    def check_hash(self, expected: str | None) -> None:
+        """Raise UIO2Error unless this is the tokenizer of a vocabulary's hash; None is that of any."""
+        if expected not in (None, found := self.vocabulary.hash()):
+            raise UIO2Error(
+                f"{self.path} is not the tokenizer that the model was made with: its pieces have the hash "
+                f"{found}, not {expected}, so the same ids would mean other texts; put the model's own file there"
+            )
+
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, without begin or end ids."""
         return [self._from_file.get(token, token) for token in self._processor.encode(text)]
