@@ -237,7 +237,7 @@ class UnifiedIO2Policy(Policy):
 
 
 def _check_styles(styles: Mapping[str, PromptStyle], path: Path) -> None:
-    """Raise UIO2Error, naming the file, for a style that its body cannot have; others' bodies may be absent."""
+    """Raise UIO2Error, naming the file, for a style that its body cannot have, if the body is installed."""
     for name in styles.keys() & embodiments.names():
         body = embodiments.get(name)
         try:

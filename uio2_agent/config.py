@@ -23,6 +23,12 @@ FIRST_CODE = 2
 """Code c of an image or audio target is token c + 2; 0 starts a target, 1 is reserved."""
 MOST_RESIZE = 2**28
 """Numbers of the matrix that resizes a grid of positions to one of patches."""
+ADJUSTABLE = (
+    *("text_input_length", "text_target_length", "image_target_length", "audio_target_length"),
+    *("image_tokens", "history_tokens", "audio_tokens", "audio_history_tokens", "history_frames"),
+    *("freeze_vit", "position_init"),
+)
+"""Fields that may be changed for weights that are there: limits, and what only training reads."""
 INPUT_MODALITIES = ("text", "image", "image_history", "audio", "audio_history")
 TARGET_MODALITIES = ("text", "image", "audio")
 
@@ -98,7 +104,9 @@ class UnifiedIO2Config:
     input_modalities: Annotated[
         tuple[Literal["text", "image", "image_history", "audio", "audio_history"], ...], Range(1, 5)
     ] = INPUT_MODALITIES
-    target_modalities: Annotated[tuple[Literal["text", "image", "audio"], ...], Range(1, 3)] = TARGET_MODALITIES
+    target_modalities: Annotated[tuple[Literal["text", "image", "audio"], ...], Range(1, 3)] = (
+        TARGET_MODALITIES
+    )
     image_encoder: ViTConfig
     audio_encoder: ViTConfig | None = None
     image_history: ResamplerConfig
@@ -150,7 +158,9 @@ class UnifiedIO2Config:
             if len(set(getattr(self, name))) < len(getattr(self, name)):
                 raise UIO2Error(f"{name}={getattr(self, name)} is not possible: it names one more than once")
         if "text" not in self.input_modalities:
-            raise UIO2Error(f"input_modalities={self.input_modalities} is not possible: every request has text")
+            raise UIO2Error(
+                f"input_modalities={self.input_modalities} is not possible: every request has text"
+            )
         for name, part in (("audio", "audio_encoder"), ("audio_history", "audio_encoder")):
             if name in self.input_modalities and getattr(self, part) is None:
                 raise UIO2Error(f"input modality {name!r} needs {part} in the configuration")
@@ -197,7 +207,9 @@ class UnifiedIO2Config:
             grid = grid_of(name, size, (encoder.patch_size,) * 2)
             cells, learned = math.prod(grid), math.prod(encoder.positions)
             if encoder.lineage == "ast" and cells > learned:
-                raise UIO2Error(f"{name}={size} is not possible: its {cells} patches have {learned} positions")
+                raise UIO2Error(
+                    f"{name}={size} is not possible: its {cells} patches have {learned} positions"
+                )
             if cells * learned > MOST_RESIZE:
                 raise UIO2Error(
                     f"{name}={size} is not possible: {learned} positions are not resized to {cells} patches"
@@ -210,7 +222,9 @@ class UnifiedIO2Config:
         parts += [getattr(self, name) for name in self.input_modalities if name.endswith("_history")]
         layers = self.encoder_layers + self.decoder_layers + sum(part.layers for part in parts if part)
         return layers + sum(
-            getattr(self, f"{name}_tokenizer").total_layers for name in self.target_modalities if name != "text"
+            getattr(self, f"{name}_tokenizer").total_layers
+            for name in self.target_modalities
+            if name != "text"
         )
 
     @property
@@ -263,4 +277,3 @@ class UnifiedIO2Config:
     def to_official(self) -> dict[str, Any]:
         """Write the official nested dictionary."""
         return config_to_official(self.to_dict(), type(self))
-

@@ -1,8 +1,8 @@
 """Typed, bounded fields of dataclasses: what a field's annotation says is what its value must be.
 
-Unusual: the annotations are the table. `Annotated[int, Range(1, 8)]` is a whole number in that range, of a
-text or a list the range bounds the length; `Literal`, `bool`, `float`, `X | None`, tuples and dataclasses mean
-what they say. A bool is no number, a float is finite, a list becomes a tuple. It knows no field.
+Unusual: the annotations are the table. `Annotated[int, Range(1, 8)]` is a whole number in that range; of a
+text or a list the range bounds the length; `Literal`, `bool`, `float`, `X | None`, tuples and dataclasses
+mean what they say. A bool is no number, a float is finite, a list becomes a tuple. It knows no field.
 """
 
 import dataclasses
@@ -169,7 +169,7 @@ def _is(value: Any, kind: Any) -> bool:
     """Return whether a value has the type of a field that is no list and no part."""
     if get_origin(kind) is Literal:
         return isinstance(value, str) and value in get_args(kind)
-    if kind in (int, float) and isinstance(value, bool):
+    if get_origin(kind) is not None or (kind in (int, float) and isinstance(value, bool)):
         return False
     if kind is float:
         return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))

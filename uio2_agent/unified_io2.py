@@ -22,6 +22,8 @@ from uio2_agent.formats.checkpoint import (
     empty_network,
     fill,
     model_weights,
+    notes,
+    open_weights,
     read_config,
     read_tokenizer,
     write_json,
@@ -37,7 +39,7 @@ from uio2_agent.request import Answer, Request
 from uio2_agent.text.tokenizer import NEEDED
 from uio2_agent.tokenizers.vocoder import WEIGHTS as VOCODER
 from uio2_agent.tokenizers.vocoder import Vocoder
-from uio2_agent.weights import SAFETENSORS, map_weights, weight_files, write_safetensors
+from uio2_agent.weights import SAFETENSORS, write_safetensors
 
 
 class UnifiedIO2(Network):
@@ -131,8 +133,7 @@ class UnifiedIO2(Network):
                 f"(tokenizer=PATH, or put it there); {source}",
                 stacklevel=2,
             )
-        files = weight_files(directory)
-        stored = map_weights(files)
+        files, stored = open_weights(directory, config, official)
         where = directory if len(files) > 1 else files[0]
         model = empty_network(cls, config, stored, official, where)
         fill(model, files, stored, official, dtype, torch.device(device))
@@ -155,11 +156,15 @@ class UnifiedIO2(Network):
         layout = {name: value.to("meta", dtype or value.dtype) for name, value in weights.items()}
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            write_safetensors(
-                directory / SAFETENSORS, layout, lambda names: ((name, weights[name]) for name in names)
-            )
             text = None if self.processor is None else self.processor.tokenizer
-            write_json(directory / CONFIG, config_values(self.config, text))
+            values = config_values(self.config, text)
+            write_safetensors(
+                directory / SAFETENSORS,
+                layout,
+                lambda names: ((name, weights[name]) for name in names),
+                notes=notes(values),
+            )
+            write_json(directory / CONFIG, values)
             if text is not None:
                 copy_tokenizer(text, directory)
             if self.vocoder is not None:

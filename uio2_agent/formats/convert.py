@@ -16,6 +16,8 @@ from uio2_agent.formats.checkpoint import (
     config_values,
     copy_tokenizer,
     empty_network,
+    notes,
+    open_weights,
     precision,
     read_config,
     read_tokenizer,
@@ -30,9 +32,7 @@ from uio2_agent.weights import (
     FORMS,
     PICKLE,
     SAFETENSORS,
-    map_weights,
     stream,
-    weight_files,
     write_safetensors,
 )
 
@@ -76,8 +76,7 @@ def convert(
     form = PICKLE if official and not safetensors else SAFETENSORS
     _check_output(source, output, form)
 
-    files = weight_files(source)
-    stored = map_weights(files)
+    files, stored = open_weights(source, config, was_official)
     model = empty_network(Network, config, stored, was_official, source)
     before, after = stored_names(model, was_official), stored_names(model, official)
     old = {after[name]: before[name] for name in before}  # names in the source by names in the output
@@ -94,7 +93,8 @@ def convert(
     try:
         output.mkdir(parents=True, exist_ok=True)
         if form == SAFETENSORS:
-            write_safetensors(output / form, layout, values, meter.add)
+            noted = {} if official else notes(written)
+            write_safetensors(output / form, layout, values, meter.add, noted)
         else:
             tensors = {new: stored[name] for new, name in old.items()}
             changed = [new for new, value in tensors.items() if value.dtype != layout[new].dtype]

@@ -1,4 +1,4 @@
-"""JSON files of a model directory, read with bounds: no size, depth or number in one can hang or end a program.
+"""JSON files of a model directory, read with bounds: nothing in one can hang or end a program.
 
 Unusual: a name that stands twice in an object, NaN and infinity are refused, which Python's reader takes.
 """
@@ -20,6 +20,14 @@ def read_object(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    return parse_object(content, str(path))
+
+
+def parse_object(content: bytes, what: str) -> dict[str, Any]:
+    """Return the object that UTF-8 JSON describes; CheckpointError, saying of what, if it describes none."""
+    try:
         if len(content) > MOST_BYTES:
             raise ValueError(f"it is larger than {MOST_BYTES:,} bytes")
         values = json.loads(
@@ -30,11 +38,11 @@ def read_object(path: Path) -> dict[str, Any]:
             parse_constant=_constant,
         )
     except RecursionError:
-        raise CheckpointError(f"{path} is not readable JSON (nested too deeply): copy or write it again") from None
-    except (ValueError, OSError) as error:
-        raise CheckpointError(f"{path} is not readable JSON ({error}): copy or write it again") from error
+        raise CheckpointError(f"{what} is not readable JSON: it is nested too deeply") from None
+    except ValueError as error:
+        raise CheckpointError(f"{what} is not readable JSON ({error}): copy or write it again") from error
     if not isinstance(values, dict):
-        raise CheckpointError(f"{path} holds {shown(values)} and not an object of fields and values")
+        raise CheckpointError(f"{what} holds {shown(values)} and not an object of fields and values")
     return values
 
 

@@ -1,7 +1,8 @@
 """The nested configuration of the official UIO-2 format, read and written by the table in `official_fields`.
 
-Unusual: a configuration is written only if it comes back the same. Every field of the format is checked, those
-that nobody computes with for their type. It knows no file, and of our configuration the class it is handed.
+Unusual: a configuration is written only if it comes back the same. Every field of the format is checked,
+those that nobody computes with for their type. It knows no file, and the class of our configuration only as
+it is handed in.
 """
 
 from collections.abc import Iterable
@@ -106,7 +107,9 @@ def _check_names(official: Values) -> None:
         raise FieldError(f"the official configuration has unknown fields {shown(unknown)}")
     for part, names in known.items():
         if not isinstance(fields := official.get(part, {}), dict):
-            raise FieldError(f"{part}={shown(fields)} is not possible: it takes an object of fields and values")
+            raise FieldError(
+                f"{part}={shown(fields)} is not possible: it takes an object of fields and values"
+            )
         if unknown := [name for name in fields if name not in names]:
             raise FieldError(f"{part} has unknown fields {shown(unknown)}")
 
@@ -140,7 +143,8 @@ def _check_derived(official: Values, values: Values) -> None:
         expected = _as_list(row.write(lambda path: _look_up(values, path)))
         if expected is not None and not _same(found, expected) and not (found is None and row.may_lack):
             raise UIO2Error(
-                f"{row.official}={shown(found)} is not supported: the other fields of the file want {expected}"
+                f"{row.official}={shown(found)} is not supported: the other fields of the file want "
+                f"{expected}"
             )
 
 
