@@ -291,8 +291,10 @@ class Fuzzer:
                 found = stated
             if wrong := list(disagreements(stated, found)):
                 return f"silently wrong: {', '.join(wrong)}"
-        for name, value in reference.state_dict().items():
-            if not torch.equal(value, model.state_dict()[name]):
+        for (name, value), held in zip(
+            reference.state_dict().items(), model.state_dict().values(), strict=True
+        ):
+            if not torch.equal(value, held):
                 return f"silently wrong: {name}"
         if not subject.official:
             try:
