@@ -112,7 +112,7 @@ def test_limits_may_be_changed_and_weights_written_by_others_have_no_note(nano):
     assert UnifiedIO2.from_pretrained(nano).config.text_input_length == 300
     path.write_text(json.dumps(values | {"drop_background": False}))
     with pytest.raises(
-        CheckpointError, match="says drop_background=False, and .* was written with True"
+        CheckpointError, match=r"says drop_background=False, and .* was written with True"
     ):
         UnifiedIO2.from_pretrained(nano)
     save_file(load_file(nano / "model.safetensors"), nano / "model.safetensors")
