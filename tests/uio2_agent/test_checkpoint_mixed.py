@@ -111,9 +111,7 @@ def test_limits_may_be_changed_and_weights_written_by_others_have_no_note(nano):
     path.write_text(json.dumps(values | {"text_input_length": 300, "freeze_vit": True}))
     assert UnifiedIO2.from_pretrained(nano).config.text_input_length == 300
     path.write_text(json.dumps(values | {"drop_background": False}))
-    with pytest.raises(
-        CheckpointError, match=r"says drop_background=False, and .* was written with True"
-    ):
+    with pytest.raises(CheckpointError, match=r"says drop_background=False, and .* was written with True"):
         UnifiedIO2.from_pretrained(nano)
     save_file(load_file(nano / "model.safetensors"), nano / "model.safetensors")
     assert UnifiedIO2.from_pretrained(nano).config.drop_background is False
@@ -152,6 +150,15 @@ def test_other_programs_read_what_was_written(tmp_path):
     model = tiny_model()
     weights = load_file(model.save_pretrained(tmp_path / "model") / "model.safetensors")
     assert weights.keys() == model.state_dict().keys()
+
+
+def test_a_style_for_a_body_that_is_not_installed_is_said(nano):
+    style = json.loads((nano / "policy.json").read_text())["prompt"]
+    (nano / "policy.json").write_text(json.dumps({"styles": {"arm": style}}))
+    with pytest.warns(
+        UserWarning, match="style for the embodiment 'arm', which is not installed; here are vima"
+    ):
+        load_policy(str(nano))
 
 
 @pytest.mark.parametrize(
