@@ -6,6 +6,7 @@ import shutil
 import struct
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from policies.loading import load_policy
@@ -143,6 +144,35 @@ def test_a_flipped_bit_in_a_vocoder_is_seen(tmp_path):
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"vocoder\.safetensors is damaged"):
         Vocoder.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda value: value * float("nan"), r"NaN or infinity in encoder\.norm\.scale.*training diverged"),
+        (lambda value: value.to_sparse(), r"encoder\.norm\.scale as sparse or meta tensors"),
+        (lambda value: value.to("meta"), r"encoder\.norm\.scale as sparse or meta tensors"),
+    ],
+    ids=["nan", "sparse", "meta"],
+)
+def test_tensors_that_hold_no_numbers_are_named(tmp_path, spoil, said):
+    directory = tiny_model().save_pretrained(tmp_path / "model")
+    weights = load_file(directory / "model.safetensors")
+    (directory / "model.safetensors").unlink()
+    weights["encoder.norm.scale"] = spoil(weights["encoder.norm.scale"])
+    torch.save(weights, directory / "pytorch_model.bin")
+    with pytest.raises(CheckpointError, match=said):
+        UnifiedIO2.from_pretrained(directory)
+
+
+def test_names_of_strangers_stay_on_one_line(tmp_path):
+    directory = tiny_model().save_pretrained(tmp_path / "model")
+    weights = load_file(directory / "model.safetensors")
+    for name in ("a\nb", "x" * 100_000, "\x1b[31m"):
+        save_file(weights | {name: torch.zeros(1)}, directory / "model.safetensors")
+        with pytest.raises(CheckpointError, match="has unknown") as error:
+            UnifiedIO2.from_pretrained(directory)
+        assert str(error.value).isprintable() and len(str(error.value)) < 500
 
 
 def test_other_programs_read_what_was_written(tmp_path):
