@@ -1,8 +1,9 @@
 """The parts of a model directory, ours (config.json, weights, tokenizer.model) or official: found and read.
 
-Unusual: a network takes the tensors of the mapped file as they are, so filling it reads nothing that is not
-used and holds nothing twice. Weights may be stored in half precision and come back in float32. Nothing is
-ever executed. Every mismatch is listed by name before anything is loaded.
+Unusual: a network takes the tensors of the mapped file as they are, so filling it holds nothing twice, and
+what a configuration asks for is bounded by the file before it is built. Weights may be stored in half
+precision and come back in float32. Nothing is ever executed. Every mismatch is listed by name before
+anything is loaded.
 """
 
 import json
