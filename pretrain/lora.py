@@ -192,4 +192,4 @@ def _read_config(path: Path) -> tuple[int, float]:
         rank = read_value(values.get("r"), Annotated[int, Range(1, _MOST_RANK)], "r")
         return rank, read_value(values.get("lora_alpha"), Annotated[float, Range(0, 1e6)], "lora_alpha")
     except FieldError as error:
-        raise CheckpointError(f"{path}: {error}: copy or write it again") from error
+        raise CheckpointError(f"{path} is damaged ({error}): copy or write it again") from error
