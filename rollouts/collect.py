@@ -21,6 +21,7 @@ from pretrain.sources.lerobot import EpisodeRecord
 from pretrain.sources.schema import FIRST_HELD_OUT_SEED, DatasetError
 from rollouts.datasets.encoding import EncodedEpisode, encode_episode
 from rollouts.datasets.writer import DatasetWriter
+from rollouts.limits import Limits
 from rollouts.progress import progress as progress_bar
 from rollouts.runner import Episode, Work, play, work_list
 from rollouts.settings import CONF
@@ -56,6 +57,9 @@ class CollectConfig:
     workers: int
     slots: int
     """Episodes that one worker plays at a time (one model call serves them all)."""
+    decision_timeout: float | str
+    """Seconds, `auto` or 0, as `rollouts.limits` reads them; so is the next."""
+    episode_timeout: float | str
     shard: str
     """`i/n`: this process plays every n-th episode, from the i-th; `merge` joins the folders."""
     ray_address: str | None = None
@@ -68,6 +72,7 @@ class CollectConfig:
                 f"episodes={self.episodes}, workers={self.workers} and slots={self.slots} must be at least "
                 f"1, seed={self.seed} at least 0"
             )
+        self.limits()
         last = self.work()[-1:]
         highest = max((item.seed for item in last), default=0)
         if highest >= FIRST_HELD_OUT_SEED and not self.allow_held_out:
@@ -86,6 +91,10 @@ class CollectConfig:
             episodes=self.episodes,
             shard=self.shard_numbers(),
         )
+
+    def limits(self) -> Limits:
+        """Return how long things may take."""
+        return Limits.read(self.decision_timeout, self.episode_timeout)
 
     def shard_numbers(self) -> tuple[int, int]:
         """Return (i, n) of `shard`."""
@@ -153,7 +162,7 @@ def collect(config: CollectConfig, *, progress: bool = True) -> CollectResult:
         work = config.work()
         left = [item for item in work if item.index >= writer.next_work]
         finish = _encode_success if config.success_only else _encode
-        job = Job(config.policy, config.policy_args, config.make_env(), config.slots, finish)
+        job = Job(config.policy, config.policy_args, config.make_env(), config.slots, finish, config.limits())
         results = run_job(left, job, workers=config.workers, ray_address=config.ray_address)
         with progress_bar("collect", len(work), len(work) - len(left), progress) as advance:
             try:

@@ -19,6 +19,7 @@ from policies.loading import policy_identity
 from pretrain.defaults import defaults_from
 from rollouts.datasets.encoding import encode_episode
 from rollouts.errors import RolloutError
+from rollouts.limits import Limits
 from rollouts.progress import progress
 from rollouts.results import files as results
 from rollouts.runner import Episode, Work, run_episodes
@@ -50,6 +51,9 @@ class EvaluateConfig:
     slots: int
     workers: int
     ray_address: str | None = None
+    decision_timeout: float | str
+    """Seconds, `auto` or 0, as `rollouts.limits` reads them; so is the next."""
+    episode_timeout: float | str
     videos: int
     """Videos of successes, and as many of failures, for each task and level."""
 
@@ -57,6 +61,7 @@ class EvaluateConfig:
         for name, least in (("episodes", 1), ("slots", 1), ("workers", 1), ("videos", 0), ("seed", 0)):
             if getattr(self, name) < least:
                 raise RolloutError(f"{name} must be at least {least}, found {getattr(self, name)}")
+        self.limits()
 
     @classmethod
     def from_keys(cls, keys: Mapping[str, Any]) -> "EvaluateConfig":
@@ -68,12 +73,17 @@ class EvaluateConfig:
         """The fixed list of what is played."""
         return work_items(self.env, self.task, self.level, seed=self.seed, episodes=self.episodes)
 
+    def limits(self) -> Limits:
+        """How long things may take."""
+        return Limits.read(self.decision_timeout, self.episode_timeout)
+
     def job(self, encode: bool = False) -> Job:
         """What a worker does; the oracle reads the action of the environment's expert."""
         suite = find_suite(self.env)
         expert = suite.expert_options(self.env_kwargs) if self.policy == "oracle" else {}
         make_env = MakeEnv({**expert, **self.env_kwargs})
-        return Job(self.policy, self.policy_args, make_env, self.slots, partial(_finish, encode=encode))
+        finish = partial(_finish, encode=encode)
+        return Job(self.policy, self.policy_args, make_env, self.slots, finish, self.limits())
 
     def recipe(self) -> dict[str, Any]:
         """What decides the numbers of an episode; a directory is continued only with the same."""
