@@ -24,6 +24,7 @@ _RAY = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_LOG_TO_STDERR": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "^A worker died or was killed",  # long, and told by what becomes of its work
     "RAY_worker_niceness": "0",  # 15 would starve the workers beside any other busy process
 }
 

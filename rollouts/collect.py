@@ -136,6 +136,11 @@ class CollectConfig:
             {**expert, **suite.demonstration_options(self.env_kwargs, self.expert_style), **self.env_kwargs}
         )
 
+    def job(self) -> Job:
+        """Return what a worker does."""
+        finish = _encode_success if self.success_only else _encode
+        return Job(self.policy, self.policy_args, self.make_env(), self.slots, finish, self.limits())
+
 
 @dataclass(frozen=True)
 class CollectResult:
@@ -161,9 +166,7 @@ def collect(config: CollectConfig, *, progress: bool = True) -> CollectResult:
     with DatasetWriter(config.output, config.recipe()) as writer:
         work = config.work()
         left = [item for item in work if item.index >= writer.next_work]
-        finish = _encode_success if config.success_only else _encode
-        job = Job(config.policy, config.policy_args, config.make_env(), config.slots, finish, config.limits())
-        results = run_job(left, job, workers=config.workers, ray_address=config.ray_address)
+        results = run_job(left, config.job(), workers=config.workers, ray_address=config.ray_address)
         with progress_bar("collect", len(work), len(work) - len(left), progress) as advance:
             try:
                 for item, (episode, encoded) in zip(left, results, strict=True):

@@ -24,8 +24,8 @@ from rollouts.progress import progress
 from rollouts.results import files as results
 from rollouts.runner import Episode, Work, run_episodes
 from rollouts.settings import CONF
-from rollouts.workers import Job, MakeEnv, run_job
-from rollouts.worklist import check_environment, work_items
+from rollouts.workers import Job, MakeEnv, check_job, run_job
+from rollouts.worklist import work_items
 
 _SAVE_EVERY_S = 2.0
 
@@ -110,7 +110,7 @@ def evaluate(config: EvaluateConfig, output: Path, dataset: Path | None = None) 
     left = [item for item in work if _key(item) not in done]
     job = config.job(encode=dataset is not None)
     if left:
-        check_environment(job.make_env, left[0])
+        check_job(left[0], job, workers=config.workers, ray_address=config.ray_address)
     writer = DatasetWriter(str(dataset), recipe) if dataset else None
     # A rollout is no evaluation of the benchmark: few episodes, on seeds that may have been trained on.
     asked = None if dataset else {(item.task, item.level) for item in work}

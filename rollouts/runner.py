@@ -95,7 +95,9 @@ def described(error: BaseException) -> str:
     """Return type and text of an exception, in characters that can be written to a file."""
     try:
         message = f"{type(error).__name__}: {error}"
-    except Exception as other:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as other:
         message = f"{type(error).__name__}, whose text raises {type(other).__name__}"
     if len(message) > _LONGEST_MESSAGE:
         message = f"{message[:_LONGEST_MESSAGE]}... ({len(message)} characters)"

@@ -23,9 +23,12 @@ from rollouts.cluster import actor_class, lost_worker, ray_started, reason
 from rollouts.errors import RolloutError
 from rollouts.limits import Limits, Overrun, Watch, overrun, unwatched
 from rollouts.runner import Episode, Work, described, run_episodes
+from rollouts.worklist import check_apart, check_environment
 from uio2_agent.errors import UIO2Error
 
 _LIVES = 3
+_CHECK_S = 60.0
+"""The least time for an environment to be imported and made."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,14 @@ def run_job(
 def in_processes(job: Job, workers: int, ray_address: str | None) -> bool:
     """Whether `run_job` plays in processes of its own, which it survives."""
     return workers > 1 or bool(ray_address) or job.limits.asked
+
+
+def check_job(item: Work, job: Job, *, workers: int = 1, ray_address: str | None = None) -> None:
+    """Check one environment of `job` before anything is played, where `run_job` would survive it."""
+    if in_processes(job, workers, ray_address):
+        check_apart(job.make_env, item, max(job.limits.settled()[0], _CHECK_S))
+    else:
+        check_environment(job.make_env, item)
 
 
 def _in_order(work: Sequence[Work], indexed: Iterator[tuple[int, Any]]) -> Iterator[Any]:
