@@ -96,9 +96,7 @@ def ray_started(workers: int, address: str | None) -> Iterator[None]:
     except ray.exceptions.RayTaskError:
         raise  # somebody's error that crossed Ray
     except ray.exceptions.RayError as error:
-        raise RolloutError(
-            f"{_meaning(error)}; what was finished is kept, and the same command goes on from there"
-        ) from error
+        raise _lost_cluster(_meaning(error)) from error
     finally:
         if started_here:
             ray.shutdown()
@@ -109,6 +107,14 @@ def actor_class(gpus: float) -> Any:
     import ray
 
     return ray.remote(num_cpus=1, num_gpus=gpus, runtime_env={"env_vars": _ONE_THREAD})(Worker)
+
+
+def check_alive(node: str) -> None:
+    """Raise RolloutError where the cluster counts this machine's `node` as dead: Ray itself would wait."""
+    import ray
+
+    if not any(each["Alive"] and each["NodeID"] == node for each in ray.nodes()):
+        raise _lost_cluster(LOST_CLUSTER["LocalRayletDiedError"])
 
 
 def _start(workers: int, address: str | None) -> None:
@@ -130,6 +136,10 @@ def _start(workers: int, address: str | None) -> None:
             ray.shutdown()
     what = f"join the Ray cluster at {address}" if address else f"start Ray for {workers} workers"
     raise UIO2Error(f"cannot {what} ({reason}): try again, or use workers=1 without ray.address")
+
+
+def _lost_cluster(how: str) -> RolloutError:
+    return RolloutError(f"{how}; what was finished is kept, and the same command goes on from there")
 
 
 def reason(error: Exception) -> str:

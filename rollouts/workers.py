@@ -8,7 +8,6 @@ that work that kills every worker is found and becomes an error episode while th
 It refuses to know what a result is: `Job.finish` makes it, in the worker, from the episode.
 """
 
-import math
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from policies.base import Policy
-from rollouts.cluster import actor_class, lost_worker, ray_started, reason
+from rollouts.cluster import actor_class, check_alive, lost_worker, ray_started, reason
 from rollouts.errors import RolloutError
 from rollouts.limits import Limits, Overrun, Watch, overrun, unwatched
 from rollouts.runner import Episode, Work, described, run_episodes
@@ -27,6 +26,8 @@ from rollouts.worklist import check_apart, check_environment
 from uio2_agent.errors import UIO2Error
 
 _LIVES = 3
+_LOOK_S = 10.0
+"""How long nothing is heard before it is asked whether Ray is alive."""
 _CHECK_S = 60.0
 """The least time for an environment to be imported and made."""
 
@@ -156,6 +157,7 @@ class _Crew:
         import ray
 
         self._ray, self._job, self._notes = ray, job, notes
+        self._node = ray.get_runtime_context().get_node_id()
         self._chunks = _chunks(work, workers, job.slots)
         wants_gpu = "cuda" in str(job.policy_args.get("device", ""))
         self._make = actor_class(ray.cluster_resources().get("GPU", 0) / workers if wants_gpu else 0)
@@ -172,20 +174,25 @@ class _Crew:
 
     def play(self) -> Iterator[tuple[int, Any]]:
         """Yield (index, result) as they come."""
-        patience = self._job.limits.settled()[1]
         while self._chunks or self._playing:
             while self._chunks and self._idle:
                 self._give(self._idle.pop(), self._chunks.popleft())
-            waits = self._loading and not self._playing and patience < math.inf
-            ready, _ = self._ray.wait(
-                [*self._loading, *self._playing], num_returns=1, timeout=patience if waits else None
-            )
-            if not ready:
+            yield from self._heard(self._next())
+
+    def _next(self) -> Any:
+        """Wait for a call of which something is known; RolloutError where that will not come."""
+        patience, waited = self._job.limits.settled()[1], 0.0
+        while True:
+            ready, _ = self._ray.wait([*self._loading, *self._playing], num_returns=1, timeout=_LOOK_S)
+            if ready:
+                return ready[0]
+            check_alive(self._node)
+            waited += _LOOK_S
+            if waited >= patience and not self._playing:
                 raise RolloutError(
                     f"no worker process was ready after {patience:g} s: there is no free CPU or GPU for one, "
                     "or the policy does not finish loading; episode_timeout= changes how long is waited"
                 )
-            yield from self._heard(ready[0])
 
     def _hire(self) -> None:
         self._hired += 1
