@@ -1,8 +1,8 @@
 """Collects episodes into a dataset: work list → workers → encoded episodes → published in the list's order.
 
 Unusual: the number of workers and slots, interruptions and restarts leave no trace. A second call with the
-same settings goes on after the last published episode; more `episodes` extend the set. Training never sees
-held-out seeds, so they are refused here.
+same settings goes on after the last published episode, and then tries again what ended in an error; more
+`episodes` extend the set. Training never sees held-out seeds, so they are refused here.
 
 It refuses to know the command line.
 """
@@ -166,6 +166,7 @@ def collect(config: CollectConfig, *, progress: bool = True) -> CollectResult:
     with DatasetWriter(config.output, config.recipe()) as writer:
         work = config.work()
         left = [item for item in work if item.index >= writer.next_work]
+        left += [item for item in work if item.index in writer.failed]
         results = run_job(left, config.job(), workers=config.workers, ray_address=config.ray_address)
         with progress_bar("collect", len(work), len(work) - len(left), progress) as advance:
             try:

@@ -22,7 +22,7 @@ from rollouts.cluster import actor_class, check_alive, lost_worker, ray_started,
 from rollouts.errors import RolloutError
 from rollouts.limits import Limits, Overrun, Watch, overrun, unwatched
 from rollouts.runner import Episode, Work, described, run_episodes
-from rollouts.worklist import check_apart, check_environment
+from rollouts.trial import check_apart, check_environment
 from uio2_agent.errors import UIO2Error
 
 _LIVES = 3
