@@ -99,7 +99,8 @@ def ray_started(workers: int, address: str | None) -> Iterator[None]:
         raise _lost_cluster(_meaning(error)) from error
     finally:
         if started_here:
-            ray.shutdown()
+            with _signals_ignored():
+                ray.shutdown()
 
 
 def actor_class(gpus: float) -> Any:
@@ -115,6 +116,21 @@ def check_alive(node: str) -> None:
 
     if not any(each["Alive"] and each["NodeID"] == node for each in ray.nodes()):
         raise _lost_cluster(LOST_CLUSTER["LocalRayletDiedError"])
+
+
+@contextmanager
+def _signals_ignored() -> Iterator[None]:
+    """Let no second Ctrl-C or SIGTERM into Ray's end: it would end this process there, without a word."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _start(workers: int, address: str | None) -> None:

@@ -3,19 +3,27 @@
 It refuses to know where the work comes from.
 """
 
+import os
+import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from typing import Any
 
 from envs.errors import EnvError
 from rollouts.errors import RolloutError
 from rollouts.runner import Work, described
 
+# The path first: what is loaded after it may lie there.
+_CHILD = (
+    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
+    "import rollouts.trial; rollouts.trial._answer()"
+)
+
 
 def check_environment(make_env: Callable[[Work], Any], item: Work) -> None:
-    """Make and reset one environment here, so that a missing GL library is one error.
+    """Make and reset one environment here.
 
     EnvError for what the environment refuses, RolloutError where it cannot be made for another reason; of
     what else is wrong with this episode, the episode will tell.
@@ -41,26 +49,31 @@ def check_apart(make_env: Callable[[Work], Any], item: Work, patience: float) ->
     """Do the same in a process of its own, of which nothing is heard if it dies or takes longer than
     `patience` seconds.
     """
-    context = get_context("spawn")
-    here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_tell, args=(there, make_env, item))
-    process.start()
-    there.close()
-    try:
-        refusal = here.recv() if here.poll(patience) else None
-    except EOFError:
-        refusal = None
-    finally:
-        process.kill()
-        process.join()
-    if refusal is not None:
-        raise refusal
+    asked = pickle.dumps(sys.path) + pickle.dumps((make_env, item))
+    command = [sys.executable, "-c", _CHILD]
+    with suppress(subprocess.TimeoutExpired):
+        done = subprocess.run(
+            command,
+            input=asked,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=patience,
+            check=False,
+        )
+        if done.returncode == 0 and (refusal := pickle.loads(done.stdout)) is not None:
+            raise refusal
 
 
-def _tell(there: Connection, make_env: Callable[[Work], Any], item: Work) -> None:
+def _answer() -> None:
+    """Read what is to be made from the standard input, and write what came of it to the standard output."""
+    make_env, item = pickle.load(sys.stdin.buffer)
+    answer = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever simulators print
+    refusal = None
     try:
         check_environment(make_env, item)
-    except (EnvError, RolloutError) as refusal:
-        there.send(refusal)
-    else:
-        there.send(None)
+    except (EnvError, RolloutError) as error:
+        refusal = error
+    with answer:
+        answer.write(pickle.dumps(refusal))
+    os._exit(0)
