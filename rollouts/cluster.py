@@ -53,6 +53,10 @@ LOST_CLUSTER = {
 """Errors after which no worker can, and what they say; so is any error of Ray that stands in neither list."""
 
 
+_left_running = False
+"""Whether an interrupt came while a Ray of ours ran: it ends with this process, or before the next use."""
+
+
 class Worker:
     """The actor. Its policy is loaded by a call of its own: a death there is no fault of the work."""
 
@@ -81,25 +85,33 @@ def lost_worker() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def ray_started(workers: int, address: str | None) -> Iterator[None]:
-    """Join the cluster at `address`, or start one here, for as long as the block takes.
+    """Join the cluster at `address`, or start one here, for as long as the block takes; after Ctrl-C it ends
+    with this process, so that nothing keeps the caller from saving.
 
     An error of Ray that leaves the block is a RolloutError.
     """
+    global _left_running
     os.environ.update({key: os.environ.get(key, value) for key, value in _RAY.items()})
     import ray
 
+    if _left_running:
+        ray.shutdown()
+        _left_running = False
     started_here = not ray.is_initialized()
     if started_here:
         _start(workers, address)
     try:
         yield
+    except KeyboardInterrupt:
+        _left_running, started_here = started_here, False  # its end is slow, and not safe from a second one
+        raise
     except ray.exceptions.RayTaskError:
         raise  # somebody's error that crossed Ray
     except ray.exceptions.RayError as error:
         raise _lost_cluster(_meaning(error)) from error
     finally:
         if started_here:
-            with _signals_ignored():
+            with _signals_held():
                 ray.shutdown()
 
 
@@ -119,18 +131,20 @@ def check_alive(node: str) -> None:
 
 
 @contextmanager
-def _signals_ignored() -> Iterator[None]:
-    """Let no second Ctrl-C or SIGTERM into Ray's end: it would end this process there, without a word."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+def _signals_held() -> Iterator[None]:
+    """Raise KeyboardInterrupt for a Ctrl-C or SIGTERM after the block and not in it."""
+    held = []
+    if threading.current_thread() is threading.main_thread():
+        held = [number for number in (signal.SIGINT, signal.SIGTERM) if callable(signal.getsignal(number))]
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in held}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _start(workers: int, address: str | None) -> None:

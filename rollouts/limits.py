@@ -99,9 +99,10 @@ class Clock:
     def __init__(self, limits: Limits, note: Path):
         self._decision, self._episode = limits.settled()
         try:
-            self._note = note.open("wb", buffering=0)
+            self._note = os.open(note, os.O_WRONLY | os.O_CREAT)  # open while the process lives
         except OSError:  # this machine is not the one that reads it
-            self._note = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - open while the process lives
+            self._note, name = tempfile.mkstemp()
+            os.unlink(name)
 
     @contextmanager
     def __call__(self, phase: str, episodes: Sequence[Timed]) -> Iterator[None]:
@@ -117,9 +118,9 @@ class Clock:
         seconds = min(self._decision, left)
         if seconds < math.inf:
             about = json.dumps({"said": said, "episodes": [e.work.index for e in episodes]})
-            os.ftruncate(self._note.fileno(), 0)
-            os.lseek(self._note.fileno(), 0, os.SEEK_SET)
-            os.write(self._note.fileno(), about.encode() + b"\n")
+            os.ftruncate(self._note, 0)
+            os.lseek(self._note, 0, os.SEEK_SET)
+            os.write(self._note, about.encode() + b"\n")
             faulthandler.dump_traceback_later(seconds, file=self._note, exit=True)
         try:
             yield
