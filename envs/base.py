@@ -83,8 +83,14 @@ class SimulatorEnv(gymnasium.Env):
     def __init__(self, *, render_mode: str | None = None, expert: bool = False, **unknown: Any) -> None:
         for name in unknown:
             raise unknown_name("option", name, self._options())
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise unknown_name("render mode", render_mode, self.metadata["render_modes"])
+        modes = self.metadata["render_modes"]
+        if render_mode == "human" and render_mode not in modes:
+            raise EnvError(
+                f"render_mode='human' opens no window here: there is {', '.join(modes)}, whose pictures "
+                "env.render() returns, and the command uio2 play, which shows an episode in the browser"
+            )
+        if render_mode is not None and render_mode not in modes:
+            raise unknown_name("render mode", render_mode, modes)
         if expert:
             self._need("expert")
         self.render_mode, self.expert = render_mode, expert
@@ -142,11 +148,16 @@ class SimulatorEnv(gymnasium.Env):
         raise self._refusal("state")
 
     def watch(
-        self, callback: Callable[[np.ndarray], None] | None, height: int = 288, width: int = 512
+        self,
+        callback: Callable[[np.ndarray], None] | None,
+        height: int = 288,
+        width: int = 512,
+        every: int = 1,
     ) -> None:
         """Show `callback` the scene now and the motion inside the steps to come (ability `watch`).
 
-        Pictures are for people, uint8 (height, width, 3). None ends it.
+        Pictures are for people, uint8 (height, width, 3); of those of the motion, the first and then each
+        `every`-th is drawn. None ends it.
         """
         raise self._refusal("watch")
 

@@ -132,10 +132,11 @@ def check_alive(node: str) -> None:
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
-    """Raise KeyboardInterrupt for a Ctrl-C or SIGTERM after the block and not in it."""
+    """Raise KeyboardInterrupt for a Ctrl-C or its like after the block and not in it."""
     held = []
     if threading.current_thread() is threading.main_thread():
-        held = [number for number in (signal.SIGINT, signal.SIGTERM) if callable(signal.getsignal(number))]
+        numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
+        held = [number for number in numbers if number and callable(signal.getsignal(number))]
     came: list[int] = []
     before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in held}
     try:

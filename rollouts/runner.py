@@ -21,9 +21,9 @@ from policies import embodiments
 from policies.base import Policy, Step
 from policies.embodiments.base import Embodiment
 from rollouts.limits import Watch, unwatched
+from uio2_agent.errors import described
 
 PHASES = ("reset", "policy", "step")
-_LONGEST_MESSAGE = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,19 +89,6 @@ class Episode:
         """End the episode because of an exception, whatever its text may be."""
         self.status = "error"
         self.message = described(error)
-
-
-def described(error: BaseException) -> str:
-    """Return type and text of an exception, in characters that can be written to a file."""
-    try:
-        message = f"{type(error).__name__}: {error}"
-    except KeyboardInterrupt:
-        raise
-    except BaseException as other:
-        message = f"{type(error).__name__}, whose text raises {type(other).__name__}"
-    if len(message) > _LONGEST_MESSAGE:
-        message = f"{message[:_LONGEST_MESSAGE]}... ({len(message)} characters)"
-    return message.encode(errors="backslashreplace").decode()
 
 
 def work_list(

@@ -13,7 +13,8 @@ from typing import Any
 
 from envs.errors import EnvError
 from rollouts.errors import RolloutError
-from rollouts.runner import Work, described
+from rollouts.runner import Work
+from uio2_agent.errors import described
 
 # The path first: what is loaded after it may lie there.
 _CHILD = (

@@ -21,9 +21,8 @@ from policies.base import Policy
 from rollouts.cluster import actor_class, check_alive, lost_worker, ray_started, reason
 from rollouts.errors import RolloutError
 from rollouts.limits import Limits, Overrun, Watch, overrun, unwatched
-from rollouts.runner import Episode, Work, described, run_episodes
+from rollouts.runner import Episode, Work, run_episodes
 from rollouts.trial import check_apart, check_environment
-from uio2_agent.errors import UIO2Error
 
 _LIVES = 3
 _LOOK_S = 10.0
@@ -60,15 +59,10 @@ class Job:
     """Of worker processes; where some are named, even one worker is a process."""
 
     def load_policy(self) -> Policy:
-        """Load the policy in the process that acts; UIO2Error where that cannot be done."""
+        """Load the policy in the process that acts."""
         from policies import load_policy
 
-        try:
-            return load_policy(self.policy, **self.policy_args)
-        except (UIO2Error, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # a person's own class may raise anything
-            raise UIO2Error(f"policy={self.policy} cannot be loaded: {described(error)}") from error
+        return load_policy(self.policy, **self.policy_args)
 
     def run(
         self, work: Sequence[Work], policy: Policy, watch: Watch = unwatched

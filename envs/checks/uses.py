@@ -205,10 +205,15 @@ def check_watch(subject: Subject) -> str:
         for frame in frames:
             said = _size(frame, "watch()")
             require(frame.shape[:2] == WATCHED_SIZE, f"watch() shows {said}, asked for {WATCHED_SIZE}")
-        count = len(frames)
+        count, some = len(frames), []
         env.unwrapped.watch(None)
         env.step(act(env.reset(seed=subject.seeds[0])[1]))
         require(len(frames) == count, "watch(None) does not end it")
+        _, info = env.reset(seed=subject.seeds[0])
+        env.unwrapped.watch(some.append, *WATCHED_SIZE, every=2)
+        env.step(act(info))
+        wanted = 1 + count // 2  # the scene, and of the motion the first and then every second one
+        require(len(some) == wanted, f"watch(every=2) shows {len(some)} pictures, not {wanted} of {count}")
     return f"{count} pictures in the first step"
 
 

@@ -6,6 +6,7 @@ physics (scene, primitives).
 """
 
 import copy
+import itertools
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -22,6 +23,7 @@ from envs.vima.levels import level_name
 from envs.vima.registration import EXTRA_STEPS, find_task
 from envs.vima.table import primitives
 from envs.vima.table.camera import HEIGHT, VIEWS, WIDTH
+from envs.vima.table.render import Drawable
 from envs.vima.table.scene import Scene
 from envs.vima.table.tool_motion import FrameCallback
 from envs.vima.table.tools import SUCTION
@@ -137,18 +139,29 @@ class VimaEnv(SimulatorEnv):
         return self._world.scene.depth(VIEWS)
 
     def watch(
-        self, callback: Callable[[np.ndarray], None] | None, height: int = 288, width: int = 512
+        self,
+        callback: Callable[[np.ndarray], None] | None,
+        height: int = 288,
+        width: int = 512,
+        every: int = 1,
     ) -> None:
         """Show `callback` the table now and the motion inside the steps to come; None ends it.
 
         Pictures are for people: uint8 (height, width, 3), from aslant, with the tool drawn, about 20 for each
-        simulated second. Being watched moves bodies by some hundredths of a millimetre at most, for physics
-        then runs in other portions.
+        simulated second, of which the first and then each `every`-th is drawn. Being watched moves bodies by
+        some hundredths of a millimetre at most, for physics then runs in other portions.
         """
-        scene = self._world.scene
-        self._on_frame = callback and (lambda tool: callback(scene.render_video_frame(height, width, tool)))
-        if self._on_frame:
-            self._on_frame(())
+        self._on_frame = None
+        if callback is None:
+            return
+        scene, moments = self._world.scene, itertools.count()
+
+        def show(tool: tuple[Drawable, ...]) -> None:
+            if next(moments) % every == 0:
+                callback(scene.render_video_frame(height, width, tool))
+
+        callback(scene.render_video_frame(height, width, ()))
+        self._on_frame = show
 
     # saving and restoring
 

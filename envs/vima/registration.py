@@ -65,4 +65,6 @@ def make_env(task: str, *, backend: str = "mujoco", **options) -> gymnasium.Env:
     return getattr(importlib.import_module(module), class_name)(task, **options)
 
 
-make_env.metadata = {"render_modes": ["rgb_array"], "render_fps": 2}  # gymnasium reads it before making
+# gymnasium reads it before making; without "human" it would put its own window around, which needs pygame,
+# instead of letting the environment say what there is
+make_env.metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 2}

@@ -135,7 +135,7 @@ def test_a_shrunken_flat_image_averages_pixels():
     assert small.shape == (64, 64, 3) and small.dtype == np.uint8
     means = whole.reshape(64, 4, 64, 4, 3).mean((1, 3))
     assert np.abs(small - means).max() <= 1
-    with pytest.raises(EnvError, match="unknown view 'tpo': choose one of top"):
+    with pytest.raises(EnvError, match=r"unknown view 'tpo' .did you mean 'top'"):
         make(functools.partial(FlatImage, views=("tpo",)))
     with pytest.raises(EnvError, match="rows and columns"):
         make(functools.partial(FlatImage, size=(84,)))

@@ -14,16 +14,15 @@ from rollouts.workers import Job, MakeEnv, run_job
 from tests.misbehaving import Policy
 from tests.rollouts.test_dataset import configuration
 from tests.toys import TOY, ScriptedPolicy
-from uio2_agent.errors import UIO2Error
 
 OURS = "tests.misbehaving:SUITE"
 POLICIES = {
     "SystemExit": "SystemExit: enough",
-    "text": "Unspeakable, whose text raises SystemExit",
+    "text": "Unspeakable: (its text raises SystemExit)",
     "pickle": "Unpicklable: ('once', 'and again')",
-    "GeneratorExit": "GeneratorExit: ",
-    "StopIteration": "StopIteration: ",
-    "long text": "... (1000012 characters)",
+    "GeneratorExit": "GeneratorExit",
+    "StopIteration": "StopIteration",
+    "long text": "... (1000000 characters)",
     "surrogate": "ValueError: \\ud800",
     "None": "TypeError: 'NoneType' object is not iterable",
     "nothing": "ValueError: policy misbehaving returned 0 actions for 1 steps",
@@ -170,21 +169,6 @@ def test_the_trial_refuses_what_no_episode_survives(apart: bool) -> None:
     with pytest.raises(RolloutError, match="cannot make an environment of task=slide: TypeError"):
         attempt(nonsense="1")
     attempt(how="reset segfault" if apart else "reset None")  # of this episode the episode tells
-
-
-@pytest.mark.parametrize("error", ["SystemExit(3)", "ValueError('no weights')", "Unspeakable()"])
-def test_a_policy_that_cannot_be_made_is_one_line(
-    error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module = f"broken_{abs(hash(error))}"
-    (tmp_path / f"{module}.py").write_text(
-        "from tests.misbehaving import Unspeakable\n"
-        f"class Broken:\n    def __init__(self):\n        raise {error}\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    work = work_list(["slide"], "placement", env=TOY, seed=0, episodes=1)
-    with pytest.raises(UIO2Error, match=f"policy={module}:Broken cannot be loaded: {error.split('(')[0]}"):
-        list(run_job(work, Job(f"{module}:Broken")))
 
 
 def test_results_that_cannot_be_made_are_errors() -> None:
