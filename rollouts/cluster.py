@@ -13,6 +13,7 @@ from typing import Any
 
 from rollouts.errors import RolloutError
 from rollouts.limits import Clock
+from rollouts.signals import signals_held
 from uio2_agent.errors import UIO2Error
 
 _TRIES = 3
@@ -54,7 +55,7 @@ LOST_CLUSTER = {
 
 
 _left_running = False
-"""Whether an interrupt came while a Ray of ours ran: it ends with this process, or before the next use."""
+"""Whether a block was broken off while a Ray of ours ran: it ends with this process, or before the next."""
 
 
 class Worker:
@@ -85,8 +86,8 @@ def lost_worker() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def ray_started(workers: int, address: str | None) -> Iterator[None]:
-    """Join the cluster at `address`, or start one here, for as long as the block takes; after Ctrl-C it ends
-    with this process, so that nothing keeps the caller from saving.
+    """Join the cluster at `address`, or start one here, for as long as the block takes; where that is
+    broken off, Ray ends with this process.
 
     An error of Ray that leaves the block is a RolloutError.
     """
@@ -102,8 +103,9 @@ def ray_started(workers: int, address: str | None) -> Iterator[None]:
         _start(workers, address)
     try:
         yield
-    except KeyboardInterrupt:
-        _left_running, started_here = started_here, False  # its end is slow, and not safe from a second one
+    except (KeyboardInterrupt, GeneratorExit):
+        # Ray's end takes seconds, in which a second SIGTERM would end this process before it has saved.
+        _left_running, started_here = started_here, False
         raise
     except ray.exceptions.RayTaskError:
         raise  # somebody's error that crossed Ray
@@ -111,7 +113,7 @@ def ray_started(workers: int, address: str | None) -> Iterator[None]:
         raise _lost_cluster(_meaning(error)) from error
     finally:
         if started_here:
-            with _signals_held():
+            with signals_held():
                 ray.shutdown()
 
 
@@ -128,24 +130,6 @@ def check_alive(node: str) -> None:
 
     if not any(each["Alive"] and each["NodeID"] == node for each in ray.nodes()):
         raise _lost_cluster(LOST_CLUSTER["LocalRayletDiedError"])
-
-
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """Raise KeyboardInterrupt for a Ctrl-C or its like after the block and not in it."""
-    held = []
-    if threading.current_thread() is threading.main_thread():
-        numbers = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
-        held = [number for number in numbers if number and callable(signal.getsignal(number))]
-    came: list[int] = []
-    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in held}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if came:
-        raise KeyboardInterrupt
 
 
 def _start(workers: int, address: str | None) -> None:

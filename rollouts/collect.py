@@ -26,6 +26,7 @@ from rollouts.datasets.writer import DatasetWriter
 from rollouts.limits import Limits
 from rollouts.runner import Episode, Work, play, work_list
 from rollouts.settings import CONF
+from rollouts.signals import signals_held
 from rollouts.workers import Job, MakeEnv, run_job
 from rollouts.worklist import shard_numbers
 
@@ -175,25 +176,26 @@ def collect(config: CollectConfig, *, progress: bool = True) -> CollectResult:
                     if episode.work != item:  # after an interrupt later ones may follow: resuming redoes them
                         interrupted = True
                         break
-                    outcomes[episode.status] += 1
-                    if encoded is not None:
-                        writer.publish(encoded)
-                    elif episode.status == "error":
-                        facts = {
-                            "task": item.task,
-                            "level": item.level,
-                            "seed": item.seed,
-                            "message": episode.message,
-                        }
-                        writer.record_error(item.index, facts)
-                    else:
-                        writer.record_dropped(item.index, episode.status)
+                    with signals_held():  # what is published is counted
+                        _keep(writer, episode, encoded)
+                        outcomes[episode.status] += 1
                     advance(_summary(writer.outcomes))
             except KeyboardInterrupt:
                 interrupted = True
         return CollectResult(
             Path(config.output), writer.episodes, sum(outcomes.values()), dict(writer.outcomes), interrupted
         )
+
+
+def _keep(writer: DatasetWriter, episode: "_Outcome", encoded: EncodedEpisode | None) -> None:
+    item = episode.work
+    if encoded is not None:
+        writer.publish(encoded)
+    elif episode.status == "error":
+        facts = {"task": item.task, "level": item.level, "seed": item.seed, "message": episode.message}
+        writer.record_error(item.index, facts)
+    else:
+        writer.record_dropped(item.index, episode.status)
 
 
 def replay(record: EpisodeRecord) -> Iterator[Mapping[str, Any]]:
