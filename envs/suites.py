@@ -176,7 +176,7 @@ class Suite:
 
         `level=None` leaves the level to the environment. Raises EnvError for a name there is not.
         """
-        if task not in self.task_levels():
+        if not isinstance(task, str) or task not in self.task_levels():
             raise unknown_name("task", task, self.task_levels())
         if level is not None:
             options["level"] = self.level_name(level)
@@ -190,10 +190,10 @@ def canonical_level(level: str | None, levels: Mapping[str, tuple[str, ...]]) ->
     >>> canonical_level("L2", {"placement": ("L1",), "combinatorial": ("L2",)})
     'combinatorial'
     """
-    if level is None or level in levels:
+    if level is None or (isinstance(level, str) and level in levels):
         return level
     for name, aliases in levels.items():
-        if level in aliases:
+        if isinstance(level, str) and level in aliases:
             return name
     raise unknown_name("level", level, levels, (alias for aliases in levels.values() for alias in aliases))
 

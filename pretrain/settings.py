@@ -121,8 +121,10 @@ class TrainConfig:
         """Raises TrainingError for a value outside its bounds."""
         for name, (low, high) in BOUNDS.items():
             value = getattr(self, name)
-            if not low <= value <= high:
-                raise TrainingError(f"{name}={value} is not possible: give a number from {low} to {high}")
+            if not value >= low:  # what is no number too
+                raise TrainingError(f"{name} must be at least {low}, found {name}={value}")
+            if value > high:
+                raise TrainingError(f"{name} must be at most {high}, found {name}={value}")
         if self.dtype not in DTYPES:
             raise TrainingError(f"there is no dtype {self.dtype!r}: choose one of {', '.join(DTYPES)}")
         if Path(self.model).is_dir() and Path(self.model).resolve() == Path(self.output).resolve():
