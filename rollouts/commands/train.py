@@ -39,8 +39,9 @@ def evaluation(keys: Mapping[str, Any]) -> Callable[[Path, int], dict[str, float
     """
     from policies import load_policy
     from rollouts.evaluate import measure
+    from rollouts.trial import check_environment
     from rollouts.workers import MakeEnv
-    from rollouts.worklist import check_environment, work_items
+    from rollouts.worklist import work_items
 
     work = work_items(keys["env"], keys["task"], keys["level"], seed=keys["seed"], episodes=keys["episodes"])
     check_environment(MakeEnv(), work[0])
