@@ -23,6 +23,8 @@ from PIL import Image
 from policies.embodiments.base import Record
 from pretrain.sources import schema
 from pretrain.sources.schema import DatasetError
+from uio2_agent.errors import UIO2Error
+from uio2_agent.media.pixels import picture_to_rgb
 
 _PROMPT_PICTURES = 1024  # decoded, about 100 kB each
 
@@ -145,7 +147,9 @@ class EpisodeRecord:
         rgb = {
             v: lambda p=p: _prompt_picture(self.root / p).transpose(2, 0, 1) for v, p in asset["rgb"].items()
         }
-        segm = {v: lambda p=p: _prompt_picture(self.root / p) for v, p in asset.get("segm", {}).items()}
+        segm = {
+            v: lambda p=p: _prompt_picture(self.root / p, rgb=False) for v, p in asset.get("segm", {}).items()
+        }
         segm["obj_info"] = lambda: asset["obj_info"]
         return {"rgb": _Lazy(rgb), "segm": _Lazy(segm), "placeholder_type": asset["placeholder_type"]}
 
@@ -217,14 +221,16 @@ def _frozen(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _decoded(content: bytes) -> np.ndarray:
-    return np.array(Image.open(io.BytesIO(content)))
+def _decoded(content: bytes, rgb: bool = True) -> np.ndarray:
+    """Return uint8 [height, width, 3] of a picture of any mode, or the numbers as they are stored."""
+    picture = Image.open(io.BytesIO(content))
+    return picture_to_rgb(picture) if rgb else np.array(picture)
 
 
-def _picture(path: Path) -> np.ndarray:
+def _picture(path: Path, rgb: bool = True) -> np.ndarray:
     try:
-        return _frozen(_decoded(path.read_bytes()))
-    except OSError as error:
+        return _frozen(_decoded(path.read_bytes(), rgb))
+    except (OSError, UIO2Error) as error:
         raise DatasetError(f"cannot read {path}: {error}; collect the dataset again") from error
 
 
