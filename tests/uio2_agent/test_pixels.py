@@ -127,7 +127,7 @@ def test_colours_of_16_bit_files_are_within_a_level_of_the_array(tmp_path):
     ],
 )
 def test_what_has_no_place_is_refused_with_type_and_range(tmp_path, array, said):
-    with pytest.raises(RequestError, match="^image holds ") as error:
+    with pytest.raises(RequestError, match=r"^image holds ") as error:
         load_image(array)
     assert said in str(error.value) and "\n" not in str(error.value)
     if array.dtype in (np.float32, np.int32, np.uint16):

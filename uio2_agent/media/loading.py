@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from uio2_agent.errors import RequestError
-from uio2_agent.media.audio import RATE, SEGMENT_SECONDS, read_audio, segment_count, segments
+from uio2_agent.media.audio import RATE, SEGMENT_SECONDS, SLACK_SECONDS, read_audio, segment_count, segments
 from uio2_agent.media.pixels import picture_to_rgb, to_rgb
 from uio2_agent.media.video import FRAMES, read_frames, read_sound, remove_black_bars, stack_frames
 from uio2_agent.request import Request
@@ -123,8 +123,10 @@ def load_audio(
         wave = read_audio(source, what=what)
     elif isinstance(source, tuple) and len(source) == 2 and np.ndim(source[1]) == 0:
         wave = read_audio(*source, what=what)
-    elif np.ndim(source) in (2, 3):
-        power = np.asarray(source, np.float32)
+    elif isinstance(source, tuple) and len(source) == 2 and np.ndim(source[0]) == 0:
+        raise RequestError(f"{what} is (a number, samples): hand in (samples, rate in Hz)")
+    elif (power := _as_array(source, what)).ndim in (2, 3):
+        power = power.astype(np.float32)
         return [power] if power.ndim == 2 else list(power)
     else:
         raise RequestError(f"{what} is neither a file, nor (samples, rate in Hz), nor a mel spectrogram")
@@ -132,6 +134,12 @@ def load_audio(
         raise RequestError(
             f"{what} lasts {len(wave) / RATE:.1f} s, {count} segments of {segment_seconds:g} s; a request "
             f"holds at most {HISTORY_MARKERS + 1}: cut it, or pass longer segments with segment_seconds="
+        )
+    if (rest := len(wave) / RATE - count * segment_seconds) > SLACK_SECONDS:
+        warnings.warn(
+            f"{what} lasts {len(wave) / RATE:.2f} s and its last {rest:.2f} s are not heard, less than half "
+            f"a segment of {segment_seconds:g} s: pass segment_seconds=, or cut or fill the sound",
+            stacklevel=2,
         )
     return list(segments(wave, segment_seconds))
 
@@ -172,4 +180,4 @@ def _as_array(source: Any, what: str) -> np.ndarray:
     try:
         return np.asarray(source)
     except (TypeError, ValueError) as error:
-        raise RequestError(f"{what} is neither a file, nor a picture, nor an array: {error}") from error
+        raise RequestError(f"{what} is no file and no array: {error}") from error
