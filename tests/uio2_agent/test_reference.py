@@ -10,11 +10,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from tests.parity import generated
 from tests.parity.compare import Case, distance
 from tests.parity.forward import official_batch
 from tests.parity.registry import check_of, run
-from tests.uio2_agent import reference_generation
+from tests.uio2_agent import make_folder, reference_generation
 from tests.uio2_agent.make_folder import write_folder
 from tests.uio2_agent.official_batches import Batches
 from tests.uio2_agent.official_sizes import SUPPORTED, official_config, official_shapes, official_state
@@ -111,6 +113,61 @@ def test_beams_that_end_early_agree():
         assert score == pytest.approx(value, abs=1e-4)
         lengths.add((len(line), line[-1] == 1))
     assert len(lengths) > 2  # some end, at different lengths, some do not
+
+
+@pytest.fixture(scope="module")
+def early(tmp_path_factory):
+    """A folder of sounds and guided pictures whose first row ends early; those of one row are that row alone.
+
+    A token that only the first row chooses changes places with the end token in the table.
+    """
+    root = tmp_path_factory.mktemp("early")
+    for part in ("weights", "cases"):
+        (root / part).mkdir()
+    config = official_config("xxl_like")
+    for modality in ("image", "audio"):
+        for rows in (1, 2):
+            weights = official_state(config, seed=7)
+            reference = Reference(weights, config)
+            batches = Batches(reference, seed=7)
+            guided = dict(negative=batches.text(1, 6), guidance=1.7) if modality == "image" else {}
+            batch = batches.text(2, 8) | batches.patches("audio", 2, 5)
+            batch = {name: value[:rows] for name, value in batch.items()}
+            free, _ = reference_generation.greedy(reference, modality, batch, 30, eos=-1, **guided)
+            token = next(int(token) for token in free[0, 5:] if token not in free[1:] and token > 1)
+            table = weights[f"{modality}_token_embedder.weight"]
+            table[[1, token]] = table[[token, 1]]
+            if modality == "image":
+                arrays = make_folder.guided_case(reference, batch, *guided.values())
+            else:
+                arrays = make_folder.audio_case(reference, batch)
+            name = f"{modality}{rows}"
+            (root / f"weights/{name}.config.json").write_text(json.dumps(config))
+            save_file(weights, root / f"weights/{name}.safetensors")
+            kind = "generate_image_cfg" if modality == "image" else "generate_audio"
+            np.savez(root / f"cases/{name}__{kind}.npz", **{k: np.asarray(v) for k, v in arrays.items()})
+    return root
+
+
+def test_sounds_and_guided_pictures_that_end_early_agree(early):
+    found = list(run(early))
+    assert len(found) == 4
+    for case, errors in found:
+        assert errors and not check_of(case).off(errors), (case.path.stem, errors)
+        ids = case.arrays["out/sequences"]
+        alone = case.name.endswith("1")
+        assert (ids[0, 1:] == 1).any() and (alone or not (ids[1, 1:] == 1).any())
+        assert bool(errors.keys() & {"image", "spectrogram"}) != alone  # officially nothing is decoded
+
+
+@pytest.mark.parametrize("kind", ["generate_audio", "generate_image_cfg"])
+def test_an_end_that_is_not_followed_is_noticed(early, monkeypatch, kind):
+    monkeypatch.setattr(generated, "EOS", -1)
+    for case, errors in run(early, kind):
+        if case.name.endswith("2"):
+            assert {"sequences", "image" if "image" in kind else "spectrogram"} <= set(
+                check_of(case).off(errors)
+            )
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Requests to answers: encode once, decode token by token, turn tokens into text, pictures or sound.
 
-Unusual: a batch may ask for different modalities; each is decoded by itself. Tokens that stand for nothing
-(unused rows of a table, the reserved ones) are never chosen, so every picture and every sound decodes. The
-loop itself is `decoding`, one step of the decoder `stepping`, the choice of a token `sampling`.
+Unusual: a batch may ask for different modalities; each is decoded by itself. The end token ends a picture or
+a sound as it does a text, as officially, and fills what is left of it; other tokens that stand for nothing
+(unused rows of a table, the start token) are never chosen, so every picture and every sound decodes. The loop
+itself is `decoding`, one step of the decoder `stepping`, the choice of a token `sampling`.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -105,7 +107,7 @@ class _Group:
         total: int,
     ):
         self.model, self.requests, self.modality, self.options = model, requests, modality, options
-        self.processor = processor_of(model)
+        self.processor, self.places = processor_of(model), places
         grid = model.targets[modality].grid
         if grid is None:
             limit = model.config.text_target_length
@@ -175,7 +177,6 @@ class _Group:
             grammars=fill(self.grammars),
             sampling=self.options.sampling(self.modality),
             seeds=fill(self.seeds),
-            end=EOS if self.modality == "text" else None,
             allowed=self._allowed() if self.grammars is None else None,
             logits_processor=self.options.logits_processor,
             drafts=fill(self.drafts),
@@ -195,7 +196,8 @@ class _Group:
         *_, rows = self.steps()
         if self.modality == "text":
             return [self._text_answer(row.tokens) for row in rows]
-        tokens = torch.tensor([row.tokens for row in rows], device=self.model.device)
+        whole = [self._whole(row.tokens, place) for row, place in zip(rows, self.places, strict=True)]
+        tokens = torch.tensor(whole, device=self.model.device)
         values = self.model.targets[self.modality].decode(tokens).float().cpu().numpy()
         lines = tokens.cpu().numpy()
         if self.modality == "image":
@@ -203,6 +205,16 @@ class _Group:
             return [Answer(tokens=line, image=picture) for line, picture in zip(lines, pixels, strict=True)]
         power = power_of_target(values)
         return [Answer(tokens=line, audio=part) for line, part in zip(lines, power, strict=True)]
+
+    def _whole(self, tokens: list[int], place: int) -> list[int]:
+        """Return the tokens of a picture or sound, filled up with the end token."""
+        if (lacking := self.limit - len(tokens)) > 0:
+            warnings.warn(
+                f"the {self.modality} of request {place} ended after {len(tokens)} of {self.limit} tokens "
+                "and is filled with the end token, as officially: draw it with another seed",
+                stacklevel=2,
+            )
+        return tokens + [EOS] * lacking
 
     def text(self, row: Row) -> str:
         """Return the text of a row so far, cut before a stop text."""
@@ -224,9 +236,10 @@ class _Group:
         return any(stop in text for stop in self.options.stop)
 
     def _allowed(self) -> Tensor:
-        """Return bool [V]: the tokens that stand for something."""
+        """Return bool [V]: the end token and those that stand for something."""
         table = self.model.table(self.modality)
         exists = torch.zeros(len(table), dtype=torch.bool, device=table.device)
+        exists[EOS] = True
         if self.modality == "text":
             exists[EOS : self.processor.tokenizer.vocabulary.size] = True
         else:
