@@ -23,7 +23,7 @@ from policies import embodiments
 from policies.base import Policy, Step
 from policies.embodiments.base import Embodiment, ParsedStep
 from policies.moment import Moment
-from policies.style import PromptStyle, load_styles
+from policies.style import STYLE_FILE, PromptStyle, load_styles
 from uio2_agent.errors import UIO2Error
 from uio2_agent.request import Answer, Request
 
@@ -123,7 +123,9 @@ class UnifiedIO2Policy(Policy):
             )
         if str(device).startswith("cuda") and not torch.cuda.is_available():
             raise UIO2Error(f"policy {path}: device={device} was asked for, but torch sees no GPU; use cpu")
-        styles = load_styles(checkpoint_directory(path), unnamed=embodiments.DEFAULT)
+        directory = checkpoint_directory(path)
+        styles = load_styles(directory, unnamed=embodiments.DEFAULT)
+        _check_styles(styles, directory / STYLE_FILE)
         model = UnifiedIO2.from_pretrained(path, tokenizer=tokenizer).to(device).eval()
         arguments.setdefault("style", styles)
         arguments.setdefault("name", Path(path).name)
@@ -232,3 +234,13 @@ class UnifiedIO2Policy(Policy):
         if key not in self._grammars:
             self._grammars[key] = episode.body.grammar(self.tokenizer, state, len(episode.executed), steps)
         return self._grammars[key]
+
+
+def _check_styles(styles: Mapping[str, PromptStyle], path: Path) -> None:
+    """Raise UIO2Error, naming the file, for a style that its body cannot have, if the body is installed."""
+    for name in styles.keys() & embodiments.names():
+        body = embodiments.get(name)
+        try:
+            body.wordings(styles[name].fitted(body.cameras))
+        except UIO2Error as error:
+            raise UIO2Error(f"{path}: {error}") from None
