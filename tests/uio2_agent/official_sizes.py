@@ -164,6 +164,27 @@ CHANGES = {
         ),
         sequence_length=dict(image_input_samples=15, image_history_input_samples=12, num_frames=5),
     ),
+    # A decoder of sounds unlike its encoder, in every way that the format can say.
+    "other_decoder": dict(
+        t5_config=dict(
+            num_decoder_layers=4,
+            decoder_xattention_internval=3,
+            default_audio_size=[24, 8],
+            default_audio_vit_size=[24, 8],
+            default_image_vit_size=[20, 12],
+        ),
+        image_history_cfg=COSINE | dict(num_layers=3, xattention_index=[0, 1, 2]),
+        audio_history_cfg=dict(num_layers=3, xattention_index=[0, 1, 2]),
+        audio_vqgan=dict(
+            decoder_num_heads=4,
+            decoder_head_dim=8,
+            decoder_mlp_dim=56,
+            decoder_num_layers=3,
+            default_input_size=[8, 24],
+            patch_size=[4, 2],
+        ),
+        sequence_length=dict(image_input_samples=15, audio_input_samples=12),
+    ),
     "one_layer": dict(t5_config=dict(num_encoder_layers=1, num_decoder_layers=1)),
     "one_head": dict(t5_config=dict(num_heads=1, head_dim=48, qk_norm=False)),
 }  # fmt: skip
@@ -374,10 +395,11 @@ def _vqgan(settings):
 
 
 def _vit_vqgan(settings):
-    width, mlp, code = settings["encoder_hidden_size"], settings["encoder_mlp_dim"], settings["proj_dim"]
+    width, code = settings["encoder_hidden_size"], settings["proj_dim"]
     height, across = settings["patch_size"]
     yield from _affine("encoder.embedding", width, height * across)
     for side in ("encoder", "decoder"):
+        mlp = settings[f"{side}_mlp_dim"]
         for layer in range(settings[f"{side}_num_layers"]):
             block = f"{side}.transformer.encoderblock_{layer}"
             for name in ("ln_1", "ln_2"):

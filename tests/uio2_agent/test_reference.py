@@ -6,11 +6,12 @@ The second one (reference.py) is held to the recorded outputs of the official co
 import dataclasses
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from tests.parity import generated
 from tests.parity.compare import Case, distance
@@ -24,6 +25,7 @@ from tests.uio2_agent.reference import Reference
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import UIO2Error
 from uio2_agent.formats.checkpoint import load_official_weights
+from uio2_agent.formats.convert import convert
 from uio2_agent.generation.beams import beam_search
 from uio2_agent.generation.stepping import Stepper
 from uio2_agent.unified_io2 import UnifiedIO2
@@ -34,7 +36,7 @@ PARAMETERS = {"large": 1_080_595_919, "xl": 3_175_415_247, "xxl": 6_864_176_143}
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     # With this seed the two best codes or tokens are never nearer than 2e-4: rounding cannot swap them.
-    return write_folder(tmp_path_factory.mktemp("official"), ("xxl_like", "odd"), seed=5)
+    return write_folder(tmp_path_factory.mktemp("official"), ("xxl_like", "odd", "other_decoder"), seed=5)
 
 
 def recorded(shared, kind):
@@ -92,6 +94,34 @@ def test_the_model_agrees_with_the_reference(folder):
     assert len(found) > 30
     for case, errors in found:
         assert not check_of(case).off(errors), (case.path.stem, errors)
+        if case.name == "other_decoder" and case.kind != "generate_image_cfg":
+            assert max(errors.values()) < 4e-5, (case.path.stem, errors)
+
+
+def test_a_decoder_of_its_own_goes_both_ways(folder, tmp_path):
+    """Official to ours and back: the same configuration of the tokenizer, the same weights."""
+    config = json.loads((folder / "weights/other_decoder.config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    shutil.copyfile(folder / "weights/other_decoder.safetensors", tmp_path / "model.safetensors")
+    ours = convert(tmp_path, tmp_path / "ours")
+    read = UnifiedIO2.from_pretrained(ours, processor=False)
+    assert (read.config.audio_tokenizer.heads, read.config.audio_tokenizer.decoder_heads) == (2, 4)
+    again = convert(ours, tmp_path / "again", official=True, safetensors=True)
+    assert (
+        json.loads((again / "config.json").read_text())["audio_vqgan"].items()
+        >= config["audio_vqgan"].items()
+    )
+    before, after = (load_file(path / "model.safetensors") for path in (tmp_path, again))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    # Taken for one like the encoder's, its weights still fit and its sounds are others.
+    wrong = dataclasses.replace(read.config.audio_tokenizer, decoder_heads=None, decoder_head_dim=None)
+    other = UnifiedIO2(dataclasses.replace(read.config, audio_tokenizer=wrong)).eval()
+    other.load_state_dict(read.state_dict())
+    tokens = torch.arange(24)[None] + 2
+    with torch.inference_mode():
+        apart = (other.targets["audio"].decode(tokens) - read.targets["audio"].decode(tokens)).abs().max()
+    assert apart > 0.01
 
 
 @torch.inference_mode()
@@ -200,6 +230,10 @@ def test_a_configuration_comes_back(name):
 def test_what_the_reader_refuses():
     with pytest.raises(UIO2Error, match="num_heads=1 is not supported"):
         UnifiedIO2Config.from_official(official_config("one_head"))
+    official = official_config("other_decoder")
+    official["audio_vqgan"]["decoder_hidden_size"] = 64
+    with pytest.raises(UIO2Error, match=r"decoder_hidden_size=64 is not supported: .* want 32"):
+        UnifiedIO2Config.from_official(official)
     official = official_config("odd")
     official["t5_config"]["audio_vit_patch_size"] = 2
     with pytest.raises(UIO2Error, match="audio_vit_patch_size=2"):
