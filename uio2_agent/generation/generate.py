@@ -19,9 +19,10 @@ from uio2_agent.config import FIRST_CODE, TARGET_MODALITIES
 from uio2_agent.errors import RequestError
 from uio2_agent.generation.beams import beam_search
 from uio2_agent.generation.compiled import compiled_stepper
-from uio2_agent.generation.decoding import EOS, Decoder, Row, decode, sketch
+from uio2_agent.generation.decoding import EOS, Decoder, LogitsProcessor, Row, decode, sketch
 from uio2_agent.generation.guidance import GuidedStepper
 from uio2_agent.generation.options import NEGATIVES, GenerationOptions
+from uio2_agent.generation.repetition import goes_in_circles
 from uio2_agent.generation.stepping import Stepper
 from uio2_agent.inputs.processor import processor_of
 from uio2_agent.media.spectrogram import power_of_target
@@ -120,6 +121,8 @@ class _Group:
         self.seeds = [seeds[place] for place in places]
         if options.beams > 1 and modality != "text":
             raise RequestError(f"beam search is for text answers, not for {modality}")
+        if options.repetition.acts and modality != "text":
+            raise RequestError(f"a rule of repetition is for text answers, not for {modality}")
         self.negatives = self._own(options.negative, "negatives", places, total)
         if options.guidance > 0 and self.negatives is None:
             if modality not in NEGATIVES:
@@ -177,12 +180,12 @@ class _Group:
             sampling=self.options.sampling(self.modality),
             seeds=fill(self.seeds),
             allowed=self._allowed() if self.grammars is None else None,
-            logits_processor=self.options.logits_processor,
+            logits_processor=self._process(),
             drafts=fill(self.drafts),
         )
         for rows in steps:
             for row in rows[:count]:
-                if self.options.stop and not row.done and self._stopped(row):
+                if not row.done and self._stopped(row):
                     row.stop()
             if self.options.progress is not None:
                 self.options.progress(max(len(row.tokens) for row in rows[:count]), self.limit)
@@ -231,6 +234,12 @@ class _Group:
         return Answer(text=text[: min(ends, default=len(text))], tokens=np.array(tokens, np.int64))
 
     def _stopped(self, row: Row) -> bool:
+        """Return whether a text holds a stop text, or goes in circles."""
+        times = self.options.stop_repetition
+        if times and self.modality == "text" and goes_in_circles(row.tokens, times):
+            return True
+        if not self.options.stop:
+            return False
         text = self.processor.tokenizer.decode(row.tokens)
         return any(stop in text for stop in self.options.stop)
 
@@ -245,12 +254,19 @@ class _Group:
             exists[FIRST_CODE : FIRST_CODE + self.model.targets[self.modality].tokenizer.config.codes] = True
         return exists
 
+    def _process(self) -> LogitsProcessor | None:
+        """Return what changes the logits: what was said first, as officially, then what the caller wants."""
+        rule, own = self.options.repetition, self.options.logits_processor
+        if not rule.acts:
+            return own
+        return rule if own is None else lambda logits, tokens: own(rule(logits, tokens), tokens)
+
     def _beams(self) -> list[list[int]]:
         beams, count = self.options.beams, len(self.requests)
         encoded = self.encoded().rows(torch.arange(count).repeat_interleave(beams))
         stepper = Stepper(self.model, encoded, self.limit)
-        power = self.options.length_power
-        found = beam_search(stepper, beams, self.limit, length_power=power, allowed=self._allowed())
+        options = dict(length_power=self.options.length_power, logits_processor=self._process())
+        found = beam_search(stepper, beams, self.limit, allowed=self._allowed(), **options)
         return [tokens for tokens, _ in found]
 
 
