@@ -11,6 +11,7 @@ Knows requests and action texts through the embodiment of each episode, none by 
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from policies.embodiments.base import Embodiment, ParsedStep
 from policies.moment import Moment
 from policies.style import STYLE_FILE, PromptStyle, load_styles
 from uio2_agent.errors import UIO2Error
+from uio2_agent.fields import shown
 from uio2_agent.request import Answer, Request
 
 PLANS = ("replan", "once")
@@ -238,8 +240,19 @@ class UnifiedIO2Policy(Policy):
 
 
 def _check_styles(styles: Mapping[str, PromptStyle], path: Path) -> None:
-    """Raise UIO2Error, naming the file, for a style that its body cannot have, if the body is installed."""
-    for name in styles.keys() & embodiments.names():
+    """Raise UIO2Error, naming the file, for a style that its body cannot have; warn of bodies not installed.
+
+    A body of the form `module:attribute` is not imported because a file says so.
+    """
+    for name in styles:
+        if name not in embodiments.names():
+            if ":" not in name:
+                warnings.warn(
+                    f"{path} has a style for the embodiment {shown(name)}, which is not installed; here are "
+                    f"{', '.join(embodiments.names())}",
+                    stacklevel=3,
+                )
+            continue
         body = embodiments.get(name)
         try:
             body.wordings(styles[name].fitted(body.cameras))

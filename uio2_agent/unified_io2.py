@@ -1,7 +1,7 @@
 """UnifiedIO2: the network together with what it needs to answer requests, and its directory on disk.
 
-Unusual: loading builds the model without numbers and takes those of the mapped file, so it reads nothing that
-is not used and holds nothing twice. The answers themselves are the business of `uio2_agent.generation`, the
+Unusual: loading builds the model without numbers and takes those of the mapped file, so it holds nothing
+twice. The answers themselves are the business of `uio2_agent.generation`, the
 files that of `uio2_agent.formats`.
 """
 
@@ -120,8 +120,8 @@ class UnifiedIO2(Network):
                 and float16, which is for storage, becomes float32.
             device: where the weights go.
 
-        Raises CheckpointError if a file is missing, cut short, holds code, or has other tensors than
-        config.json says; UIO2Error if the tokenizer is not the one such a model needs.
+        Raises CheckpointError if a file is missing, damaged, holds code, or has other tensors than
+        config.json says, or another one was written with it; UIO2Error if the tokenizer is not the model's.
         """
         directory = checkpoint_directory(name_or_dir)
         config, official = read_config(directory)

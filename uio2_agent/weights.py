@@ -37,7 +37,7 @@ _UNCHECKED = "00000000"
 _BLOCK = 2**20
 _LEAST_REMAP = 32 * 2**20
 _ALIGNMENT = 64
-_LISTED = 6
+_LISTED, _LONGEST = 6, 150
 _DTYPES = {
     torch.float64: "F64",
     torch.float32: "F32",
@@ -131,6 +131,8 @@ def named_tensors(loaded: Any, path: Path) -> dict[str, Tensor]:
     other = [str(name) for name, value in loaded.items() if not isinstance(value, Tensor)]
     if other := other + [str(name) for name in loaded if not isinstance(name, str)]:
         raise CheckpointError(f"{path} is no plain state dict: {_cut(other)} must be a name with a tensor")
+    if bare := [name for name, value in loaded.items() if value.layout != torch.strided or value.is_meta]:
+        raise CheckpointError(f"{path} holds {_cut(bare)} as sparse or meta tensors: write plain ones")
     return dict(loaded)
 
 
@@ -154,6 +156,18 @@ def check_fit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where
     problems = [f"{verb} {_cut(names)}" for verb, names in kinds.items() if names]
     if problems:
         raise CheckpointError(f"{where} {'; '.join(problems)}: it is not whole, or of another model")
+
+
+def check_finite(weights: Mapping[str, Tensor], where: Path | str) -> None:
+    """Raise CheckpointError, listing names, unless the vectors among weights hold numbers.
+
+    A training that diverges leaves NaN in all its weights; vectors tell it without reading the others.
+    """
+    vectors = {name: value for name, value in weights.items() if value.dim() < 2}
+    if broken := [name for name, value in vectors.items() if not bool(value.isfinite().all())]:
+        raise CheckpointError(
+            f"{where} holds NaN or infinity in {_cut(broken)}: its training diverged, take an earlier one"
+        )
 
 
 def write_safetensors(
@@ -244,7 +258,8 @@ def _shards(index: Path) -> list[Path]:
         raise CheckpointError(f"{index} names no shards: copy or write it again")
     if outside := [name for name in names if Path(name).name != name]:
         raise CheckpointError(f"{index} names {_cut(outside)}: shards must lie beside their index")
-    if absent := [name for name in names if not (index.parent / name).is_file()]:
+    here = {path.name for path in index.parent.iterdir() if path.is_file()}
+    if absent := [name for name in names if name not in here]:
         raise CheckpointError(f"{index} names shards that are missing: {_cut(absent)}")
     return [index.parent / name for name in names]
 
@@ -276,4 +291,5 @@ def _damaged(path: Path, error: Exception) -> str:
 
 def _cut(names: Sequence[str]) -> str:
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
+    plain = (name if name.isprintable() and len(name) < _LONGEST else shown(name) for name in names[:_LISTED])
+    return ", ".join(plain) + more

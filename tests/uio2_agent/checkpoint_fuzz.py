@@ -26,7 +26,7 @@ from safetensors.torch import load_file, save_file
 
 from policies.embodiments.vima import VIMA
 from policies.loading import load_policy
-from policies.style import save_styles
+from policies.style import load_styles, save_styles
 from tests.uio2_agent.official_sizes import official_config, official_state
 from tests.uio2_agent.tiny import full_config, tiny_model
 from uio2_agent.errors import UIO2Error
@@ -260,8 +260,7 @@ class Fuzzer:
         """Load a directory; returns "refused", "loaded", or in words what is wrong with what happened."""
         start = time.process_time()
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with warnings.catch_warnings(record=True) as warned:
                 model = subject.load(place)
             said = ""
         except UIO2Error as error:
@@ -275,15 +274,18 @@ class Fuzzer:
         if said:
             fine = "\n" not in said and said.isprintable() and len(said) < 1500
             return "refused" if fine else f"said {said[:300]!r}"
-        return self.difference(subject, place, file, model) or "loaded"
+        return self.difference(subject, place, file, model, bool(warned)) or "loaded"
 
-    def difference(self, subject: Subject, place: Path, file: str, model: UnifiedIO2) -> str:
+    def difference(self, subject: Subject, place: Path, file: str, model: UnifiedIO2, warned: bool) -> str:
         """Say in what a loaded model is not what its files say."""
         reference = self.reference[subject.directory]
         if file.endswith(".json"):
             stated = json.loads((place / file).read_bytes().decode("utf-8-sig"))
             if file == "policy.json":
-                found = {"styles": {"vima": load_policy(str(place)).style["vima"].to_dict()}}
+                styles = load_styles(place, "vima")
+                found = {"styles": {name: style.to_dict() for name, style in styles.items()}}
+                if "vima" not in styles and not warned:
+                    return "silently wrong: the style of no embodiment that is installed"
             elif file == "config.json":
                 config = model.config
                 found = json.loads(json.dumps(config.to_official() if subject.official else config.to_dict()))
@@ -291,8 +293,9 @@ class Fuzzer:
                 found = stated
             if wrong := list(disagreements(stated, found)):
                 return f"silently wrong: {', '.join(wrong)}"
+        loaded = model.state_dict()
         for name, value in reference.state_dict().items():
-            if not torch.equal(value, model.state_dict()[name]):
+            if not torch.equal(value, loaded[name]):
                 return f"silently wrong: {name}"
         if not subject.official:
             try:

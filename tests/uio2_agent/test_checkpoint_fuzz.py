@@ -100,7 +100,7 @@ def fits(old, value, where):
     return value == -1 and "dropout_broadcast_dims" in where
 
 
-@pytest.mark.parametrize(("name", "whole", "read"), subjects(), ids=lambda value: str(value)[:8])
+@pytest.mark.parametrize(("name", "whole", "read"), [*subjects()], ids=lambda value: str(value)[:8])
 def test_each_field_refuses_what_is_not_of_its_type_and_names_itself(name, whole, read):
     read(whole)
     tried = 0

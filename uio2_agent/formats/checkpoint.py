@@ -1,8 +1,9 @@
 """The parts of a model directory, ours (config.json, weights, tokenizer.model) or official: found and read.
 
-Unusual: a network takes the tensors of the mapped file as they are, so filling it reads nothing that is not
-used and holds nothing twice. Weights may be stored in half precision and come back in float32. Nothing is
-ever executed. Every mismatch is listed by name before anything is loaded.
+Unusual: a network takes the tensors of the mapped file as they are, so filling it holds nothing twice, and
+what a configuration asks for is bounded by the file before it is built. Weights may be stored in half
+precision and come back in float32. Nothing is ever executed. Every mismatch is listed by name before
+anything is loaded.
 """
 
 import json
@@ -22,7 +23,7 @@ from uio2_agent.formats.official_names import official_names
 from uio2_agent.formats.packaged import CONFIG
 from uio2_agent.model import Network
 from uio2_agent.text.tokenizer import TextTokenizer
-from uio2_agent.weights import check_fit, map_weights, read_notes, stream, weight_files
+from uio2_agent.weights import check_finite, check_fit, map_weights, read_notes, stream, weight_files
 
 Built = TypeVar("Built", bound=Network)
 
@@ -150,7 +151,7 @@ def notes(values: Mapping[str, Any]) -> dict[str, str]:
 def empty_network(
     kind: type[Built], config: UnifiedIO2Config, stored: Mapping[str, Tensor], official: bool, where: Path
 ) -> Built:
-    """Build a network on the meta device for stored weights; CheckpointError unless they are its own.
+    """Build a network on the meta device for stored weights; CheckpointError unless they are its own, finite.
 
     Each layer has weights of its own, so the file bounds what a configuration can ask to be built.
     """
@@ -162,6 +163,7 @@ def empty_network(
     with torch.device("meta"):
         model = kind(config)
     check_stored(model, stored, official, where)
+    check_finite(stored, where)
     return model
 
 

@@ -122,8 +122,8 @@ def _check_constants(official: Values) -> None:
             if not _same(found, value):
                 raise UIO2Error(f"{part}.{name}={shown(found)} is not supported; releases have {value!r}")
     for part, fields in UNREAD.items():
-        for name in fields.keys() & official.get(part, {}).keys():
-            read_value(official[part][name], _like(fields[name]), f"{part}.{name}")
+        for name, usual in fields.items():
+            read_value(official.get(part, {}).get(name, usual), _like(usual), f"{part}.{name}")
     for name in SWITCHES:
         if not read_value(official.get(name, True), bool, name):
             raise UIO2Error(f"{name} is false: models that take raw patches are not supported")
