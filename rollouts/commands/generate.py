@@ -99,9 +99,7 @@ def _text(model: "UnifiedIO2", request: "Request", options: "GenerationOptions")
     print(flush=True)
     said = model.processor.tokenizer.encode(text)
     if options.stop_repetition and goes_in_circles(said, options.stop_repetition):
-        note(
-            "the answer went in circles and was ended: stop_repetition=0 lets it, repetition_penalty=1.2 may help"
-        )
+        note("the answer went in circles and was ended: try repetition_penalty=1.2, or stop_repetition=0")
     return AnswerFiles({"text": text}, text=text)
 
 

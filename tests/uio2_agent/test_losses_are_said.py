@@ -108,6 +108,7 @@ def test_samples_of_another_scale_are_said(samples, said):
         (np.zeros(8, complex), 16_000, "holds complex128"),
         (np.zeros(8), 16, "a sampling rate of 16 Hz: give the number of samples per second, 1,000 to"),
         (np.zeros(8), float("nan"), "sampling rate of nan"),
+        (np.zeros(8), "16000", "sampling rate of 16000 Hz: give the number"),
         (np.zeros(8), -16_000, "sampling rate of -16000"),
         (np.zeros((256, 128)), 16_000, r"must be \[samples\] or \[samples, channels\]"),
         (np.zeros(0), 16_000, r"must be \[samples\]"),

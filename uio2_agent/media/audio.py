@@ -10,6 +10,7 @@ import math
 import warnings
 import wave as wave_file
 from fractions import Fraction
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ def read_audio(source: str | Path | np.ndarray, rate: int | None = None, what: s
 
 def resample(samples: np.ndarray, rate: int) -> np.ndarray:
     """Bring float [samples] from `rate` to 16 kHz with a polyphase low-pass filter, float32."""
-    if not _RATES[0] <= rate <= _RATES[1]:
+    if not isinstance(rate, Real) or not _RATES[0] <= rate <= _RATES[1]:
         raise RequestError(
             f"a sampling rate of {rate} Hz: give the number of samples per second, "
             f"{_RATES[0]:,} to {_RATES[1]:,}"
