@@ -211,7 +211,6 @@ class UnifiedIO2Policy(Policy):
                 grammar=grammars[rows],
                 max_new_tokens=_TOKENS_PER_STEP * (1 if self.plan == "replan" else self.plan_steps),
                 temperature=self.temperature,
-                top_k=0,  # all that the grammar leaves
                 seed=seeds[rows],
                 fixed_shape=True,
             )

@@ -106,6 +106,8 @@ def test_top_k_is_officially_50_for_text_and_all_for_the_others():
         Sampling(1.0, 0.95, 0),
     ]
     assert GenerationOptions(temperature=1.0, top_k=0).sampling("text").top_k == 0
+    grammar = Grammar(one_of([5]), 1)
+    assert GenerationOptions(temperature=1.0, grammar=grammar).sampling("text").top_k == 0
     assert GenerationOptions(temperature=1.0, top_k=7).sampling("image").top_k == 7
     model = tiny_model(3)
     found = [

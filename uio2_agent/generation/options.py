@@ -33,7 +33,7 @@ class GenerationOptions:
     top_p: float | None = None
     """Draw from the likeliest tokens that hold this much probability; None is `SAMPLED_TOP_P`."""
     top_k: int | None = None
-    """Draw from this many likeliest tokens; 0 is all, None is `SAMPLED_TOP_K`."""
+    """Draw from this many likeliest tokens; 0 is all, None is `SAMPLED_TOP_K`, under a grammar all."""
     repetition_penalty: float = 1.0
     """Tokens that a text holds already become less likely (Keskar et al. 2019): their scores, logits or in a
     beam search log-probabilities, are divided by this where positive and multiplied where negative. 1 is
@@ -112,5 +112,6 @@ class GenerationOptions:
     def sampling(self, modality: str) -> Sampling:
         """Return how tokens of a modality are chosen."""
         top_p = SAMPLED_TOP_P[modality] if self.top_p is None else self.top_p
-        top_k = SAMPLED_TOP_K[modality] if self.top_k is None else self.top_k
+        official = SAMPLED_TOP_K[modality] if self.grammar is None else 0
+        top_k = official if self.top_k is None else self.top_k
         return Sampling(self.temperature, top_p, top_k)
