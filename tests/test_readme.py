@@ -10,7 +10,8 @@ import pytest
 
 from docs import make_images
 from policies.embodiments.vima import VIMA
-from rollouts.cli import COMMANDS, main
+from rollouts.cli import main
+from rollouts.command_line import COMMANDS
 from rollouts.settings import resolve
 from uio2_agent.media.loading import load_image
 

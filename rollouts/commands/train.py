@@ -4,23 +4,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rollouts.commands.train_settings import configured
 from rollouts.output import claim, write_config
 
 
 def main(keys: Mapping[str, Any]) -> int:
     """Train, or go on with a run that was stopped."""
-    from pretrain.trainer import TrainConfig, train
+    from pretrain.progress import say
+    from pretrain.trainer import train
 
-    flat = {key: value for key, value in keys.items() if key != "evaluate"}
-    data = keys["data"]
-    flat["data"] = tuple(data) if isinstance(data, list) else (data,)
-    if isinstance(keys["lora_targets"], list):
-        flat["lora_targets"] = ",".join(keys["lora_targets"])
     output = claim(keys["output"])
+    config = configured({**keys, "output": output})
     evaluate = evaluation(keys["evaluate"]) if keys["evaluate_every"] else None
-    write_config(output, dict(keys))
-    checkpoint = train(TrainConfig(**flat), evaluate)
-    print(f"model    {checkpoint}")
+    checkpoint = train(config, evaluate, ready=lambda: write_config(output, dict(keys)))
+    say(f"model    {checkpoint}")
     return 0
 
 
@@ -31,8 +28,9 @@ def evaluation(keys: Mapping[str, Any]) -> Callable[[Path, int], dict[str, float
     """
     from policies import load_policy
     from rollouts.evaluate import measure
+    from rollouts.trial import check_environment
     from rollouts.workers import MakeEnv
-    from rollouts.worklist import check_environment, work_items
+    from rollouts.worklist import work_items
 
     work = work_items(keys["env"], keys["task"], keys["level"], seed=keys["seed"], episodes=keys["episodes"])
     check_environment(MakeEnv(), work[0])

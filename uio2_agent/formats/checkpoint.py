@@ -20,7 +20,7 @@ from uio2_agent.fields import shown
 from uio2_agent.files import replace_file
 from uio2_agent.formats.json_file import parse_object, read_object
 from uio2_agent.formats.official_names import official_names
-from uio2_agent.formats.packaged import CONFIG
+from uio2_agent.formats.packaged import CONFIG, config_file
 from uio2_agent.model import Network
 from uio2_agent.text.tokenizer import TextTokenizer
 from uio2_agent.weights import check_finite, check_fit, map_weights, read_notes, stream, weight_files
@@ -69,9 +69,7 @@ def precision(name: str, stored: torch.dtype, dtype: torch.dtype | None) -> torc
 
 def read_config(directory: Path) -> tuple[UnifiedIO2Config, bool]:
     """Return the configuration of a directory, and whether it is an official one."""
-    path = directory / CONFIG
-    if not path.is_file():
-        raise CheckpointError(f"{path} is missing: a model directory holds {CONFIG} and its weights")
+    path = config_file(directory)
     values = read_object(path)
     official = "t5_config" in values
     read = UnifiedIO2Config.from_official if official else UnifiedIO2Config.from_dict
