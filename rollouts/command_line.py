@@ -219,7 +219,7 @@ def _help(name: str) -> str:
     lines = [f"usage: uio2 {name}{words} [key=value ...]", "", f"  {command.summary}", "", "keys (default):"]
     for key in keys(name).values():
         default = "must be given" if key.required else _written(key.default)
-        lines.append(f"  {key.name:<20}{key.meaning} ({default})")
+        lines.append(f"  {key.name:<21}{key.meaning} ({default})")
     return "\n".join(lines)
 
 

@@ -30,7 +30,8 @@ PUBLIC = {
     "compare": "first second output",
     "inspect": "path episodes output",
     "generate": "text model image image_history audio audio_history video target max_new_tokens temperature "
-    "top_p seed beams guidance negative stop options device dtype tokenizer vocoder output",
+    "top_p top_k repetition_penalty no_repeat_ngram_size stop_repetition seed beams guidance negative stop "
+    "options device dtype tokenizer vocoder output",
     "convert": "source output official safetensors dtype tokenizer vocoder",
     "play": "env env_kwargs task level seed port",
     "doctor": "output",

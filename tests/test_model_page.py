@@ -7,6 +7,7 @@ numbers of tokens, at a width of 64.
 import dataclasses
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,8 @@ def test_the_python_runs_from_top_to_bottom(folder, monkeypatch, capsys):
 
 def test_the_commands_run(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
+    for path in (ROOT / "docs/images/put").iterdir():
+        shutil.copyfile(path, path.name)
     for line in "".join(blocks("sh")).splitlines():
         program, *words = shlex.split(line, comments=True)
         assert program == "uio2"

@@ -4,10 +4,16 @@ import re
 import shlex
 from pathlib import Path
 
+import gymnasium as gym
+import numpy as np
 import pytest
 
+from docs import make_images
+from policies.embodiments.vima import VIMA
+from rollouts.cli import main
 from rollouts.command_line import COMMANDS
 from rollouts.settings import resolve
+from uio2_agent.media.loading import load_image
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,6 +36,28 @@ def test_the_commands_take_the_words_they_are_given() -> None:
             f"{key}={word}" for key, word in zip(COMMANDS[name].words, words, strict=False) if "=" not in word
         ]
         resolve(name, positional + words[len(positional) :])
+
+
+def test_the_generate_example_solves_its_task(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its pictures are those of an episode, and its answer, acted out there, is a success."""
+    monkeypatch.chdir(ROOT)
+    (line,) = [line for line in TEXT.splitlines() if line.startswith("uio2 generate")]
+    _, *words = shlex.split(line)
+    assert main(words) == 0
+    (step,) = VIMA.parse(capsys.readouterr().out)
+    task, level, seed = make_images.REQUEST
+    env = gym.make(f"vima/{task}-v0", level=level)
+    env.reset(seed=seed)
+    *_, info = env.step(step.action)
+    assert info["success"]
+    asked = make_images.request()
+    assert words[1] == asked.text
+    pictures = (asked.image, *asked.image_history)
+    for name, picture in zip(("table", "thing", "container"), pictures, strict=True):
+        assert f"docs/images/put/{name}.png" in line
+        assert np.array_equal(load_image(ROOT / f"docs/images/put/{name}.png"), picture)
 
 
 def test_links_lead_somewhere() -> None:

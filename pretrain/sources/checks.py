@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from pretrain.sources.schema import NEWER_COLUMNS, DatasetError, Layout
+from uio2_agent.media.pixels import picture_to_rgb
 
 AGAIN = "restore it or collect again"
 
@@ -41,13 +42,15 @@ def check_picture(content: bytes | None, where: str, size: Sequence[int] | None 
 
 
 def decoded(content: bytes | None, where: str, size: Sequence[int] | None, channels: int) -> np.ndarray:
-    """Return a PNG as read-only uint8 (H, W, 3), or (H, W) for one channel; `size` None is any.
+    """Return a PNG as read-only uint8 (H, W, 3), of whatever mode it is stored in, or (H, W) for one channel;
+    `size` None is any.
 
     Raises DatasetError that begins with `where`.
     """
     check_picture(content, where, size)
     try:
-        array = np.array(Image.open(io.BytesIO(content)))
+        picture = Image.open(io.BytesIO(content))
+        array = np.array(picture_to_rgb(picture) if channels == 3 else picture)
     except Exception as error:  # as there
         raise DatasetError(f"{where} is no whole picture ({error}); {AGAIN}") from error
     if array.dtype != np.uint8 or array.shape[2:] != ((channels,) if channels > 1 else ()):

@@ -4,6 +4,7 @@ Unusual: standard output carries the answer and nothing else (a text as it is de
 path of a picture or sound), so that it can be piped; notes and the progress bar go to standard error.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,11 @@ NOTES = {
 
 def generate(keys: Mapping[str, Any]) -> int:
     """`uio2 generate`."""
+    with _warnings_as_notes():
+        return _answer(keys)
+
+
+def _answer(keys: Mapping[str, Any]) -> int:
     from uio2_agent.formats.checkpoint import read_config
     from uio2_agent.formats.packaged import checkpoint_directory
     from uio2_agent.unified_io2 import UnifiedIO2
@@ -64,11 +70,23 @@ def generate(keys: Mapping[str, Any]) -> int:
     return 0
 
 
+@contextmanager
+def _warnings_as_notes() -> Iterator[None]:
+    """Show warnings without the line of code that gives them."""
+    usual = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"{message}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
+
+
 def _text(model: "UnifiedIO2", request: "Request", options: "GenerationOptions") -> "AnswerFiles":
     """Print a text as it is decoded; beam search knows it only at the end."""
     from rollouts.commands.generate_answers import AnswerFiles
     from uio2_agent.generation.generate import generate as run
     from uio2_agent.generation.generate import stream
+    from uio2_agent.generation.repetition import goes_in_circles
 
     if options.beams > 1:
         pieces = iter([run(model, [request], "text", options)[0].text])
@@ -79,6 +97,9 @@ def _text(model: "UnifiedIO2", request: "Request", options: "GenerationOptions")
         print(piece, end="", flush=True)
         text += piece
     print(flush=True)
+    said = model.processor.tokenizer.encode(text)
+    if options.stop_repetition and goes_in_circles(said, options.stop_repetition):
+        note("the answer went in circles and was ended: try repetition_penalty=1.2, or stop_repetition=0")
     return AnswerFiles({"text": text}, text=text)
 
 

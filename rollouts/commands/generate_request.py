@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 PRECISIONS = ("float32", "bfloat16")
 _FILES = ("image", "audio", "video", "tokenizer", "vocoder")
 _LISTS = ("image_history", "audio_history", "stop", "options")
-_WRITING = ("max_new_tokens", "temperature", "top_p", "beams", "guidance", "negative", "stop")
+_TEXT = ("max_new_tokens", "stop", "repetition_penalty", "no_repeat_ngram_size", "stop_repetition")
+"""Keys that say how a text is written, without a meaning for pictures and sounds."""
+_WRITING = (*_TEXT, "temperature", "top_p", "top_k", "beams", "guidance", "negative")
 """Keys that say how an answer is written, without a meaning where answers are scored."""
 
 
@@ -53,7 +55,7 @@ def read_keys(keys: Mapping[str, Any]) -> dict[str, Any]:
     if asked["options"]:
         unused, reason = _WRITING, "with options= nothing is written, the options are scored"
     elif asked["target"] != "text":
-        unused, reason = ("max_new_tokens", "stop"), "pictures and sounds have a fixed number of tokens"
+        unused, reason = _TEXT, "pictures and sounds have a fixed number of tokens"
     else:
         return asked
     defaults = known_keys("generate")
@@ -71,7 +73,7 @@ def generation_options(asked: Mapping[str, Any]) -> "GenerationOptions":
     options = {name: value for name, value in asked.items() if name in names}  # a key is an option's name
     options["max_new_tokens"] = asked["max_new_tokens"] or None
     options["stop"] = tuple(asked["stop"])
-    options["top_p"] = asked["top_p"] or None
+    options["top_p"], options["top_k"] = asked["top_p"] or None, asked["top_k"] or None
     options["negative"] = None if asked["negative"] is None else Request(asked["negative"])
     return GenerationOptions(**options)
 

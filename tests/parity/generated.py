@@ -8,7 +8,7 @@ import torch
 from tests.parity.compare import Case, Errors, different, distance
 from tests.parity.forward import official_batch
 from uio2_agent.generation.beams import beam_search
-from uio2_agent.generation.decoding import EOS, Row, decode
+from uio2_agent.generation.decoding import EOS, decode
 from uio2_agent.generation.generate import stack_encoded
 from uio2_agent.generation.guidance import GuidedStepper
 from uio2_agent.generation.stepping import START, Stepper
@@ -17,21 +17,10 @@ from uio2_agent.unified_io2 import UnifiedIO2
 
 def check_greedy(case: Case) -> Errors:
     """Compare greedy text: ids exactly, scores of every step up to each row's end."""
-    arrays, model = case.arrays, case.model()
-    sequences = arrays["out/sequences"]  # [B, 1 + steps], starting with 0, filled with 1 after the end
-    steps = sequences.shape[1] - 1
-    scores: list[torch.Tensor] = []
-    eos = int(arrays.get("in/eos_token_id", EOS))
-    rows = _decoded(Stepper(model, model.encode(official_batch(arrays)), steps), steps, scores, eos)
-    lines = [row.tokens for row in rows]
-    errors = {"sequences": different(sequences, _filled(lines, steps))}
-    if "out/scores" in arrays:
-        alive = np.zeros((len(rows), steps), bool)
-        for row, tokens in enumerate(lines):
-            alive[row, : len(tokens)] = True
-        stacked = torch.stack(scores, 1)
-        length = min(stacked.shape[1], arrays["out/scores"].shape[1])
-        errors["scores"] = distance(arrays["out/scores"][:, :length], stacked[:, :length], alive[:, :length])
+    model = case.model()
+    eos = int(case.arrays.get("in/eos_token_id", EOS))
+    stepper = Stepper(model, model.encode(official_batch(case.arrays)), _steps(case))
+    _, errors = _followed(case, stepper, eos)
     return errors
 
 
@@ -67,33 +56,23 @@ def check_guided_image(case: Case) -> Errors:
     if len(negative.mask) == 1 < rows:  # one negative example serves all
         negative = negative.rows(torch.zeros(rows, dtype=torch.long))
     target = model.targets["image"]
-    length = target.grid[0] * target.grid[1]
-    stepper = Stepper(model, stack_encoded([main, negative]), length, "image")
-    scores: list[torch.Tensor] = []
-    guided = GuidedStepper(stepper, float(arrays["in/guidance_scale"]))
-    tokens = torch.tensor([row.tokens for row in _decoded(guided, length, scores, None)])
-    expected = arrays["out/sequences"][: len(tokens)]  # main rows, then negative ones
-    return {
-        "sequences": different(expected[:, 1:], tokens),
-        "scores": distance(arrays["out/scores"], torch.stack(scores, 1)),
-        "image": distance(arrays["out/image"], target.decode(tokens)),
-    }
+    stepper = Stepper(model, stack_encoded([main, negative]), _steps(case), "image")
+    tokens, errors = _followed(case, GuidedStepper(stepper, float(arrays["in/guidance_scale"])), EOS)
+    if "out/image" in arrays:  # officially there is none where all rows ended early
+        errors["image"] = distance(arrays["out/image"], target.decode(tokens))
+    return errors
 
 
 def check_audio(case: Case) -> Errors:
     """Compare greedy audio: tokens, scores of every step, the spectrogram."""
     arrays, model = case.arrays, case.model()
-    target = model.targets["audio"]
-    length = target.grid[0] * target.grid[1]
-    scores: list[torch.Tensor] = []
-    stepper = Stepper(model, model.encode(official_batch(arrays)), length, "audio")
-    tokens = torch.tensor([row.tokens for row in _decoded(stepper, length, scores, None)])
-    spectrograms = target.decode(tokens).transpose(1, 2)[..., None]  # recorded as [B, mel, time, 1]
-    return {
-        "sequences": different(arrays["out/sequences"][:, 1:], tokens),
-        "scores": distance(arrays["out/scores"], torch.stack(scores, 1)),
-        "spectrogram": distance(arrays["out/spectrogram"], spectrograms),
-    }
+    stepper = Stepper(model, model.encode(official_batch(arrays)), _steps(case), "audio")
+    tokens, errors = _followed(case, stepper, EOS)
+    if "out/spectrogram" in arrays:
+        spectrograms = model.targets["audio"].decode(tokens)
+        # recorded as [B, mel, time, 1]
+        errors["spectrogram"] = distance(arrays["out/spectrogram"], spectrograms.transpose(1, 2)[..., None])
+    return errors
 
 
 def check_bfloat16(case: Case) -> Errors:
@@ -114,9 +93,31 @@ def check_bfloat16(case: Case) -> Errors:
     return {"text/logits": float((ours - official).square().mean().sqrt() / rounding.square().mean().sqrt())}
 
 
-def _decoded(stepper: Stepper | GuidedStepper, limit: int, scores: list, eos: int | None) -> list[Row]:
-    *_, rows = decode(stepper, limit=limit, end=eos, scores=scores)
-    return rows
+def _steps(case: Case) -> int:
+    """Return how many tokens were recorded at most, without the start token."""
+    return case.arrays["out/sequences"].shape[1] - 1
+
+
+def _followed(case: Case, stepper: Stepper | GuidedStepper, eos: int) -> tuple[torch.Tensor, Errors]:
+    """Decode greedily, pictures and sounds like text: an end token ends a row, which is filled with 1.
+
+    Returns the tokens [B, steps], and the differences of sequences and of scores, up to each row's end.
+    """
+    arrays, steps = case.arrays, _steps(case)
+    scores: list[torch.Tensor] = []
+    *_, rows = decode(stepper, limit=steps, end=eos, scores=scores)
+    lines = [row.tokens for row in rows]
+    filled = _filled(lines, steps)
+    # Under guidance the negative rows are recorded behind the main ones.
+    errors = {"sequences": different(arrays["out/sequences"][: len(lines)], filled)}
+    if "out/scores" in arrays:
+        alive = np.zeros((len(rows), steps), bool)
+        for row, tokens in enumerate(lines):
+            alive[row, : len(tokens)] = True
+        stacked = torch.stack(scores, 1)
+        length = min(stacked.shape[1], arrays["out/scores"].shape[1])
+        errors["scores"] = distance(arrays["out/scores"][:, :length], stacked[:, :length], alive[:, :length])
+    return torch.from_numpy(filled[:, 1:]), errors
 
 
 def _filled(lines: list[list[int]], length: int) -> np.ndarray:

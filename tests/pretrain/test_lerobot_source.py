@@ -1,11 +1,13 @@
 """The reader gives back what the episode was, lazily, and names what it cannot read."""
 
 import pickle
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from policies.embodiments.vima import VIMA
 from pretrain.sources import LeRobotSource
@@ -109,3 +111,23 @@ def test_what_cannot_be_read_is_named(tmp_path, stored):
             _ = LeRobotSource(stored[0])[3].actions
     finally:
         data.write_bytes(content)
+
+
+def test_pictures_of_other_modes_are_the_same_pictures(tmp_path, stored):
+    """A tool that stores PNGs smaller makes palettes of them, without the loss of a level."""
+    root = shutil.copytree(stored[0], tmp_path / "set")
+    paths = [*root.glob("prompts/**/*.png"), *root.glob("images/**/*.png")]
+    changed = 0
+    for path in paths:
+        with Image.open(path) as picture:
+            if picture.mode == "RGB" and len(picture.getcolors(1 << 16) or range(257)) <= 256:
+                picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=256).save(path)
+                changed += 1
+    assert changed
+    for again, record in zip(LeRobotSource(root), LeRobotSource(stored[0]), strict=True):
+        for name, asset in again.prompt_assets.items():
+            for view in VIMA.cameras:
+                assert np.array_equal(asset["rgb"][view], record.prompt_assets[name]["rgb"][view])
+                assert np.array_equal(asset["segm"][view], record.prompt_assets[name]["segm"][view])
+        for view in VIMA.cameras:
+            assert np.array_equal(again.final[view], record.final[view])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import wave
@@ -17,7 +18,7 @@ from PIL import Image
 
 from rollouts.cli import main
 from rollouts.commands.generate_answers import spectrogram_picture
-from tests.uio2_agent.tiny import full_config, full_model, picture
+from tests.uio2_agent.tiny import RANDOM_ENDS, full_config, full_model, picture
 from uio2_agent import UnifiedIO2, load_request
 from uio2_agent.generation.answer_scoring import score_options
 from uio2_agent.media.audio import write_wav
@@ -126,9 +127,13 @@ def test_a_video_on_nano_is_its_frames(folder: Path, capsys: pytest.CaptureFixtu
         (["beams=2", "temperature=1"], "beam search takes no temperature"),
         (["guidance=2"], "pass negative="),
         (["negative=a cat"], "give guidance= as well"),
-        (["options=[yes,no]", "temperature=1", "stop=x"], "leave out temperature, stop"),
+        (["options=[yes,no]", "temperature=1", "stop=x"], "leave out stop, temperature"),
         (["options=[yes,no]", "target=image"], "options are texts"),
         (["model=full", "target=image", "max_new_tokens=3"], "leave out max_new_tokens"),
+        (["model=full", "target=image", "repetition_penalty=2"], "leave out repetition_penalty"),
+        (["repetition_penalty=0"], "repetition_penalty=0.0"),
+        (["top_k=-1", "temperature=1"], "top_k=-1"),
+        (["stop_repetition=1"], "stop_repetition=1"),
         (["model=full", "target=image", "beams=2"], "beam search is for text answers"),
         (["model=nosuch"], "no model 'nosuch'"),
         (["model=."], "config.json is missing"),
@@ -269,24 +274,49 @@ def test_any_text_is_a_question(text: str, tmp_path: Path) -> None:
     assert (tmp_path / "answer.txt").read_text() == written + "\n"
 
 
+def test_a_text_in_circles_ends_and_says_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    model = UnifiedIO2.from_pretrained(folder / "full")
+    with torch.no_grad():  # of two words that are each other's opposite, one is likelier than all others
+        model.text_table.weight.zero_()
+        model.text_table.weight[300], model.text_table.weight[301] = 1, -1
+    model.save_pretrained(folder / "circles")
+    for words, times in (([], 8), (["stop_repetition=3"], 3)):
+        assert main(["generate", "say it", "model=circles", *words]) == 0
+        said = capsys.readouterr()
+        last = said.out.strip()[-2:]
+        assert re.search(rf"(?<!{last})({last}){{{times}}}$", said.out.strip())
+        assert "went in circles" in said.err
+    assert main(["generate", "say it", "model=circles", "stop_repetition=0", "max_new_tokens=20"]) == 0
+    never = capsys.readouterr()
+    assert len(never.out) > 2 * 8 + 10 and "went in circles" not in never.err
+
+
 # pictures and sounds
 
 
 def test_a_picture(folder: Path, model: UnifiedIO2) -> None:
     (folder / "picture").mkdir()
     (folder / "picture/answer.wav").write_bytes(b"of an earlier answer")
-    words = ("model=full", "image=photo.png", "target=image", "temperature=1", "seed=2", "guidance=3")
+    words = ("model=full", "image=photo.png", "target=image", "temperature=1", "seed=1", "guidance=3")
     run = uio2("draw it", *words, "output=picture", cwd=folder)
     assert run.returncode == 0 and run.stderr == "", run.stderr  # no bar where nobody watches
     assert run.stdout == "picture/answer.png\n"
     request = load_request("draw it", image=folder / "photo.png")
-    expected = model.generate(request, "image", temperature=1.0, seed=2, guidance=3.0)
+    expected = model.generate(request, "image", temperature=1.0, seed=1, guidance=3.0)
     with Image.open(folder / "picture/answer.png") as found:
         assert found.format == "PNG" and found.size == SIZE[::-1]
         assert np.array_equal(np.asarray(found), expected.image) and len(set(expected.tokens.tolist())) > 3
     assert sorted(os.listdir(folder / "picture")) == ["answer.json", "answer.png", "config.yaml"]
     assert json.loads((folder / "picture/answer.json").read_text())["tokens"] == expected.tokens.tolist()
     config = yaml.safe_load((folder / "picture/config.yaml").read_text())
+    ended = uio2("draw it", *words[:-2], "seed=2", words[-1], "output=ended", cwd=folder)
+    assert ended.stderr == (
+        "the image of request 0 ended after 1 of 48 tokens and is filled with the end token, as officially: "
+        "draw it with another seed\n"
+    )
     assert config["text"] == "draw it" and config["guidance"] == 3 and config["image"] == "photo.png"
 
 
@@ -296,6 +326,7 @@ def read_wav(path: Path) -> np.ndarray:
         return np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768
 
 
+@RANDOM_ENDS
 @pytest.mark.parametrize("vocoder", [False, True])
 def test_a_sound(
     vocoder: bool,

@@ -86,22 +86,27 @@ def early_stop_case(reference, draw, steps):
 
 
 def guided_case(reference, batch, negative, scale):
+    """A picture ends at the end token like a text; officially there is none where all rows end early."""
     count = int(np.prod(reference.code_grid("image")))
-    arrays = greedy_case(reference, "image", batch, count, eos=-1, negative=negative, guidance=scale)
+    arrays = greedy_case(reference, "image", batch, count, negative=negative, guidance=scale)
     ids = arrays["out/sequences"]
     arrays |= _arrays(negative, "neg") | {"in/guidance_scale": np.float32(scale)}
-    image = reference.tokenizers.decode_image(
-        (ids[:, 1:] - 2).clamp(0, reference.config["image_vqgan"]["n_embed"] - 1)
-    )
-    return arrays | {"out/image": image, "out/sequences": ids.repeat(2, 1)}
+    if ids.shape[1] == count + 1:
+        codes = (ids[:, 1:] - 2).clamp(0, reference.config["image_vqgan"]["n_embed"] - 1)
+        arrays["out/image"] = reference.tokenizers.decode_image(codes)
+    return arrays | {"out/sequences": ids.repeat(2, 1)}
 
 
 def audio_case(reference, batch):
+    """Likewise for a sound."""
     rows, columns = reference.code_grid("audio")
-    arrays = greedy_case(reference, "audio", batch, rows * columns, eos=-1)
-    codes = (arrays["out/sequences"][:, 1:] - 2).clamp(0, reference.config["audio_vqgan"]["vocab_size"] - 1)
-    codes = codes.unflatten(1, (columns, rows)).transpose(1, 2).flatten(1)
-    return arrays | {"out/spectrogram": reference.tokenizers.decode_audio(codes)}
+    arrays = greedy_case(reference, "audio", batch, rows * columns)
+    ids = arrays["out/sequences"]
+    if ids.shape[1] == rows * columns + 1:
+        codes = (ids[:, 1:] - 2).clamp(0, reference.config["audio_vqgan"]["vocab_size"] - 1)
+        codes = codes.unflatten(1, (columns, rows)).transpose(1, 2).flatten(1)
+        arrays["out/spectrogram"] = reference.tokenizers.decode_audio(codes)
+    return arrays
 
 
 def parts_case(reference, batches):

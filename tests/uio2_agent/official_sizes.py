@@ -120,7 +120,7 @@ CHANGES = {
     ),
     "every_second": dict(
         t5_config=dict(
-            num_heads=2, head_dim=24, num_decoder_layers=5, decoder_xattention_internval=2, qk_norm=False
+            num_heads=2, head_dim=24, num_decoder_layers=5, decoder_xattention_internval=2, qk_norm=False,
         ),
         image_history_cfg=COSINE | dict(clip_attn_logit=0.8),
     ),
@@ -135,34 +135,36 @@ CHANGES = {
             decoder_max_text_length=50,
             encoder_max_text_length=30,
             default_image_size=[16, 32],
-            default_image_vit_size=[24, 40],
-            default_image_history_vit_size=[16, 48],
-            default_audio_size=[24, 8],
-            default_audio_vit_size=[18, 6],
+            default_image_vit_size=[24, 40], default_image_history_vit_size=[16, 48],
+            default_audio_size=[24, 8], default_audio_vit_size=[18, 6],
             default_audio_history_vit_size=[9, 12],
-            image_patch_size=8,
-            image_vit_patch_size=8,
-            audio_patch_size=3,
-            audio_vit_patch_size=3,
+            image_patch_size=8, image_vit_patch_size=8, audio_patch_size=3, audio_vit_patch_size=3,
         ),
         image_vit_cfg=dict(patch_size=8, pos_patch_size=8, num_pos=10, num_layers=2),
         audio_vit_cfg=dict(patch_size=3, pos_patch_size=3, num_layers=4, emb_dim=32, num_heads=4, head_dim=8),
         image_history_cfg=dict(max_frames=9, latents_size=3),
         image_vqgan=dict(
-            resolution=32,
-            ch_mult=[1, 1, 2],
-            num_res_blocks=2,
-            attn_resolutions=[8, 16],
-            z_channels=3,
-            embed_dim=3,
-            n_embed=60,
-            default_input_size=[16, 32],
-            patch_size=[4, 4],
+            resolution=32, ch_mult=[1, 1, 2], num_res_blocks=2, attn_resolutions=[8, 16],
+            z_channels=3, embed_dim=3, n_embed=60, default_input_size=[16, 32], patch_size=[4, 4],
         ),
         audio_vqgan=dict(
-            encoder_num_layers=2, default_input_size=[8, 24], patch_size=[4, 2], vocab_size=40, proj_dim=5
+            encoder_num_layers=2, default_input_size=[8, 24], patch_size=[4, 2], vocab_size=40, proj_dim=5,
         ),
         sequence_length=dict(image_input_samples=15, image_history_input_samples=12, num_frames=5),
+    ),
+    # A decoder of sounds unlike its encoder, in every way that the format can say.
+    "other_decoder": dict(
+        t5_config=dict(
+            num_decoder_layers=4, decoder_xattention_internval=3, default_image_vit_size=[20, 12],
+            default_audio_size=[24, 8], default_audio_vit_size=[24, 8],
+        ),
+        image_history_cfg=COSINE | dict(num_layers=3, xattention_index=[0, 1, 2]),
+        audio_history_cfg=dict(num_layers=3, xattention_index=[0, 1, 2]),
+        audio_vqgan=dict(
+            decoder_num_heads=4, decoder_head_dim=8, decoder_mlp_dim=56, decoder_num_layers=3,
+            default_input_size=[8, 24], patch_size=[4, 2],
+        ),
+        sequence_length=dict(image_input_samples=15, audio_input_samples=12),
     ),
     "one_layer": dict(t5_config=dict(num_encoder_layers=1, num_decoder_layers=1)),
     "one_head": dict(t5_config=dict(num_heads=1, head_dim=48, qk_norm=False)),
@@ -374,10 +376,11 @@ def _vqgan(settings):
 
 
 def _vit_vqgan(settings):
-    width, mlp, code = settings["encoder_hidden_size"], settings["encoder_mlp_dim"], settings["proj_dim"]
+    width, code = settings["encoder_hidden_size"], settings["proj_dim"]
     height, across = settings["patch_size"]
     yield from _affine("encoder.embedding", width, height * across)
     for side in ("encoder", "decoder"):
+        mlp = settings[f"{side}_mlp_dim"]
         for layer in range(settings[f"{side}_num_layers"]):
             block = f"{side}.transformer.encoderblock_{layer}"
             for name in ("ln_1", "ln_2"):

@@ -1,4 +1,5 @@
-"""The two target tokenizers, written from a description of the official code, beside reference.py.
+"""The two target tokenizers and the vocoder, written from a description of the official code, beside
+reference.py.
 
 Layers are taken by their official names from the state dict and placed by the official configuration.
 Encoders return codes, decoders pictures in [0, 1] and spectrograms; nothing here is imported from uio2_agent.
@@ -178,3 +179,74 @@ class Tokenizers:
         return functional.conv_transpose2d(x, weight, stride=tuple(self.audio["patch_size"])).permute(
             0, 2, 3, 1
         )
+
+
+# HiFi-GAN (9.3 and Kong et al. 2020)
+
+
+def hifi_gan(state, config, log_mel):
+    """Wave [B, samples] of log_mel [B, mels, T], from the weights of a file, with weight norm or fused."""
+
+    def weight(name):
+        if f"{name}.weight" in state:
+            return state[f"{name}.weight"]
+        direction = state[f"{name}.weight_v"]
+        return state[f"{name}.weight_g"] * direction / direction.square().sum((1, 2), keepdim=True).sqrt()
+
+    def conv(x, name, dilation=1):
+        kernel = weight(name)
+        padding = dilation * (kernel.shape[-1] - 1) // 2
+        return functional.conv1d(x, kernel, state[f"{name}.bias"], padding=padding, dilation=dilation)
+
+    def bent(x, slope=0.1):
+        return torch.maximum(x, slope * x)
+
+    def residual(x, name, dilations):
+        for place, dilation in enumerate(dilations):
+            if config["resblock"] == "1":
+                inner = conv(bent(x), f"{name}.convs1.{place}", dilation)
+                x = conv(bent(inner), f"{name}.convs2.{place}") + x
+            else:
+                x = conv(bent(x), f"{name}.convs.{place}", dilation) + x
+        return x
+
+    x = conv(log_mel, "conv_pre")
+    kinds = config["resblock_dilation_sizes"]
+    for level, (rate, kernel) in enumerate(
+        zip(config["upsample_rates"], config["upsample_kernel_sizes"], strict=True)
+    ):
+        name = f"ups.{level}"
+        x = functional.conv_transpose1d(
+            bent(x), weight(name), state[f"{name}.bias"], stride=rate, padding=(kernel - rate) // 2
+        )
+        x = sum(
+            residual(x, f"resblocks.{level * len(kinds) + place}", dilations)
+            for place, dilations in enumerate(kinds)
+        ) / len(kinds)
+    return conv(bent(x, 0.01), "conv_post").tanh()[:, 0]
+
+
+def hifi_gan_state(config, seed):
+    """Random weights with weight norm, by their official names."""
+    draw = torch.Generator().manual_seed(seed)
+    state = {}
+
+    def add(name, *shape, outputs):
+        state[f"{name}.weight_v"] = torch.randn(shape, generator=draw)
+        state[f"{name}.weight_g"] = 0.5 + torch.rand(shape[0], 1, 1, generator=draw)
+        state[f"{name}.bias"] = 0.1 * torch.randn(outputs, generator=draw)
+
+    width = config["upsample_initial_channel"]
+    add("conv_pre", width, config["num_mels"], 7, outputs=width)
+    for level, kernel in enumerate(config["upsample_kernel_sizes"]):
+        add(f"ups.{level}", width, width // 2, kernel, outputs=width // 2)
+        width //= 2
+        for place, (size, dilations) in enumerate(
+            zip(config["resblock_kernel_sizes"], config["resblock_dilation_sizes"], strict=True)
+        ):
+            number = level * len(config["resblock_kernel_sizes"]) + place
+            for convs in ("convs1", "convs2") if config["resblock"] == "1" else ("convs",):
+                for index in range(len(dilations)):
+                    add(f"resblocks.{number}.{convs}.{index}", width, width, size, outputs=width)
+    add("conv_post", 1, width, 7, outputs=1)
+    return state

@@ -10,9 +10,10 @@ from safetensors.torch import load_file
 
 from tests.parity.compare import Case, distance
 from tests.uio2_agent.official import official_directory
+from tests.uio2_agent.reference_tokenizers import hifi_gan, hifi_gan_state
 from tests.uio2_agent.test_checkpoint_official import Malicious
 from tests.uio2_agent.tiny import tiny_model
-from uio2_agent.errors import CheckpointError
+from uio2_agent.errors import CheckpointError, UIO2Error
 from uio2_agent.formats.convert import convert
 from uio2_agent.media.spectrogram import griffin_lim
 from uio2_agent.tokenizers.vocoder import Vocoder, VocoderConfig
@@ -72,8 +73,84 @@ def test_broken_files_are_named(official, tmp_path):
         Vocoder.from_pretrained(official)
     official.with_suffix(".json").write_text("{}")
     torch.save({"generator": {}}, official)
-    with pytest.raises(CheckpointError, match="no configuration of HiFi-GAN's generator: KeyError"):
+    with pytest.raises(
+        CheckpointError, match="no configuration of HiFi-GAN's generator: it lacks resblock, "
+    ):
         Vocoder.from_pretrained(official)
+
+
+TYPES = {
+    "2": dict(
+        resblock="2", num_mels=128, upsample_initial_channel=16, upsample_rates=[8, 8, 4],
+        upsample_kernel_sizes=[16, 16, 8], resblock_kernel_sizes=[3, 5],
+        resblock_dilation_sizes=[[1, 2], [3, 12]],
+    ),
+    "1": dict(
+        resblock="1", num_mels=128, upsample_initial_channel=32, upsample_rates=[8, 8, 2, 2],
+        upsample_kernel_sizes=[16, 16, 4, 4], resblock_kernel_sizes=[3, 7, 11],
+        resblock_dilation_sizes=[[1, 3, 5], [1, 3, 5], [1, 3, 5]],
+    ),
+    "odd": dict(
+        resblock="1", num_mels=20, upsample_initial_channel=24, upsample_rates=[5, 3, 2],
+        upsample_kernel_sizes=[10, 3, 7], resblock_kernel_sizes=[5], resblock_dilation_sizes=[[2, 1]],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@torch.inference_mode()
+def test_residual_blocks_of_both_types(tmp_path, kind):
+    """The official pickle and ours, against a second implementation."""
+    official = TYPES[kind]
+    state = hifi_gan_state(official, seed=3)
+    (tmp_path / "g.json").write_text(json.dumps(official | {"sampling_rate": 16_000, "seed": 1234}))
+    torch.save({"generator": state}, tmp_path / "g")
+    log_mel = torch.randn(2, official["num_mels"], 9, generator=torch.Generator().manual_seed(0)) * 2 - 4
+    expected = hifi_gan(state, official, log_mel)
+    assert expected.std() > 0.05 and expected.abs().max() < 1
+    vocoder = Vocoder.from_pretrained(tmp_path / "g")
+    assert (vocoder(log_mel) - expected).abs().max() < 4e-5
+    assert json.loads(json.dumps(vocoder.config.to_official())) == official
+    (tmp_path / "ours").mkdir()
+    vocoder.save_pretrained(tmp_path / "ours")
+    again = Vocoder.from_pretrained(tmp_path / "ours")
+    assert again.config == vocoder.config
+    assert torch.equal(again(log_mel), vocoder(log_mel))
+    other = dict(official, resblock="1" if official["resblock"] == "2" else "2")
+    with pytest.raises(CheckpointError, match=r"lacks resblocks\.0\.convs"):
+        Vocoder.from_pretrained(tmp_path / "g", VocoderConfig.from_official(other))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("resblock", "3", "residual_type='3' is not possible"),
+        ("resblock", 1, "residual_type=1 is not possible"),
+        ("upsample_rates", [8, 8], "2 rates and 3 kernels"),
+        ("upsample_rates", [8, 8, 0], r"rates\[2\]=0 is not possible"),
+        ("upsample_rates", [8, 17, 4], r"kernels=\(16, 16, 8\) are not possible"),
+        ("upsample_kernel_sizes", "16", "kernels='16' is not possible"),
+        ("upsample_initial_channel", 36, "width=36 is not possible: it is halved 3 times"),
+        ("upsample_initial_channel", 10**12, "width=1000000000000 is not possible"),
+        ("resblock_kernel_sizes", [3, 4], "residual kernel 4 is not possible"),
+        ("resblock_dilation_sizes", [[1, 2]], "2 residual_kernels and 1 residual_dilations"),
+        ("resblock_dilation_sizes", [[1, 2], [1.5]], r"residual_dilations\[1\]\[0\]=1\.5"),
+        ("num_mels", None, "mels=None is not possible"),
+    ],
+)
+def test_configurations_that_are_none_are_named(tmp_path, field, value, said):
+    (tmp_path / "g.json").write_text(json.dumps(TYPES["2"] | {field: value}))
+    torch.save({"generator": {}}, tmp_path / "g")
+    with pytest.raises(
+        CheckpointError, match=rf"g\.json is no configuration of HiFi-GAN's generator: {said}"
+    ):
+        Vocoder.from_pretrained(tmp_path / "g")
+
+
+def test_a_vocoder_for_other_spectrograms_says_so():
+    vocoder = Vocoder(VocoderConfig(mels=80, width=16))
+    with pytest.raises(UIO2Error, match=r"reads \[time, 80\]; the power is \[256, 128\]"):
+        vocoder.wave(np.ones((256, 128), np.float32))
 
 
 def test_a_vocoder_travels_beside_the_model_and_is_no_part_of_it(shared, official, tmp_path):

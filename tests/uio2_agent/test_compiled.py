@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.uio2_agent.tiny import full_model, full_requests, requests, tiny_model
+from tests.uio2_agent.tiny import RANDOM_ENDS, full_model, full_requests, requests, tiny_model
 from uio2_agent.errors import UIO2Error
 from uio2_agent.generation import compiled
 from uio2_agent.generation.packed_weights import pack_weights
 from uio2_agent.request import Request
+
+pytestmark = RANDOM_ENDS
 
 
 @pytest.fixture

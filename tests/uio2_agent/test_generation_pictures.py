@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.uio2_agent.tiny import full_model, full_requests
+from tests.uio2_agent.tiny import RANDOM_ENDS, full_model, full_requests
 from uio2_agent.config import ResamplerConfig
 from uio2_agent.errors import RequestError
 from uio2_agent.generation.decoding import decode
@@ -14,6 +14,8 @@ from uio2_agent.generation.generate import stack_encoded
 from uio2_agent.generation.sampling import Sampling
 from uio2_agent.generation.stepping import Stepper
 from uio2_agent.inputs.batch import TokenTarget
+
+pytestmark = RANDOM_ENDS
 
 COUNTS = {"image": 48, "audio": 24}
 TARGETS = ["image", "text", "audio", "image", "text", "audio"]
@@ -100,13 +102,18 @@ def test_bfloat16_steps_are_near_the_whole_forward(modality):
         assert len(answer.tokens) == COUNTS.get(modality, len(answer.tokens))
 
 
+def codes_of(answer):
+    """The codes of an answer: what is filled up with the end token shows code 0."""
+    return np.maximum(answer.tokens - 2, 0)
+
+
 def test_an_image_is_what_its_tokens_decode_to(model):
     for answer in model.generate(full_requests(), "image"):
         assert answer.text is None and answer.audio is None
         assert answer.image.dtype == np.uint8 and answer.image.shape == (32, 24, 3)
         assert answer.tokens.shape == (48,)
         with torch.inference_mode():
-            planes = model.targets["image"].tokenizer.decode(torch.from_numpy(answer.tokens)[None] - 2)[0]
+            planes = model.targets["image"].tokenizer.decode(torch.from_numpy(codes_of(answer))[None])[0]
         expected = (planes.permute(1, 2, 0).double().numpy() + 1) * 127.5
         assert np.abs(answer.image - expected.clip(0, 255)).max() <= 0.5 + 1e-3
 
@@ -116,7 +123,7 @@ def test_a_sound_is_what_its_tokens_decode_to(model):
         assert answer.text is None and answer.image is None
         assert answer.audio.dtype == np.float32 and answer.audio.shape == (24, 16)
         assert answer.tokens.shape == (24,)
-        raster = (answer.tokens - 2).reshape(6, 4).T.ravel().copy()  # decoded time first, stored mel first
+        raster = codes_of(answer).reshape(6, 4).T.ravel().copy()  # decoded time first, stored mel first
         with torch.inference_mode():
             values = model.targets["audio"].tokenizer.decode(torch.from_numpy(raster)[None])[0].T.numpy()
         assert np.log(answer.audio) == pytest.approx(values * MEL_STD + MEL_MEAN, abs=1e-4)
@@ -137,6 +144,46 @@ def test_targets_of_several_kinds_in_one_call_equal_each_alone(model):
             assert ours is None or np.allclose(ours, its, rtol=1e-4, atol=1)
 
 
+@pytest.mark.parametrize("target", ["image", "audio"])
+@pytest.mark.parametrize("options", [{}, dict(guidance=2.0)])
+def test_the_end_token_ends_a_picture_and_fills_it(target, options):
+    """The token that one answer has in its midst changes places with the end token; the others go on."""
+    model = full_model(4)
+
+    def without(token):
+        never = dict(logits_processor=lambda scores, _: scores.index_fill(1, torch.tensor([token]), -1e9))
+        return model.generate(full_requests(), target, **options, **never)
+
+    before = without(1)
+    held = [set(answer.tokens.tolist()) for answer in before]
+    row, place = next(
+        (row, place)
+        for row, answer in enumerate(before)
+        for place, token in enumerate(answer.tokens.tolist())
+        if place > 3 and sum(token in tokens for tokens in held) == 1 and token not in answer.tokens[:place]
+    )
+    token = int(before[row].tokens[place])
+    with torch.no_grad():
+        table = model.table(target)
+        table[[1, token]] = table[[token, 1]]
+    count = COUNTS[target]
+    with pytest.warns(
+        UserWarning, match=f"the {target} of request {row} ended after {place + 1} of {count} t"
+    ):
+        after = without(token)
+    expected = before[row].tokens.copy()
+    expected[place:] = 1
+    assert after[row].tokens.tolist() == expected.tolist()
+    for number, (old, new) in enumerate(zip(before, after, strict=True)):
+        assert number == row or np.array_equal(old.tokens, new.tokens)
+    decoded = model.targets[target].decode(torch.from_numpy(expected)[None])
+    found = getattr(after[row], target)
+    if target == "image":
+        assert np.abs(found / 255 - decoded[0].detach().numpy()).max() < 0.5 / 255 + 1e-4
+    else:
+        assert np.allclose(np.log(found), decoded[0].detach().numpy() * MEL_STD + MEL_MEAN, atol=1e-4)
+
+
 WAYS = [(target, {}) for target in ("text", "image", "audio")] + [
     ("text", dict(temperature=2.0)),
     ("image", dict(temperature=2.0, top_p=1.0)),
@@ -151,7 +198,7 @@ WAYS = [(target, {}) for target in ("text", "image", "audio")] + [
 def test_tokens_that_stand_for_nothing_are_never_chosen(target, options):
     """All other rows of the tables are made far likelier."""
     model = full_model(4)
-    used = {"text": (1, model.processor.tokenizer.vocabulary.size), "image": (2, 42), "audio": (2, 26)}[
+    used = {"text": (1, model.processor.tokenizer.vocabulary.size), "image": (1, 42), "audio": (1, 26)}[
         target
     ]
     with torch.no_grad():
@@ -169,7 +216,7 @@ def test_fixed_shapes_make_answers_the_same_at_any_batch_size(model, target):
     for size in (3, 6):
         for i, answer in enumerate(model.generate(full_requests()[:size], target, seed=0, **options)):
             assert np.array_equal(answer.tokens, alone[i].tokens)
-            assert target != "image" or np.array_equal(answer.image, alone[i].image)
+            assert target != "image" or np.abs(answer.image - alone[i].image.astype(int)).max() <= 1
             assert target != "audio" or np.allclose(answer.audio, alone[i].audio, rtol=1e-5)
 
 

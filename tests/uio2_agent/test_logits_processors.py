@@ -41,6 +41,39 @@ def test_recorded_boxes(shared):
         assert torch.equal(changed[~blocked], logits[~blocked])
 
 
+@pytest.mark.parametrize(
+    ("located", "threshold", "forced"),
+    [(0.0, 0.5, True), (-0.1, 0.5, False), (0.1, 0.5, True), (-0.7, 0.3, True), (-0.9, 0.3, False)],
+)
+def test_the_location_rule_by_hand(located, threshold, forced):
+    """All 1000 locations alike, `located` above what makes them half of the probability together.
+
+    The others are 0, but one word, which no single location reaches. So the locations hold
+    exp(located) / (1 + exp(located)): 0.5, 0.475, 0.525, 0.332, 0.289; the rule is about more than that.
+    """
+    threshold -= 1e-6  # half exactly is not more than half
+    others = OFFICIAL.padded_size - 1000
+    word = 7
+    scores = torch.zeros(1, OFFICIAL.padded_size)
+    scores[0, word] = 6.0
+    rest = others - 1 + np.exp(6.0)
+    locations = torch.arange(32_000, 33_000)
+    scores[0, locations] = float(located + np.log(rest / 1000))
+    assert scores.argmax() == word
+    place = 32_640
+    scores[0, place] += 1e-3
+    for tokens in ([], [5, 6]):
+        changed = BoxesProcessor(OFFICIAL, threshold)(scores, [tokens])
+        assert int((changed == -10_000).sum()) == (others if forced else 0)
+        assert torch.equal(changed[0, locations], scores[0, locations])
+        assert int(changed.argmax()) == (place if forced else word)
+        assert forced or torch.equal(changed, scores)
+    first = BoxesProcessor(OFFICIAL, threshold, need_token=True)(scores, [[]])
+    assert first[0, 1] == -10_000 and int((first == -10_000).sum()) == (others if forced else 1)
+    later = BoxesProcessor(OFFICIAL, threshold, need_token=True)(scores, [[word]])
+    assert int((later == -10_000).sum()) == (others if forced else 0)
+
+
 def test_rows_of_a_batch_are_judged_by_themselves():
     vocabulary = Vocabulary(500)
     generator = torch.Generator().manual_seed(0)

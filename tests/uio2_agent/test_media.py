@@ -111,7 +111,7 @@ def test_frames_lose_their_black_bars_together():
 
 
 def test_a_sound_becomes_segments_the_last_of_which_is_the_audio(tmp_path):
-    wave = noise(10)
+    wave = noise(8.16)
     path = write_wav(tmp_path / "sound.wav", wave)
     for sound in (path, str(path), (wave, 16_000)):
         request = load_request("x", audio=sound)
@@ -137,10 +137,12 @@ def test_competing_arguments_are_refused(tmp_path):
         (dict(video=frames), "at most 5"),
         (dict(video=frames[:5], last_frame_is_image=False), "at most 4"),
         (dict(video=frames[0]), r"must be \[frames"),
-        (dict(audio=(noise(10), 16_000), audio_history=[sound]), "pass no audio_history"),
-        (dict(audio_history=[(noise(10), 16_000)]), "holds 2 segments"),
+        (dict(audio=(noise(8), 16_000), audio_history=[sound]), "pass no audio_history"),
+        (dict(audio_history=[(noise(8), 16_000)]), "holds 2 segments"),
         (dict(audio=(noise(60), 16_000)), "15 segments .* segment_seconds"),
         (dict(audio=noise(1)), "neither a file"),
+        (dict(audio=(16_000, noise(1))), r"hand in \(samples, rate in Hz\)"),
+        (dict(audio=[noise(1), noise(2)]), "no file and no array"),
     ):
         with pytest.raises(RequestError, match=message):
             load_request("x", **arguments)

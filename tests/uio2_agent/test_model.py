@@ -200,7 +200,8 @@ def test_refusals(model):
 
 
 def test_long_texts_are_cut_and_still_end(model):
-    batch = model.processor([requests()[0]], ["red " * 100])
+    with pytest.warns(UserWarning, match="text target of request 0 has 101 tokens"):
+        batch = model.processor([requests()[0]], ["red " * 100])
     assert batch.text_target.targets.shape[1] == model.config.text_target_length
     assert batch.text_target.targets[0, -1] == 1
 

@@ -5,12 +5,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.uio2_agent.tiny import full_model, full_requests, picture, requests, tiny_model
+from tests.uio2_agent.tiny import RANDOM_ENDS, full_model, full_requests, picture, requests, tiny_model
 from uio2_agent.errors import CheckpointError, UIO2Error
 from uio2_agent.generation.packed_weights import Int8Linear, PackedLinear, pack_weights
 from uio2_agent.unified_io2 import UnifiedIO2
 
-pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch has no oneDNN")
+NO_ONEDNN = not torch.backends.mkldnn.is_available()
+pytestmark = [RANDOM_ENDS, pytest.mark.skipif(NO_ONEDNN, reason="this torch has no oneDNN")]
 SIZES = [(48, 32), (32, 48), (7, 32), (4196, 32)]
 
 

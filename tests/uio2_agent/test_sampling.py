@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.uio2_agent.tiny import full_model, full_requests, requests, tiny_model
+from tests.uio2_agent.tiny import RANDOM_ENDS, full_model, full_requests, requests, tiny_model
 from uio2_agent.errors import RequestError
 from uio2_agent.generation.options import GenerationOptions
 from uio2_agent.generation.sampling import Sampling
 
+pytestmark = RANDOM_ENDS
 HALVES = torch.tensor([[0.5, 0.25, 0.125, 0.0625, 0.0625]]).log()
 """Logits whose softmax is known, in an order that is not sorted below."""
 SHUFFLED = HALVES[:, [3, 0, 4, 2, 1]]

@@ -1,6 +1,7 @@
 """Models built in milliseconds, with weights spread so that outputs depend on everything; their requests."""
 
 import numpy as np
+import pytest
 import torch
 
 from uio2_agent.config import ResamplerConfig, UnifiedIO2Config, ViTConfig
@@ -9,6 +10,9 @@ from uio2_agent.request import Request
 from uio2_agent.text.tokenizer import TextTokenizer
 from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
 from uio2_agent.unified_io2 import UnifiedIO2
+
+RANDOM_ENDS = pytest.mark.filterwarnings("ignore:the (image|audio) of request")
+"""For tests that draw pictures and sounds from random weights, which end anywhere."""
 
 
 def tiny_config(**changes) -> UnifiedIO2Config:

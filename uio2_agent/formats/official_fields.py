@@ -66,7 +66,7 @@ _RESAMPLER = _TRANSFORMER | {
     "xattn_scaled_cosine": "scaled_cosine",
 }
 _SIDES = {"hidden_size": "width", "num_heads": "heads", "head_dim": "head_dim", "mlp_dim": "mlp_dim"}
-"""What the ViT-VQGAN has for its encoder and for its decoder, and we have once."""
+"""What the ViT-VQGAN has for encoder and decoder; ours of the decoder are None where the two agree."""
 
 
 def _square(of: Get) -> tuple[int, int]:
@@ -151,6 +151,16 @@ FIELDS: list[Field] = [
         }
         | {f"encoder_{theirs}": own for theirs, own in _SIDES.items()},
     ),
+    *(
+        Field(
+            f"audio_vqgan.decoder_{theirs}",
+            f"audio_tokenizer.decoder_{own}",
+            _unless(f"audio_vqgan.encoder_{theirs}", f"audio_vqgan.decoder_{theirs}"),
+            lambda our, own=own: our(f"audio_tokenizer.decoder_{own}") or our(f"audio_tokenizer.{own}"),
+        )
+        for theirs, own in _SIDES.items()
+        if own != "width"
+    ),
     *_fields("image_vit_cfg", "image_encoder", _VIT),
     Field(
         "image_vit_cfg.num_pos",
@@ -187,13 +197,8 @@ DERIVED: list[Derived] = [
         )
         for name in ("image", "audio")
     ),
-    *(
-        Derived(
-            f"audio_vqgan.decoder_{theirs}",
-            lambda our, own=own: our(f"audio_tokenizer.{own}"),
-        )
-        for theirs, own in _SIDES.items()
-    ),
+    # Officially the decoder adds a table of positions of the encoder's width.
+    Derived("audio_vqgan.decoder_hidden_size", lambda our: our("audio_tokenizer.width")),
     *(
         # Cross-attention in every layer: no release has a resampler with layers of self-attention.
         Derived(

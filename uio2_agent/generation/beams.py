@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uio2_agent.generation.decoding import EOS
+from uio2_agent.generation.decoding import EOS, LogitsProcessor
 from uio2_agent.generation.stepping import START, Stepper
 
 
@@ -44,7 +44,13 @@ class _Finished:
 
 
 def beam_search(
-    stepper: Stepper, beams: int, limit: int, *, length_power: float = 1.0, allowed: Tensor | None = None
+    stepper: Stepper,
+    beams: int,
+    limit: int,
+    *,
+    length_power: float = 1.0,
+    allowed: Tensor | None = None,
+    logits_processor: LogitsProcessor | None = None,
 ) -> list[tuple[list[int], float]]:
     """Return the best line of each request and its score: summed log-probability / length ** length_power.
 
@@ -52,6 +58,7 @@ def beam_search(
         stepper: a decoder whose rows hold each request `beams` times in a row.
         limit: most tokens of a line, the end token included.
         allowed: bool [V], tokens that exist; None for all.
+        logits_processor: changes the log-probabilities of the next token, given each line.
     """
     count = stepper.rows // beams
     finished = [_Finished(beams, length_power) for _ in range(count)]
@@ -62,6 +69,8 @@ def beam_search(
     for step in range(limit):
         hidden = stepper(fed, np.full((stepper.rows, 1), step))
         scores = stepper.logits(hidden[:, -1]).log_softmax(-1).cpu()  # [count * beams, V]
+        if logits_processor is not None:
+            scores = logits_processor(scores, lines)
         if allowed is not None:
             scores = scores.masked_fill(~allowed.cpu(), -torch.inf)
         candidates = (scores.view(count, beams, -1) + totals[..., None]).flatten(1)  # [count, beams * V]

@@ -39,7 +39,7 @@ class Row:
 
     Arguments
         state: the grammar's start, or None without a grammar.
-        end: the token that ends the answer; None for pictures, which have a fixed length.
+        end: the token that ends the answer; None for none.
     """
 
     def __init__(self, state: Any, limit: int, seed: int, end: int | None, draft: Sequence[int] = ()):
@@ -96,7 +96,7 @@ def decode(
     step.
 
     Arguments
-        end: the token that ends an answer; None for answers of fixed length.
+        end: the token that ends an answer; None for none.
         allowed: bool [V], tokens that exist; None for all.
         logits_processor: changes the logits before grammar and sampling.
         drafts: a guess of each row's answer. Greedy only; the answers are those without a draft.

@@ -1,10 +1,12 @@
 """Requests to answers: encode once, decode token by token, turn tokens into text, pictures or sound.
 
-Unusual: a batch may ask for different modalities; each is decoded by itself. Tokens that stand for nothing
-(unused rows of a table, the reserved ones) are never chosen, so every picture and every sound decodes. The
-loop itself is `decoding`, one step of the decoder `stepping`, the choice of a token `sampling`.
+Unusual: a batch may ask for different modalities; each is decoded by itself. The end token ends a picture or
+a sound as it does a text, as officially, and fills what is left of it; other tokens that stand for nothing
+(unused rows of a table, the start token) are never chosen, so every picture and every sound decodes. The loop
+itself is `decoding`, one step of the decoder `stepping`, the choice of a token `sampling`.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,9 +19,10 @@ from uio2_agent.config import FIRST_CODE, TARGET_MODALITIES
 from uio2_agent.errors import RequestError
 from uio2_agent.generation.beams import beam_search
 from uio2_agent.generation.compiled import compiled_stepper
-from uio2_agent.generation.decoding import EOS, Decoder, Row, decode, sketch
+from uio2_agent.generation.decoding import EOS, Decoder, LogitsProcessor, Row, decode, sketch
 from uio2_agent.generation.guidance import GuidedStepper
 from uio2_agent.generation.options import NEGATIVES, GenerationOptions
+from uio2_agent.generation.repetition import goes_in_circles
 from uio2_agent.generation.stepping import Stepper
 from uio2_agent.inputs.processor import processor_of
 from uio2_agent.media.spectrogram import power_of_target
@@ -104,7 +107,7 @@ class _Group:
         total: int,
     ):
         self.model, self.requests, self.modality, self.options = model, requests, modality, options
-        self.processor = processor_of(model)
+        self.processor, self.places = processor_of(model), places
         grid = model.targets[modality].grid
         if grid is None:
             limit = model.config.text_target_length
@@ -118,6 +121,8 @@ class _Group:
         self.seeds = [seeds[place] for place in places]
         if options.beams > 1 and modality != "text":
             raise RequestError(f"beam search is for text answers, not for {modality}")
+        if options.repetition.acts and modality != "text":
+            raise RequestError(f"a rule of repetition is for text answers, not for {modality}")
         self.negatives = self._own(options.negative, "negatives", places, total)
         if options.guidance > 0 and self.negatives is None:
             if modality not in NEGATIVES:
@@ -174,14 +179,13 @@ class _Group:
             grammars=fill(self.grammars),
             sampling=self.options.sampling(self.modality),
             seeds=fill(self.seeds),
-            end=EOS if self.modality == "text" else None,
             allowed=self._allowed() if self.grammars is None else None,
-            logits_processor=self.options.logits_processor,
+            logits_processor=self._process(),
             drafts=fill(self.drafts),
         )
         for rows in steps:
             for row in rows[:count]:
-                if self.options.stop and not row.done and self._stopped(row):
+                if not row.done and self._stopped(row):
                     row.stop()
             if self.options.progress is not None:
                 self.options.progress(max(len(row.tokens) for row in rows[:count]), self.limit)
@@ -194,7 +198,8 @@ class _Group:
         *_, rows = self.steps()
         if self.modality == "text":
             return [self._text_answer(row.tokens) for row in rows]
-        tokens = torch.tensor([row.tokens for row in rows], device=self.model.device)
+        whole = [self._whole(row.tokens, place) for row, place in zip(rows, self.places, strict=True)]
+        tokens = torch.tensor(whole, device=self.model.device)
         values = self.model.targets[self.modality].decode(tokens).float().cpu().numpy()
         lines = tokens.cpu().numpy()
         if self.modality == "image":
@@ -202,6 +207,16 @@ class _Group:
             return [Answer(tokens=line, image=picture) for line, picture in zip(lines, pixels, strict=True)]
         power = power_of_target(values)
         return [Answer(tokens=line, audio=part) for line, part in zip(lines, power, strict=True)]
+
+    def _whole(self, tokens: list[int], place: int) -> list[int]:
+        """Return the tokens of a picture or sound, filled up with the end token."""
+        if (lacking := self.limit - len(tokens)) > 0:
+            warnings.warn(
+                f"the {self.modality} of request {place} ended after {len(tokens)} of {self.limit} tokens "
+                "and is filled with the end token, as officially: draw it with another seed",
+                stacklevel=2,
+            )
+        return tokens + [EOS] * lacking
 
     def text(self, row: Row) -> str:
         """Return the text of a row so far, cut before a stop text."""
@@ -219,25 +234,39 @@ class _Group:
         return Answer(text=text[: min(ends, default=len(text))], tokens=np.array(tokens, np.int64))
 
     def _stopped(self, row: Row) -> bool:
+        """Return whether a text holds a stop text, or goes in circles."""
+        times = self.options.stop_repetition
+        if times and self.modality == "text" and goes_in_circles(row.tokens, times):
+            return True
+        if not self.options.stop:
+            return False
         text = self.processor.tokenizer.decode(row.tokens)
         return any(stop in text for stop in self.options.stop)
 
     def _allowed(self) -> Tensor:
-        """Return bool [V]: the tokens that stand for something."""
+        """Return bool [V]: the end token and those that stand for something."""
         table = self.model.table(self.modality)
         exists = torch.zeros(len(table), dtype=torch.bool, device=table.device)
+        exists[EOS] = True
         if self.modality == "text":
             exists[EOS : self.processor.tokenizer.vocabulary.size] = True
         else:
             exists[FIRST_CODE : FIRST_CODE + self.model.targets[self.modality].tokenizer.config.codes] = True
         return exists
 
+    def _process(self) -> LogitsProcessor | None:
+        """Return what changes the logits: what was said first, as officially, then what the caller wants."""
+        rule, own = self.options.repetition, self.options.logits_processor
+        if not rule.acts:
+            return own
+        return rule if own is None else lambda logits, tokens: own(rule(logits, tokens), tokens)
+
     def _beams(self) -> list[list[int]]:
         beams, count = self.options.beams, len(self.requests)
         encoded = self.encoded().rows(torch.arange(count).repeat_interleave(beams))
         stepper = Stepper(self.model, encoded, self.limit)
-        power = self.options.length_power
-        found = beam_search(stepper, beams, self.limit, length_power=power, allowed=self._allowed())
+        options = dict(length_power=self.options.length_power, logits_processor=self._process())
+        found = beam_search(stepper, beams, self.limit, allowed=self._allowed(), **options)
         return [tokens for tokens, _ in found]
 
 

@@ -6,11 +6,13 @@ from typing import Any
 
 from uio2_agent.errors import RequestError
 from uio2_agent.generation.decoding import LogitsProcessor
+from uio2_agent.generation.repetition import Repetition
 from uio2_agent.generation.sampling import Sampling
 from uio2_agent.request import Request
 
 SAMPLED_TOP_P = {"text": 1.0, "image": 0.95, "audio": 0.95}
-"""top_p by target modality when tokens are drawn and none is given; the official defaults of pictures."""
+SAMPLED_TOP_K = {"text": 50, "image": 0, "audio": 0}
+"""top_p and top_k by target modality when tokens are drawn and none is given: the official defaults."""
 NEGATIVES = {"image": "An image of a random picture.", "audio": "A video of a random audio."}
 """What guidance leads away from by default: the prompts of unconditional training examples."""
 
@@ -30,8 +32,17 @@ class GenerationOptions:
     """0 is greedy: always the likeliest token."""
     top_p: float | None = None
     """Draw from the likeliest tokens that hold this much probability; None is `SAMPLED_TOP_P`."""
-    top_k: int = 0
-    """Draw from this many likeliest tokens; 0 is all."""
+    top_k: int | None = None
+    """Draw from this many likeliest tokens; 0 is all, None is `SAMPLED_TOP_K`, under a grammar all."""
+    repetition_penalty: float = 1.0
+    """Tokens that a text holds already become less likely (Keskar et al. 2019): their scores, logits or in a
+    beam search log-probabilities, are divided by this where positive and multiplied where negative. 1 is
+    none; officially 1.5 in a beam search over text, else none."""
+    no_repeat_ngram_size: int = 0
+    """No run of this many tokens comes twice in a text; 0 is no rule, as officially."""
+    stop_repetition: int = 0
+    """A text ends once it says the same so many times in a row (a run of up to 16 tokens); 0 is never. Beam
+    search does not read it."""
     seed: int | Sequence[int] | None = None
     """For drawing: one per request, or an integer (request i draws from seed + i); None is a new one each
     time.
@@ -68,6 +79,10 @@ class GenerationOptions:
             raise RequestError(f"max_new_tokens={self.max_new_tokens}: ask for at least 1")
         if self.beams < 1 or self.guidance < 0:
             raise RequestError(f"beams={self.beams}, guidance={self.guidance}: at least 1, at least 0")
+        if self.stop_repetition not in (0, *range(2, 1_000)):
+            raise RequestError(f"stop_repetition={self.stop_repetition}: 0 is never, and 2 to 999 are times")
+        if self.repetition.ngram and self.grammar is not None:
+            raise RequestError("a grammar says what comes again: leave out no_repeat_ngram_size")
         plain = self.temperature == 0 and self.beams == 1
         if self.parallel and not plain:
             raise RequestError(
@@ -89,7 +104,14 @@ class GenerationOptions:
             if given := [name for name, on in unused.items() if on]:
                 raise RequestError(f"beam search takes no {', '.join(given)}: leave out or use beams=1")
 
+    @property
+    def repetition(self) -> Repetition:
+        """What is changed about tokens that were said."""
+        return Repetition(self.repetition_penalty, self.no_repeat_ngram_size)
+
     def sampling(self, modality: str) -> Sampling:
         """Return how tokens of a modality are chosen."""
         top_p = SAMPLED_TOP_P[modality] if self.top_p is None else self.top_p
-        return Sampling(self.temperature, top_p, self.top_k)
+        official = SAMPLED_TOP_K[modality] if self.grammar is None else 0
+        top_k = official if self.top_k is None else self.top_k
+        return Sampling(self.temperature, top_p, top_k)

@@ -2,10 +2,12 @@
 
 Unusual: padding goes only as far as the longest row, or, with `fixed_shape`, as far as the configuration
 allows in every part, so that a row's arithmetic has the same shape whatever it is batched with. Rows may
-differ in what they hand in and in what they should answer. Knows no files:
-`uio2_agent.media.loading` reads them.
+differ in what they hand in and in what they should answer. What the model cannot be shown, it loses as in the
+official code (the end of a long text, a picture that fills no patch), and a warning says so once a processor.
+Knows no files: `uio2_agent.media.loading` reads them.
 """
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,11 +15,12 @@ import torch
 
 from uio2_agent.config import TARGET_MODALITIES, UnifiedIO2Config
 from uio2_agent.errors import RequestError, UIO2Error
-from uio2_agent.inputs.batch import Batch, Patches, TextInput, TokenTarget
+from uio2_agent.inputs.batch import Batch, CodeTarget, Patches, TextInput, TokenTarget
 from uio2_agent.inputs.code_targets import audio_target, image_target
 from uio2_agent.inputs.padding import pad_ids, pad_patches
+from uio2_agent.media.geometry import Placement
 from uio2_agent.media.images import PatchList, image_patches
-from uio2_agent.media.spectrogram import audio_patches
+from uio2_agent.media.spectrogram import HIGHEST, audio_patches
 from uio2_agent.modalities import PatchModality, patch_modality
 from uio2_agent.request import Request, Target
 from uio2_agent.text.tokenizer import TextTokenizer
@@ -43,6 +46,7 @@ class Processor:
         tokenizer.check_hash(config.tokenizer)
         self.config = config
         self.tokenizer = tokenizer
+        self._warned: set[str] = set()
 
     def __call__(
         self,
@@ -72,6 +76,8 @@ class Processor:
                 )
             targets = [Target(text=answer) if isinstance(answer, str) else answer for answer in targets]
         tags = [prefix_text(modality) for modality in _asked(requests, targets, target)]
+        for row, request in enumerate(requests):
+            _check_text(request.text, f"the text of request {row}")
         texts = [f"{tag} {request.text}" for tag, request in zip(tags, requests, strict=True)]
         inputs = {
             "image": [[] if request.image is None else [request.image] for request in requests],
@@ -83,27 +89,78 @@ class Processor:
             text=self._text(texts, fixed_shape),
             **{name: self._patches(name, rows, fixed_shape, generator) for name, rows in inputs.items()},
             text_target=None if targets is None else self._text_target(targets, fixed_shape),
-            image_target=None if targets is None else image_target(requests, targets, self.config),
-            audio_target=None if targets is None else audio_target(targets, self.config),
+            image_target=None if targets is None else self._image_target(requests, targets),
+            audio_target=None if targets is None else self._audio_target(targets),
         )
 
-    def _ids(self, text: str, length: int) -> list[int]:
-        return [*self.tokenizer.encode(text)[: length - 1], self.tokenizer.vocabulary.eos]
+    def _warn(self, kind: str, loss: str) -> None:
+        """Say what is lost, the first time that something of the kind is."""
+        if kind not in self._warned:
+            self._warned.add(kind)
+            warnings.warn(f"{loss} (the next of its kind goes without a word)", stacklevel=2)
+
+    def _ids(self, text: str, length: int, what: str) -> list[int]:
+        ids = self.tokenizer.encode(text)
+        if (lost := len(ids) - (length - 1)) > 0:
+            kind = what.partition(" of ")[0]
+            self._warn(
+                kind,
+                f"{what} has {len(ids)} tokens, the model takes {length - 1} before the end: the last {lost} "
+                f"are cut, {self.tokenizer.decode(ids[length - 1 :])[:60]!r}",
+            )
+        return [*ids[: length - 1], self.tokenizer.vocabulary.eos]
 
     def _text(self, texts: Sequence[str], fixed_shape: bool) -> TextInput:
         limit = self.config.text_input_length
-        tokens = pad_ids([self._ids(text, limit) for text in texts], limit if fixed_shape else None)
+        ids = [self._ids(text, limit, f"the text of request {row}") for row, text in enumerate(texts)]
+        tokens = pad_ids(ids, limit if fixed_shape else None)
         return TextInput(tokens, tokens > 0, torch.arange(tokens.shape[1]).expand_as(tokens))
 
     def _text_target(self, answers: Sequence[Target], fixed_shape: bool) -> TokenTarget | None:
         if all(answer.text is None for answer in answers):
             return None
         limit = self.config.text_target_length
-        ids = [[] if answer.text is None else self._ids(answer.text, limit) for answer in answers]
+        ids: list[list[int]] = []
+        for row, answer in enumerate(answers):
+            what = f"the text target of request {row}"
+            if answer.text is not None:
+                _check_text(answer.text, what)
+            ids.append([] if answer.text is None else self._ids(answer.text, limit, what))
         targets = pad_ids(ids, limit if fixed_shape else None)
         inputs = torch.zeros_like(targets)
         inputs[:, 1:] = targets[:, :-1]
         return TokenTarget(inputs, targets, targets > 0, torch.arange(targets.shape[1]).expand_as(targets))
+
+    def _image_target(self, requests: Sequence[Request], targets: Sequence[Target]) -> CodeTarget | None:
+        built = image_target(requests, targets, self.config)
+        for row, target in enumerate(targets):
+            if target.image is not None and not built.mask[row].any():
+                self._warn(
+                    "thin target",
+                    f"the image target of request {row} is {_sides(target.image)} pixels: at "
+                    f"{_sides(built.values[row])} it reaches the centre of no patch, and nothing is learned",
+                )
+        return built
+
+    def _audio_target(self, targets: Sequence[Target]) -> CodeTarget | None:
+        built = audio_target(targets, self.config)
+        for row, target in enumerate(targets):
+            if target.audio is not None:
+                self._check_sound(
+                    target.audio, bool(built.mask[row].any()), f"the audio target of request {row}"
+                )
+        return built
+
+    def _check_sound(self, power: np.ndarray, heard: bool, what: str) -> None:
+        """Warn of a spectrogram that is silent throughout, or of a power that is cut."""
+        if not heard:
+            self._warn("silent", f"{what} is exactly zero where the model looks: nothing of it is heard")
+        if (most := float(power.max())) > HIGHEST:
+            self._warn(
+                "loud",
+                f"{what} has power up to {most:.3g}, cut to {HIGHEST:.0e}: was it made from samples outside "
+                "[-1, 1]?",
+            )
 
     def _patches(
         self,
@@ -142,9 +199,29 @@ class Processor:
         size, patch, limit = modality.size, modality.encoder.patch_size, modality.most_patches
         if modality.sense == "audio":
             patches = audio_patches(piece, size, patch, what)
+            self._check_sound(piece, bool(patches.mask.any()), what)
         else:
             patches = image_patches(piece, size, patch, limit, self.config.drop_background, what)
+            if not patches.mask.any():
+                scaled = Placement.fit(piece.shape[:2], size).scaled
+                self._warn(
+                    "thin",
+                    f"{what} is {_sides(piece)} pixels: at {scaled[0]} x {scaled[1]} it reaches the centre "
+                    f"of no patch of {patch} x {patch}, and the model does not see it: crop or pad it",
+                )
         return patches.sample(limit, np.random.default_rng(0) if generator is None else generator)
+
+
+def _sides(picture: np.ndarray | torch.Tensor) -> str:
+    return f"{picture.shape[0]} x {picture.shape[1]}"
+
+
+def _check_text(text: object, what: str) -> None:
+    """Raise RequestError unless a text is one that can be written in Unicode."""
+    if not isinstance(text, str):
+        raise RequestError(f"{what} is of the type {type(text).__name__}: hand in a str")
+    if (bad := next((sign for sign in text if "\ud800" <= sign <= "\udfff"), None)) is not None:
+        raise RequestError(f"{what} holds {bad!a}, half of a character: decode it from its bytes again")
 
 
 def processor_of(model: object) -> Processor:

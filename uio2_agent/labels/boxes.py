@@ -17,6 +17,7 @@ from uio2_agent.labels.locations import (
     ids_to_values,
     read_labelled_values,
     read_values,
+    warn_outside,
     write_values,
 )
 from uio2_agent.media.geometry import Placement
@@ -53,8 +54,13 @@ def values_to_boxes(values: np.ndarray, placement: Placement) -> np.ndarray:
 def write_boxes(
     boxes: np.ndarray, placement: Placement, labels: Sequence[str] | None = None, separator: str = " "
 ) -> str:
-    """Write boxes [n, 4], x1 y1 x2 y2 in pixels, each followed by its label if there are labels."""
-    return write_values(boxes_to_values(boxes, placement), labels, separator)
+    """Write boxes [n, 4], x1 y1 x2 y2 in pixels, each followed by its label if there are labels.
+
+    What reaches outside the square is cut; a warning tells of boxes that reach outside the picture.
+    """
+    values = boxes_to_values(boxes, placement)
+    warn_outside(checked(boxes, 4, "boxes"), placement, "boxes reach", "box")
+    return write_values(values, labels, separator)
 
 
 def read_boxes(text: str, placement: Placement, released: bool = False) -> np.ndarray:

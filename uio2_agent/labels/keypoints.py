@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from uio2_agent.errors import UIO2Error
-from uio2_agent.labels.locations import LOCATION, values_in, write_values
+from uio2_agent.labels.locations import LOCATION, values_in, warn_outside, write_values
 from uio2_agent.labels.points import points_to_values, values_to_points
 from uio2_agent.media.geometry import Placement
 
@@ -49,6 +49,7 @@ def write_keypoints(points: np.ndarray, placement: Placement) -> str:
         )
     visible = points[:, 2] > 0
     values = points_to_values(points[visible, :2], placement)
+    warn_outside(points[visible, :2], placement, "points lie", "point")
     written = iter([write_values(value[None]) for value in values])
     return " ".join(
         f"{next(written)} {part}" if seen else f"{part} {MISSING}"

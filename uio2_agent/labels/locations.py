@@ -10,12 +10,14 @@ through `uio2_agent.media.geometry.Placement`.
 """
 
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from uio2_agent.errors import UIO2Error
+from uio2_agent.media.geometry import Placement
 from uio2_agent.text.vocabulary import (
     LOCATIONS,
     SENTINELS,
@@ -72,6 +74,20 @@ def checked(numbers: np.ndarray, width: int, what: str) -> np.ndarray:
         bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
         raise UIO2Error(f"{what} must be finite; row {bad[0]} is {array[bad[0]].tolist()}: leave it out")
     return array
+
+
+def warn_outside(places: np.ndarray, placement: Placement, what: str, one: str) -> None:
+    """Warn of places [n, 2k], x y in pixels, more than a pixel outside the picture."""
+    height, width = placement.original
+    limits = np.tile([width, height], places.shape[1] // 2)
+    outside = np.flatnonzero(((places < -1) | (places > limits + 1)).any(axis=1))
+    if outside.size:
+        first = outside[0]
+        warnings.warn(
+            f"{outside.size} of {len(places)} {what} outside the picture of {height} x {width} (height x "
+            f"width): {one} {first} is {places[first].tolist()}, x before y",
+            stacklevel=3,
+        )
 
 
 def clean_label(label: str) -> str:

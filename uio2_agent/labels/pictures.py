@@ -14,6 +14,7 @@ import numpy as np
 
 from uio2_agent.errors import UIO2Error
 from uio2_agent.media.geometry import Placement
+from uio2_agent.media.pixels import to_fractions
 
 
 def depth_picture(depth: np.ndarray, maximum: float) -> np.ndarray:
@@ -102,8 +103,9 @@ def official_restore(image: np.ndarray, original: tuple[int, int]) -> np.ndarray
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
-    """Return an image in [0, 1] as uint8, cut to whole levels after times 255.5, as officially."""
-    return (np.asarray(image, np.float32).clip(0, 1) * np.float32(255.5)).astype(np.uint8)
+    """Return an image as uint8, cut to whole levels after times 255.5, as officially."""
+    fractions = to_fractions(np.asarray(image), "the image").astype(np.float32)
+    return (fractions * np.float32(255.5)).astype(np.uint8)
 
 
 def _weights(original: int, start: float, length: float, side: int) -> np.ndarray:
@@ -123,14 +125,11 @@ def _weights(original: int, start: float, length: float, side: int) -> np.ndarra
 
 
 def _pixels(image: np.ndarray) -> np.ndarray:
-    """Return an image [h, w, c], uint8 or float in [0, 1], as float64."""
+    """Return an image [h, w, c] of any type that `media.pixels` has a rule for as float64 in [0, 1]."""
     image = np.asarray(image)
     if image.ndim != 3 or 0 in image.shape:
         raise UIO2Error(f"an image must be [height, width, channels]; it is {list(image.shape)}")
-    pixels = image / 255 if image.dtype == np.uint8 else image.astype(np.float64)
-    if not np.isfinite(pixels).all():
-        raise UIO2Error("the image holds NaN or infinite pixels")
-    return pixels
+    return to_fractions(image, "the image")
 
 
 def _restored(image: np.ndarray, placement: Placement | None) -> np.ndarray:

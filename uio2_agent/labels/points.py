@@ -7,7 +7,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from uio2_agent.labels.locations import checked, read_labelled_values, read_values, write_values
+from uio2_agent.labels.locations import (
+    checked,
+    read_labelled_values,
+    read_values,
+    warn_outside,
+    write_values,
+)
 from uio2_agent.media.geometry import Placement
 
 
@@ -24,7 +30,11 @@ def values_to_points(values: np.ndarray, placement: Placement) -> np.ndarray:
 
 
 def write_points(points: np.ndarray, placement: Placement, labels: Sequence[str] | None = None) -> str:
-    """Write points [n, 2], x y in pixels, each followed by its label if there are labels."""
+    """Write points [n, 2], x y in pixels, each followed by its label if there are labels.
+
+    What lies outside the square is moved to its edge; a warning tells of points outside the picture.
+    """
+    warn_outside(checked(points, 2, "points"), placement, "points lie", "point")
     return write_values(points_to_values(points, placement), labels)
 
 

@@ -7,8 +7,10 @@ a shorter one stands between zeros, of a longer one the middle remains. Knows no
 
 import io
 import math
+import warnings
 import wave as wave_file
 from fractions import Fraction
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -19,41 +21,56 @@ from uio2_agent.media.spectrogram import HOP, RATE, mel_power
 
 SEGMENT_SECONDS = 4.08
 SEGMENT_SAMPLES = 65_280
-_SLACK_SECONDS = 0.1
+SLACK_SECONDS = 0.1
 """A rest must be longer than half a segment by this to become a segment of its own."""
+_RATES = (1_000, 1_000_000)
+"""Sampling rates that a sound may have; 16 is meant in kHz."""
+_MOST_CHANNELS = 32
+_LEVELS_16 = 2**15
 
 
 def read_audio(source: str | Path | np.ndarray, rate: int | None = None, what: str = "audio") -> np.ndarray:
     """Return a wave float32 [samples] in [-1, 1], mono, 16 kHz.
 
     `source` is a file (any format, video files included) or an array with its `rate` in Hz: [samples] or with
-    one more axis for the channels; whole numbers are scaled by their type's range.
+    one more axis for the channels; whole numbers of up to 32 bits are scaled by their type's range. Floats
+    outside [-1, 1] are taken as they are, with a warning; those of a file are cut, with another.
 
     Raises RequestError if the file is missing, broken or silent by lack of a sound track; the array is empty,
-    has no rate, or holds NaN.
+    has no rate or one that no sound has, or holds NaN or 64-bit whole numbers.
     """
     if isinstance(source, str | Path):
         return _read_file(Path(source), what)
     if rate is None:
         raise RequestError(f"{what} is an array without a sampling rate: hand in (samples, rate in Hz)")
     samples = _as_float(np.asarray(source), what)
-    if samples.ndim == 2:
-        samples = samples.mean(np.argmin(samples.shape))
-    if samples.ndim != 1 or not samples.size:
+    is_mono = samples.ndim == 1
+    if not samples.size or not (is_mono or (samples.ndim == 2 and min(samples.shape) <= _MOST_CHANNELS)):
         raise RequestError(f"{what} must be [samples] or [samples, channels]; it is {list(samples.shape)}")
     if not np.isfinite(samples).all():
         raise RequestError(f"{what} holds NaN or infinity: look at where it was recorded")
+    if (peak := np.abs(samples).max()) > 1:
+        warnings.warn(
+            f"{what} holds floats from {samples.min():g} to {samples.max():g}, outside of [-1, 1], taken as "
+            f"they are: divide by {peak:g}, or hand in 16-bit levels as int16",
+            stacklevel=2,
+        )
+    if not is_mono:
+        samples = samples.mean(np.argmin(samples.shape))
     return resample(samples, rate)
 
 
 def resample(samples: np.ndarray, rate: int) -> np.ndarray:
     """Bring float [samples] from `rate` to 16 kHz with a polyphase low-pass filter, float32."""
-    if rate <= 0:
-        raise RequestError(f"a sampling rate of {rate} Hz: give the number of samples per second")
+    if not isinstance(rate, Real) or not _RATES[0] <= rate <= _RATES[1]:
+        raise RequestError(
+            f"a sampling rate of {rate} Hz: give the number of samples per second, "
+            f"{_RATES[0]:,} to {_RATES[1]:,}"
+        )
     if rate != RATE:
         from scipy.signal import resample_poly
 
-        ratio = Fraction(RATE) / Fraction(rate).limit_denominator(1000)
+        ratio = Fraction(RATE) / Fraction(float(rate)).limit_denominator(1000)
         samples = resample_poly(samples, ratio.numerator, ratio.denominator)
     return samples.astype(np.float32)
 
@@ -62,7 +79,7 @@ def segment_count(seconds: float, segment_seconds: float = SEGMENT_SECONDS) -> i
     """Return how many segments a sound has, at least one: a rest counts when it is well over half of one."""
     whole = math.floor(seconds / segment_seconds)
     rest = seconds - whole * segment_seconds
-    return max(1, whole + (rest - _SLACK_SECONDS > segment_seconds / 2))
+    return max(1, whole + (rest - SLACK_SECONDS > segment_seconds / 2))
 
 
 def segments(
@@ -107,14 +124,23 @@ def _centred(segment: np.ndarray) -> np.ndarray:
 
 
 def _as_float(samples: np.ndarray, what: str) -> np.ndarray:
-    kind = samples.dtype.kind
+    kind, size = samples.dtype.kind, samples.dtype.itemsize
     if kind == "f":
         return samples.astype(np.float64)
-    if kind == "i":
-        return samples / -float(np.iinfo(samples.dtype).min)
+    if kind == "i" and size < 8:
+        levels = samples.astype(np.float64)
+        if size == 4 and levels.size and 0 < np.abs(levels).max() <= _LEVELS_16:
+            warnings.warn(
+                f"{what} holds {samples.dtype} from {samples.min()} to {samples.max()}, all but silent at "
+                "32 bit: hand in 16-bit levels as int16",
+                stacklevel=3,
+            )
+        return levels / 2 ** (8 * size - 1)
     if samples.dtype == np.uint8:
         return (samples.astype(np.float64) - 128) / 128
-    raise RequestError(f"{what} holds {samples.dtype}: hand in floats in [-1, 1] or signed whole numbers")
+    raise RequestError(
+        f"{what} holds {samples.dtype}: hand in floats in [-1, 1], or levels as uint8, int16 or int32"
+    )
 
 
 def _read_file(path: Path, what: str) -> np.ndarray:
@@ -125,15 +151,24 @@ def _read_file(path: Path, what: str) -> np.ndarray:
     # Whole numbers, as in a 16-bit file: only then is a mix of channels their mean.
     resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
     parts: list[np.ndarray] = []
+    peak = 0.0
     try:
         with av.open(str(path)) as container:
             if not container.streams.audio:
                 raise RequestError(f"{what}: {path} has no sound track")
+            holds_floats = container.streams.audio[0].codec_context.name.startswith("pcm_f")
             for frame in container.decode(audio=0):
+                if holds_floats:
+                    peak = max(peak, float(np.abs(frame.to_ndarray()).max(initial=0)))
                 parts += [part.to_ndarray()[0] for part in resampler.resample(frame)]
             parts += [part.to_ndarray()[0] for part in resampler.resample(None)]
     except (av.FFmpegError, ValueError) as error:
         raise RequestError(f"{what}: cannot read sound from {path}: {error}") from error
     if not any(part.size for part in parts):
         raise RequestError(f"{what}: {path} holds no sound: it may be empty or cut off")
+    if peak > 1:
+        warnings.warn(
+            f"{what}: {path} holds floats up to {peak:g}, which are cut to [-1, 1]: divide them by {peak:g}",
+            stacklevel=3,
+        )
     return np.concatenate(parts).astype(np.float32) / 32768

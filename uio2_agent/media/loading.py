@@ -4,18 +4,24 @@ Unusual: nothing is guessed where inputs compete for one place, as a video's las
 error says which argument settles it. Knows no model: how much it takes is the processor's concern.
 """
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+import torch
+from PIL import Image
 
 from uio2_agent.errors import RequestError
-from uio2_agent.media.audio import RATE, SEGMENT_SECONDS, read_audio, segment_count, segments
+from uio2_agent.media.audio import RATE, SEGMENT_SECONDS, SLACK_SECONDS, read_audio, segment_count, segments
+from uio2_agent.media.pixels import picture_to_rgb, to_rgb
 from uio2_agent.media.video import FRAMES, read_frames, read_sound, remove_black_bars, stack_frames
 from uio2_agent.request import Request
 from uio2_agent.text.vocabulary import HISTORY_MARKERS
+
+_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+"""What PIL raises on a file that is no picture, or a broken one."""
 
 
 def load_request(
@@ -83,20 +89,30 @@ def load_image(source: Any, what: str = "image") -> np.ndarray:
     """Return uint8 [height, width, 3] of a file, a PIL picture, or an array.
 
     Files and pictures are turned upright as their EXIF orientation says; what is transparent becomes white.
-    Arrays (tensors too) are [height, width], with 1, 3 or 4 channels behind or in front: bytes, 16-bit,
-    booleans, or floats in [0, 1].
+    Arrays (tensors too) are [height, width], with 1, 3 or 4 channels behind or in front. The numbers of all
+    three follow one rule (`uio2_agent.media.pixels`): bytes, 16-bit, booleans, or floats in [0, 1].
+
+    Raises RequestError if the file cannot be read, or the rule has no place for the numbers. A file of
+    several pictures gives the first, with a warning.
     """
     if isinstance(source, Image.Image):
-        return _rgb(source)
+        return _of_picture(source, what, "it")
     if not isinstance(source, str | Path):
-        return _pixels(np.asarray(source), what)
+        return to_rgb(_as_array(source, what), what)
     if not Path(source).is_file():
         raise RequestError(f"{what}: there is no file {source}")
     try:
-        with Image.open(source) as picture:
-            return _rgb(picture)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        picture = Image.open(source)
+    except _UNREADABLE as error:
         raise RequestError(f"{what}: cannot read a picture from {source}: {error}") from error
+    with picture:
+        if (count := getattr(picture, "n_frames", 1)) > 1 and picture.format != "MPO":
+            warnings.warn(
+                f"{what}: {source} holds {count} pictures and only the first is taken: hand in frames as a "
+                "video, or as image_history",
+                stacklevel=2,
+            )
+        return _of_picture(picture, what, str(source))
 
 
 def load_audio(
@@ -107,8 +123,10 @@ def load_audio(
         wave = read_audio(source, what=what)
     elif isinstance(source, tuple) and len(source) == 2 and np.ndim(source[1]) == 0:
         wave = read_audio(*source, what=what)
-    elif np.ndim(source) in (2, 3):
-        power = np.asarray(source, np.float32)
+    elif isinstance(source, tuple) and len(source) == 2 and np.ndim(source[0]) == 0:
+        raise RequestError(f"{what} is (a number, samples): hand in (samples, rate in Hz)")
+    elif (power := _as_array(source, what)).ndim in (2, 3):
+        power = power.astype(np.float32)
         return [power] if power.ndim == 2 else list(power)
     else:
         raise RequestError(f"{what} is neither a file, nor (samples, rate in Hz), nor a mel spectrogram")
@@ -116,6 +134,12 @@ def load_audio(
         raise RequestError(
             f"{what} lasts {len(wave) / RATE:.1f} s, {count} segments of {segment_seconds:g} s; a request "
             f"holds at most {HISTORY_MARKERS + 1}: cut it, or pass longer segments with segment_seconds="
+        )
+    if (rest := len(wave) / RATE - count * segment_seconds) > SLACK_SECONDS:
+        warnings.warn(
+            f"{what} lasts {len(wave) / RATE:.2f} s and its last {rest:.2f} s are not heard, less than half "
+            f"a segment of {segment_seconds:g} s: pass segment_seconds=, or cut or fill the sound",
+            stacklevel=2,
         )
     return list(segments(wave, segment_seconds))
 
@@ -141,40 +165,19 @@ def _one_segment(source: Any, segment_seconds: float, what: str) -> np.ndarray:
     return heard[0]
 
 
-def _rgb(picture: Image.Image) -> np.ndarray:
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I"):  # 16-bit grey, which PIL would cut at 255
-        return _pixels(np.asarray(picture).astype(np.uint16), "image")
-    if picture.has_transparency_data:
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture.convert("RGBA"))
-    return np.asarray(picture.convert("RGB"))
+def _of_picture(picture: Image.Image, what: str, where: str) -> np.ndarray:
+    try:
+        return picture_to_rgb(picture, what)
+    except _UNREADABLE as error:
+        raise RequestError(f"{what}: cannot read a picture from {where}: {error}") from error
 
 
-def _pixels(array: np.ndarray, what: str) -> np.ndarray:
-    if array.ndim == 3 and array.shape[2] not in (1, 3, 4) and array.shape[0] in (1, 3, 4):
-        array = array.transpose(1, 2, 0)
-    if array.ndim == 2:
-        array = array[..., None]
-    if array.ndim != 3 or array.shape[2] not in (1, 3, 4) or 0 in array.shape:
-        raise RequestError(
-            f"{what} must be [height, width] or have 1, 3 or 4 channels; it is {list(array.shape)}"
-        )
-    levels = _levels(array, what)
-    if levels.shape[2] == 4:
-        return _rgb(Image.fromarray(levels))
-    return np.ascontiguousarray(np.broadcast_to(levels, (*levels.shape[:2], 3)))
-
-
-def _levels(array: np.ndarray, what: str) -> np.ndarray:
-    """Return the numbers of a picture as bytes."""
-    if array.dtype == np.bool_:
-        return array.astype(np.uint8) * 255
-    if array.dtype == np.uint16:
-        return np.rint(array / 257).astype(np.uint8)
-    most = 1 if array.dtype.kind == "f" else 255
-    if array.dtype.kind not in "fiu" or not (array.min() >= 0 and array.max() <= most):
-        raise RequestError(
-            f"{what} holds {array.dtype} outside of 0..{most}: hand in bytes, or floats between 0 and 1"
-        )
-    return np.rint(array * 255).astype(np.uint8) if most == 1 else array.astype(np.uint8)
+def _as_array(source: Any, what: str) -> np.ndarray:
+    """Return what a person takes for an array as one; tensors may be on any device and of any float."""
+    if isinstance(source, torch.Tensor):
+        source = source.detach().cpu()
+        source = source.float() if source.dtype == torch.bfloat16 else source
+    try:
+        return np.asarray(source)
+    except (TypeError, ValueError) as error:
+        raise RequestError(f"{what} is no file and no array: {error}") from error

@@ -52,12 +52,18 @@ class VQGANConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ViTVQGANConfig:
-    """Shape of the network, the same width in encoder and decoder; sizes are (mel bins, time steps)."""
+    """Shape of the network, the same width in encoder and decoder; sizes are (mel bins, time steps).
+
+    The decoder has heads and MLPs of the encoder's sizes where its own are None, as in the release.
+    """
 
     width: Width = 512
     heads: Heads = 8
     head_dim: Width = 64
     mlp_dim: Width = 2048
+    decoder_heads: Heads | None = None
+    decoder_head_dim: Width | None = None
+    decoder_mlp_dim: Width | None = None
     encoder_layers: Layers = 8
     decoder_layers: Layers = 8
     code_dim: Width = 32

@@ -54,7 +54,8 @@ class Encoder(nn.Module):
         self.config = config
         rows, columns = config.patch_size
         self.embedding = nn.Linear(rows * columns, config.width)
-        self.transformer = Transformer(config, config.encoder_layers)
+        block = (config.heads, config.head_dim, config.mlp_dim)
+        self.transformer = Transformer(config, config.encoder_layers, *block)
         self.encoder_proj = nn.Linear(config.width, config.code_dim, bias=False)
         self.encoder_norm = BiasNorm(config.code_dim)
 
@@ -74,7 +75,12 @@ class Decoder(nn.Module):
         super().__init__()
         self.config = config
         self.decoder_proj = nn.Linear(config.code_dim, config.width, bias=False)
-        self.transformer = Transformer(config, config.decoder_layers)
+        block = (
+            config.decoder_heads or config.heads,
+            config.decoder_head_dim or config.head_dim,
+            config.decoder_mlp_dim or config.mlp_dim,
+        )
+        self.transformer = Transformer(config, config.decoder_layers, *block)
         patch = config.patch_size
         self.conv_transpose = nn.ConvTranspose2d(config.width, 1, patch, stride=patch, bias=False)
 
@@ -87,11 +93,11 @@ class Decoder(nn.Module):
 class Transformer(nn.Module):
     """Sines and cosines of the position added, pre-norm blocks, a final norm."""
 
-    def __init__(self, config: ViTVQGANConfig, layers: int):
+    def __init__(self, config: ViTVQGANConfig, layers: int, heads: int, head_dim: int, mlp_dim: int):
         super().__init__()
         self.grid, self.width, self.layers = config.grid, config.width, layers
         for index in range(layers):
-            self.add_module(f"encoderblock_{index}", Block(config))
+            self.add_module(f"encoderblock_{index}", Block(config.width, heads, head_dim, mlp_dim))
         self.encoder_norm = nn.LayerNorm(config.width, eps=EPS)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -104,14 +110,12 @@ class Transformer(nn.Module):
 class Block(nn.Module):
     """One block: attention without biases, an MLP with ReLU."""
 
-    def __init__(self, config: ViTVQGANConfig):
+    def __init__(self, width: int, heads: int, head_dim: int, mlp_dim: int):
         super().__init__()
-        self.ln_1 = nn.LayerNorm(config.width, eps=EPS)
-        self.attn = Attention(config.width, config.heads, config.head_dim, qk_norm=False)
-        self.ln_2 = nn.LayerNorm(config.width, eps=EPS)
-        self.mlp = nn.ModuleDict(
-            {"fc1": nn.Linear(config.width, config.mlp_dim), "fc2": nn.Linear(config.mlp_dim, config.width)}
-        )
+        self.ln_1 = nn.LayerNorm(width, eps=EPS)
+        self.attn = Attention(width, heads, head_dim, qk_norm=False)
+        self.ln_2 = nn.LayerNorm(width, eps=EPS)
+        self.mlp = nn.ModuleDict({"fc1": nn.Linear(width, mlp_dim), "fc2": nn.Linear(mlp_dim, width)})
 
     def forward(self, x: Tensor) -> Tensor:
         normed = self.ln_1(x)

@@ -1,76 +1,98 @@
 """Spectrograms to sound: the HiFi-GAN generator.
 
 Unusual: weight norm is a matter of the file, not of the network. `fuse_weight_norm` multiplies directions and
-lengths out when weights are read, and inference runs on plain convolutions.
+lengths out when weights are read, and inference runs on plain convolutions. Residual stacks are of either
+type of HiFi-GAN (Kong et al. 2020): the release has type 2.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uio2_agent.errors import CheckpointError
+from uio2_agent.errors import CheckpointError, UIO2Error
+from uio2_agent.fields import Range, check_fields, shown
 from uio2_agent.files import replace_file
+from uio2_agent.formats.json_file import read_object
 from uio2_agent.media.spectrogram import LOWEST
 from uio2_agent.network.meta_device import shapes_only_on_meta
+from uio2_agent.sizes import Width
 from uio2_agent.weights import check_fit, map_weights, named_tensors, read_pickle, write_safetensors
 
 WEIGHTS = "vocoder.safetensors"
 SLOPE, LAST_SLOPE = 0.1, 0.01
+_OFFICIAL = {
+    "residual_type": "resblock",
+    "mels": "num_mels",
+    "width": "upsample_initial_channel",
+    "rates": "upsample_rates",
+    "kernels": "upsample_kernel_sizes",
+    "residual_kernels": "resblock_kernel_sizes",
+    "residual_dilations": "resblock_dilation_sizes",
+}
+"""Our fields and the official ones."""
+_Sizes = Annotated[tuple[Annotated[int, Range(1, 1_024)], ...], Range(1, 16)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class VocoderConfig:
-    """Shape of the generator; a frame becomes the product of `rates` samples."""
+    """Shape of the generator; a frame becomes the product of `rates` samples.
 
-    mels: int = 128
-    width: int = 256
-    rates: tuple[int, ...] = (8, 8, 4)
-    kernels: tuple[int, ...] = (16, 16, 8)
-    residual_kernels: tuple[int, ...] = (3, 5, 7)
-    residual_dilations: tuple[tuple[int, ...], ...] = ((1, 2), (2, 6), (3, 12))
+    Raises UIO2Error, naming the field, for what is no shape of a generator.
+    """
+
+    mels: Width = 128
+    width: Width = 256
+    rates: _Sizes = (8, 8, 4)
+    kernels: _Sizes = (16, 16, 8)
+    residual_type: Literal["1", "2"] = "2"
+    """"2": dilated convolutions, each added to its input. "1": behind each a plain one, added in pairs."""
+    residual_kernels: _Sizes = (3, 5, 7)
+    residual_dilations: Annotated[tuple[_Sizes, ...], Range(1, 16)] = ((1, 2), (2, 6), (3, 12))
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for ours, others in (("rates", "kernels"), ("residual_kernels", "residual_dilations")):
+            if (one := len(getattr(self, ours))) != (other := len(getattr(self, others))):
+                raise UIO2Error(f"{one} {ours} and {other} {others} are not possible: there are as many")
+        if self.width % 2 ** len(self.rates):
+            raise UIO2Error(
+                f"width={self.width} is not possible: it is halved {len(self.rates)} times, once a rate"
+            )
+        if any(kernel < rate for rate, kernel in zip(self.rates, self.kernels, strict=True)):
+            raise UIO2Error(f"kernels={self.kernels} are not possible: none is smaller than its rate")
+        if even := [kernel for kernel in self.residual_kernels if kernel % 2 == 0]:
+            raise UIO2Error(f"residual kernel {even[0]} is not possible: it takes odd numbers")
 
     @classmethod
     def from_official(cls, official: dict[str, Any]) -> Self:
-        """Read the JSON configuration of a generator with residual stacks of type 2."""
-        if official["resblock"] != "2":
-            raise CheckpointError(
-                f"vocoder resblock {official['resblock']!r} is not supported: the release has '2'"
-            )
-        return cls(
-            mels=official.get("num_mels", cls.mels),
-            width=official["upsample_initial_channel"],
-            rates=tuple(official["upsample_rates"]),
-            kernels=tuple(official["upsample_kernel_sizes"]),
-            residual_kernels=tuple(official["resblock_kernel_sizes"]),
-            residual_dilations=tuple(map(tuple, official["resblock_dilation_sizes"])),
-        )
+        """Read the JSON configuration of a generator; UIO2Error names a field that is not possible."""
+        if not isinstance(official, dict):
+            raise UIO2Error(f"{shown(official)} is no object of fields and values")
+        names = dict(_OFFICIAL)
+        if "num_mels" not in official:
+            del names["mels"]
+        if lacking := [name for name in names.values() if name not in official]:
+            raise UIO2Error(f"it lacks {', '.join(lacking)}")
+        return cls(**{ours: official[name] for ours, name in names.items()})
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a JSON file of such a configuration."""
         try:
-            return cls.from_official(json.loads(path.read_text()))
-        except (ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{path} is no configuration of HiFi-GAN's generator: {error!r}") from error
+            return cls.from_official(read_object(path))
+        except UIO2Error as error:
+            raise CheckpointError(f"{path} is no configuration of HiFi-GAN's generator: {error}") from error
 
     def to_official(self) -> dict[str, Any]:
         """Write the fields that `from_official` reads."""
-        return {
-            "resblock": "2",
-            "num_mels": self.mels,
-            "upsample_initial_channel": self.width,
-            "upsample_rates": list(self.rates),
-            "upsample_kernel_sizes": list(self.kernels),
-            "resblock_kernel_sizes": list(self.residual_kernels),
-            "resblock_dilation_sizes": list(map(list, self.residual_dilations)),
-        }
+        return {name: getattr(self, ours) for ours, name in _OFFICIAL.items()}
 
 
 class Vocoder(nn.Module):
@@ -92,8 +114,9 @@ class Vocoder(nn.Module):
             padding = (kernel - rate) // 2
             self.ups.append(nn.ConvTranspose1d(width, width // 2, kernel, stride=rate, padding=padding))
             width //= 2
+            stack = ResidualStack if config.residual_type == "2" else PairedStack
             self.resblocks.extend(
-                ResidualStack(width, size, dilations)
+                stack(width, size, dilations)
                 for size, dilations in zip(config.residual_kernels, config.residual_dilations, strict=True)
             )
         self.conv_post = nn.Conv1d(width, 1, 7, padding=3)
@@ -111,6 +134,10 @@ class Vocoder(nn.Module):
     @torch.inference_mode()
     def wave(self, power: np.ndarray) -> np.ndarray:
         """Return the wave float32 [256 * time] in [-1, 1] of linear mel power [time, mel]."""
+        if power.ndim != 2 or power.shape[1] != self.config.mels:
+            raise UIO2Error(
+                f"this vocoder reads [time, {self.config.mels}]; the power is {list(power.shape)}"
+            )
         log_mel = np.log(np.where(power > 0, power, LOWEST)).astype(np.float32)
         weight = self.conv_pre.weight
         return self(torch.from_numpy(log_mel.T[None]).to(weight.device))[0].cpu().numpy()
@@ -158,14 +185,30 @@ class ResidualStack(nn.Module):
 
     def __init__(self, width: int, kernel: int, dilations: tuple[int, ...]):
         super().__init__()
-        self.convs = nn.ModuleList(
-            nn.Conv1d(width, width, kernel, dilation=dilation, padding="same") for dilation in dilations
-        )
+        self.convs = _convolutions(width, kernel, dilations)
 
     def forward(self, x: Tensor) -> Tensor:
         for conv in self.convs:
             x = x + conv(F.leaky_relu(x, SLOPE))
         return x
+
+
+class PairedStack(nn.Module):
+    """Pairs of a dilated and a plain convolution, each pair added to its input."""
+
+    def __init__(self, width: int, kernel: int, dilations: tuple[int, ...]):
+        super().__init__()
+        self.convs1 = _convolutions(width, kernel, dilations)
+        self.convs2 = _convolutions(width, kernel, (1,) * len(dilations))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for dilated, plain in zip(self.convs1, self.convs2, strict=True):
+            x = x + plain(F.leaky_relu(dilated(F.leaky_relu(x, SLOPE)), SLOPE))
+        return x
+
+
+def _convolutions(width: int, kernel: int, dilations: tuple[int, ...]) -> nn.ModuleList:
+    return nn.ModuleList(nn.Conv1d(width, width, kernel, dilation=d, padding="same") for d in dilations)
 
 
 def fuse_weight_norm(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
