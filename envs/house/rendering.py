@@ -1,0 +1,207 @@
+"""Pictures of a scene: colour, depth and segmentation from a pinhole camera, through MuJoCo's renderer.
+
+Unusual: one OpenGL context a thread serves every house of the process; a house costs its own textures and
+nothing else. What the camera cannot see is left out before anything is drawn.
+
+This module refuses to know bodies, actions and house files.
+"""
+
+import functools
+import math
+import os
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+from envs import gl  # isort: skip  (chooses the OpenGL backend before mujoco is imported)
+import mujoco
+
+from envs.house.building.model import CEILING, SOLID, VISUAL
+from envs.house.scene import rotation_about
+
+_HIDDEN = 5
+"""A geom group that is never drawn."""
+MAX_GEOMS = 8_000
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera. Pixels are square; the field of view is vertical, in degrees."""
+
+    width: int
+    height: int
+    vertical_fov: float
+    near: float = 0.05
+    far: float = 50.0
+
+    @staticmethod
+    def vertical(horizontal_fov: float, width: int, height: int) -> float:
+        """Return the vertical field of view of a horizontal one, degrees."""
+        half = math.tan(math.radians(horizontal_fov) / 2) * height / width
+        return math.degrees(2 * math.atan(half))
+
+
+@dataclass(frozen=True)
+class View:
+    """What a camera saw."""
+
+    rgb: np.ndarray | None
+    """uint8 (H, W, 3)"""
+    depth: np.ndarray | None
+    """float32 (H, W), metres along the optical axis; inf where there is nothing up to the far plane."""
+    segmentation: np.ndarray | None
+    """int32 (H, W), the place in `scene.things` of what is seen; -1 where there is nothing."""
+
+
+def looking(yaw: float, pitch: float) -> np.ndarray:
+    """Return a camera's axes as the columns (right, up, back) of a matrix (3, 3).
+
+    `yaw` 0 looks along +y and turns counter-clockwise from above; `pitch` is positive upwards. Radians.
+    """
+    level = np.array([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]])  # right x, up z, back -y
+    return rotation_about(2, yaw) @ rotation_about(0, pitch) @ level
+
+
+class Renderer:
+    """Draws one model. Close it, or let the next house take its place."""
+
+    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+        self._model, self._data = model, data
+        self._window = _window(os.getpid(), threading.get_ident())
+        self._window.make_current()
+        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        self._scene = mujoco.MjvScene(model, MAX_GEOMS)
+        for flag in (
+            mujoco.mjtRndFlag.mjRND_SHADOW,
+            mujoco.mjtRndFlag.mjRND_REFLECTION,
+            mujoco.mjtRndFlag.mjRND_HAZE,
+            mujoco.mjtRndFlag.mjRND_SKYBOX,
+        ):
+            self._scene.flags[flag] = 0
+        self._option = mujoco.MjvOption()
+        self._option.geomgroup[:] = 0
+        self._eye = mujoco.MjvCamera()
+        self._eye.type = mujoco.mjtCamera.mjCAMERA_FREE
+        self._groups = model.geom_group.copy()
+        self._drawn = self._groups != SOLID
+        self._thing = model.geom_user[:, 0].astype(np.int32)
+        self._radius = model.geom_rbound.copy()
+        self._buffers: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+
+    def view(
+        self,
+        camera: Camera,
+        position: np.ndarray,
+        axes: np.ndarray,
+        *,
+        rgb: bool = True,
+        depth: bool = False,
+        segmentation: bool = False,
+        ceilings: bool = True,
+        extent: float | None = None,
+    ) -> View:
+        """Draw what a camera sees.
+
+        Args:
+            camera: its picture and lens.
+            position: the eye (3,), metres.
+            axes: (right, up, back) in columns (3, 3), as `looking` gives them.
+            rgb, depth, segmentation: which pictures to make; colour and depth come from one pass.
+            ceilings: False leaves them out, for a look from above.
+            extent: height in metres of what an orthographic camera sees; None for a pinhole.
+        """
+        self._window.make_current()
+        height, width = camera.height, camera.width
+        if height > self._context.offHeight or width > self._context.offWidth:
+            size = max(width, self._context.offWidth), max(height, self._context.offHeight)
+            mujoco.mjr_resizeOffscreen(*size, self._context)
+        self._cull(camera, position, axes, ceilings, extent)
+        self._option.geomgroup[VISUAL] = 1
+        self._option.geomgroup[CEILING] = int(ceilings)
+        mujoco.mjv_updateScene(
+            self._model,
+            self._data,
+            self._option,
+            None,
+            self._eye,
+            mujoco.mjtCatBit.mjCAT_ALL.value,
+            self._scene,
+        )
+        self._aim(camera, position, axes, extent)
+        rect = mujoco.MjrRect(0, 0, width, height)
+        colours = np.empty((height, width, 3), np.uint8) if rgb else None
+        distances = np.empty((height, width), np.float32) if depth else None
+        if rgb or depth:
+            mujoco.mjr_render(rect, self._scene, self._context)
+            mujoco.mjr_readPixels(colours, distances, rect, self._context)
+        return View(
+            None if colours is None else colours[::-1],
+            None if distances is None else _metres(distances[::-1], camera, extent),
+            self._segment(rect) if segmentation else None,
+        )
+
+    def close(self) -> None:
+        """Give back the house's textures."""
+        self._window.make_current()
+        self._context.free()
+
+    def _cull(
+        self, camera: Camera, position: np.ndarray, axes: np.ndarray, ceilings: bool, extent: float | None
+    ) -> None:
+        """Hide what lies wholly outside the camera's pyramid."""
+        seen = self._drawn
+        if extent is None:
+            local = (self._data.geom_xpos - position) @ axes  # (geoms, 3): right, up, back
+            ahead = -local[:, 2]
+            seen = seen & (ahead > camera.near - self._radius) & (ahead < camera.far + self._radius)
+            up = math.tan(math.radians(camera.vertical_fov) / 2)
+            for axis, slope in ((0, up * camera.width / camera.height), (1, up)):
+                reach = self._radius * math.hypot(1, slope)
+                seen &= np.abs(local[:, axis]) <= ahead * slope + reach
+        np.copyto(self._model.geom_group, np.where(seen, self._groups, _HIDDEN))
+
+    def _aim(self, camera: Camera, position: np.ndarray, axes: np.ndarray, extent: float | None) -> None:
+        half = extent / 2 if extent else camera.near * math.tan(math.radians(camera.vertical_fov) / 2)
+        for eye in self._scene.camera:
+            eye.pos = position
+            eye.forward = -axes[:, 2]
+            eye.up = axes[:, 1]
+            eye.orthographic = int(extent is not None)
+            eye.frustum_near, eye.frustum_far = camera.near, camera.far
+            eye.frustum_center = 0.0
+            eye.frustum_top, eye.frustum_bottom = half, -half
+            eye.frustum_width = half * camera.width / camera.height
+        for light in self._scene.lights[: self._scene.nlight]:
+            if light.headlight:
+                light.pos, light.dir = position, -axes[:, 2]
+
+    def _segment(self, rect: mujoco.MjrRect) -> np.ndarray:
+        flags = self._scene.flags
+        flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 1
+        mujoco.mjr_render(rect, self._scene, self._context)
+        codes = np.empty((rect.height, rect.width, 3), np.uint8)
+        mujoco.mjr_readPixels(codes, None, rect, self._context)
+        flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
+        place = codes[::-1].astype(np.int32) @ np.array([1, 256, 65536], np.int32) - 1  # (H, W)
+        objects = np.full(self._scene.ngeom + 1, -1, np.int32)  # by place in the drawn list; last: nothing
+        for geom in self._scene.geoms[: self._scene.ngeom]:
+            if geom.segid >= 0 and geom.objtype == mujoco.mjtObj.mjOBJ_GEOM:
+                objects[geom.segid] = self._thing[geom.objid]
+        return objects[place]
+
+
+def _metres(depth: np.ndarray, camera: Camera, extent: float | None) -> np.ndarray:
+    """Turn what the depth buffer holds (0 near, 1 far) into metres."""
+    near, far = camera.near, camera.far
+    if extent is not None:
+        metres = near + (far - near) * depth
+    else:
+        metres = near / (1 - depth * (1 - near / far))
+    return np.where(depth < 1, metres, np.float32(np.inf)).astype(np.float32)
+
+
+@functools.cache
+def _window(process: int, thread: int):
+    return gl.open_context(64, 64)
