@@ -26,6 +26,22 @@ class Surface:
     """Length that one repeat of the texture covers."""
     emission: float = 0.0
     shine: float = 0.0
+    off: tuple[float, float, float, float] | None = None
+    """Of what lights up: its colour when it is switched off, without texture and emission. None for what
+    always looks the same."""
+
+
+@dataclass(frozen=True)
+class Hinge:
+    """How a part moves when its thing opens, in the thing's frame."""
+
+    point: Vector
+    axis: int
+    """It turns about x (0), y (1) or z (2) through the point."""
+    angle: float
+    """Radians from closed to wide open, counter-clockwise about the axis."""
+    rest: float = 0.0
+    """The openness, from 0 to 1, at which the part is as its position and rotation say."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +49,8 @@ class Part:
     """A primitive in its thing's frame."""
 
     shape: str
-    """"box", "cylinder" (axis z), "ellipsoid", "cushion" (a box with round edges) or "lathe"."""
+    """"box", "cylinder" (axis z), "ellipsoid", "cushion" (a box with round edges), "pillow" (a square
+    one that thins towards its edges) or "lathe"."""
     size: Vector
     """Full extents along x, y, z, metres."""
     position: Vector = (0.0, 0.0, 0.0)
@@ -43,6 +60,8 @@ class Part:
     surface: Surface = field(default_factory=Surface)
     profile: tuple[tuple[float, float], ...] = ()
     """Of a lathe: (radius as a share of the half width, height as a share of the height) from below up."""
+    hinge: Hinge | None = None
+    """How it moves when the thing opens; None for what stays."""
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import numpy as np
 
 from envs.house.scene import Part, rotation_about
 
-SIDES = 16
-"""Of round things."""
+_SIDES = ((0.05, 8), (0.16, 12), (math.inf, 16))
+"""(width in metres up to which, sides of round things)"""
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,22 @@ class Mesh:
 def part_mesh(part: Part) -> Mesh:
     """Return a part's triangles."""
     size = np.array(part.size, np.float32)
-    corners, normals = _unit(part.shape, part.profile)
+    sides = next(count for width, count in _SIDES if max(size[0], size[1]) <= width)
+    corners, normals = _unit(part.shape, part.profile, sides)
     corners = corners * size
-    normals = normals / np.maximum(size, 1e-6)
-    normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-9)
+    normals = normals / size
+    normals /= np.maximum(np.sqrt((normals * normals).sum(-1, keepdims=True)), 1e-9)
     if any(part.rotation):
-        turn = functools.reduce(
-            lambda done, each: rotation_about(*each) @ done, enumerate(part.rotation), np.eye(3)
-        ).astype(np.float32)
+        turn = _turn(part.rotation)
         corners, normals = corners @ turn.T, normals @ turn.T
     corners = corners + np.array(part.position, np.float32)
     return Mesh(corners, normals, _on_surface(corners))
+
+
+@functools.cache
+def _turn(rotation: tuple[float, float, float]) -> np.ndarray:
+    turn = functools.reduce(lambda done, each: rotation_about(*each) @ done, enumerate(rotation), np.eye(3))
+    return turn.astype(np.float32)
 
 
 def _on_surface(corners: np.ndarray) -> np.ndarray:
@@ -57,20 +62,26 @@ def _on_surface(corners: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
-def _unit(shape: str, profile: tuple[tuple[float, float], ...]) -> tuple[np.ndarray, np.ndarray]:
+def _unit(
+    shape: str, profile: tuple[tuple[float, float], ...], sides: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Corners and normals (F, 3, 3) of a shape that fills the cube of side 1 about the origin."""
     if shape == "box":
         return _box()
     if shape == "cylinder":
-        return _lathe(((0, 0), (1, 0), (1, 1), (0, 1)), smooth=False)
+        return _lathe(((0, 0), (1, 0), (1, 1), (0, 1)), sides, smooth=False)
     if shape == "ellipsoid":
-        angles = [math.pi * i / 8 for i in range(9)]
-        return _lathe(tuple((math.sin(a), (1 - math.cos(a)) / 2) for a in angles), smooth=True)
+        angles = [math.pi * i * 2 / sides for i in range(sides // 2 + 1)]
+        return _lathe(tuple((math.sin(a), (1 - math.cos(a)) / 2) for a in angles), sides, smooth=True)
     if shape == "lathe":
-        return _lathe(profile, smooth=False)
-    if shape == "cushion":
-        return _cushion()
-    raise ValueError(f"no shape {shape!r}: box, cylinder, ellipsoid, lathe or cushion")
+        return _lathe(profile, sides, smooth=False)
+    if shape in _ROUND:
+        return _superellipsoid(*_ROUND[shape], sides)
+    raise ValueError(f"no shape {shape!r}: box, cylinder, ellipsoid, lathe, {' or '.join(_ROUND)}")
+
+
+_ROUND = {"cushion": (0.35, 0.35), "pillow": (0.9, 0.4)}
+"""Superellipsoids: how round they are seen from the side and from above, from 0 (square) to 1."""
 
 
 def _box() -> tuple[np.ndarray, np.ndarray]:
@@ -90,7 +101,9 @@ def _box() -> tuple[np.ndarray, np.ndarray]:
     return np.array(corners, np.float32), np.array(normals, np.float32)
 
 
-def _lathe(profile: Sequence[tuple[float, float]], *, smooth: bool) -> tuple[np.ndarray, np.ndarray]:
+def _lathe(
+    profile: Sequence[tuple[float, float]], sides: int, *, smooth: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Turn a profile of (radius as a share of the half width, height from 0 to 1) about z, from below up.
 
     A profile may come back down inside, as that of a bowl does. Corners sharper than 45° stay sharp.
@@ -104,60 +117,55 @@ def _lathe(profile: Sequence[tuple[float, float]], *, smooth: bool) -> tuple[np.
         if smooth or flat[i] @ flat[i + 1] > 0.7:
             middle = flat[i] + flat[i + 1]
             ends[i] = starts[i + 1] = middle / np.linalg.norm(middle)
-    turn = np.linspace(0, 2 * math.pi, SIDES + 1)
-    ring = np.stack([np.cos(turn), np.sin(turn)], 1)
-    corners, normals = [], []
-    for i in range(len(along)):
-        (r0, z0), (r1, z1) = points[i], points[i + 1]
-        for a, b in zip(ring[:-1], ring[1:], strict=True):
-            quad = [(*(a * r0), z0), (*(b * r0), z0), (*(b * r1), z1), (*(a * r1), z1)]
-            n0, n1 = starts[i], ends[i]
-            turned = [
-                (*(a * n0[0]), n0[1]),
-                (*(b * n0[0]), n0[1]),
-                (*(b * n1[0]), n1[1]),
-                (*(a * n1[0]), n1[1]),
-            ]
-            for triangle in ((0, 1, 2), (0, 2, 3)):
-                if (r0 < 1e-9 and triangle == (0, 1, 2)) or (r1 < 1e-9 and triangle == (0, 2, 3)):
-                    continue  # at the axis a quad is one triangle
-                corners.append([quad[k] for k in triangle])
-                normals.append([turned[k] for k in triangle])
-    return np.array(corners, np.float32), np.array(normals, np.float32)
+    turn = np.linspace(0, 2 * math.pi, sides + 1)
+    ring = np.stack([np.cos(turn), np.sin(turn)], 1)  # (sides + 1, 2)
+
+    def turned(pairs: np.ndarray) -> np.ndarray:  # (P - 1, 2) in (r, z) → (P - 1, sides + 1, 3)
+        out = np.empty((len(pairs), sides + 1, 3))
+        out[..., :2] = ring * pairs[:, None, :1]
+        out[..., 2] = pairs[:, None, 1]
+        return out
+
+    return _triangles(
+        turned(points[:-1]), turned(points[1:]), turned(starts), turned(ends)
+    )
 
 
-def _cushion() -> tuple[np.ndarray, np.ndarray]:
-    """A box with all edges rounded: a superellipsoid."""
-    power, rows, columns = 0.35, 8, SIDES
+def _superellipsoid(up: float, around: float, sides: int) -> tuple[np.ndarray, np.ndarray]:
+    """A box whose edges are rounded."""
+    rows = sides // 2
 
-    def bent(value: np.ndarray) -> np.ndarray:
+    def bent(value: np.ndarray, power: float) -> np.ndarray:
         return np.sign(value) * np.abs(value) ** power
 
     v, u = np.meshgrid(
         np.linspace(-math.pi / 2, math.pi / 2, rows + 1),
-        np.linspace(-math.pi, math.pi, columns + 1),
+        np.linspace(-math.pi, math.pi, sides + 1),
         indexing="ij",
     )
-    points = (
-        np.stack([bent(np.cos(v)) * bent(np.cos(u)), bent(np.cos(v)) * bent(np.sin(u)), bent(np.sin(v))], -1)
-        / 2
-    )
-    normal = np.stack(
-        [
-            np.sign(np.cos(u)) * np.abs(np.cos(v)) ** (2 - power) * np.abs(np.cos(u)) ** (2 - power),
-            np.sign(np.sin(u)) * np.abs(np.cos(v)) ** (2 - power) * np.abs(np.sin(u)) ** (2 - power),
-            np.sign(np.sin(v)) * np.abs(np.sin(v)) ** (2 - power),
-        ],
-        -1,
-    )
-    corners, normals = [], []
-    for i in range(rows):
-        for j in range(columns):
-            quad = [(i, j), (i, j + 1), (i + 1, j + 1), (i + 1, j)]
-            for triangle in ((0, 1, 2), (0, 2, 3)):
-                spots = [quad[k] for k in triangle]
-                three = np.array([points[s] for s in spots])
-                if np.linalg.norm(np.cross(three[1] - three[0], three[2] - three[0])) > 1e-9:
-                    corners.append(three)
-                    normals.append([normal[s] for s in spots])
-    return np.array(corners, np.float32), np.array(normals, np.float32)
+
+    def surface(up: float, around: float) -> np.ndarray:
+        level = bent(np.cos(v), up)
+        return np.stack(
+            [level * bent(np.cos(u), around), level * bent(np.sin(u), around), bent(np.sin(v), up)], -1
+        )
+
+    points, normals = surface(up, around) / 2, surface(2 - up, 2 - around)
+    return _triangles(points[:-1], points[1:], normals[:-1], normals[1:])
+
+
+def _triangles(
+    low: np.ndarray, high: np.ndarray, low_normals: np.ndarray, high_normals: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Join the lower and upper corners (rows, columns + 1, 3) of bands of quads; quads at a pole are one
+    triangle.
+    """
+
+    def cut(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        a, b, c, d = low[:, :-1], low[:, 1:], high[:, 1:], high[:, :-1]
+        return np.stack([np.stack([a, b, c], -2), np.stack([a, c, d], -2)], -3).reshape(-1, 3, 3)
+
+    corners, normals = cut(low, high), cut(low_normals, high_normals)
+    edges = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    kept = (edges * edges).sum(-1) > 1e-16
+    return corners[kept].astype(np.float32), normals[kept].astype(np.float32)

@@ -13,7 +13,7 @@ from envs import gl  # noqa: F401  # isort: skip  (chooses the OpenGL backend be
 import mujoco
 
 from envs.house.building.meshes import Mesh, part_mesh
-from envs.house.scene import Part, Scene, Surface, Thing
+from envs.house.scene import Hinge, Part, Scene, Surface, Thing
 from envs.house.textures import texture
 
 VISUAL, CEILING, SOLID = 0, 1, 3
@@ -27,14 +27,20 @@ AMBIENT = (0.50, 0.50, 0.51)
 _HEADLIGHT = 0.10
 SKY_DISTANCE = 45.0
 """Metres from the middle of the house to the sky; pictures of distance stop before."""
+STILL = "the house"
+"""The body of all that cannot move; the last one, because what stands before it hides it cheaply."""
+LIT = " lit"
+"""How the names of materials end that show what is switched on."""
+_LAST = {"Wall": 1, "Floor": 2, "Ceiling": 3}
 _PALETTE = "palette"
 _PALETTE_SIDE, _SWATCH = 64, 4
 """Colours along a side of the palette, pixels along a side of a colour."""
 
 
 def build_model(scene: Scene) -> mujoco.MjModel:
-    """Compile a scene. Bodies are named by the ids of movable things; `geom_user` holds each geom's thing as
-    its place in `scene.things`.
+    """Compile a scene. Bodies are named by the ids of movable things. `geom_user` holds each geom's thing as
+    its place in `scene.things` (-1 for the sky and the lawn), then its hinge as point (3), axis, angle and
+    rest, the angle 0 where there is none; `states.py` reads it.
     """
     return build_spec(scene).compile()
 
@@ -42,51 +48,68 @@ def build_model(scene: Scene) -> mujoco.MjModel:
 def build_spec(scene: Scene) -> mujoco.MjSpec:
     """Return a scene as MuJoCo's editable specification."""
     spec = mujoco.MjSpec()
-    spec.nuser_geom = 1
+    spec.nuser_geom = 7
     _appearance(spec, scene)
     paint = _Paint(spec, scene)
+    house: list[tuple[int, Thing]] = []
     for index, thing in enumerate(scene.things):
-        quaternion = np.empty(4)
-        mujoco.mju_mat2Quat(quaternion, np.ascontiguousarray(thing.rotation).ravel())
-        pose = {"pos": thing.position, "quat": quaternion}
         if thing.movable:
-            body, frame = spec.worldbody.add_body(name=thing.id, **pose), None
+            body = spec.worldbody.add_body(name=thing.id, **_pose(thing))
             body.explicitinertial, body.mass, body.inertia = True, 1.0, (0.01, 0.01, 0.01)
+            _add_geoms(body, None, paint, index, thing)
         else:
-            body, frame = spec.worldbody, spec.worldbody.add_frame(**pose)
-        geoms = [
-            body.add_geom(
-                type=mujoco.mjtGeom.mjGEOM_MESH,
-                meshname=mesh,
-                material=material,
-                rgba=colour,
-                group=CEILING if thing.type == "Ceiling" else VISUAL,
-                contype=0,
-                conaffinity=0,
-            )
-            for mesh, material, colour in paint.meshes(thing)
-        ]
-        geoms += [
-            body.add_geom(
-                type=mujoco.mjtGeom.mjGEOM_BOX,
-                size=np.array(size) / 2,
-                pos=position,
-                group=SOLID,
-                rgba=(0, 0, 0, 0),
-            )
-            for size, position in _solids(thing)
-        ]
-        for geom in geoms:
-            geom.userdata = [index]
-            if frame is not None:
-                geom.set_frame(frame)
+            house.append((index, thing))
+    still = spec.worldbody.add_body(name=STILL)
+    for index, thing in sorted(house, key=lambda pair: _LAST.get(pair[1].type, 0)):
+        _add_geoms(still, still.add_frame(**_pose(thing)), paint, index, thing)
     if scene.lit:
-        _add_outside(spec, paint, scene)
+        _add_geoms(still, None, paint, -1, _outside(scene))
     return spec
 
 
-def _add_outside(spec: mujoco.MjSpec, paint: "_Paint", scene: Scene) -> None:
-    """A lawn, and a sky of panels around it; `geom_user` -1. Cheaper than a sky box, and drawn last."""
+def _pose(thing: Thing) -> dict:
+    quaternion = np.empty(4)
+    mujoco.mju_mat2Quat(quaternion, np.ascontiguousarray(thing.rotation).ravel())
+    return {"pos": thing.position, "quat": quaternion}
+
+
+def _add_geoms(
+    body: mujoco.MjsBody, frame: mujoco.MjsFrame | None, paint: "_Paint", index: int, thing: Thing
+) -> None:
+    """Add what is seen of a thing and what stops others."""
+    for mesh, material, hinge in paint.meshes(thing):
+        geom = body.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_MESH,
+            meshname=mesh,
+            material=material,
+            group=CEILING if thing.type == "Ceiling" else VISUAL,
+            contype=0,
+            conaffinity=0,
+            userdata=[index, *_numbers(hinge)],
+        )
+        if frame is not None:
+            geom.set_frame(frame)
+    for size, position in _solids(thing):
+        geom = body.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            size=np.array(size) / 2,
+            pos=position,
+            group=SOLID,
+            rgba=(0, 0, 0, 0),
+            userdata=[index, *_numbers(None)],
+        )
+        if frame is not None:
+            geom.set_frame(frame)
+
+
+def _numbers(hinge: Hinge | None) -> tuple[float, ...]:
+    if hinge is None:
+        return (0.0,) * 6
+    return (*hinge.point, float(hinge.axis), hinge.angle, hinge.rest)
+
+
+def _outside(scene: Scene) -> Thing:
+    """A lawn, and a sky of panels around it. Cheaper than a sky box, and drawn last."""
     low, high = scene.bounds
     (x, y), far = (low[:2] + high[:2]) / 2, SKY_DISTANCE
     zenith, horizon = (Surface((*colour, 1.0), emission=1.0) for colour in scene.sky)
@@ -100,18 +123,7 @@ def _add_outside(spec: mujoco.MjSpec, paint: "_Paint", scene: Scene) -> None:
             at = (x + far * dx, y + far * dy, (bottom + top) / 2)
             parts.append(Part("box", (*size, top - bottom), at, surface=surface))
     parts.append(Part("box", (2 * far, 2 * far, 0.1), (x, y, far), surface=zenith))
-    thing = Thing("outside", "Outside", (0, 0, 0), (0, 0, 0), tuple(parts), solid=False)
-    for mesh, material, colour in paint.meshes(thing):
-        geom = spec.worldbody.add_geom(
-            type=mujoco.mjtGeom.mjGEOM_MESH,
-            meshname=mesh,
-            material=material,
-            rgba=colour,
-            group=VISUAL,
-            contype=0,
-            conaffinity=0,
-        )
-        geom.userdata = [-1]
+    return Thing("outside", "Outside", (0, 0, 0), (0, 0, 0), tuple(parts), solid=False)
 
 
 def _solids(thing: Thing) -> Iterable[tuple[tuple[float, float, float], tuple[float, float, float]]]:
@@ -136,24 +148,23 @@ class _Paint:
         if self._swatches:
             self._add_palette()
 
-    def meshes(self, thing: Thing) -> list[tuple[str, str, tuple[float, float, float, float]]]:
-        """Return (mesh, material, colour) for each piece that a thing is drawn as."""
-        by_surface: dict[Surface | None, list[Mesh]] = {}
+    def meshes(self, thing: Thing) -> list[tuple[str, str, Hinge | None]]:
+        """Return (mesh, material, hinge) for each piece that a thing is drawn as."""
+        by_look: dict[tuple[Surface | None, Hinge | None], list[Mesh]] = {}
         for part in thing.parts:
             mesh = part_mesh(part)
-            if part.surface.colour in self._swatches and _plain(part.surface):
-                by_surface.setdefault(None, []).append(self._swatched(mesh, part.surface))
-            else:
-                by_surface.setdefault(part.surface, []).append(mesh)
-        pieces = []
-        for number, (surface, meshes) in enumerate(by_surface.items()):
-            name = self._add_mesh(f"{thing.id} {number}", Mesh.joined(meshes), surface)
-            pieces.append(
-                (name, _PALETTE, (1.0,) * 4)
-                if surface is None
-                else (name, self._material(surface), surface.colour)
+            plain = part.surface.colour in self._swatches and _plain(part.surface)
+            if plain:
+                mesh = self._swatched(mesh, part.surface)
+            by_look.setdefault((None if plain else part.surface, part.hinge), []).append(mesh)
+        return [
+            (
+                self._add_mesh(f"{thing.id} {number}", Mesh.joined(meshes), surface),
+                _PALETTE if surface is None else self._material(surface),
+                hinge,
             )
-        return pieces
+            for number, ((surface, hinge), meshes) in enumerate(by_look.items())
+        ]
 
     def _swatched(self, mesh: Mesh, surface: Surface) -> Mesh:
         """Point every corner to the middle of its colour in the palette."""
@@ -171,10 +182,20 @@ class _Paint:
         return name
 
     def _material(self, surface: Surface) -> str:
+        """Return the material of a surface. One that lights up starts dark, and the next material is the
+        bright one.
+        """
         if surface not in self._materials:
             name = self._materials[surface] = f"material {len(self._materials)}"
-            material = self._spec.add_material(name=name, specular=surface.shine, shininess=0.4)
-            material.emission = surface.emission
+            if surface.off is not None:
+                self._spec.add_material(name=name, rgba=surface.off, specular=0.1, shininess=0.4)
+            material = self._spec.add_material(
+                name=name if surface.off is None else f"{name}{LIT}",
+                rgba=surface.colour,
+                specular=surface.shine,
+                shininess=0.4,
+                emission=surface.emission,
+            )
             if surface.texture is not None:
                 self._add_texture(surface.texture, texture(surface.texture))
                 material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = surface.texture

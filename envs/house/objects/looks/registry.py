@@ -1,38 +1,55 @@
-"""Look → builder of parts."""
+"""Look → builder of parts.
 
-import hashlib
+A builder fills its box and never leaves it. What it may ask of whoever shows it:
+
+* A part with a `hinge` moves when the object opens. It has one closed pose and one open one, and is built
+  at the openness `hinge.rest`: a laptop's box is that of the open laptop, all others' that of the closed thing.
+* A part whose surface has an `off` colour lights up: with its colour and emission when the object is on.
+"""
+
 from collections.abc import Callable
 
-from envs.house.scene import Part, Surface
+from envs.house.objects.looks import (
+    bathroom,
+    decor,
+    electronics,
+    food,
+    kitchen,
+    seating,
+    small,
+    storage,
+    tables,
+    tableware,
+)
+from envs.house.objects.looks.shape import Shape
+from envs.house.scene import Part
 
-Builder = Callable[["Shape"], list[Part]]
+Builder = Callable[[Shape], list[Part]]
 
-
-class Shape:
-    """What a builder is given: the box to fill, and choices that depend only on the asset's name."""
-
-    def __init__(self, asset: str, size: tuple[float, float, float]) -> None:
-        self.width, self.depth, self.height = size
-        self._digest = hashlib.sha256(asset.encode()).digest()
-
-    def choice(self, options, place: int = 0):
-        return options[self._digest[place] % len(options)]
-
-
-def _block(shape: Shape) -> list[Part]:
-    colour = shape.choice(((0.7, 0.6, 0.5), (0.5, 0.6, 0.7), (0.65, 0.7, 0.55), (0.75, 0.55, 0.5)))
-    return [Part("box", (shape.width, shape.depth, shape.height), surface=Surface((*colour, 1.0)))]
-
-
-LOOKS: dict[str, Builder] = {"block": _block}
+_THEMES = {
+    seating: "sofa chair stool pouf bed pillow dog_bed",
+    tables: "table desk night_table counter shelf cart",
+    storage: "shelves drawers tv_stand safe carton bin hamper bag",
+    kitchen: "fridge microwave stove toaster coffee_machine kettle watering_can pan pot",
+    bathroom: "toilet bathtub sink faucet shower curtain blinds washer towel rail roll plunger brush",
+    electronics: "television desktop laptop lamp phone remote clock switch disc vacuum",
+    decor: "plant vase statue painting candle teddy",
+    food: "apple tomato potato egg loaf lettuce",
+    tableware: "mug cup bowl plate bottle knife fork spoon spatula ladle salt pepper",
+    small: "book newspaper tissue_box foil card keys pen pencil watch sponge soap cloth basketball bat racket"
+    " dumbbell boots spray dispenser block",
+}
+LOOKS: dict[str, Builder] = {
+    name: getattr(theme, name) for theme, names in _THEMES.items() for name in names.split()
+}
 
 
 def look_of(look: str, asset: str, size: tuple[float, float, float]) -> tuple[Part, ...]:
-    """Return the parts of an object.
+    """Return the parts of an object, the same for the same arguments.
 
     Args:
         look: a key of `LOOKS`.
         asset: its asset id, which chooses among variants.
         size: its box (x, y, z) in the scene's frame: width, depth (front at +y), height.
     """
-    return tuple(LOOKS.get(look, _block)(Shape(asset, size)))
+    return tuple(LOOKS[look](Shape(asset, size)))
