@@ -23,6 +23,8 @@ from envs.house.scene import rotation_about
 _HIDDEN = 5
 """A geom group that is never drawn."""
 MAX_GEOMS = 8_000
+_LEAST_WALL = 0.4
+"""Metres that a piece of wall must have both ways to be worth looking behind."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +84,17 @@ class Renderer:
             self._scene.flags[flag] = 0
         self._option = mujoco.MjvOption()
         self._option.geomgroup[:] = 0
+        self._option.geomgroup[VISUAL] = 1
         self._eye = mujoco.MjvCamera()
         self._eye.type = mujoco.mjtCamera.mjCAMERA_FREE
         self._groups = model.geom_group.copy()
         self._drawn = self._groups != SOLID
         self._thing = model.geom_user[:, 0].astype(np.int32)
-        self._radius = model.geom_rbound.copy()
-        self._buffers: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+        self._walls = np.flatnonzero(
+            (model.geom_user[:, 7] > 0) & (np.sort(model.geom_size, 1)[:, 1] > _LEAST_WALL / 2)
+        )
+        self._places: np.ndarray | None = None
+        self._order = np.empty(0, int)
 
     def view(
         self,
@@ -118,8 +124,6 @@ class Renderer:
             size = max(width, self._context.offWidth), max(height, self._context.offHeight)
             mujoco.mjr_resizeOffscreen(*size, self._context)
         self._cull(camera, position, axes, ceilings, extent)
-        self._option.geomgroup[VISUAL] = 1
-        self._option.geomgroup[CEILING] = int(ceilings)
         mujoco.mjv_updateScene(
             self._model,
             self._data,
@@ -150,17 +154,44 @@ class Renderer:
     def _cull(
         self, camera: Camera, position: np.ndarray, axes: np.ndarray, ceilings: bool, extent: float | None
     ) -> None:
-        """Hide what lies wholly outside the camera's pyramid."""
-        seen = self._drawn
+        """Draw only what reaches into the camera's pyramid and is not wholly behind one piece of wall."""
+        drawn = self._drawn if ceilings else self._drawn & (self._groups != CEILING)
         if extent is None:
-            local = (self._data.geom_xpos - position) @ axes  # (geoms, 3): right, up, back
-            ahead = -local[:, 2]
-            seen = seen & (ahead > camera.near - self._radius) & (ahead < camera.far + self._radius)
+            self._measure()
+            centres, halves = self._centres - position, self._halves
             up = math.tan(math.radians(camera.vertical_fov) / 2)
-            for axis, slope in ((0, up * camera.width / camera.height), (1, up)):
-                reach = self._radius * math.hypot(1, slope)
-                seen &= np.abs(local[:, axis]) <= ahead * slope + reach
-        np.copyto(self._model.geom_group, np.where(seen, self._groups, _HIDDEN))
+            planes = _pyramid(axes, up * camera.width / camera.height, up)
+            farthest = planes @ centres.T + np.abs(planes) @ halves.T  # (6, G)
+            seen = (farthest >= np.array([[camera.near], [-camera.far], [0], [0], [0], [0]])).all(0)
+            order = np.flatnonzero(drawn & seen)
+            walls = seen[self._walls]
+            planes, offsets = _shadows(self._sheets[walls] - position)
+            nearest = planes @ centres[order].T - np.abs(planes) @ halves[order].T  # (5 W, G)
+            hidden = (nearest >= offsets).reshape(-1, 5, len(order)).all(1).any(0)
+            self._order = order[~hidden]
+        else:
+            self._order = np.flatnonzero(drawn)
+        self._model.geom_group[:] = _HIDDEN
+        self._model.geom_group[self._order] = VISUAL
+
+    def _measure(self) -> None:
+        """Find every geom's box along the axes, and the walls' middle sheets, if anything has moved."""
+        places, turns = self._data.geom_xpos, self._data.geom_xmat
+        if self._places is not None and (places == self._places).all() and (turns == self._turns).all():
+            return
+        self._places, self._turns = places.copy(), turns.copy()
+        turns = self._turns.reshape(-1, 3, 3)
+        box = self._model.geom_aabb
+        self._centres = places + np.einsum("gij,gj->gi", turns, box[:, :3])
+        self._halves = np.einsum("gij,gj->gi", np.abs(turns), box[:, 3:])
+        sizes = self._model.geom_size[self._walls]
+        flat = np.sort(sizes.argsort(1)[:, 1:], 1)  # (W, 2) the axes along the sheet
+        local = np.zeros((len(sizes), 4, 3))
+        rows = np.arange(len(sizes))
+        for corner, signs in enumerate(((-1, -1), (1, -1), (1, 1), (-1, 1))):
+            for k, sign in enumerate(signs):
+                local[rows, corner, flat[:, k]] = sign * sizes[rows, flat[:, k]]
+        self._sheets = places[self._walls][:, None] + local @ turns[self._walls].transpose(0, 2, 1)
 
     def _aim(self, camera: Camera, position: np.ndarray, axes: np.ndarray, extent: float | None) -> None:
         half = extent / 2 if extent else camera.near * math.tan(math.radians(camera.vertical_fov) / 2)
@@ -185,11 +216,30 @@ class Renderer:
         mujoco.mjr_readPixels(codes, None, rect, self._context)
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
         place = codes[::-1].astype(np.int32) @ np.array([1, 256, 65536], np.int32) - 1  # (H, W)
-        objects = np.full(self._scene.ngeom + 1, -1, np.int32)  # by place in the drawn list; last: nothing
-        for geom in self._scene.geoms[: self._scene.ngeom]:
-            if geom.segid >= 0 and geom.objtype == mujoco.mjtObj.mjOBJ_GEOM:
-                objects[geom.segid] = self._thing[geom.objid]
-        return objects[place]
+        things = np.append(self._thing[self._order], np.int32(-1))  # by place in the drawn list; last: nothing
+        return things[place]
+
+
+def _pyramid(axes: np.ndarray, across: float, up: float) -> np.ndarray:
+    """Return the inward normals (6, 3) of a camera's pyramid: near, far, left, right, below, above."""
+    right, above, ahead = axes[:, 0], axes[:, 1], -axes[:, 2]
+    sides = (across * ahead + right, across * ahead - right, up * ahead + above, up * ahead - above)
+    return np.stack([ahead, -ahead, *sides])
+
+
+def _shadows(sheets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what lies in the shadows of sheets (W, 4, 3) lit from the origin: all x with normals @ x >= offsets;
+    normals (5 W, 3) and offsets (5 W, 1), five in a row for each sheet.
+    """
+    a, b = sheets, sheets[:, [1, 2, 3, 0]]
+    sides = a[..., [1, 2, 0]] * b[..., [2, 0, 1]] - a[..., [2, 0, 1]] * b[..., [1, 2, 0]]  # (W, 4, 3)
+    along, up = sheets[:, 1] - sheets[:, 0], sheets[:, 3] - sheets[:, 0]
+    across = along[:, [1, 2, 0]] * up[:, [2, 0, 1]] - along[:, [2, 0, 1]] * up[:, [1, 2, 0]]
+    distance = (across * sheets[:, 0]).sum(1)
+    normals = np.concatenate([sides, across[:, None]], 1) * np.sign(distance)[:, None, None]
+    offsets = np.zeros((len(sheets), 5))
+    offsets[:, 4] = np.abs(distance)
+    return normals.reshape(-1, 3), offsets.reshape(-1, 1)
 
 
 def _metres(depth: np.ndarray, camera: Camera, extent: float | None) -> np.ndarray:

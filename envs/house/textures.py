@@ -79,10 +79,6 @@ def _bricks(rng: np.random.Generator) -> np.ndarray:
     return picture + 0.03 * _layered(rng)
 
 
-def _plaster(rng: np.random.Generator) -> np.ndarray:
-    return 0.97 + 0.008 * _layered(rng)
-
-
 def _concrete(rng: np.random.Generator) -> np.ndarray:
     return 0.90 + 0.05 * _layered(rng)
 
@@ -106,7 +102,6 @@ PATTERNS: dict[str, Callable[[np.random.Generator], np.ndarray]] = {
     "wood": _wood,
     "tiles": _tiles,
     "bricks": _bricks,
-    "plaster": _plaster,
     "concrete": _concrete,
     "marble": _marble,
     "fabric": _fabric,
@@ -123,8 +118,8 @@ def texture(key: str) -> np.ndarray:
     return picture
 
 
-# words in material names, most telling first → pattern and metres that one repeat covers
-_WORDS: tuple[tuple[str, str, float], ...] = (
+# words in material names, most telling first → pattern (None: smooth) and metres that one repeat covers
+_WORDS: tuple[tuple[str, str | None, float], ...] = (
     ("brick", "bricks", 1.2),
     ("parquet", "planks", 1.2),
     ("tile", "tiles", 1.2),
@@ -137,8 +132,8 @@ _WORDS: tuple[tuple[str, str, float], ...] = (
     ("wood", "planks", 1.4),
     ("oak", "planks", 1.4),
     ("walnut", "planks", 1.4),
-    ("drywall", "plaster", 1.5),
-    ("plaster", "plaster", 1.5),
+    ("drywall", None, 1.0),
+    ("plaster", None, 1.0),
 )
 
 # colour words, most telling first
@@ -170,7 +165,7 @@ _COLOURS: tuple[tuple[str, Colour], ...] = (
     ("gray", (0.66, 0.66, 0.66)),
 )
 
-_PLAIN = {"floor": ("planks", 1.4), "wall": ("plaster", 1.5), "ceiling": ("plaster", 1.5)}
+_PLAIN = {"floor": ("planks", 1.4), "wall": (None, 1.0), "ceiling": (None, 1.0)}
 _WOODS: tuple[Colour, ...] = (
     (0.72, 0.56, 0.39),
     (0.80, 0.66, 0.48),

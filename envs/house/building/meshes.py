@@ -13,7 +13,7 @@ import numpy as np
 
 from envs.house.scene import Part, rotation_about
 
-_SIDES = ((0.05, 8), (0.16, 12), (math.inf, 16))
+_SIDES = ((0.06, 8), (0.30, 10), (1.0, 12), (math.inf, 16))
 """(width in metres up to which, sides of round things)"""
 
 
@@ -33,18 +33,37 @@ class Mesh:
 
 
 def part_mesh(part: Part) -> Mesh:
-    """Return a part's triangles."""
-    size = np.array(part.size, np.float32)
-    sides = next(count for width, count in _SIDES if max(size[0], size[1]) <= width)
-    corners, normals = _unit(part.shape, part.profile, sides)
-    corners = corners * size
-    normals = normals / size
-    normals /= np.maximum(np.sqrt((normals * normals).sum(-1, keepdims=True)), 1e-9)
-    if any(part.rotation):
-        turn = _turn(part.rotation)
-        corners, normals = corners @ turn.T, normals @ turn.T
-    corners = corners + np.array(part.position, np.float32)
-    return Mesh(corners, normals, _on_surface(corners))
+    """Return a part's triangles; places on the surface only where a texture needs them, else zeros."""
+    return part_meshes([part])[0]
+
+
+def part_meshes(parts: Sequence[Part]) -> list[Mesh]:
+    """Return the triangles of each part, as `part_mesh` does one by one, made in one go for equal shapes."""
+    alike: dict[tuple, list[int]] = {}
+    for number, part in enumerate(parts):
+        width = max(part.size[0], part.size[1])
+        sides = next(count for most, count in _SIDES if width <= most)
+        key = (part.shape, part.profile, sides if part.shape != "box" else 4, any(part.rotation))
+        alike.setdefault(key, []).append(number)
+    made: list[Mesh | None] = [None] * len(parts)
+    for (shape, profile, sides, turned), numbers in alike.items():
+        unit_corners, unit_normals = _unit(shape, profile, sides)
+        size = np.array([parts[k].size for k in numbers], np.float32)[:, None, None]  # (n, 1, 1, 3)
+        corners, normals = unit_corners * size, unit_normals / size  # (n, F, 3, 3)
+        if shape != "box":
+            normals /= np.maximum(np.sqrt((normals * normals).sum(-1, keepdims=True)), 1e-9)
+        else:
+            normals = np.sign(normals)
+        if turned:
+            turns = np.stack([_turn(parts[k].rotation).T for k in numbers])[:, None]  # (n, 1, 3, 3)
+            corners, normals = corners @ turns, normals @ turns
+        corners += np.array([parts[k].position for k in numbers], np.float32)[:, None, None]
+        blank = np.zeros((len(unit_corners), 3, 2), np.float32)
+        for place, number in enumerate(numbers):
+            bare = parts[number].surface.texture is None
+            metres = blank if bare else _on_surface(corners[place])
+            made[number] = Mesh(corners[place], normals[place], metres)
+    return made
 
 
 @functools.cache
@@ -55,10 +74,11 @@ def _turn(rotation: tuple[float, float, float]) -> np.ndarray:
 
 def _on_surface(corners: np.ndarray) -> np.ndarray:
     """Place each triangle's corners on the plane it faces most: (F, 3, 2) metres, upright on walls."""
-    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    facing = np.abs(across).argmax(1)
-    axes = np.array([[1, 2], [0, 2], [0, 1]])[facing]  # (F, 2)
-    return np.take_along_axis(corners, np.repeat(axes[:, None, :], 3, 1), 2)
+    u, v = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
+    across = np.abs((u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]))
+    facing = across.argmax(0)  # (F,)
+    places = np.stack([corners[..., [1, 2]], corners[..., [0, 2]], corners[..., [0, 1]]])
+    return places[facing, np.arange(len(corners))]
 
 
 @functools.cache

@@ -5,14 +5,14 @@ share a mesh whose texture is the palette of the whole scene. Every solid thing 
 rays and contacts meet. Movable things are bodies, the rest belongs to the world.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from envs import gl  # noqa: F401  # isort: skip  (chooses the OpenGL backend before mujoco is imported)
 import mujoco
 
-from envs.house.building.meshes import Mesh, part_mesh
+from envs.house.building.meshes import Mesh, part_meshes
 from envs.house.scene import Hinge, Part, Scene, Surface, Thing
 from envs.house.textures import texture
 
@@ -31,7 +31,7 @@ STILL = "the house"
 """The body of all that cannot move; the last one, because what stands before it hides it cheaply."""
 LIT = " lit"
 """How the names of materials end that show what is switched on."""
-_LAST = {"Wall": 1, "Floor": 2, "Ceiling": 3}
+_DRAWN_LAST = {"Wall": 1, "Floor": 2, "Ceiling": 3, "Outside": 4}
 _PALETTE = "palette"
 _PALETTE_SIDE, _SWATCH = 64, 4
 """Colours along a side of the palette, pixels along a side of a colour."""
@@ -39,8 +39,8 @@ _PALETTE_SIDE, _SWATCH = 64, 4
 
 def build_model(scene: Scene) -> mujoco.MjModel:
     """Compile a scene. Bodies are named by the ids of movable things. `geom_user` holds each geom's thing as
-    its place in `scene.things` (-1 for the sky and the lawn), then its hinge as point (3), axis, angle and
-    rest, the angle 0 where there is none; `states.py` reads it.
+    its place in `scene.things` (-1 for the sky and the lawn); its hinge as point (3), axis, angle and rest,
+    the angle 0 where there is none (`states.py` reads it); and 1 for a solid that hides what is behind it.
     """
     return build_spec(scene).compile()
 
@@ -48,22 +48,21 @@ def build_model(scene: Scene) -> mujoco.MjModel:
 def build_spec(scene: Scene) -> mujoco.MjSpec:
     """Return a scene as MuJoCo's editable specification."""
     spec = mujoco.MjSpec()
-    spec.nuser_geom = 7
+    spec.nuser_geom = 8
     _appearance(spec, scene)
-    paint = _Paint(spec, scene)
-    house: list[tuple[int, Thing]] = []
-    for index, thing in enumerate(scene.things):
+    things = [*enumerate(scene.things)] + ([(-1, _outside(scene))] if scene.lit else [])
+    paint = _Paint(spec, [thing for _, thing in things])
+    still = []
+    for index, thing in things:
         if thing.movable:
             body = spec.worldbody.add_body(name=thing.id, **_pose(thing))
             body.explicitinertial, body.mass, body.inertia = True, 1.0, (0.01, 0.01, 0.01)
             _add_geoms(body, None, paint, index, thing)
         else:
-            house.append((index, thing))
-    still = spec.worldbody.add_body(name=STILL)
-    for index, thing in sorted(house, key=lambda pair: _LAST.get(pair[1].type, 0)):
-        _add_geoms(still, still.add_frame(**_pose(thing)), paint, index, thing)
-    if scene.lit:
-        _add_geoms(still, None, paint, -1, _outside(scene))
+            still.append((index, thing))
+    house = spec.worldbody.add_body(name=STILL)
+    for index, thing in sorted(still, key=lambda pair: _DRAWN_LAST.get(pair[1].type, 0)):
+        _add_geoms(house, house.add_frame(**_pose(thing)), paint, index, thing)
     return spec
 
 
@@ -85,10 +84,11 @@ def _add_geoms(
             group=CEILING if thing.type == "Ceiling" else VISUAL,
             contype=0,
             conaffinity=0,
-            userdata=[index, *_numbers(hinge)],
+            userdata=[index, *_numbers(hinge), 0],
         )
         if frame is not None:
             geom.set_frame(frame)
+    hides = float(not thing.movable and all(part.surface.colour[3] == 1 for part in thing.parts))
     for size, position in _solids(thing):
         geom = body.add_geom(
             type=mujoco.mjtGeom.mjGEOM_BOX,
@@ -96,7 +96,7 @@ def _add_geoms(
             pos=position,
             group=SOLID,
             rgba=(0, 0, 0, 0),
-            userdata=[index, *_numbers(None)],
+            userdata=[index, *_numbers(None), hides],
         )
         if frame is not None:
             geom.set_frame(frame)
@@ -135,28 +135,46 @@ def _solids(thing: Thing) -> Iterable[tuple[tuple[float, float, float], tuple[fl
 
 
 class _Paint:
-    """The meshes, materials and textures of a specification, each made when first needed."""
+    """The meshes, materials and textures of things in a specification."""
 
-    def __init__(self, spec: mujoco.MjSpec, scene: Scene) -> None:
-        self._spec, self._lit = spec, scene.lit
+    def __init__(self, spec: mujoco.MjSpec, things: Sequence[Thing]) -> None:
+        self._spec = spec
         self._materials: dict[Surface, str] = {}
-        self._meshes: dict[tuple, str] = {}
-        plain = {
-            part.surface.colour for thing in scene.things for part in thing.parts if _plain(part.surface)
+        parts = {id(thing.parts): thing for thing in things}  # things of one asset share their parts
+        made = iter(part_meshes([part for thing in parts.values() for part in thing.parts]))
+        plain = {part.surface for thing in parts.values() for part in thing.parts if _plain(part.surface)}
+        swatches = {
+            surface.colour: place
+            for place, surface in enumerate(sorted(plain, key=lambda each: each.colour)[: _PALETTE_SIDE**2])
         }
-        self._swatches = {colour: place for place, colour in enumerate(sorted(plain)[: _PALETTE_SIDE**2])}
-        if self._swatches:
-            self._add_palette()
+        middles = {
+            colour: np.array((place % _PALETTE_SIDE + 0.5, place // _PALETTE_SIDE + 0.5), np.float32)
+            for colour, place in swatches.items()
+        }
+        self._spots = {
+            surface: middles[surface.colour] / _PALETTE_SIDE for surface in plain if surface.colour in middles
+        }
+        """Plain surface → middle of its colour in the palette."""
+        if swatches:
+            self._add_palette(swatches)
+        self._pieces = {key: self._join(thing, made) for key, thing in parts.items()}
 
     def meshes(self, thing: Thing) -> list[tuple[str, str, Hinge | None]]:
         """Return (mesh, material, hinge) for each piece that a thing is drawn as."""
+        return self._pieces[id(thing.parts)]
+
+    def _join(self, thing: Thing, made: Iterator[Mesh]) -> list[tuple[str, str, Hinge | None]]:
+        """A movable thing's plain parts share the palette if their colours differ. The shell of the house
+        does without, because filling large areas costs twice as much with a texture.
+        """
         by_look: dict[tuple[Surface | None, Hinge | None], list[Mesh]] = {}
-        for part in thing.parts:
-            mesh = part_mesh(part)
-            plain = part.surface.colour in self._swatches and _plain(part.surface)
-            if plain:
-                mesh = self._swatched(mesh, part.surface)
-            by_look.setdefault((None if plain else part.surface, part.hinge), []).append(mesh)
+        colours = {part.surface for part in thing.parts if part.surface in self._spots}
+        shared = thing.movable and len(colours) > 1
+        for part, mesh in zip(thing.parts, made, strict=False):
+            spot = self._spots.get(part.surface) if shared else None
+            if spot is not None:
+                mesh = Mesh(mesh.corners, mesh.normals, np.broadcast_to(spot, mesh.metres.shape))
+            by_look.setdefault((part.surface if spot is None else None, part.hinge), []).append(mesh)
         return [
             (
                 self._add_mesh(f"{thing.id} {number}", Mesh.joined(meshes), surface),
@@ -166,19 +184,14 @@ class _Paint:
             for number, ((surface, hinge), meshes) in enumerate(by_look.items())
         ]
 
-    def _swatched(self, mesh: Mesh, surface: Surface) -> Mesh:
-        """Point every corner to the middle of its colour in the palette."""
-        place = self._swatches[surface.colour]
-        spot = np.array([place % _PALETTE_SIDE + 0.5, place // _PALETTE_SIDE + 0.5]) / _PALETTE_SIDE
-        return Mesh(mesh.corners, mesh.normals, np.broadcast_to(spot.astype(np.float32), mesh.metres.shape))
-
     def _add_mesh(self, name: str, mesh: Mesh, surface: Surface | None) -> str:
         repeats = 1.0 if surface is None else 1 / surface.metres
         added = self._spec.add_mesh(name=name, inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL)
         added.uservert = mesh.corners.ravel().tolist()
         added.usernormal = mesh.normals.ravel().tolist()
-        added.usertexcoord = (mesh.metres * repeats).ravel().tolist()
-        added.userface = added.userfacenormal = added.userfacetexcoord = list(range(3 * len(mesh.corners)))
+        if surface is None or surface.texture is not None:
+            added.usertexcoord = (mesh.metres * repeats).ravel().tolist()
+        added.userface = list(range(3 * len(mesh.corners)))
         return name
 
     def _material(self, surface: Surface) -> str:
@@ -201,9 +214,9 @@ class _Paint:
                 material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = surface.texture
         return self._materials[surface]
 
-    def _add_palette(self) -> None:
+    def _add_palette(self, swatches: dict[tuple[float, float, float, float], int]) -> None:
         pixels = np.zeros((_PALETTE_SIDE, _PALETTE_SIDE, 3), np.uint8)
-        for colour, place in self._swatches.items():
+        for colour, place in swatches.items():
             pixels[place // _PALETTE_SIDE, place % _PALETTE_SIDE] = np.round(np.array(colour[:3]) * 255)
         self._add_texture(_PALETTE, np.kron(pixels, np.ones((_SWATCH, _SWATCH, 1), np.uint8)))
         material = self._spec.add_material(name=_PALETTE, specular=0.05)

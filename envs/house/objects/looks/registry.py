@@ -7,6 +7,7 @@ A builder fills its box and never leaves it. What it may ask of whoever shows it
 * A part whose surface has an `off` colour lights up: with its colour and emission when the object is on.
 """
 
+import functools
 from collections.abc import Callable
 
 from envs.house.objects.looks import (
@@ -44,6 +45,7 @@ LOOKS: dict[str, Builder] = {
 }
 
 
+@functools.lru_cache(maxsize=2048)
 def look_of(look: str, asset: str, size: tuple[float, float, float]) -> tuple[Part, ...]:
     """Return the parts of an object, the same for the same arguments.
 
