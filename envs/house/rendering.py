@@ -167,7 +167,7 @@ class Renderer:
             walls = seen[self._walls]
             planes, offsets = _shadows(self._sheets[walls] - position)
             nearest = planes @ centres[order].T - np.abs(planes) @ halves[order].T  # (5 W, G)
-            hidden = (nearest >= offsets).reshape(-1, 5, len(order)).all(1).any(0)
+            hidden = (nearest >= offsets).reshape(walls.sum(), 5, len(order)).all(1).any(0)
             self._order = order[~hidden]
         else:
             self._order = np.flatnonzero(drawn)

@@ -39,7 +39,7 @@ def _layered(rng: np.random.Generator) -> np.ndarray:
 
 def _wood(rng: np.random.Generator) -> np.ndarray:
     """Grain along x."""
-    return 0.90 + 0.035 * _noise(rng, 64, 4) + 0.02 * _noise(rng, 256, 8) + 0.02 * _noise(rng, 4)
+    return 0.94 + 0.016 * _noise(rng, 64, 4) + 0.012 * _noise(rng, 128, 8) + 0.012 * _noise(rng, 4)
 
 
 def _planks(rng: np.random.Generator) -> np.ndarray:
@@ -85,7 +85,7 @@ def _concrete(rng: np.random.Generator) -> np.ndarray:
 
 def _marble(rng: np.random.Generator) -> np.ndarray:
     veins = np.abs(_noise(rng, 4) + 0.5 * _noise(rng, 16))
-    return 0.96 - 0.16 * np.exp(-veins * 9) + 0.01 * _layered(rng)
+    return 0.97 - 0.08 * np.exp(-veins * 6) + 0.01 * _layered(rng)
 
 
 def _fabric(rng: np.random.Generator) -> np.ndarray:
@@ -138,13 +138,13 @@ _WORDS: tuple[tuple[str, str | None, float], ...] = (
 
 # colour words, most telling first
 _COLOURS: tuple[tuple[str, Colour], ...] = (
-    ("pureblack", (0.16, 0.15, 0.15)),
-    ("purewhite", (0.96, 0.96, 0.95)),
+    ("pureblack", (0.25, 0.23, 0.22)),
+    ("purewhite", (0.98, 0.98, 0.97)),
     ("eggshell", (0.93, 0.90, 0.83)),
     ("porcelain", (0.94, 0.93, 0.90)),
     ("offwhite", (0.93, 0.91, 0.86)),
-    ("white", (0.92, 0.91, 0.89)),
-    ("black", (0.20, 0.19, 0.19)),
+    ("white", (0.95, 0.94, 0.92)),
+    ("black", (0.24, 0.23, 0.23)),
     ("dark", (0.36, 0.25, 0.18)),
     ("light", (0.83, 0.72, 0.56)),
     ("medium", (0.64, 0.47, 0.31)),

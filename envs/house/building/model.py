@@ -19,14 +19,16 @@ from envs.house.textures import texture
 VISUAL, CEILING, SOLID = 0, 1, 3
 """Geom groups. Ceilings can be hidden from above; solids are never drawn."""
 LIGHTS = (
-    # direction, diffuse: a key light from above and behind, a weaker one from the other side
-    ((0.45, 0.25, -0.85), (0.40, 0.39, 0.37)),
-    ((-0.55, -0.35, -0.35), (0.22, 0.23, 0.25)),
+    # direction, diffuse: a key light from above and behind, a softer one from the other side that the floor
+    # throws back to the ceiling; every side of a room is of its own brightness
+    ((0.50, 0.28, -0.82), (0.37, 0.36, 0.34)),
+    ((-0.60, -0.50, 0.42), (0.30, 0.30, 0.31)),
 )
-AMBIENT = (0.50, 0.50, 0.51)
-_HEADLIGHT = 0.10
-SKY_DISTANCE = 45.0
+AMBIENT = (0.67, 0.67, 0.68)
+_HEADLIGHT = 0.07
+SKY_DISTANCE = 36.0
 """Metres from the middle of the house to the sky; pictures of distance stop before."""
+_SKY_HEIGHT, _GLOW = 30.0, 0.32
 STILL = "the house"
 """The body of all that cannot move; the last one, because what stands before it hides it cheaply."""
 LIT = " lit"
@@ -112,17 +114,20 @@ def _outside(scene: Scene) -> Thing:
     """A lawn, and a sky of panels around it. Cheaper than a sky box, and drawn last."""
     low, high = scene.bounds
     (x, y), far = (low[:2] + high[:2]) / 2, SKY_DISTANCE
-    zenith, horizon = (Surface((*colour, 1.0), emission=1.0) for colour in scene.sky)
-    middle = Surface((*((np.array(scene.sky[0]) + scene.sky[1]) / 2).tolist(), 1.0), emission=1.0)
+    zenith, horizon = (Surface((*colour, 1.0), emission=_GLOW) for colour in scene.sky)
+    middle = Surface((*((np.array(scene.sky[0]) + scene.sky[1]) / 2).tolist(), 1.0), emission=_GLOW)
     lawn = Surface((0.42, 0.55, 0.30, 1.0), "carpet", 3.0)
+    hedge = Surface((0.36, 0.50, 0.33, 1.0), emission=_GLOW)
     parts = [Part("box", (2 * far, 2 * far, 0.1), (x, y, min(low[2], 0) - 0.15), surface=lawn)]
-    for k in range(4):
-        dx, dy = round(np.cos(k * np.pi / 2)), round(np.sin(k * np.pi / 2))
-        size = (0.1 if dx else 2 * far, 0.1 if dy else 2 * far)
-        for surface, bottom, top in ((horizon, -20, 6), (middle, 6, 22), (zenith, 22, far)):
-            at = (x + far * dx, y + far * dy, (bottom + top) / 2)
-            parts.append(Part("box", (*size, top - bottom), at, surface=surface))
-    parts.append(Part("box", (2 * far, 2 * far, 0.1), (x, y, far), surface=zenith))
+    panels, wide = 12, 2 * far * np.tan(np.pi / 12) + 0.2
+    for k in range(panels):
+        angle = 2 * np.pi * k / panels
+        at = (x - far * np.sin(angle), y + far * np.cos(angle))
+        bands = ((hedge, -20, 1.2), (horizon, 1.2, 6), (middle, 6, 16), (zenith, 16, _SKY_HEIGHT))
+        for surface, bottom, top in bands:
+            place = (*at, (bottom + top) / 2)
+            parts.append(Part("box", (wide, 0.1, top - bottom), place, (0.0, 0.0, angle), surface=surface))
+    parts.append(Part("box", (2 * far, 2 * far, 0.1), (x, y, _SKY_HEIGHT), surface=zenith))
     return Thing("outside", "Outside", (0, 0, 0), (0, 0, 0), tuple(parts), solid=False)
 
 

@@ -19,7 +19,7 @@ LEAF_THICKNESS = 0.04
 _FRAME = 0.06
 """Width of the wood around a hole."""
 _SKIRTING = (0.012, 0.08)
-_WHITE: Colour = (0.93, 0.92, 0.90)
+_WHITE: Colour = (0.97, 0.96, 0.94)
 
 
 def wall_height(house: House) -> float:
@@ -167,11 +167,11 @@ def door(record: Door, first: Wall) -> list[Thing]:
 
 
 def _leaf_parts(size: tuple[float, float, float], record: Door) -> Iterable[Part]:
-    colours = ((0.80, 0.72, 0.60), (0.92, 0.90, 0.86), (0.55, 0.38, 0.25))
+    colours = ((0.82, 0.70, 0.54), (0.95, 0.94, 0.91), (0.60, 0.43, 0.29))
     base = colours[sum(record.asset.encode()) % len(colours)]
-    wood = Surface((*base, 1.0), "wood", 1.0, shine=0.2)
-    dark = Surface((*(value * 0.88 for value in base), 1.0), "wood", 1.0)
-    metal = Surface((0.75, 0.72, 0.65, 1.0), shine=0.8)
+    wood = Surface((*base, 1.0))
+    dark = Surface((*(value * 0.90 for value in base), 1.0))
+    metal = Surface((0.75, 0.72, 0.65, 1.0))
     yield Part("box", size, surface=wood)
     for middle in (0.22, -0.22):
         yield Part(
