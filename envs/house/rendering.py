@@ -160,7 +160,7 @@ class Renderer:
             for axis, slope in ((0, up * camera.width / camera.height), (1, up)):
                 reach = self._radius * math.hypot(1, slope)
                 seen &= np.abs(local[:, axis]) <= ahead * slope + reach
-        np.copyto(self._model.geom_group, np.where(seen, self._groups, _HIDDEN))
+        np.copyto(self._model.geom_group, np.where(seen | ~self._drawn, self._groups, _HIDDEN))
 
     def _aim(self, camera: Camera, position: np.ndarray, axes: np.ndarray, extent: float | None) -> None:
         half = extent / 2 if extent else camera.near * math.tan(math.radians(camera.vertical_fov) / 2)

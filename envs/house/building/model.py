@@ -72,7 +72,7 @@ def build_spec(scene: Scene) -> mujoco.MjSpec:
                 size=np.array(size) / 2,
                 pos=position,
                 group=SOLID,
-                rgba=(0, 0, 0, 0),
+                rgba=(0.5, 0.5, 0.5, 1),  # what is transparent, rays do not meet
             )
             for size, position in _solids(thing)
         ]
