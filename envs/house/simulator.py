@@ -93,9 +93,23 @@ class HouseSimulator:
             for thing in scene.things
             if thing.movable
         }
+        self._floors = _floor_rectangles(scene)
         self._renderer: Renderer | None = None
-        self._footprint = body or Footprint()
-        self.restore()
+        self.obstacles = Obstacles(scene, body or Footprint())
+        self._grids: dict[int, NavigationGrid] = {}
+        self.states = {
+            thing.id: ThingState(np.array(thing.position), thing.rotation.copy())
+            for thing in scene.things
+            if thing.movable
+        }
+        self.held: str | None = None
+        self.stance = Stance(0.0, 0.0)
+        if house is not None:
+            self._as_recorded(house)
+        self._settled([id for id, state in self.states.items() if state.openness])
+        mujoco.mj_camlight(self.model, self.data)
+        self.obstacles.remember()
+        self._recorded = copy.deepcopy(self.states), self.model.body_pos.copy(), self.model.body_quat.copy()
 
     @classmethod
     def of_house(
@@ -106,21 +120,10 @@ class HouseSimulator:
 
     def restore(self) -> None:
         """Put everything back as the file says; the body stands nowhere yet."""
-        self.states = {
-            thing.id: ThingState(np.array(thing.position), thing.rotation.copy())
-            for thing in self.scene.things
-            if thing.movable
-        }
-        self.held: str | None = None
-        self.stance = Stance(0.0, 0.0)
-        self.obstacles = Obstacles(self.scene, self._footprint)
-        self._grid: tuple[int, NavigationGrid] | None = None
-        if self.house is not None:
-            self._as_recorded(self.house)
-        for id in self.states:
-            self._settle(id)
+        states, self.model.body_pos[:], self.model.body_quat[:] = self._recorded
+        self.states, self.held, self.stance = copy.deepcopy(states), None, Stance(0.0, 0.0)
+        self.obstacles.restore()
         mujoco.mj_kinematics(self.model, self.data)
-        mujoco.mj_camlight(self.model, self.data)
 
     def _as_recorded(self, house: House) -> None:
         for door in house.doors:
@@ -150,25 +153,18 @@ class HouseSimulator:
 
     def way_blocked(self, start: np.ndarray, end: np.ndarray) -> int | None:
         """Return the place of what would stop the body on a straight way, -1 for the end of the floor."""
-        found = self.obstacles.blocks(start, end, without=self._in_hand)
-        if found is None and self.grid.index(end) is None and not self.on_floor(end):
-            return -1
-        return found
+        found = self.obstacles.blocks(start, end)
+        return -1 if found is None and not self.on_floor(end) else found
 
     def on_floor(self, point: np.ndarray) -> bool:
-        """Return whether a point lies on any floor."""
-        for thing in self.scene.things:
-            if thing.type == "Floor":
-                for part in thing.parts:
-                    away = np.abs(np.array(thing.position[:2]) + part.position[:2] - point)
-                    if np.all(away <= np.array(part.size[:2]) / 2 + 1e-6):
-                        return True
-        return False
+        """Return whether a point (x, y) lies on any floor."""
+        low, high = self._floors
+        return bool(((low - 1e-6 <= point) & (point <= high + 1e-6)).all(1).any())
 
     def can_stand(self, point: np.ndarray) -> bool:
         """Return whether the body fits at a point (x, y)."""
-        near = self.obstacles.clearance(np.atleast_2d(point), without=self._in_hand)[0]
-        return bool(near >= self._footprint.radius - 1e-6 and self.on_floor(np.asarray(point)))
+        near = self.obstacles.clearance(np.atleast_2d(point))[0]
+        return bool(near >= self.obstacles.body.radius - 1e-6 and self.on_floor(np.asarray(point)))
 
     def stand(self, stance: Stance) -> None:
         """Put the body somewhere, whatever is there."""
@@ -180,15 +176,14 @@ class HouseSimulator:
             self._carry()
 
     @property
-    def _in_hand(self) -> tuple[int, ...]:
-        return () if self.held is None else (self.place[self.held],)
-
-    @property
     def grid(self) -> NavigationGrid:
         """The places where the body can stand, as things stand now."""
-        if self._grid is None or self._grid[0] != self.obstacles.version:
-            self._grid = (self.obstacles.version, navigation_grid(self.scene, self.obstacles))
-        return self._grid[1]
+        version = self.obstacles.version
+        if version not in self._grids:
+            if len(self._grids) >= 4:
+                self._grids.pop(next(iter(self._grids)))
+            self._grids[version] = navigation_grid(self.scene, self.obstacles)
+        return self._grids[version]
 
     # things
 
@@ -215,7 +210,13 @@ class HouseSimulator:
         c, s = math.cos(angle), math.sin(angle)
         return np.array(centre), np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]]) @ thing.rotation
 
-    def put(self, id: str, position: Iterable[float], rotation: np.ndarray | None = None, parent: str | None = None) -> None:
+    def put(
+        self,
+        id: str,
+        position: Iterable[float],
+        rotation: np.ndarray | None = None,
+        parent: str | None = None,
+    ) -> None:
         """Set a thing down somewhere, with all that stands on it. It is in no hand afterwards."""
         state = self.states[id]
         moved = np.array(list(position), float)
@@ -333,3 +334,15 @@ class HouseSimulator:
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
+
+
+def _floor_rectangles(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    """The corners of all rectangles of floor, (K, 2) each."""
+    corners = [
+        (np.array(thing.position[:2]) + part.position[:2], np.array(part.size[:2]) / 2)
+        for thing in scene.things
+        if thing.type == "Floor"
+        for part in thing.parts
+    ]
+    centres, halves = (np.array([pair[k] for pair in corners]).reshape(-1, 2) for k in (0, 1))
+    return centres - halves, centres + halves

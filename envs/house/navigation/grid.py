@@ -42,7 +42,9 @@ class NavigationGrid:
 
     def __init__(self, free: np.ndarray, origin: Point, cell: float = CELL) -> None:
         if free.size > _MOST_CELLS:
-            raise HouseError(f"a floor of {free.shape[0] * cell:.0f} m by {free.shape[1] * cell:.0f} m is too large")
+            raise HouseError(
+                f"a floor of {free.shape[0] * cell:.0f} m by {free.shape[1] * cell:.0f} m is too large"
+            )
         self.free, self.origin, self.cell = free, np.array(origin, float), cell
         self._number = np.full(free.shape, -1, int)
         self._number[free] = np.arange(np.count_nonzero(free))
@@ -112,7 +114,11 @@ class NavigationGrid:
                 self._fields[key] = Field(np.full(size, np.inf), np.full(size, -1))
             else:
                 distances, before, _ = dijkstra(
-                    self._graph, directed=False, indices=np.frombuffer(key, int), min_only=True, return_predecessors=True
+                    self._graph,
+                    directed=False,
+                    indices=np.frombuffer(key, int),
+                    min_only=True,
+                    return_predecessors=True,
                 )
                 self._fields[key] = Field(distances, before)
         return self._fields[key]
@@ -157,7 +163,9 @@ class NavigationGrid:
         kept, at = [0], 0
         while at < len(cells) - 1:
             step = 1  # the furthest cell in sight, found by doubling and halving
-            while at + step < len(cells) - 1 and self.clear(cells[at], cells[min(at + 2 * step, len(cells) - 1)]):
+            while at + step < len(cells) - 1 and self.clear(
+                cells[at], cells[min(at + 2 * step, len(cells) - 1)]
+            ):
                 step = min(2 * step, len(cells) - 1 - at)
             low, high = step, min(2 * step, len(cells) - 1 - at)
             while low < high:

@@ -36,60 +36,65 @@ class Obstacles:
                 owners.append(index)
         table = np.array(rows, float).reshape(-1, 7)  # x, y, half x, half y, yaw, bottom, top
         self._owner = np.array(owners, int)
-        self._place = {id(thing): i for i, thing in enumerate(scene.things)}
         self._centre, self._half = table[:, :2].copy(), table[:, 2:4].copy()
         self._axes = _axes(table[:, 4])  # (K, 2, 2), columns are the rectangle's x and y
         self._active = (table[:, 5] < body.height) & (table[:, 6] > body.step)
-        self._spans = table[:, 5:7].copy()
-        self.version = 0
-        """Counts changes, so that what was computed from the rectangles knows that it is old."""
+        self._versions = 0
+        self.remember()
 
-    def move(self, index: int, box: tuple[float, float, float, float, float], bottom: float, top: float) -> None:
+    def remember(self) -> None:
+        """Take how everything stands now for what `restore` leads back to."""
+        self._initial = tuple(each.copy() for each in (self._centre, self._half, self._axes, self._active))
+        self.version = 0
+        """Changes with the rectangles, so that what was computed from them knows that it is old."""
+
+    def restore(self) -> None:
+        """Put everything back."""
+        for now, before in zip(
+            (self._centre, self._half, self._axes, self._active), self._initial, strict=True
+        ):
+            now[:] = before
+        self.version = 0
+
+    def _changed(self) -> None:
+        self._versions += 1
+        self.version = self._versions
+
+    def move(
+        self, index: int, box: tuple[float, float, float, float, float], bottom: float, top: float
+    ) -> None:
         """Put a movable thing, by its place in the scene, at (x, y, half x, half y, yaw) and a height."""
         (row,) = np.flatnonzero(self._owner == index)
         self._centre[row], self._half[row] = box[:2], box[2:4]
         self._axes[row] = _axes(np.array([box[4]]))[0]
         self._active[row] = bottom < self.body.height and top > self.body.step
-        self.version += 1
+        self._changed()
 
     def remove(self, index: int) -> None:
         """Take a thing out of the way."""
-        self._active[self._owner == index] = False
-        self.version += 1
+        rows = self._owner == index
+        if self._active[rows].any():
+            self._active[rows] = False
+            self._changed()
 
-    def clearance(self, points: np.ndarray, *, without: Iterable[int] = ()) -> np.ndarray:
-        """Return for points (N, 2) the distance to the nearest rectangle, 0 inside one; (N,)."""
-        return self.segment_clearance(points, points, without=without)
+    def clearance(self, points: np.ndarray) -> np.ndarray:
+        """Return for points (N, 2) the distance to the nearest rectangle, 0 inside one; (N,), inf without any."""
+        return self.segment_clearance(points, points)
 
-    def segment_clearance(
-        self, starts: np.ndarray, ends: np.ndarray, *, without: Iterable[int] = ()
-    ) -> np.ndarray:
-        """Return for segments (N, 2) to (N, 2) the distance to the nearest rectangle; (N,), inf without any."""
-        distances = self._distances(starts, ends, without)
-        return distances.min(1, initial=np.inf)
+    def segment_clearance(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Return for segments (N, 2) to (N, 2) the distance to the nearest rectangle; (N,)."""
+        return self._distances(starts, ends).min(1, initial=np.inf)
 
-    def nearest(self, start: np.ndarray, end: np.ndarray, *, without: Iterable[int] = ()) -> tuple[float, int]:
-        """Return the distance of one segment to the nearest rectangle and whose it is (-1: there is none)."""
-        rows = self._rows(without)
-        if not len(rows):
-            return np.inf, -1
-        distances = self._distances(np.atleast_2d(start), np.atleast_2d(end), without)[0]
-        return float(distances.min()), int(self._owner[rows[distances.argmin()]])
-
-    def blocks(self, start: np.ndarray, end: np.ndarray, *, without: Iterable[int] = ()) -> int | None:
+    def blocks(self, start: np.ndarray, end: np.ndarray) -> int | None:
         """Return the place in the scene of what stops a body on its straight way, None if nothing does.
 
         A body that stands too near something already may move away from it.
         """
-        rows = self._rows(without)
-        if not len(rows):
+        now, moving = self._distances(np.array([start, start]), np.array([start, end]))
+        hits = np.flatnonzero(moving < np.minimum(self.body.radius, now) - _CLOSE)
+        if not len(hits):
             return None
-        now, moving = (
-            self._distances(np.atleast_2d(start), np.atleast_2d(to), without)[0] for to in (start, end)
-        )
-        limit = np.minimum(self.body.radius, now) - _CLOSE
-        hits = np.flatnonzero(moving < limit)
-        return int(self._owner[rows[hits[np.argmin(moving[hits])]]]) if len(hits) else None
+        return int(self._owner[np.flatnonzero(self._active)[hits[np.argmin(moving[hits])]]])
 
     def mark(self, xs: np.ndarray, ys: np.ndarray, radius: float) -> np.ndarray:
         """Return for a grid of points whether a disc there touches a rectangle; bool (len(xs), len(ys))."""
@@ -109,18 +114,13 @@ class Obstacles:
             touched[i0:i1, j0:j1] |= u * u + v * v < (radius - _CLOSE) ** 2
         return touched
 
-    def _rows(self, without: Iterable[int]) -> np.ndarray:
-        active = self._active
-        left_out = list(without)
-        if left_out:
-            active = active & ~np.isin(self._owner, left_out)
-        return np.flatnonzero(active)
-
-    def _distances(self, starts: np.ndarray, ends: np.ndarray, without: Iterable[int]) -> np.ndarray:
-        """Distances of segments to rectangles, (N, K)."""
-        rows = self._rows(without)
+    def _distances(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Distances of segments to the rectangles that stand in the way, (N, K)."""
+        rows = self._active
         centre, axes, half = self._centre[rows], self._axes[rows], self._half[rows]
-        a, b = (np.einsum("nki,kij->nkj", np.asarray(p, float)[:, None] - centre, axes) for p in (starts, ends))
+        a, b = (
+            np.einsum("nki,kij->nkj", np.asarray(p, float)[:, None] - centre, axes) for p in (starts, ends)
+        )
         to_ends = np.minimum(_to_box(a, half), _to_box(b, half))  # (N, K)
         direction = b - a
         length = np.maximum((direction**2).sum(-1), 1e-18)  # (N, K), squared
