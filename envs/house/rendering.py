@@ -17,12 +17,13 @@ import numpy as np
 from envs import gl  # isort: skip  (chooses the OpenGL backend before mujoco is imported)
 import mujoco
 
-from envs.house.building.model import CEILING, SOLID, VISUAL
+from envs.house.building.model import CEILING, SKY_DISTANCE, SOLID, VISUAL
 from envs.house.scene import rotation_about
 
 _HIDDEN = 5
 """A geom group that is never drawn."""
 MAX_GEOMS = 8_000
+_DRAWN_TO = 2 * SKY_DISTANCE
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Camera:
     vertical_fov: float
     near: float = 0.05
     far: float = 50.0
+    """Up to where distances are measured; colours are drawn beyond."""
 
     @staticmethod
     def vertical(horizontal_fov: float, width: int, height: int) -> float:
@@ -155,7 +157,7 @@ class Renderer:
         if extent is None:
             local = (self._data.geom_xpos - position) @ axes  # (geoms, 3): right, up, back
             ahead = -local[:, 2]
-            seen = seen & (ahead > camera.near - self._radius) & (ahead < camera.far + self._radius)
+            seen = seen & (ahead > camera.near - self._radius) & (ahead < _drawn_to(camera) + self._radius)
             up = math.tan(math.radians(camera.vertical_fov) / 2)
             for axis, slope in ((0, up * camera.width / camera.height), (1, up)):
                 reach = self._radius * math.hypot(1, slope)
@@ -169,7 +171,7 @@ class Renderer:
             eye.forward = -axes[:, 2]
             eye.up = axes[:, 1]
             eye.orthographic = int(extent is not None)
-            eye.frustum_near, eye.frustum_far = camera.near, camera.far
+            eye.frustum_near, eye.frustum_far = camera.near, _drawn_to(camera)
             eye.frustum_center = 0.0
             eye.frustum_top, eye.frustum_bottom = half, -half
             eye.frustum_width = half * camera.width / camera.height
@@ -192,14 +194,18 @@ class Renderer:
         return objects[place]
 
 
+def _drawn_to(camera: Camera) -> float:
+    return max(camera.far, _DRAWN_TO)
+
+
 def _metres(depth: np.ndarray, camera: Camera, extent: float | None) -> np.ndarray:
     """Turn what the depth buffer holds (0 near, 1 far) into metres."""
-    near, far = camera.near, camera.far
+    near, far = camera.near, _drawn_to(camera)
     if extent is not None:
         metres = near + (far - near) * depth
     else:
         metres = near / (1 - depth * (1 - near / far))
-    return np.where(depth < 1, metres, np.float32(np.inf)).astype(np.float32)
+    return np.where(metres < camera.far, metres, np.float32(np.inf)).astype(np.float32)
 
 
 @functools.cache
