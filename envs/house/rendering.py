@@ -17,7 +17,7 @@ import numpy as np
 from envs import gl  # isort: skip  (chooses the OpenGL backend before mujoco is imported)
 import mujoco
 
-from envs.house.building.model import CEILING, SOLID, VISUAL
+from envs.house.building.model import CEILING, SKY_DISTANCE, SOLID, VISUAL
 from envs.house.scene import rotation_about
 
 _HIDDEN = 5
@@ -25,6 +25,7 @@ _HIDDEN = 5
 MAX_GEOMS = 8_000
 _LEAST_WALL = 0.4
 """Metres that a piece of wall must have both ways to be worth looking behind."""
+_DRAWN_TO = 2 * SKY_DISTANCE
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Camera:
     vertical_fov: float
     near: float = 0.05
     far: float = 50.0
+    """Up to where distances are measured; colours are drawn beyond."""
 
     @staticmethod
     def vertical(horizontal_fov: float, width: int, height: int) -> float:
@@ -89,6 +91,7 @@ class Renderer:
         self._eye.type = mujoco.mjtCamera.mjCAMERA_FREE
         self._groups = model.geom_group.copy()
         self._drawn = self._groups != SOLID
+        self._hidden = np.where(self._drawn, _HIDDEN, SOLID).astype(self._groups.dtype)
         self._thing = model.geom_user[:, 0].astype(np.int32)
         self._walls = np.flatnonzero(
             (model.geom_user[:, 7] > 0) & (np.sort(model.geom_size, 1)[:, 1] > _LEAST_WALL / 2)
@@ -162,7 +165,7 @@ class Renderer:
             up = math.tan(math.radians(camera.vertical_fov) / 2)
             planes = _pyramid(axes, up * camera.width / camera.height, up)
             farthest = planes @ centres.T + np.abs(planes) @ halves.T  # (6, G)
-            seen = (farthest >= np.array([[camera.near], [-camera.far], [0], [0], [0], [0]])).all(0)
+            seen = (farthest >= np.array([[camera.near], [-_drawn_to(camera)], [0], [0], [0], [0]])).all(0)
             order = np.flatnonzero(drawn & seen)
             walls = seen[self._walls]
             planes, offsets = _shadows(self._sheets[walls] - position)
@@ -171,8 +174,9 @@ class Renderer:
             self._order = order[~hidden]
         else:
             self._order = np.flatnonzero(drawn)
-        self._model.geom_group[:] = _HIDDEN
-        self._model.geom_group[self._order] = VISUAL
+        groups = self._hidden.copy()
+        groups[self._order] = VISUAL
+        self._model.geom_group[:] = groups
 
     def _measure(self) -> None:
         """Find every geom's box along the axes, and the walls' middle sheets, if anything has moved."""
@@ -200,7 +204,7 @@ class Renderer:
             eye.forward = -axes[:, 2]
             eye.up = axes[:, 1]
             eye.orthographic = int(extent is not None)
-            eye.frustum_near, eye.frustum_far = camera.near, camera.far
+            eye.frustum_near, eye.frustum_far = camera.near, _drawn_to(camera)
             eye.frustum_center = 0.0
             eye.frustum_top, eye.frustum_bottom = half, -half
             eye.frustum_width = half * camera.width / camera.height
@@ -242,14 +246,18 @@ def _shadows(sheets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return normals.reshape(-1, 3), offsets.reshape(-1, 1)
 
 
+def _drawn_to(camera: Camera) -> float:
+    return max(camera.far, _DRAWN_TO)
+
+
 def _metres(depth: np.ndarray, camera: Camera, extent: float | None) -> np.ndarray:
     """Turn what the depth buffer holds (0 near, 1 far) into metres."""
-    near, far = camera.near, camera.far
+    near, far = camera.near, _drawn_to(camera)
     if extent is not None:
         metres = near + (far - near) * depth
     else:
         metres = near / (1 - depth * (1 - near / far))
-    return np.where(depth < 1, metres, np.float32(np.inf)).astype(np.float32)
+    return np.where(metres < camera.far, metres, np.float32(np.inf)).astype(np.float32)
 
 
 @functools.cache

@@ -97,7 +97,7 @@ def _add_geoms(
             size=np.array(size) / 2,
             pos=position,
             group=SOLID,
-            rgba=(0, 0, 0, 0),
+            rgba=(0.5, 0.5, 0.5, 1),  # what is transparent, rays do not meet
             userdata=[index, *_numbers(None), hides],
         )
         if frame is not None:

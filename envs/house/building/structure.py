@@ -1,7 +1,7 @@
 """The shell of a house: floors, walls with their holes, ceilings, door leaves and windows, as things.
 
 A wall of a house file is one side of a wall, so it is a slab shifted half its thickness to its own side;
-two rooms' slabs stand back to back. Holes are cut by leaving out: a wall is the pieces left of, right of,
+two rooms' slabs stand back to back. They are thin, because files hang pictures flat on the wall's plane. Holes are cut by leaving out: a wall is the pieces left of, right of,
 below and above its holes.
 """
 
@@ -13,7 +13,8 @@ from envs.house.schema.polygons import rectangles
 from envs.house.schema.records import Colour, Door, House, Material, Room, Wall, Window
 from envs.house.textures import surface_of
 
-WALL_THICKNESS = 0.05
+WALL_THICKNESS = 0.01
+_FRAME_DEPTH = 0.14
 FLOOR_THICKNESS = 0.10
 LEAF_THICKNESS = 0.04
 _FRAME = 0.06
@@ -139,7 +140,7 @@ def door(record: Door, first: Wall) -> list[Thing]:
     """
     (a, low), (b, high) = record.low, record.high
     centre, yaw = _along(first, (a + b) / 2, (low + high) / 2, 0.0)
-    width, height, depth = b - a, high - low, 2 * WALL_THICKNESS + 0.03
+    width, height, depth = b - a, high - low, _FRAME_DEPTH
     wood = Surface((*_WHITE, 1.0), shine=0.2)
     jamb = (_FRAME, depth, height)
     parts = (
@@ -202,7 +203,7 @@ def window(record: Window, first: Wall) -> Thing:
     """A window's wood and glass. Glass does not stop sight; nothing passes through."""
     (a, low), (b, high) = record.low, record.high
     centre, yaw = _along(first, (a + b) / 2, (low + high) / 2, 0.0)
-    width, height, depth = b - a, high - low, 2 * WALL_THICKNESS + 0.02
+    width, height, depth = b - a, high - low, _FRAME_DEPTH
     wood = Surface((*_WHITE, 1.0), shine=0.2)
     glass = Surface((0.80, 0.90, 0.95, 0.15), shine=0.8)
     bar = _FRAME * 0.8

@@ -6,6 +6,7 @@ type's proportions.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from envs.house.errors import HouseError
 from envs.house.objects.types import ObjectType, type_of
 
 Size = tuple[float, float, float]
+_OWN = re.compile(r"_(\d{1,3})x(\d{1,3})x(\d{1,3})_\d+$")
+"""Ends the names of the generator's assets: width, height and depth in centimetres, and a number."""
 _LEAST, _MOST = 0.4, 2.5
 """How much lower or higher than usual a thing of a type may be; beyond, its height is not read from where it
 stands (it hangs on a wall, or lies askew)."""
@@ -42,9 +45,11 @@ class AssetSizes:
         return cls(table)
 
     def box(self, asset: str) -> Size | None:
-        """Return the box that the table has, None where it has none."""
-        row = self._table.get(asset)
-        return tuple(row["size"]) if row else None
+        """Return the box that the table has, or that the name of one of our own assets tells; else None."""
+        if row := self._table.get(asset):
+            return tuple(row["size"])
+        told = _OWN.search(asset)
+        return tuple(int(group) / 100 for group in told.groups()) if told else None
 
     def type(self, asset: str) -> ObjectType:
         """Return the asset's type: the table's word, else what the name tells."""
