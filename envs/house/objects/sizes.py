@@ -16,6 +16,11 @@ from envs.house.objects.types import ObjectType, type_of
 Size = tuple[float, float, float]
 _OWN = re.compile(r"_(\d{1,3})x(\d{1,3})x(\d{1,3})_\d+$")
 """Ends the names of the generator's assets: width, height and depth in centimetres, and a number."""
+_COUNTER = re.compile(r"^countertop_.*?(\d{1,2})x(\d{1,2})", re.IGNORECASE)
+"""AI2-THOR's kitchen counters tell their width and depth in feet."""
+_FOOT, _COUNTER_HEIGHT = 0.3048, 0.94
+_FLAT = 0.06
+"""Metres of height below which a thing's height says nothing about its width."""
 _LEAST, _MOST = 0.4, 2.5
 """How much lower or higher than usual a thing of a type may be; beyond, its height is not read from where it
 stands (it hangs on a wall, or lies askew)."""
@@ -45,11 +50,14 @@ class AssetSizes:
         return cls(table)
 
     def box(self, asset: str) -> Size | None:
-        """Return the box that the table has, or that the name of one of our own assets tells; else None."""
+        """Return the box that the table has, or that the asset's name tells; else None."""
         if row := self._table.get(asset):
             return tuple(row["size"])
-        told = _OWN.search(asset)
-        return tuple(int(group) / 100 for group in told.groups()) if told else None
+        if told := _OWN.search(asset):
+            return tuple(int(group) / 100 for group in told.groups())
+        if feet := _COUNTER.match(asset):
+            return int(feet[1]) * _FOOT, _COUNTER_HEIGHT, int(feet[2]) * _FOOT
+        return None
 
     def type(self, asset: str) -> ObjectType:
         """Return the asset's type: the table's word, else what the name tells."""
@@ -72,5 +80,6 @@ class AssetSizes:
         ratio = 2 * (centre - bottom) / size[1]
         if not _LEAST <= ratio <= _MOST:
             return size
-        across = ratio**0.5  # tall things are wider, but not in proportion
+        # tall things are wider, but not in proportion
+        across = 1.0 if size[1] < _FLAT else ratio**0.5
         return size[0] * across, size[1] * ratio, size[2] * across

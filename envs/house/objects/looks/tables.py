@@ -1,7 +1,9 @@
 """What things stand on: tables, desks, counters, shelves."""
 
+import re
+
 from envs.house.objects.looks.palette import BRASS, DARK, STEEL, WHITE, WOODS, wood
-from envs.house.objects.looks.shape import Shape, middle, shade
+from envs.house.objects.looks.shape import Rgb, Shape, Span, middle, shade
 from envs.house.scene import Part, Surface
 
 
@@ -83,27 +85,57 @@ def night_table(shape: Shape) -> list[Part]:
 
 
 def counter(shape: Shape) -> list[Part]:
-    """Kitchen cupboards under a stone slab."""
+    """Kitchen cupboards under a stone slab: straight, or round a corner (an L: at the rear and the right, as
+    seen from it) or two (a C), as AI2-THOR names its counters.
+    """
     w, d, h = shape.size
     body = shape.choice((WHITE, (0.40, 0.50, 0.52), (0.80, 0.74, 0.64), (0.32, 0.38, 0.46), WOODS[0]))
     stone = shape.choice(((0.80, 0.78, 0.75), (0.36, 0.36, 0.38), (0.90, 0.89, 0.87), (0.62, 0.48, 0.34)), 1)
     slab = Surface((*stone, 1.0), "marble", 1.4)
-    count = max(round(w / 0.5), 1)
-    each = w / count
+    form = _FORM.match(shape.asset)
+    corners = {"l": 1, "c": 2}.get(form[1].lower(), 0) if form and min(w, d) > _RUN + 0.3 else 0
+    if not corners:
+        return _run(shape, (0.0, w), (0.0, d), 1, d, body, slab)
+    parts = _run(shape, (0.0, w), (0.0, _RUN), 1, _RUN, body, slab)
+    parts += _run(shape, (_RUN, d), (w - _RUN, w), 0, w - _RUN, body, slab)
+    if corners == 2:
+        parts += _run(shape, (_RUN, d), (0.0, _RUN), 0, _RUN, body, slab)
+    return parts
+
+
+_FORM = re.compile(r"countertop_([a-z]+)_", re.IGNORECASE)
+_RUN = 0.62
+"""Depth of a run of cupboards where a counter has corners."""
+
+
+def _run(
+    shape: Shape, along: Span, across: Span, facing: int, front: float, body: Rgb, slab: Surface
+) -> list[Part]:
+    """A run of cupboards: `facing` is the axis that its doors look along, `front` where they are on it."""
+    h = shape.height
+    outward = 1 if front == across[1] else -1
+    count = max(round((along[1] - along[0]) / 0.5), 1)
+    each = (along[1] - along[0]) / count
+
+    def box(at: Span, inset: Span, z: Span, paint) -> Part:
+        """`inset` is measured from the front inwards."""
+        deep = (front - outward * inset[0], front - outward * inset[1])
+        deep = (min(deep), max(deep))
+        return shape.box(at, deep, z, paint) if facing == 1 else shape.box(deep, at, z, paint)
+
+    wide = across[1] - across[0]
     parts = [
-        shape.box((0, w), (0, d), (h - 0.045, h), slab),
-        shape.box((0.01, w - 0.01), (0, d - 0.05), (0.09, h - 0.045), body),
-        shape.box((0.02, w - 0.02), (0, d - 0.10), (0, 0.09), DARK),
+        box(along, (0, wide), (h - 0.045, h), slab),
+        box((along[0] + 0.01, along[1] - 0.01), (0.05, wide), (0.09, h - 0.045), body),
+        box((along[0] + 0.02, along[1] - 0.02), (0.10, wide), (0, 0.09), DARK),
     ]
     for k in range(count):
-        x = (k * each + 0.012, (k + 1) * each - 0.012)
-        parts.append(shape.box(x, (d - 0.05, d - 0.032), (0.11, h - 0.23), shade(body, 0.95)))
-        parts.append(shape.box(x, (d - 0.05, d - 0.032), (h - 0.21, h - 0.06), shade(body, 0.95)))
-        at = x[1] - 0.05 if k % 2 == 0 else x[0] + 0.05
-        parts.append(shape.box(middle(at, 0.015), (d - 0.034, d - 0.01), (h - 0.42, h - 0.27), STEEL))
-        parts.append(
-            shape.box(middle(sum(x) / 2, 0.14), (d - 0.034, d - 0.01), middle(h - 0.135, 0.015), STEEL)
-        )
+        at = (along[0] + k * each + 0.012, along[0] + (k + 1) * each - 0.012)
+        parts.append(box(at, (0.032, 0.05), (0.11, h - 0.23), shade(body, 0.95)))
+        parts.append(box(at, (0.032, 0.05), (h - 0.21, h - 0.06), shade(body, 0.95)))
+        grip = at[1] - 0.05 if k % 2 == 0 else at[0] + 0.05
+        parts.append(box(middle(grip, 0.015), (0.01, 0.034), (h - 0.42, h - 0.27), STEEL))
+        parts.append(box(middle(sum(at) / 2, 0.14), (0.01, 0.034), middle(h - 0.135, 0.015), STEEL))
     return parts
 
 
