@@ -220,7 +220,9 @@ class Renderer:
         mujoco.mjr_readPixels(codes, None, rect, self._context)
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
         place = codes[::-1].astype(np.int32) @ np.array([1, 256, 65536], np.int32) - 1  # (H, W)
-        things = np.append(self._thing[self._order], np.int32(-1))  # by place in the drawn list; last: nothing
+        things = np.append(
+            self._thing[self._order], np.int32(-1)
+        )  # by place in the drawn list; last: nothing
         return things[place]
 
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from envs.house.scene import Part, rotation_about
 
-_SIDES = ((0.06, 8), (0.30, 10), (1.0, 12), (math.inf, 16))
-"""(width in metres up to which, sides of round things)"""
+_SIDES = ((0.05, 8), (0.40, 10), (math.inf, 12))
+_SIDES_OF_BALLS = ((0.25, 8), (0.80, 10), (math.inf, 12))
+"""(width in metres up to which, sides of round things); balls cost more triangles and need fewer."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ def part_meshes(parts: Sequence[Part]) -> list[Mesh]:
     alike: dict[tuple, list[int]] = {}
     for number, part in enumerate(parts):
         width = max(part.size[0], part.size[1])
-        sides = next(count for most, count in _SIDES if width <= most)
+        table = _SIDES_OF_BALLS if part.shape in ("ellipsoid", *_ROUND) else _SIDES
+        sides = next(count for most, count in table if width <= most)
         key = (part.shape, part.profile, sides if part.shape != "box" else 4, any(part.rotation))
         alike.setdefault(key, []).append(number)
     made: list[Mesh | None] = [None] * len(parts)
@@ -82,9 +84,7 @@ def _on_surface(corners: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
-def _unit(
-    shape: str, profile: tuple[tuple[float, float], ...], sides: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _unit(shape: str, profile: tuple[tuple[float, float], ...], sides: int) -> tuple[np.ndarray, np.ndarray]:
     """Corners and normals (F, 3, 3) of a shape that fills the cube of side 1 about the origin."""
     if shape == "box":
         return _box()
@@ -146,14 +146,12 @@ def _lathe(
         out[..., 2] = pairs[:, None, 1]
         return out
 
-    return _triangles(
-        turned(points[:-1]), turned(points[1:]), turned(starts), turned(ends)
-    )
+    return _triangles(turned(points[:-1]), turned(points[1:]), turned(starts), turned(ends))
 
 
 def _superellipsoid(up: float, around: float, sides: int) -> tuple[np.ndarray, np.ndarray]:
     """A box whose edges are rounded."""
-    rows = sides // 2
+    rows = 4
 
     def bent(value: np.ndarray, power: float) -> np.ndarray:
         return np.sign(value) * np.abs(value) ** power

@@ -36,7 +36,7 @@ class States:
     def show_open(self, thing: int, openness: float) -> None:
         """Turn a thing's doors and lids to an openness from 0 to 1; kinematics must be computed anew."""
         for geom in self._hinged.get(thing, ()):
-            point, (axis, angle, rest) = self._model.geom_user[geom, 1:4], self._model.geom_user[geom, 4:]
+            point, (axis, angle, rest) = self._model.geom_user[geom, 1:4], self._model.geom_user[geom, 4:7]
             turn, quaternion, moved = np.empty(4), np.empty(4), np.empty(3)
             mujoco.mju_axisAngle2Quat(turn, np.eye(3)[int(axis)], angle * (openness - rest))
             mujoco.mju_rotVecQuat(moved, self._position[geom] - point, turn)

@@ -19,18 +19,21 @@ def plant(shape: Shape) -> list[Part]:
     base = 0.6 * small
     x, y = middle(w / 2, base), middle(d / 2, base)
     earth = middle(w / 2, 0.86 * base), middle(d / 2, 0.86 * base)
-    parts = [shape.lathe(_POT, pot, x, y, (0, top)), shape.cylinder(*earth, (0.85 * top, 0.92 * top), (0.26, 0.18, 0.12))]
+    parts = [
+        shape.lathe(_POT, pot, x, y, (0, top)),
+        shape.cylinder(*earth, (0.85 * top, 0.92 * top), (0.26, 0.18, 0.12)),
+    ]
     if kind == "fan":
-        for k in range(9):
-            a = 2 * math.pi * k / 9 + 0.3
+        for k in range(7):
+            a = 2 * math.pi * k / 7 + 0.3
             reach = 0.40 if k % 2 else 0.28
             at = w / 2 + reach * w * math.cos(a), d / 2 + reach * d * math.sin(a)
             low = (w / 2 + 0.1 * w * math.cos(a), d / 2 + 0.1 * d * math.sin(a))
             tall = 1.0 if not k % 2 else 0.86
             green = shade(leaf, 1.15 if k % 2 else 0.95)
-            parts.append(
-                shape.ellipsoid(middle(low[0], 0.12 * w), middle(low[1], 0.12 * d), (0.8 * top, 0.78 * h), green)
-            )
+            if k % 2 == 0:
+                stem = middle(low[0], 0.12 * w), middle(low[1], 0.12 * d), (0.8 * top, 0.78 * h)
+                parts.append(shape.ellipsoid(*stem, green))
             parts.append(
                 shape.ellipsoid(middle(at[0], 0.2 * w), middle(at[1], 0.2 * d), (0.45 * h, tall * h), green)
             )
@@ -39,7 +42,11 @@ def plant(shape: Shape) -> list[Part]:
         return parts
     low = top * 0.85
     if kind == "tree":
-        parts.append(shape.cylinder(middle(w / 2, 0.06 * w), middle(d / 2, 0.06 * d), (low, 0.8 * h), (0.42, 0.30, 0.20)))
+        parts.append(
+            shape.cylinder(
+                middle(w / 2, 0.06 * w), middle(d / 2, 0.06 * d), (low, 0.8 * h), (0.42, 0.30, 0.20)
+            )
+        )
         low = 0.5 * h
     middle_z = (low + h) / 2
     parts.append(
@@ -51,7 +58,9 @@ def plant(shape: Shape) -> list[Part]:
         z = middle_z + (0.16 if k % 2 else -0.16) * (h - low)
         green = shade(leaf, 1.18 if k % 2 else 1.0)
         parts.append(
-            shape.ellipsoid(middle(at[0], 0.44 * w), middle(at[1], 0.44 * d), middle(z, 0.5 * (h - low)), green)
+            shape.ellipsoid(
+                middle(at[0], 0.44 * w), middle(at[1], 0.44 * d), middle(z, 0.5 * (h - low)), green
+            )
         )
     return parts
 
@@ -63,9 +72,31 @@ def vase(shape: Shape) -> list[Part]:
     flowers = h > 0.9 or shape.choice((True, False, False), 1)
     profile = shape.choice(
         (
-            ((0, 0), (0.5, 0), (0.95, 0.35), (1, 0.5), (0.75, 0.75), (0.35, 0.9), (0.5, 1), (0.4, 1), (0.25, 0.88), (0, 0.8)),
+            (
+                (0, 0),
+                (0.5, 0),
+                (0.95, 0.35),
+                (1, 0.5),
+                (0.75, 0.75),
+                (0.35, 0.9),
+                (0.5, 1),
+                (0.4, 1),
+                (0.25, 0.88),
+                (0, 0.8),
+            ),
             ((0, 0), (0.55, 0), (0.7, 0.4), (1, 0.8), (0.9, 0.95), (0.6, 1), (0.5, 1), (0.5, 0.9), (0, 0.85)),
-            ((0, 0), (0.6, 0), (1, 0.2), (0.9, 0.4), (0.4, 0.65), (0.4, 0.85), (0.65, 1), (0.55, 1), (0.3, 0.85), (0, 0.8)),
+            (
+                (0, 0),
+                (0.6, 0),
+                (1, 0.2),
+                (0.9, 0.4),
+                (0.4, 0.65),
+                (0.4, 0.85),
+                (0.65, 1),
+                (0.55, 1),
+                (0.3, 0.85),
+                (0, 0.8),
+            ),
         ),
         2,
     )
@@ -73,18 +104,37 @@ def vase(shape: Shape) -> list[Part]:
         band = shade(glaze, 0.7) if glaze == WHITE else CREAM
         return [
             shape.lathe(profile, glaze),
-            shape.lathe(((0.97, 0), (1, 0.5), (0.97, 1)), band, middle(w / 2, 0.9 * w), middle(d / 2, 0.9 * d), (0.44 * h, 0.48 * h)),
+            shape.lathe(
+                ((0.97, 0), (1, 0.5), (0.97, 1)),
+                band,
+                middle(w / 2, 0.9 * w),
+                middle(d / 2, 0.9 * d),
+                (0.44 * h, 0.48 * h),
+            ),
         ]
     parts = [shape.lathe(profile, glaze, middle(w / 2, 0.7 * w), middle(d / 2, 0.7 * d), (0, 0.6 * h))]
     bloom = shape.choice(((0.92, 0.45, 0.55), (0.96, 0.80, 0.30), (0.90, 0.35, 0.28), (0.72, 0.55, 0.85)), 3)
-    for k in range(6):
-        a = 2 * math.pi * k / 6
+    for k in range(5):
+        a = math.pi * k / 2
         reach = 0.3 if k else 0.0
         at = w / 2 + reach * w * math.cos(a), d / 2 + reach * d * math.sin(a)
         z = 0.9 * h if k % 2 == 0 else 0.8 * h
-        parts.append(shape.box(middle((at[0] + w / 2) / 2, 0.03 * w), middle((at[1] + d / 2) / 2, 0.03 * d), (0.5 * h, z), LEAF))
-        parts.append(shape.ellipsoid(middle(at[0], 0.4 * w), middle(at[1], 0.4 * d), middle(z, 0.2 * h), bloom))
-        parts.append(shape.ellipsoid(middle(at[0], 0.16 * w), middle(at[1], 0.16 * d), middle(z + 0.06 * h, 0.1 * h), BRASS))
+        parts.append(
+            shape.box(
+                middle((at[0] + w / 2) / 2, 0.03 * w),
+                middle((at[1] + d / 2) / 2, 0.03 * d),
+                (0.5 * h, z),
+                LEAF,
+            )
+        )
+        parts.append(
+            shape.ellipsoid(middle(at[0], 0.4 * w), middle(at[1], 0.4 * d), middle(z, 0.2 * h), bloom)
+        )
+        parts.append(
+            shape.ellipsoid(
+                middle(at[0], 0.16 * w), middle(at[1], 0.16 * d), middle(z + 0.06 * h, 0.1 * h), BRASS
+            )
+        )
     return parts
 
 
@@ -99,11 +149,18 @@ def statue(shape: Shape) -> list[Part]:
     if h > 0.9 * w and shape.choice((True, True, False), 1):
         return [
             *plinth,
-            shape.lathe(((0, 0), (0.35, 0), (0.4, 0.3), (1, 0.75), (0.9, 0.95), (0.3, 1), (0, 1)), stone,
-                        (0.04 * w, 0.96 * w), (0.1 * d, 0.9 * d), (0.14 * h, 0.58 * h)),
+            shape.lathe(
+                ((0, 0), (0.35, 0), (0.4, 0.3), (1, 0.75), (0.9, 0.95), (0.3, 1), (0, 1)),
+                stone,
+                (0.04 * w, 0.96 * w),
+                (0.1 * d, 0.9 * d),
+                (0.14 * h, 0.58 * h),
+            ),
             shape.cylinder(middle(w / 2, 0.26 * w), middle(d / 2, 0.36 * d), (0.5 * h, 0.68 * h), stone),
             shape.ellipsoid(middle(w / 2, 0.5 * w), middle(0.52 * d, 0.66 * d), (0.62 * h, 0.98 * h), stone),
-            shape.ellipsoid(middle(w / 2, 0.54 * w), middle(0.46 * d, 0.7 * d), (0.80 * h, h), shade(stone, 0.8)),
+            shape.ellipsoid(
+                middle(w / 2, 0.54 * w), middle(0.46 * d, 0.7 * d), (0.80 * h, h), shade(stone, 0.8)
+            ),
             shape.ellipsoid(middle(w / 2, 0.1 * w), (0.78 * d, 0.94 * d), (0.74 * h, 0.84 * h), stone),
         ]
     parts = [
@@ -117,7 +174,9 @@ def statue(shape: Shape) -> list[Part]:
     ]
     for x in (0.24 * w, 0.70 * w):
         for y in (0.32 * d, 0.68 * d):
-            parts.append(shape.cylinder(middle(x, 0.09 * w), middle(y, 0.14 * d), (0.13 * h, 0.52 * h), stone))
+            parts.append(
+                shape.cylinder(middle(x, 0.09 * w), middle(y, 0.14 * d), (0.13 * h, 0.52 * h), stone)
+            )
     return parts
 
 
@@ -183,7 +242,14 @@ def _still_life(paint, shape: Shape) -> None:
 def _portrait(paint, shape: Shape) -> None:
     paint("box", 0, 1, 0, 1, shape.choice(((0.36, 0.42, 0.40), (0.70, 0.78, 0.80), (0.62, 0.36, 0.32)), 3))
     paint("cylinder", 0.12, 0.88, -0.3, 0.46, shape.choice(BRIGHT[1:], 4))
-    paint("cylinder", 0.30, 0.70, 0.44, 0.96, shape.choice(((0.25, 0.16, 0.10), (0.65, 0.45, 0.22), (0.12, 0.1, 0.1)), 5))
+    paint(
+        "cylinder",
+        0.30,
+        0.70,
+        0.44,
+        0.96,
+        shape.choice(((0.25, 0.16, 0.10), (0.65, 0.45, 0.22), (0.12, 0.1, 0.1)), 5),
+    )
     paint("box", 0.43, 0.57, 0.34, 0.50, (0.84, 0.64, 0.52))
     paint("cylinder", 0.34, 0.66, 0.42, 0.86, (0.92, 0.74, 0.62))
     paint("cylinder", 0.41, 0.46, 0.64, 0.69, BLACK)
@@ -194,7 +260,12 @@ def _portrait(paint, shape: Shape) -> None:
 def _shapes(paint, shape: Shape) -> None:
     paint("box", 0, 1, 0, 1, (0.93, 0.90, 0.82))
     start = shape.choice(range(len(BRIGHT)), 3)
-    spots = ((0.05, 0.50, 0.50, 0.95), (0.55, 0.95, 0.30, 0.95), (0.10, 0.62, 0.06, 0.40), (0.36, 0.70, 0.34, 0.74))
+    spots = (
+        (0.05, 0.50, 0.50, 0.95),
+        (0.55, 0.95, 0.30, 0.95),
+        (0.10, 0.62, 0.06, 0.40),
+        (0.36, 0.70, 0.34, 0.74),
+    )
     for k, spot in enumerate(spots):
         paint("box" if k % 2 else "cylinder", *spot, BRIGHT[(start + k) % len(BRIGHT)])
     paint("box", 0.0, 1.0, 0.44, 0.465, DARK)
@@ -214,7 +285,10 @@ def candle(shape: Shape) -> list[Part]:
         shape.cylinder(middle(w / 2, thick * w), middle(d / 2, thick * d), (0.05 * h, 0.84 * h), wax),
         shape.cylinder(middle(w / 2, 0.06 * w), middle(d / 2, 0.06 * d), (0.82 * h, 0.92 * h), BLACK),
         shape.ellipsoid(
-            middle(w / 2, 0.2 * w), middle(d / 2, 0.2 * d), (0.86 * h, h), lights((1.0, 0.75, 0.25), (0.25, 0.22, 0.2))
+            middle(w / 2, 0.2 * w),
+            middle(d / 2, 0.2 * d),
+            (0.86 * h, h),
+            lights((1.0, 0.75, 0.25), (0.25, 0.22, 0.2)),
         ),
     ]
 
@@ -234,11 +308,24 @@ def teddy(shape: Shape) -> list[Part]:
     for side in (-1, 1):
         at = w / 2
         parts += [
-            shape.ellipsoid(middle(at + side * 0.24 * w, 0.22 * w), middle(0.32 * d, 0.2 * d), (0.82 * h, h), fur),
-            shape.ellipsoid(middle(at + side * 0.24 * w, 0.12 * w), middle(0.38 * d, 0.16 * d), (0.86 * h, 0.96 * h), light),
-            shape.ellipsoid(middle(at + side * 0.38 * w, 0.24 * w), (0.16 * d, 0.66 * d), (0.24 * h, 0.56 * h), fur),
+            shape.ellipsoid(
+                middle(at + side * 0.24 * w, 0.22 * w), middle(0.32 * d, 0.2 * d), (0.82 * h, h), fur
+            ),
+            shape.ellipsoid(
+                middle(at + side * 0.24 * w, 0.12 * w),
+                middle(0.38 * d, 0.16 * d),
+                (0.86 * h, 0.96 * h),
+                light,
+            ),
+            shape.ellipsoid(
+                middle(at + side * 0.38 * w, 0.24 * w), (0.16 * d, 0.66 * d), (0.24 * h, 0.56 * h), fur
+            ),
             shape.ellipsoid(middle(at + side * 0.28 * w, 0.28 * w), (0.4 * d, d), (0, 0.26 * h), fur),
-            shape.ellipsoid(middle(at + side * 0.28 * w, 0.16 * w), (0.9 * d, d), (0.05 * h, 0.21 * h), light),
-            shape.ellipsoid(middle(at + side * 0.12 * w, 0.06 * w), (0.6 * d, 0.7 * d), (0.76 * h, 0.82 * h), BLACK),
+            shape.ellipsoid(
+                middle(at + side * 0.28 * w, 0.16 * w), (0.9 * d, d), (0.05 * h, 0.21 * h), light
+            ),
+            shape.ellipsoid(
+                middle(at + side * 0.12 * w, 0.06 * w), (0.6 * d, 0.7 * d), (0.76 * h, 0.82 * h), BLACK
+            ),
         ]
     return parts

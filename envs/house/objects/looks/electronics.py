@@ -6,7 +6,7 @@ from envs.house.objects.looks.palette import BLACK, BRIGHT, CHROME, CREAM, DARK,
 from envs.house.objects.looks.shape import Shape, lights, middle, shade
 from envs.house.scene import Hinge, Part
 
-_SCREEN = lights((0.45, 0.66, 0.92), (0.07, 0.08, 0.10))
+_SCREEN = lights((0.34, 0.60, 0.86), (0.07, 0.08, 0.10))
 _SHADE = lights((1.0, 0.93, 0.74), (0.93, 0.88, 0.76))
 
 
@@ -20,7 +20,9 @@ def television(shape: Shape) -> list[Part]:
     parts = [
         shape.box((0, w), (rear, rear + thick), (low, h), frame),
         shape.box((0.02, w - 0.02), (rear, rear + thick + 0.004), (low + 0.035, h - 0.02), _SCREEN),
-        shape.box(middle(w / 2, 0.03), (rear + thick, rear + thick + 0.005), middle(low + 0.018, 0.012), STEEL),
+        shape.box(
+            middle(w / 2, 0.03), (rear + thick, rear + thick + 0.005), middle(low + 0.018, 0.012), STEEL
+        ),
     ]
     if low:
         parts += [
@@ -35,7 +37,7 @@ def desktop(shape: Shape) -> list[Part]:
     w, d, h = shape.size
     rear = 0.3 * d
     parts = [
-        shape.box((0, w), (rear, rear + 0.04), (0.26 * h, h), BLACK),
+        shape.box((0, w), (rear, rear + 0.04), (0.26 * h, h), shape.choice((BLACK, STEEL, WHITE))),
         shape.box((0.02, w - 0.02), (rear, rear + 0.043), (0.26 * h + 0.03, h - 0.02), _SCREEN),
         shape.box(middle(w / 2, 0.08 * w), (rear - 0.03, rear + 0.005), (0, 0.6 * h), GREY),
         shape.box(middle(w / 2, 0.4 * w), (0, 0.5 * d), (0, 0.02), GREY),
@@ -60,7 +62,12 @@ def laptop(shape: Shape) -> list[Part]:
     parts = [
         shape.box((0, w), (rear, d), (0, base), metal),
         shape.box((0.05 * w, 0.95 * w), (rear + 0.03, rear + 0.58 * (d - rear)), (base, base + 0.004), BLACK),
-        shape.box(middle(w / 2, 0.3 * w), (rear + 0.66 * (d - rear), d - 0.02), (base, base + 0.003), shade(metal, 0.8)),
+        shape.box(
+            middle(w / 2, 0.3 * w),
+            (rear + 0.66 * (d - rear), d - 0.02),
+            (base, base + 0.003),
+            shade(metal, 0.8),
+        ),
     ]
     for k in range(4):
         y = rear + 0.04 + 0.125 * k * (d - rear)
@@ -69,7 +76,9 @@ def laptop(shape: Shape) -> list[Part]:
             if k == 3 and 2 < x < 7:
                 continue
             parts.append(
-                shape.box((at, at + 0.065 * w), (y, y + 0.09 * (d - rear)), (base + 0.003, base + 0.007), DARK)
+                shape.box(
+                    (at, at + 0.065 * w), (y, y + 0.09 * (d - rear)), (base + 0.003, base + 0.007), DARK
+                )
             )
     # the lid leans back: from the hinge up its own z, its face along +y
     hinge = Hinge((0.0, rear - d / 2, base - h / 2), 0, math.radians(104), 1.0)
@@ -77,7 +86,11 @@ def laptop(shape: Shape) -> list[Part]:
 
     def leaning(width: float, low: float, high: float, front: float, thick: float, paint) -> Part:
         along, off = (low + high) / 2, front - thick / 2
-        at = (0.0, hinge.point[1] + up[0] * along + out[0] * off, hinge.point[2] + up[1] * along + out[1] * off)
+        at = (
+            0.0,
+            hinge.point[1] + up[0] * along + out[0] * off,
+            hinge.point[2] + up[1] * along + out[1] * off,
+        )
         flat = shape.box((0, width), (0, thick), (0, high - low), paint)
         return Part("box", (width, thick, high - low), at, (tilt, 0.0, 0.0), flat.surface, (), hinge)
 
@@ -145,7 +158,9 @@ def clock(shape: Shape) -> list[Part]:
     x = middle(w / 2, size)
     parts = [
         shape.cylinder((0, w), (0, 0.86 * d), (low, high), body, axis=1),
-        shape.cylinder(middle(w / 2, 0.84 * w), (0.8 * d, 0.9 * d), middle(face, 0.84 * (high - low)), WHITE, axis=1),
+        shape.cylinder(
+            middle(w / 2, 0.84 * w), (0.8 * d, 0.9 * d), middle(face, 0.84 * (high - low)), WHITE, axis=1
+        ),
         shape.box(middle(w / 2, 0.05 * size), (0.88 * d, 0.96 * d), (face, face + 0.33 * size), BLACK),
         shape.box((w / 2, w / 2 + 0.25 * size), (0.88 * d, d), middle(face, 0.06 * size), BLACK),
         shape.ellipsoid(middle(w / 2, 0.09 * size), (0.9 * d, d), middle(face, 0.09 * size), BRIGHT[0]),
@@ -153,10 +168,14 @@ def clock(shape: Shape) -> list[Part]:
     for k in range(12):
         a = k * math.pi / 6
         at = w / 2 + 0.36 * w * math.sin(a), face + 0.36 * (high - low) * math.cos(a)
-        parts.append(shape.box(middle(at[0], 0.04 * size), (0.88 * d, 0.93 * d), middle(at[1], 0.04 * size), DARK))
+        parts.append(
+            shape.box(middle(at[0], 0.04 * size), (0.88 * d, 0.93 * d), middle(at[1], 0.04 * size), DARK)
+        )
     for side in (0.26, 0.74):
         at = x[0] + side * size
-        parts.append(shape.ellipsoid(middle(at, 0.34 * size), middle(0.45 * d, 0.6 * d), (0.78 * h, 0.97 * h), CHROME))
+        parts.append(
+            shape.ellipsoid(middle(at, 0.34 * size), middle(0.45 * d, 0.6 * d), (0.78 * h, 0.97 * h), CHROME)
+        )
         parts.append(shape.box(middle(at, 0.08 * size), middle(0.45 * d, 0.3 * d), (0, 0.2 * h), CHROME))
     parts.append(shape.box(middle(w / 2, 0.07 * size), middle(0.45 * d, 0.3 * d), (0.8 * h, h), CHROME))
     return parts
@@ -179,7 +198,13 @@ def disc(shape: Shape) -> list[Part]:
     return [
         flat.lathe(ring, (0.80, 0.82, 0.88), z=(0, 0.8 * h)),
         flat.lathe(ring, shape.choice(BRIGHT), middle(w / 2, 0.7 * w), middle(d / 2, 0.7 * d), (0, h)),
-        flat.lathe(((0.3, 0), (1, 0), (1, 1), (0.3, 1)), WHITE, middle(w / 2, 0.3 * w), middle(d / 2, 0.3 * d), (0, h)),
+        flat.lathe(
+            ((0.3, 0), (1, 0), (1, 1), (0.3, 1)),
+            WHITE,
+            middle(w / 2, 0.3 * w),
+            middle(d / 2, 0.3 * d),
+            (0, h),
+        ),
     ]
 
 
@@ -190,7 +215,9 @@ def vacuum(shape: Shape) -> list[Part]:
     return [
         shape.cushion((0, w), (0.3 * d, d), (0, 0.10 * h), DARK),
         shape.cylinder(middle(w / 2, 0.46 * w), middle(0.4 * d, 0.46 * d), (0.06 * h, 0.6 * h), body),
-        shape.cylinder(middle(w / 2, 0.36 * w), middle(0.52 * d, 0.4 * d), (0.18 * h, 0.5 * h), (0.75, 0.80, 0.84)),
+        shape.cylinder(
+            middle(w / 2, 0.36 * w), middle(0.52 * d, 0.4 * d), (0.18 * h, 0.5 * h), (0.75, 0.80, 0.84)
+        ),
         shape.cylinder(middle(w / 2, 0.09 * w), middle(0.25 * d, 0.1 * d), (0.5 * h, 0.98 * h), DARK),
         shape.cylinder(middle(w / 2, 0.14 * w), (0, 0.55 * d), (0.94 * h, h), DARK, axis=1),
         shape.cylinder((0, 0.1 * w), (0.05 * d, 0.45 * d), (0, 0.11 * h), BLACK, axis=0),

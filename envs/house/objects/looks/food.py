@@ -39,7 +39,11 @@ def potato(shape: Shape) -> list[Part]:
         shape.cushion((0.12 * w, 0.82 * w), (0.16 * d, 0.9 * d), (0.04 * h, 0.9 * h), shade(skin, 1.08)),
     ]
     for x, y in ((0.4, 0.5), (0.6, 0.7), (0.55, 0.3)):
-        parts.append(shape.ellipsoid(middle(x * w, 0.08 * w), middle(y * d, 0.06 * d), (0.9 * h, 0.97 * h), shade(skin, 0.6)))
+        parts.append(
+            shape.ellipsoid(
+                middle(x * w, 0.08 * w), middle(y * d, 0.06 * d), (0.9 * h, 0.97 * h), shade(skin, 0.6)
+            )
+        )
     return parts
 
 
@@ -78,7 +82,9 @@ def lettuce(shape: Shape) -> list[Part]:
         low = 0.0 if k % 2 else 0.18
         parts.append(
             long.ellipsoid(
-                middle(at[0] * w, 0.56 * w), middle(at[1] * d, 0.56 * d), (low * h, (0.82 + low) * h),
+                middle(at[0] * w, 0.56 * w),
+                middle(at[1] * d, 0.56 * d),
+                (low * h, (0.82 + low) * h),
                 shade(leaf, 0.85 if k % 2 else 1.08),
             )
         )

@@ -39,7 +39,10 @@ def fridge(shape: Shape) -> list[Part]:
         )
     if w > 0.88 and shape.choice((True, False), 1):
         split = (((0.004, w / 2 - 0.004), (0.02, h)), ((w / 2 + 0.004, w - 0.004), (0.02, h)))
-        doors = [(*split[0], shape.hinge(0, front, 0, 2, 110)), (*split[1], shape.hinge(w, front, 0, 2, -110))]
+        doors = [
+            (*split[0], shape.hinge(0, front, 0, 2, 110)),
+            (*split[1], shape.hinge(w, front, 0, 2, -110)),
+        ]
         handles = (w / 2 - 0.06, w / 2 + 0.06)
         spans = ((0.45 * h, 0.8 * h),) * 2
     else:
@@ -69,7 +72,9 @@ def microwave(shape: Shape) -> list[Part]:
         shape.box((split, w), (0, face), (0, h), body),
         shape.box((split + 0.01, w - 0.01), (face, face + 0.006), (0.04 * h, 0.96 * h), BLACK),
         shape.box(
-            (split + 0.02, w - 0.02), (face + 0.004, face + 0.01), (0.8 * h, 0.91 * h),
+            (split + 0.02, w - 0.02),
+            (face + 0.004, face + 0.01),
+            (0.8 * h, 0.91 * h),
             lights((0.35, 0.95, 0.65), (0.10, 0.28, 0.20)),
         ),
         shape.cylinder(middle(0.37 * w, 0.5 * w), middle(0.5 * d, 0.6 * d), (0.03, 0.04), (0.75, 0.85, 0.88)),
@@ -81,7 +86,9 @@ def microwave(shape: Shape) -> list[Part]:
     for k in range(9):
         x, z = split + step * (1 + k % 3), 0.2 * h + 0.16 * h * (k // 3)
         parts.append(
-            shape.box(middle(x, 0.6 * step), (face + 0.004, face + 0.01), middle(z, 0.08 * h), (0.72, 0.72, 0.75))
+            shape.box(
+                middle(x, 0.6 * step), (face + 0.004, face + 0.01), middle(z, 0.08 * h), (0.72, 0.72, 0.75)
+            )
         )
     return parts
 
@@ -103,7 +110,9 @@ def stove(shape: Shape) -> list[Part]:
         x, y = (0.28 + 0.44 * (k % 2)) * w, (0.26 + 0.46 * (k // 2)) * d
         ring = middle(x, 0.3 * w), middle(y, 0.3 * d), (h - 0.013, h - 0.004)
         parts.append(shape.cylinder(*ring, lights((0.95, 0.35, 0.12), (0.34, 0.34, 0.36))))
-        parts.append(shape.cylinder(middle(x, 0.12 * w), middle(y, 0.12 * d), (h - 0.008, h), (0.18, 0.18, 0.19)))
+        parts.append(
+            shape.cylinder(middle(x, 0.12 * w), middle(y, 0.12 * d), (h - 0.008, h), (0.18, 0.18, 0.19))
+        )
         knob = middle((0.2 + 0.2 * k) * w, 0.045), (front, d - 0.005), middle(0.86 * h, 0.045)
         parts.append(shape.cylinder(*knob, DARK if body != DARK else STEEL, axis=1))
     return parts
@@ -142,13 +151,20 @@ def coffee_machine(shape: Shape) -> list[Part]:
         shape.box((0.0, w), (0, 0.92 * d), (0.68 * h, 0.96 * h), body),
         shape.box((0.08 * w, 0.92 * w), (0.9 * d, 0.94 * d), (0.72 * h, 0.92 * h), CHROME),
         shape.box(
-            middle(0.72 * w, 0.1 * w), (0.93 * d, 0.97 * d), middle(0.82 * h, 0.06 * h),
+            middle(0.72 * w, 0.1 * w),
+            (0.93 * d, 0.97 * d),
+            middle(0.82 * h, 0.06 * h),
             lights((1.0, 0.35, 0.15), (0.35, 0.12, 0.1)),
         ),
         shape.cylinder(middle(0.34 * w, 0.2 * w), (0.93 * d, d), middle(0.82 * h, 0.12 * h), BLACK, axis=1),
         shape.lathe(pot, coffee, px, py, (0.1 * h, 0.46 * h)),
-        shape.lathe(((0.7, 0), (1, 0.5), (0.9, 1), (0, 1)), BLACK, middle(0.46 * w, 0.46 * w),
-                    middle(0.67 * d, 0.42 * d), (0.45 * h, 0.53 * h)),
+        shape.lathe(
+            ((0.7, 0), (1, 0.5), (0.9, 1), (0, 1)),
+            BLACK,
+            middle(0.46 * w, 0.46 * w),
+            middle(0.67 * d, 0.42 * d),
+            (0.45 * h, 0.53 * h),
+        ),
         shape.box((0.76 * w, 0.9 * w), middle(0.67 * d, 0.08 * d), (0.4 * h, 0.46 * h), BLACK),
         shape.box((0.86 * w, 0.92 * w), middle(0.67 * d, 0.08 * d), (0.18 * h, 0.46 * h), BLACK),
     ]
@@ -164,8 +180,12 @@ def kettle(shape: Shape) -> list[Part]:
     return [
         shape.lathe(belly, body, x, y, (0, 0.66 * h)),
         shape.lathe(
-            ((1, 0), (0.8, 0.5), (0.25, 0.7), (0.25, 1), (0, 1)), BLACK, middle(at, 0.44 * w),
-            middle(d / 2, 0.44 * w), (0.65 * h, 0.76 * h), hinge=Hinge((at - w / 2, -0.2 * w, 0.15 * h), 0, 1.2),
+            ((1, 0), (0.8, 0.5), (0.25, 0.7), (0.25, 1), (0, 1)),
+            BLACK,
+            middle(at, 0.44 * w),
+            middle(d / 2, 0.44 * w),
+            (0.65 * h, 0.76 * h),
+            hinge=Hinge((at - w / 2, -0.2 * w, 0.15 * h), 0, 1.2),
         ),
         shape.cylinder((0.7 * w, w), middle(d / 2, 0.14 * d), (0.42 * h, 0.54 * h), body, axis=0),
         shape.box((0.92 * w, w), middle(d / 2, 0.14 * d), (0.5 * h, 0.66 * h), body),
@@ -181,8 +201,9 @@ def watering_can(shape: Shape) -> list[Part]:
     w, d, h = long.size
     tin = shape.choice(((0.30, 0.55, 0.40), (0.35, 0.52, 0.70), STEEL))
     parts = [
-        long.lathe(((0, 0), (1, 0), (0.88, 0.96), (0.88, 1), (0, 0.9)), tin, (0.14 * w, 0.62 * w),
-                   z=(0, 0.72 * h)),
+        long.lathe(
+            ((0, 0), (1, 0), (0.88, 0.96), (0.88, 1), (0, 0.9)), tin, (0.14 * w, 0.62 * w), z=(0, 0.72 * h)
+        ),
         long.box((0, 0.04 * w), middle(d / 2, 0.12 * d), (0.25 * h, 0.98 * h), shade(tin, 0.8)),
         long.box((0, 0.4 * w), middle(d / 2, 0.12 * d), (0.92 * h, h), shade(tin, 0.8)),
         long.box((0.36 * w, 0.4 * w), middle(d / 2, 0.12 * d), (0.6 * h, h), shade(tin, 0.8)),
@@ -192,7 +213,9 @@ def watering_can(shape: Shape) -> list[Part]:
     for k in range(6):  # the spout climbs in steps
         x = (0.56 + 0.066 * k) * w
         parts.append(
-            long.box((x, x + 0.08 * w), middle(d / 2, 0.12 * d), ((0.2 + 0.1 * k) * h, (0.32 + 0.1 * k) * h), tin)
+            long.box(
+                (x, x + 0.08 * w), middle(d / 2, 0.12 * d), ((0.2 + 0.1 * k) * h, (0.32 + 0.1 * k) * h), tin
+            )
         )
     return parts
 
@@ -206,8 +229,12 @@ def pan(shape: Shape) -> list[Part]:
     dish = ((0, 0), (0.8, 0), (1, 0.96), (1, 1), (0.95, 1), (0.76, 0.14), (0, 0.14))
     return [
         long.lathe(dish, metal, (0, bowl), middle(d / 2, d), (0, 0.85 * h)),
-        long.cylinder((0.11 * bowl, 0.89 * bowl), middle(d / 2, 0.76 * d), (0.1 * h, 0.2 * h), shade(metal, 0.7)),
-        long.box((0.97 * bowl, w), middle(d / 2, 0.09 * d), (0.62 * h, h), shape.choice((BLACK, WOODS[0]), 1)),
+        long.cylinder(
+            (0.11 * bowl, 0.89 * bowl), middle(d / 2, 0.76 * d), (0.1 * h, 0.2 * h), shade(metal, 0.7)
+        ),
+        long.box(
+            (0.97 * bowl, w), middle(d / 2, 0.09 * d), (0.62 * h, h), shape.choice((BLACK, WOODS[0]), 1)
+        ),
     ]
 
 
@@ -219,9 +246,19 @@ def pot(shape: Shape) -> list[Part]:
     body = ((0, 0), (0.92, 0), (1, 0.08), (1, 1), (0.94, 1), (0.92, 0.1), (0, 0.1))
     return [
         long.lathe(body, metal, (0.08 * w, 0.92 * w), (0.0, d), (0, 0.82 * h)),
-        long.lathe(((1, 0), (1, 0.2), (0.5, 0.5), (0, 0.55)), shade(metal, 1.12), (0.07 * w, 0.93 * w),
-                   (0, d), (0.8 * h, 0.98 * h)),
-        long.lathe(((0.5, 0), (1, 0.6), (1, 1), (0, 1)), BLACK, middle(w / 2, 0.14 * w), middle(d / 2, 0.14 * w),
-                   (0.86 * h, h)),
+        long.lathe(
+            ((1, 0), (1, 0.2), (0.5, 0.5), (0, 0.55)),
+            shade(metal, 1.12),
+            (0.07 * w, 0.93 * w),
+            (0, d),
+            (0.8 * h, 0.98 * h),
+        ),
+        long.lathe(
+            ((0.5, 0), (1, 0.6), (1, 1), (0, 1)),
+            BLACK,
+            middle(w / 2, 0.14 * w),
+            middle(d / 2, 0.14 * w),
+            (0.86 * h, h),
+        ),
         long.box((0, w), middle(d / 2, 0.28 * d), (0.6 * h, 0.68 * h), BLACK),
     ]

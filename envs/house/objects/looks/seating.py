@@ -138,5 +138,7 @@ def dog_bed(shape: Shape) -> list[Part]:
     ]
     for x in (0.4 * w, 0.6 * w):
         for y in (0.46 * d, 0.54 * d):
-            parts.append(shape.ellipsoid(middle(x, 0.08 * w), middle(y, 0.08 * d), (0.58 * h, 0.67 * h), bone))
+            parts.append(
+                shape.ellipsoid(middle(x, 0.08 * w), middle(y, 0.08 * d), (0.58 * h, 0.67 * h), bone)
+            )
     return parts

@@ -133,4 +133,4 @@ def middle(centre: float, width: float) -> Span:
 
 def lights(on: Rgb, off: Rgb) -> Surface:
     """Return a surface that glows in the colour `on` when its object is on, and is `off` when it is not."""
-    return Surface((*on, 1.0), emission=0.9, off=(*off, 1.0))
+    return Surface((*on, 1.0), emission=0.3, off=(*off, 1.0))

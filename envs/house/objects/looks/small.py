@@ -2,7 +2,19 @@
 
 import math
 
-from envs.house.objects.looks.palette import BLACK, BRASS, BRIGHT, CHROME, CREAM, DARK, FABRICS, GREY, STEEL, WHITE, WOODS
+from envs.house.objects.looks.palette import (
+    BLACK,
+    BRASS,
+    BRIGHT,
+    CHROME,
+    CREAM,
+    DARK,
+    FABRICS,
+    GREY,
+    STEEL,
+    WHITE,
+    WOODS,
+)
 from envs.house.objects.looks.shape import Shape, middle, shade
 from envs.house.scene import Part
 
@@ -12,7 +24,7 @@ def book(shape: Shape) -> list[Part]:
     flat = shape.lying()
     w, d, h = flat.size
     cover = shape.choice((*BRIGHT, (0.25, 0.22, 0.30), (0.45, 0.30, 0.22)))
-    board = max(0.12 * h, 0.002)
+    board = max(0.12 * h, 0.003)
     parts = [
         flat.box((0, w), (0, d), (0, board), cover),
         flat.box((0, 0.05 * w), (0, d), (0, h - board), shade(cover, 0.85)),
@@ -21,8 +33,8 @@ def book(shape: Shape) -> list[Part]:
     hinge = flat.hinge(0, 0, h - board, 1, -165) if flat.size == shape.size else None
     parts += [
         flat.box((0, w), (0, d), (h - board, h - 0.001), cover, hinge=hinge),
-        flat.box((0.2 * w, 0.8 * w), (0.66 * d, 0.82 * d), (h - board, h), CREAM, hinge=hinge),
-        flat.box((0.3 * w, 0.7 * w), (0.2 * d, 0.5 * d), (h - board, h), shade(cover, 1.4), hinge=hinge),
+        flat.box((0.2 * w, 0.8 * w), (0.66 * d, 0.82 * d), (h - 0.002, h), CREAM, hinge=hinge),
+        flat.box((0.3 * w, 0.7 * w), (0.2 * d, 0.5 * d), (h - 0.002, h), shade(cover, 1.4), hinge=hinge),
     ]
     return parts
 
@@ -31,7 +43,7 @@ def newspaper(shape: Shape) -> list[Part]:
     """A folded paper: a headline, a photograph, columns."""
     flat = shape.lying()
     w, d, h = flat.size
-    page, ink = (0.88, 0.87, 0.83), (0.30, 0.30, 0.31)
+    page, ink = shape.choice(((0.88, 0.87, 0.83), (0.92, 0.84, 0.76))), (0.30, 0.30, 0.31)
     parts = [
         flat.box((0, w), (0, d), (0, 0.5 * h), shade(page, 0.9)),
         flat.box((0, w), (0.01 * d, 0.99 * d), (0.4 * h, 0.9 * h), page),
@@ -53,10 +65,18 @@ def tissue_box(shape: Shape) -> list[Part]:
     box = shape.choice(((0.45, 0.66, 0.76), (0.86, 0.62, 0.62), (0.62, 0.72, 0.52)))
     top = 0.72 * h
     return [
-        shape.box((0, w), (0, d), (0, top), box),
+        shape.box((0.02 * w, 0.98 * w), (0.02 * d, 0.98 * d), (0, top), box),
         shape.box((0, w), (0, d), (0.2 * h, 0.32 * h), WHITE),
-        shape.cylinder(middle(w / 2, 0.6 * w), middle(d / 2, 0.5 * d), (0.7 * h, top + 0.003), shade(box, 0.5)),
-        shape.lathe(((0.5, 0), (0.35, 0.4), (1, 1), (0.5, 0.8), (0, 0.7)), WHITE, middle(w / 2, 0.4 * w), middle(d / 2, 0.36 * d), (top, h)),
+        shape.cylinder(
+            middle(w / 2, 0.6 * w), middle(d / 2, 0.5 * d), (0.7 * h, top + 0.003), shade(box, 0.5)
+        ),
+        shape.lathe(
+            ((0.5, 0), (0.35, 0.4), (1, 1), (0.5, 0.8), (0, 0.7)),
+            WHITE,
+            middle(w / 2, 0.4 * w),
+            middle(d / 2, 0.36 * d),
+            (top, h),
+        ),
     ]
 
 
@@ -117,7 +137,9 @@ def pencil(shape: Shape) -> list[Part]:
     return [
         long.lathe(((0, 0), (1, 1)), lead, middle(w / 2, 0.35 * w), middle(d / 2, 0.35 * d), (0, 0.04 * h)),
         long.lathe(((0.3, 0), (1, 1)), (0.90, 0.76, 0.54), z=(0.04 * h, 0.12 * h)),
-        long.cylinder((0, w), (0, d), (0.12 * h, 0.9 * h), shape.choice(((0.96, 0.74, 0.16), BRIGHT[0], BRIGHT[3]))),
+        long.cylinder(
+            (0, w), (0, d), (0.12 * h, 0.9 * h), shape.choice(((0.96, 0.74, 0.16), BRIGHT[0], BRIGHT[3]))
+        ),
         long.cylinder((0, w), (0, d), (0.9 * h, 0.94 * h), STEEL),
         long.cylinder((0, w), (0, d), (0.94 * h, h), (0.92, 0.55, 0.58)),
     ]
@@ -131,7 +153,9 @@ def watch(shape: Shape) -> list[Part]:
     return [
         shape.lathe(loop, strap, y=(0, 0.9 * d), z=(0.2 * h, 0.8 * h)),
         shape.cylinder(middle(w / 2, min(0.6 * w, h)), (0.78 * d, 0.96 * d), (0, h), BRASS, axis=1),
-        shape.cylinder(middle(w / 2, 0.8 * min(0.6 * w, h)), (0.9 * d, 0.98 * d), (0.1 * h, 0.9 * h), WHITE, axis=1),
+        shape.cylinder(
+            middle(w / 2, 0.8 * min(0.6 * w, h)), (0.9 * d, 0.98 * d), (0.1 * h, 0.9 * h), WHITE, axis=1
+        ),
         shape.box(middle(w / 2, 0.05 * w), (0.95 * d, d), (0.5 * h, 0.82 * h), BLACK),
     ]
 
@@ -188,10 +212,22 @@ def bat(shape: Shape) -> list[Part]:
     long = shape.upright()
     w, d, h = long.size
     ash = shape.choice(((0.82, 0.64, 0.40), (0.62, 0.40, 0.22), (0.20, 0.22, 0.26)))
-    profile = ((0, 0), (0.5, 0), (0.5, 0.02), (0.34, 0.04), (0.36, 0.3), (0.9, 0.65), (1, 0.9), (0.9, 0.98), (0, 1))
+    profile = (
+        (0, 0),
+        (0.5, 0),
+        (0.5, 0.02),
+        (0.34, 0.04),
+        (0.36, 0.3),
+        (0.9, 0.65),
+        (1, 0.9),
+        (0.9, 0.98),
+        (0, 1),
+    )
     return [
         long.lathe(profile, ash),
-        long.lathe(((0.95, 0), (1, 1)), DARK, middle(w / 2, 0.42 * w), middle(d / 2, 0.42 * d), (0.05 * h, 0.28 * h)),
+        long.lathe(
+            ((0.95, 0), (1, 1)), DARK, middle(w / 2, 0.42 * w), middle(d / 2, 0.42 * d), (0.05 * h, 0.28 * h)
+        ),
     ]
 
 
@@ -213,8 +249,12 @@ def racket(shape: Shape) -> list[Part]:
         share = 2 * k / 8 - 1
         reach = 0.92 * math.sqrt(1 - share * share) / 2
         strings = middle(h / 2, 0.12 * h)
-        parts.append(flat.box(middle(k / 8 * w, 0.006), middle((low + high) / 2, 2 * reach * head), strings, WHITE))
-        parts.append(flat.box(middle(w / 2, 2 * reach * w), middle(low + k / 8 * head, 0.006), strings, WHITE))
+        parts.append(
+            flat.box(middle(k / 8 * w, 0.006), middle((low + high) / 2, 2 * reach * head), strings, WHITE)
+        )
+        parts.append(
+            flat.box(middle(w / 2, 2 * reach * w), middle(low + k / 8 * head, 0.006), strings, WHITE)
+        )
     return parts
 
 
@@ -222,10 +262,16 @@ def dumbbell(shape: Shape) -> list[Part]:
     long = shape.lengthwise()
     w, d, h = long.size
     iron = shape.choice((DARK, (0.30, 0.34, 0.44), (0.55, 0.20, 0.22)))
-    parts = [long.cylinder((0.1 * w, 0.9 * w), middle(d / 2, 0.26 * d), middle(h / 2, 0.26 * h), CHROME, axis=0)]
+    parts = [
+        long.cylinder((0.1 * w, 0.9 * w), middle(d / 2, 0.26 * d), middle(h / 2, 0.26 * h), CHROME, axis=0)
+    ]
     for x in ((0, 0.14), (0.14, 0.28), (0.72, 0.86), (0.86, 1)):
         size = 0.84 if x[0] == 0 or x[1] == 1 else 1.0
-        parts.append(long.cylinder((x[0] * w, x[1] * w), middle(d / 2, size * d), middle(h / 2, size * h), iron, axis=0))
+        parts.append(
+            long.cylinder(
+                (x[0] * w, x[1] * w), middle(d / 2, size * d), middle(h / 2, size * h), iron, axis=0
+            )
+        )
     return parts
 
 
@@ -239,7 +285,9 @@ def boots(shape: Shape) -> list[Part]:
             shape.box(x, (0, d), (0, 0.06 * h), shade(leather, 0.5)),
             shape.cushion(x, (0.05 * d, d), (0.04 * h, 0.34 * h), leather),
             shape.cylinder((x[0] + 0.02 * w, x[1] - 0.02 * w), (0, 0.56 * d), (0.2 * h, h), leather),
-            shape.cylinder((x[0] + 0.06 * w, x[1] - 0.06 * w), (0.06 * d, 0.5 * d), (0.9 * h, h + 1), shade(leather, 0.4)),
+            shape.cylinder(
+                (x[0] + 0.06 * w, x[1] - 0.06 * w), (0.06 * d, 0.5 * d), (0.9 * h, h + 1), shade(leather, 0.4)
+            ),
         ]
     return parts
 
@@ -250,11 +298,11 @@ def spray(shape: Shape) -> list[Part]:
     w, d, h = long.size
     liquid = shape.choice(((0.35, 0.65, 0.85), (0.45, 0.75, 0.45), (0.92, 0.62, 0.25), (0.85, 0.86, 0.88)))
     head = shape.choice((WHITE, BRIGHT[0], DARK), 1)
-    body = ((0, 0), (0.95, 0), (1, 0.05), (1, 0.55), (0.4, 0.9), (0.36, 1), (0, 1))
+    body = ((0, 0), (0.88, 0), (0.94, 0.05), (0.94, 0.55), (0.4, 0.9), (0.36, 1), (0, 1))
     x = (0, 0.74 * w)
     return [
         long.lathe(body, liquid, x, (0, d), (0, 0.74 * h)),
-        long.lathe(((1, 0), (1, 1)), WHITE, (-0.0, 0.745 * w), (0, d), (0.14 * h, 0.36 * h)),
+        long.lathe(((1, 0), (1, 1)), WHITE, x, (0, d), (0.14 * h, 0.36 * h)),
         long.box((0.2 * w, 0.94 * w), middle(d / 2, 0.5 * d), (0.86 * h, h), head),
         long.cylinder((0.22 * w, 0.52 * w), middle(d / 2, 0.45 * d), (0.72 * h, 0.9 * h), head),
         long.box((0.62 * w, 0.72 * w), middle(d / 2, 0.3 * d), (0.68 * h, 0.88 * h), head),
@@ -266,7 +314,7 @@ def dispenser(shape: Shape) -> list[Part]:
     """A soap bottle with a pump."""
     w, d, h = shape.size
     liquid = shape.choice(((0.88, 0.66, 0.72), (0.60, 0.80, 0.72), WHITE, (0.70, 0.62, 0.80)))
-    body = ((0, 0), (0.92, 0), (1, 0.06), (1, 0.8), (0.8, 0.95), (0.4, 1), (0, 1))
+    body = ((0, 0), (0.88, 0), (0.95, 0.06), (0.95, 0.8), (0.78, 0.95), (0.4, 1), (0, 1))
     small = min(w, d)
     pump = middle(w / 2, 0.14 * small), middle(d / 2, 0.14 * small)
     return [

@@ -77,7 +77,7 @@ def safe(shape: Shape) -> list[Part]:
     steel = shape.choice(((0.32, 0.34, 0.37), (0.22, 0.30, 0.27), (0.42, 0.43, 0.45)))
     wall, front = 0.12 * w, d - 0.05
     inside = shade(steel, 0.6)
-    hinge = shape.hinge(0.01, front, 0, 2, -100)
+    hinge = shape.hinge(0.01, front, 0, 2, 100)
     door = d - 0.025
     return [
         shape.box((0, w), (0, wall), (0, h), inside),
@@ -87,13 +87,20 @@ def safe(shape: Shape) -> list[Part]:
         shape.box((0, w), (0, front), (h - wall, h), steel),
         shape.box((0.01, w - 0.01), (front, door), (0.01, h - 0.01), shade(steel, 1.15), hinge=hinge),
         shape.cylinder(
-            middle(0.5 * w, 0.26 * w), (door, d - 0.005), middle(0.62 * h, 0.26 * h), CHROME, axis=1, hinge=hinge
+            middle(0.5 * w, 0.26 * w),
+            (door, d - 0.005),
+            middle(0.62 * h, 0.26 * h),
+            CHROME,
+            axis=1,
+            hinge=hinge,
         ),
         shape.cylinder(
             middle(0.5 * w, 0.16 * w), (door, d), middle(0.62 * h, 0.16 * h), DARK, axis=1, hinge=hinge
         ),
         shape.box(middle(0.5 * w, 0.34 * w), (door, d), middle(0.3 * h, 0.06 * h), CHROME, hinge=hinge),
-        shape.box(middle(0.5 * w, 0.06 * w), (door, d - 0.005), middle(0.3 * h, 0.3 * h), CHROME, hinge=hinge),
+        shape.box(
+            middle(0.5 * w, 0.06 * w), (door, d - 0.005), middle(0.3 * h, 0.3 * h), CHROME, hinge=hinge
+        ),
     ]
 
 
@@ -114,7 +121,6 @@ def carton(shape: Shape) -> list[Part]:
         shape.box((w / 2 - 0.03, w / 2 - 0.002), (0, d), (lid, h), tape, hinge=left),
         shape.box((w / 2 + 0.002, w), (0, d), (lid, h), shade(board, 1.08), hinge=right),
         shape.box((w / 2 + 0.002, w / 2 + 0.03), (0, d), (lid, h), tape, hinge=right),
-        shape.box(middle(0.25 * w, 0.2 * w), (d - 0.004, d), middle(0.35 * h, 0.22 * h), WHITE),
     ]
 
 
@@ -127,7 +133,9 @@ def bin(shape: Shape) -> list[Part]:
         return [
             shape.lathe(open_top, body),
             shape.lathe(((0.97, 0), (1, 0.1), (1, 1), (0.94, 1), (0.9, 0)), WHITE, z=(0.86 * h, h)),
-            shape.ellipsoid(middle(w / 2, 0.7 * w), middle(d / 2, 0.7 * d), (0.3 * h, 0.6 * h), (0.7, 0.7, 0.68)),
+            shape.ellipsoid(
+                middle(w / 2, 0.7 * w), middle(d / 2, 0.7 * d), (0.3 * h, 0.6 * h), (0.7, 0.7, 0.68)
+            ),
         ]
     return [
         shape.lathe(((0, 0), (0.86, 0), (0.9, 0.04), (0.9, 1), (0, 1)), body, z=(0, 0.86 * h)),
@@ -160,10 +168,25 @@ def bag(shape: Shape) -> list[Part]:
     """A tied garbage bag."""
     w, d, h = shape.size
     film = shape.choice(((0.16, 0.16, 0.18), (0.85, 0.86, 0.88), (0.22, 0.26, 0.22)))
-    sack = ((0, 0), (0.75, 0), (0.98, 0.18), (1, 0.38), (0.75, 0.66), (0.16, 0.8), (0.3, 0.95), (0.2, 1), (0, 0.9))
+    sack = (
+        (0, 0),
+        (0.75, 0),
+        (0.98, 0.18),
+        (1, 0.38),
+        (0.75, 0.66),
+        (0.16, 0.8),
+        (0.3, 0.95),
+        (0.2, 1),
+        (0, 0.9),
+    )
     return [
         shape.lathe(sack, film),
-        shape.lathe(((0.9, 0), (1, 0.5), (0.9, 1), (0, 1)), (0.85, 0.25, 0.2), middle(w / 2, 0.2 * w),
-                    middle(d / 2, 0.2 * d), (0.77 * h, 0.83 * h)),
+        shape.lathe(
+            ((0.9, 0), (1, 0.5), (0.9, 1), (0, 1)),
+            (0.85, 0.25, 0.2),
+            middle(w / 2, 0.2 * w),
+            middle(d / 2, 0.2 * d),
+            (0.77 * h, 0.83 * h),
+        ),
         shape.cushion((0.06 * w, 0.6 * w), (0.05 * d, 0.6 * d), (0.02 * h, 0.5 * h), shade(film, 1.1)),
     ]

@@ -17,11 +17,12 @@ def mug(shape: Shape) -> list[Part]:
     bar = 0.16 * d
     return [
         long.lathe(_CUP, glaze, (0, body)),
-        long.cylinder((0.06 * body, 0.94 * body), middle(d / 2, 0.86 * d), (0.7 * h, 0.8 * h), (0.30, 0.18, 0.10)),
+        long.cylinder(
+            (0.06 * body, 0.94 * body), middle(d / 2, 0.86 * d), (0.7 * h, 0.8 * h), (0.30, 0.18, 0.10)
+        ),
         long.box((0.95 * body, w), middle(d / 2, bar), (0.72 * h, 0.84 * h), glaze),
         long.box((0.95 * body, w), middle(d / 2, bar), (0.16 * h, 0.28 * h), glaze),
         long.box((w - 0.12 * w, w), middle(d / 2, bar), (0.18 * h, 0.82 * h), glaze),
-        long.lathe(((0.99, 0), (1, 1)), shade(glaze, 1.5), (0, body), (0, d), (0.3 * h, 0.42 * h)),
     ]
 
 
@@ -32,14 +33,26 @@ def cup(shape: Shape) -> list[Part]:
     wall = ((0, 0), (0.72, 0), (1, 1), (0.92, 1), (0.68, 0.08), (0, 0.08))
     return [
         shape.lathe(wall, glaze),
-        shape.lathe(((0.985, 0), (1, 1)), WHITE, middle(w / 2, 0.95 * w), middle(d / 2, 0.95 * d), (0.7 * h, 0.78 * h)),
+        shape.lathe(
+            ((0.985, 0), (1, 1)), WHITE, middle(w / 2, 0.95 * w), middle(d / 2, 0.95 * d), (0.7 * h, 0.78 * h)
+        ),
     ]
 
 
 def bowl(shape: Shape) -> list[Part]:
     w, d, h = shape.size
     glaze = shape.choice(CERAMIC)
-    wall = ((0, 0), (0.45, 0), (0.5, 0.08), (0.85, 0.5), (1, 1), (0.94, 1), (0.78, 0.55), (0.4, 0.18), (0, 0.16))
+    wall = (
+        (0, 0),
+        (0.45, 0),
+        (0.5, 0.08),
+        (0.85, 0.5),
+        (1, 1),
+        (0.94, 1),
+        (0.78, 0.55),
+        (0.4, 0.18),
+        (0, 0.16),
+    )
     inner = middle(w / 2, 0.6 * w), middle(d / 2, 0.6 * d), (0.16 * h, 0.3 * h)
     return [shape.lathe(wall, glaze), shape.ellipsoid(*inner, shade(glaze, 0.82))]
 
@@ -61,12 +74,27 @@ def bottle(shape: Shape) -> list[Part]:
     """A shoulder, a neck, a cork or cap, and a label."""
     w, d, h = shape.size
     glass = shape.choice(((0.16, 0.32, 0.20), (0.34, 0.18, 0.12), (0.50, 0.70, 0.78), (0.20, 0.25, 0.22)))
-    body = ((0, 0), (0.95, 0), (1, 0.03), (1, 0.58), (0.85, 0.68), (0.36, 0.78), (0.32, 0.96), (0.36, 0.96), (0, 0.96))
+    body = (
+        (0, 0),
+        (0.9, 0),
+        (0.95, 0.03),
+        (0.95, 0.58),
+        (0.82, 0.68),
+        (0.36, 0.78),
+        (0.32, 0.96),
+        (0.36, 0.96),
+        (0, 0.96),
+    )
     label = ((1, 0), (1, 1))
     return [
         shape.lathe(body, glass),
         shape.lathe(label, shape.choice((CREAM, WHITE, BRIGHT[0]), 1), z=(0.16 * h, 0.46 * h)),
-        shape.cylinder(middle(w / 2, 0.36 * w), middle(d / 2, 0.36 * d), (0.9 * h, h), shape.choice((WOODS[1], BRIGHT[0], BLACK), 2)),
+        shape.cylinder(
+            middle(w / 2, 0.36 * w),
+            middle(d / 2, 0.36 * d),
+            (0.9 * h, h),
+            shape.choice((WOODS[1], BRIGHT[0], BLACK), 2),
+        ),
     ]
 
 
@@ -122,8 +150,12 @@ def ladle(shape: Shape) -> list[Part]:
     w, d, h = long.size
     cup = min(0.34 * d, 1.2 * w)
     return [
-        long.lathe(((0, 0), (0.6, 0.1), (1, 0.8), (1, 1), (0.9, 1), (0.5, 0.3), (0, 0.25)), STEEL, (0, w),
-                   (d - cup, d)),
+        long.lathe(
+            ((0, 0), (0.6, 0.1), (1, 0.8), (1, 1), (0.9, 1), (0.5, 0.3), (0, 0.25)),
+            STEEL,
+            (0, w),
+            (d - cup, d),
+        ),
         long.box(middle(w / 2, 0.16 * w), (0.02 * d, d - cup + 0.1 * cup), (0.8 * h, h), STEEL),
         long.box(middle(w / 2, 0.26 * w), (0, 0.3 * d), (0.75 * h, h), BLACK),
     ]
@@ -134,8 +166,16 @@ def _shaker(shape: Shape, body, inside) -> list[Part]:
     profile = ((0, 0), (1, 0), (0.82, 0.7), (0.7, 0.78), (0, 0.78))
     return [
         shape.lathe(profile, body),
-        shape.lathe(((0.98, 0), (1, 1)), inside, middle(w / 2, 0.96 * w), middle(d / 2, 0.96 * d), (0.05 * h, 0.4 * h)),
-        shape.lathe(((1, 0), (1, 0.5), (0.6, 0.95), (0, 1)), STEEL, middle(w / 2, 0.76 * w), middle(d / 2, 0.76 * d), (0.72 * h, h)),
+        shape.lathe(
+            ((0.98, 0), (1, 1)), inside, middle(w / 2, 0.96 * w), middle(d / 2, 0.96 * d), (0.05 * h, 0.4 * h)
+        ),
+        shape.lathe(
+            ((1, 0), (1, 0.5), (0.6, 0.95), (0, 1)),
+            STEEL,
+            middle(w / 2, 0.76 * w),
+            middle(d / 2, 0.76 * d),
+            (0.72 * h, h),
+        ),
     ]
 
 
