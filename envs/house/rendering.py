@@ -168,9 +168,10 @@ class Renderer:
             seen = (farthest >= np.array([[camera.near], [-_drawn_to(camera)], [0], [0], [0], [0]])).all(0)
             order = np.flatnonzero(drawn & seen)
             walls = seen[self._walls]
-            planes, offsets = _shadows(self._sheets[walls] - position)
-            nearest = planes @ centres[order].T - np.abs(planes) @ halves[order].T  # (5 W, G)
-            hidden = (nearest >= offsets).reshape(walls.sum(), 5, len(order)).all(1).any(0)
+            nearest = camera.near * math.hypot(1, up, up * camera.width / camera.height)
+            planes, offsets = _shadows(self._sheets[walls] - position, nearest)
+            least = planes @ centres[order].T - np.abs(planes) @ halves[order].T  # (5 S, G)
+            hidden = (least >= offsets).reshape(len(offsets) // 5, 5, len(order)).all(1).any(0)
             self._order = order[~hidden]
         else:
             self._order = np.flatnonzero(drawn)
@@ -233,15 +234,19 @@ def _pyramid(axes: np.ndarray, across: float, up: float) -> np.ndarray:
     return np.stack([ahead, -ahead, *sides])
 
 
-def _shadows(sheets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return what lies in the shadows of sheets (W, 4, 3) lit from the origin: all x with normals @ x >= offsets;
-    normals (5 W, 3) and offsets (5 W, 1), five in a row for each sheet.
+def _shadows(sheets: np.ndarray, nearest: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return what lies in the shadows of sheets (W, 4, 3) lit from the origin: all x with normals @ x >= offsets.
+
+    Sheets whose plane is nearer than `nearest` cast none, for the lens may cut through them. Normals (5 S, 3)
+    and offsets (5 S, 1), five in a row for each of the S others.
     """
-    a, b = sheets, sheets[:, [1, 2, 3, 0]]
-    sides = a[..., [1, 2, 0]] * b[..., [2, 0, 1]] - a[..., [2, 0, 1]] * b[..., [1, 2, 0]]  # (W, 4, 3)
     along, up = sheets[:, 1] - sheets[:, 0], sheets[:, 3] - sheets[:, 0]
     across = along[:, [1, 2, 0]] * up[:, [2, 0, 1]] - along[:, [2, 0, 1]] * up[:, [1, 2, 0]]
     distance = (across * sheets[:, 0]).sum(1)
+    kept = np.abs(distance) > nearest * np.sqrt((across * across).sum(1))
+    sheets, across, distance = sheets[kept], across[kept], distance[kept]
+    a, b = sheets, sheets[:, [1, 2, 3, 0]]
+    sides = a[..., [1, 2, 0]] * b[..., [2, 0, 1]] - a[..., [2, 0, 1]] * b[..., [1, 2, 0]]  # (S, 4, 3)
     normals = np.concatenate([sides, across[:, None]], 1) * np.sign(distance)[:, None, None]
     offsets = np.zeros((len(sheets), 5))
     offsets[:, 4] = np.abs(distance)

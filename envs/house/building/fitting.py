@@ -25,7 +25,7 @@ _WIDEST = 2.2
 _RIM = 0.04
 """Metres from the middle of what stands on a thing to that thing's edge, at least."""
 _LEAST = 0.3
-"""The share of its size that is left of a thing at least; what would be smaller stays, and crosses."""
+"""The share of its size that is left of a thing at least, though it cross the wall."""
 _SQUARE = 0.02
 """Radians from a quarter turn up to which a thing counts as parallel to the walls."""
 
@@ -52,24 +52,20 @@ def fitted(size: Vector, record: HouseObject, room: Room, hanging: bool, known: 
     halves = [size[0] / 2, size[1] / 2]
     if not known:
         halves = _under(halves, record, turn)
-    if not square:
-        reaches = np.abs(turn) @ halves
-        free = [min(_distance(room.floor, middle, axis, side) for side in (-1, 1)) for axis in (0, 1)]
-        share = min(1.0, *(have / need for have, need in zip(free, reaches, strict=True)))
-        share = share if share >= _LEAST else 1.0
-        return halves[0] * share * 2, halves[1] * share * 2, size[2]
-    for own in (0, 1):
-        axis = int(np.abs(turn[:, own]).argmax())
-        back, front = (
-            _distance(room.floor, middle, axis, side * math.copysign(1, turn[axis, own])) for side in (-1, 1)
-        )
-        if not known:
-            usual = size[own] / 2
-            told = _told(usual, back, front, own, hanging)
-            halves[own] = told or halves[own]
-        if min(back, front) < halves[own] and min(back, front) >= _LEAST * halves[own]:
-            halves[own] = min(back, front)
-    return halves[0] * 2, halves[1] * 2, size[2]
+    if square:
+        for own in (0, 1):
+            axis = int(np.abs(turn[:, own]).argmax())
+            back, front = (
+                _distance(room.floor, middle, axis, side * math.copysign(1, turn[axis, own]))
+                for side in (-1, 1)
+            )
+            told = None if known else _told(size[own] / 2, back, front, own, hanging)
+            halves[own] = min(told or halves[own], max(min(back, front), _LEAST * halves[own]))
+    reaches = np.abs(turn) @ halves
+    free = [min(_distance(room.floor, middle, axis, side) for side in (-1, 1)) for axis in (0, 1)]
+    share = min(1.0, *(have / need for have, need in zip(free, reaches, strict=True)))
+    share = max(share, _LEAST)
+    return halves[0] * share * 2, halves[1] * share * 2, size[2]
 
 
 def _told(usual: float, back: float, front: float, own: int, hanging: bool) -> float | None:
