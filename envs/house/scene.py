@@ -82,6 +82,9 @@ class Thing:
     """Whether bodies and other things are stopped by its box."""
     movable: bool = False
     """Whether its pose can change."""
+    pieces: tuple[tuple[Vector, Vector], ...] = ()
+    """Of a movable thing: the boxes (size, position in its frame) that it takes up, where that is less than
+    its box; () where it is its box."""
 
     @property
     def floor_box(self) -> tuple[float, float, float, float, float]:

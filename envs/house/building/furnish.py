@@ -1,7 +1,7 @@
 """The objects of a house as things: type, size, pose and look."""
 
 from envs.house.building.fitting import fitted, room_at
-from envs.house.objects.looks import look_of
+from envs.house.objects.looks import look_of, pieces_of
 from envs.house.objects.sizes import AssetSizes
 from envs.house.scene import Thing, Vector, from_unity, unity_rotation
 from envs.house.schema.records import House, HouseObject
@@ -31,6 +31,7 @@ def furnish(house: House, sizes: AssetSizes) -> list[Thing]:
                 parts=look_of(kind.look, record.asset, box),
                 rotation=unity_rotation(record.rotation),
                 movable=True,
+                pieces=pieces_of(kind.look, record.asset, box),
             )
         )
     return things

@@ -13,6 +13,7 @@ from envs import gl  # noqa: F401  # isort: skip  (chooses the OpenGL backend be
 import mujoco
 
 from envs.house.building.meshes import Mesh, part_meshes
+from envs.house.building.shadows import shadows
 from envs.house.scene import Hinge, Part, Scene, Surface, Thing
 from envs.house.textures import texture
 
@@ -33,7 +34,7 @@ STILL = "the house"
 """The body of all that cannot move; the last one, because what stands before it hides it cheaply."""
 LIT = " lit"
 """How the names of materials end that show what is switched on."""
-_DRAWN_LAST = {"Wall": 1, "Floor": 2, "Ceiling": 3, "Outside": 4}
+_DRAWN_LAST = {"Wall": 1, "Floor": 2, "Ceiling": 3, "Outside": 4, "Shadow": 5}
 _PALETTE = "palette"
 _PALETTE_SIDE, _SWATCH = 64, 4
 """Colours along a side of the palette, pixels along a side of a colour."""
@@ -52,7 +53,10 @@ def build_spec(scene: Scene) -> mujoco.MjSpec:
     spec = mujoco.MjSpec()
     spec.nuser_geom = 8
     _appearance(spec, scene)
-    things = [*enumerate(scene.things)] + ([(-1, _outside(scene))] if scene.lit else [])
+    things = [*enumerate(scene.things)]
+    if scene.lit:
+        things.append((-1, _outside(scene)))
+        things += [(place, _shadow(place, parts)) for place, parts in shadows(scene)]
     paint = _Paint(spec, [thing for _, thing in things])
     still = []
     for index, thing in things:
@@ -131,10 +135,14 @@ def _outside(scene: Scene) -> Thing:
     return Thing("outside", "Outside", (0, 0, 0), (0, 0, 0), tuple(parts), solid=False)
 
 
+def _shadow(place: int, parts: tuple[Part, ...]) -> Thing:
+    return Thing(f"shadow {place}", "Shadow", (0, 0, 0), (0, 0, 0), parts, solid=False)
+
+
 def _solids(thing: Thing) -> Iterable[tuple[tuple[float, float, float], tuple[float, float, float]]]:
     """The boxes (size, position) that stop others: the parts of the house's shell, else the thing's box."""
     if thing.solid and thing.movable:
-        yield thing.size, (0.0, 0.0, 0.0)
+        yield from thing.pieces or ((thing.size, (0.0, 0.0, 0.0)),)
     elif thing.solid:
         yield from ((part.size, part.position) for part in thing.parts)
 

@@ -23,7 +23,7 @@ from envs.house.objects.looks import (
     tableware,
 )
 from envs.house.objects.looks.shape import Shape
-from envs.house.scene import Part
+from envs.house.scene import Part, Vector
 
 Builder = Callable[[Shape], list[Part]]
 
@@ -43,6 +43,24 @@ _THEMES = {
 LOOKS: dict[str, Builder] = {
     name: getattr(theme, name) for theme, names in _THEMES.items() for name in names.split()
 }
+
+
+def pieces_of(look: str, asset: str, size: tuple[float, float, float]) -> tuple[tuple[Vector, Vector], ...]:
+    """Return the boxes (size, position in its frame) that an object takes up where it does not take up its whole
+    box, as a counter round a corner does; () for all others. Arguments as `look_of`'s.
+    """
+    if look != "counter":
+        return ()
+    runs = tables.counter_runs(Shape(asset, size))
+    if len(runs) == 1:
+        return ()
+    return tuple(
+        (
+            (x[1] - x[0], y[1] - y[0], size[2]),
+            ((x[0] + x[1] - size[0]) / 2, (y[0] + y[1] - size[1]) / 2, 0.0),
+        )
+        for x, y in runs
+    )
 
 
 @functools.lru_cache(maxsize=2048)

@@ -88,19 +88,26 @@ def counter(shape: Shape) -> list[Part]:
     """Kitchen cupboards under a stone slab: straight, or round a corner (an L: at the rear and the right, as
     seen from it) or two (a C), as AI2-THOR names its counters.
     """
-    w, d, h = shape.size
     body = shape.choice((WHITE, (0.40, 0.50, 0.52), (0.80, 0.74, 0.64), (0.32, 0.38, 0.46), WOODS[0]))
     stone = shape.choice(((0.80, 0.78, 0.75), (0.36, 0.36, 0.38), (0.90, 0.89, 0.87), (0.62, 0.48, 0.34)), 1)
     slab = Surface((*stone, 1.0), "marble", 1.4)
+    rear, *sides = counter_runs(shape)
+    parts = _run(shape, rear[0], rear[1], 1, rear[1][1], body, slab)
+    for across, along in sides:
+        front = across[0] if across[0] > 0 else across[1]
+        parts += _run(shape, along, across, 0, front, body, slab)
+    return parts
+
+
+def counter_runs(shape: Shape) -> list[tuple[Span, Span]]:
+    """Return where a counter's runs of cupboards stand, along x and y: the rear one, the right, the left."""
+    w, d, _ = shape.size
     form = _FORM.match(shape.asset)
     corners = {"l": 1, "c": 2}.get(form[1].lower(), 0) if form and min(w, d) > _RUN + 0.3 else 0
-    if not corners:
-        return _run(shape, (0.0, w), (0.0, d), 1, d, body, slab)
-    parts = _run(shape, (0.0, w), (0.0, _RUN), 1, _RUN, body, slab)
-    parts += _run(shape, (_RUN, d), (w - _RUN, w), 0, w - _RUN, body, slab)
-    if corners == 2:
-        parts += _run(shape, (_RUN, d), (0.0, _RUN), 0, _RUN, body, slab)
-    return parts
+    if not corners or (corners == 2 and w < 2 * _RUN + 0.3):
+        return [((0.0, w), (0.0, d))]
+    sides = [((w - _RUN, w), (_RUN, d)), ((0.0, _RUN), (_RUN, d))]
+    return [((0.0, w), (0.0, _RUN)), *sides[:corners]]
 
 
 _FORM = re.compile(r"countertop_([a-z]+)_", re.IGNORECASE)
