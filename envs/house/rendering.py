@@ -220,11 +220,8 @@ class Renderer:
         codes = np.empty((rect.height, rect.width, 3), np.uint8)
         mujoco.mjr_readPixels(codes, None, rect, self._context)
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
-        place = codes[::-1].astype(np.int32) @ np.array([1, 256, 65536], np.int32) - 1  # (H, W)
-        things = np.append(
-            self._thing[self._order], np.int32(-1)
-        )  # by place in the drawn list; last: nothing
-        return things[place]
+        codes = codes[::-1].astype(np.uint16)  # red counts ones, green 256s: 1 + the place in the drawn list
+        return np.append(np.int32(-1), self._thing[self._order])[codes[..., 0] + 256 * codes[..., 1]]
 
 
 def _pyramid(axes: np.ndarray, across: float, up: float) -> np.ndarray:
@@ -264,7 +261,8 @@ def _metres(depth: np.ndarray, camera: Camera, extent: float | None) -> np.ndarr
         metres = near + (far - near) * depth
     else:
         metres = near / (1 - depth * (1 - near / far))
-    return np.where(metres < camera.far, metres, np.float32(np.inf)).astype(np.float32)
+    metres[metres >= camera.far] = np.inf
+    return metres
 
 
 @functools.cache

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 
 from envs.house.scene import Part, Scene, Surface, Thing
 
-_SHADE = Surface((0.0, 0.0, 0.0, 0.065))
-_LAYERS = ((0.14, 0.0010), (0.08, 0.0016), (0.03, 0.0022), (-0.02, 0.0028))
+_SHADE = Surface((0.0, 0.0, 0.0, 0.11))
+_LAYERS = ((0.09, 0.0010), (0.01, 0.0020))
 """(metres beyond the box, height above the floor), the widest lowest: where they lie on each other, it darkens."""
 _TOUCHING = 0.04
 """Metres above the floor up to which a thing stands on it."""
 _LEAST = 0.12
 """Metres of width below which a thing casts none."""
+_THIN = 2e-4
+_ROUND = ("lathe", "cylinder", "ellipsoid")
+"""Shapes of a thing's first part that tell that it is round from above."""
 _SQUARE = 0.03
 """Radians from a quarter turn up to which a patch is laid parallel to the walls."""
 
@@ -54,13 +57,14 @@ def _patches(thing: Thing, floor: Thing, top: float) -> Iterator[Part]:
             size = (high[0] - low[0], high[1] - low[1])
             if min(size) <= 0.01:
                 continue
-            height = top + above
-            if turn < _SQUARE:
-                yield Part(
-                    "box", (*size, 2e-4), ((low[0] + high[0]) / 2, (low[1] + high[1]) / 2, height), surface=_SHADE
-                )
-            elif size[0] > 2 * reach[0] - 1e-6 and size[1] > 2 * reach[1] - 1e-6:
-                yield Part("box", (2 * wide, 2 * deep, 2e-4), (x, y, height), (0.0, 0.0, yaw), _SHADE)
+            whole = size[0] > 2 * reach[0] - 1e-6 and size[1] > 2 * reach[1] - 1e-6
+            if whole:
+                shape = "cylinder" if thing.parts[0].shape in _ROUND else "box"
+                place, turned = (x, y, top + above), (0.0, 0.0, yaw)
+                yield Part(shape, (2 * wide, 2 * deep, _THIN), place, turned, _SHADE)
+            elif turn < _SQUARE:
+                place = ((low[0] + high[0]) / 2, (low[1] + high[1]) / 2, top + above)
+                yield Part("box", (*size, _THIN), place, surface=_SHADE)
 
 
 def _footprints(thing: Thing) -> list[tuple[float, float, float, float]]:

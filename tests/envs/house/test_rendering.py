@@ -14,9 +14,7 @@ from envs.house.rendering import Camera, Renderer, looking
 from envs.house.scene import Part, Scene, Surface, Thing
 from envs.house.schema import read_house
 
-RED, BLUE, GREY = (
-    Surface((*colour, 1.0)) for colour in ((0.9, 0.1, 0.1), (0.1, 0.1, 0.9), (0.6, 0.6, 0.6))
-)
+RED, BLUE, GREY = (Surface((*colour, 1.0)) for colour in ((0.9, 0.1, 0.1), (0.1, 0.1, 0.9), (0.6, 0.6, 0.6)))
 
 
 def box(id, position, size, surface=GREY, *, type="Wall", movable=False):

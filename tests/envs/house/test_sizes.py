@@ -13,7 +13,17 @@ from envs.house.schema.polygons import contains
 
 HOUSES = [f"zg_4room_0{k}" for k in range(5)]
 HOUSES += ["zg_klb_00", "zg_klb_08", "gs_bedroom", "cc_kitchenliving_schema_1_0_0"]
-AGAINST_WALLS = ("Bed", "CounterTop", "Dresser", "Fridge", "Sink", "Sofa", "Toilet", "TVStand", "ShelvingUnit")
+AGAINST_WALLS = (
+    "Bed",
+    "CounterTop",
+    "Dresser",
+    "Fridge",
+    "Sink",
+    "Sofa",
+    "Toilet",
+    "TVStand",
+    "ShelvingUnit",
+)
 
 
 @pytest.fixture(scope="module")
