@@ -232,7 +232,7 @@ def _pyramid(axes: np.ndarray, across: float, up: float) -> np.ndarray:
 
 
 def _shadows(sheets: np.ndarray, nearest: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return what lies in the shadows of sheets (W, 4, 3) lit from the origin: all x with normals @ x >= offsets.
+    """Return what lies in the shadows of sheets (W, 4, 3) lit from the origin: x with normals @ x >= offsets.
 
     Sheets whose plane is nearer than `nearest` cast none, for the lens may cut through them. Normals (5 S, 3)
     and offsets (5 S, 1), five in a row for each of the S others.

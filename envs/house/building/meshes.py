@@ -13,8 +13,8 @@ import numpy as np
 
 from envs.house.scene import Part, rotation_about
 
-_SIDES = ((0.05, 8), (0.40, 10), (math.inf, 12))
-_SIDES_OF_BALLS = ((0.25, 8), (0.80, 10), (math.inf, 12))
+_SIDES = ((0.05, 8), (math.inf, 12))
+_SIDES_OF_BALLS = ((0.20, 8), (math.inf, 12))
 """(width in metres up to which, sides of round things); balls cost more triangles and need fewer."""
 
 
@@ -43,7 +43,7 @@ def part_meshes(parts: Sequence[Part]) -> list[Mesh]:
     alike: dict[tuple, list[int]] = {}
     for number, part in enumerate(parts):
         width = max(part.size[0], part.size[1])
-        table = _SIDES_OF_BALLS if part.shape in ("ellipsoid", *_ROUND) else _SIDES
+        table = _SIDES_OF_BALLS if part.shape == "ellipsoid" else _SIDES
         sides = next(count for most, count in table if width <= most)
         key = (part.shape, part.profile, sides if part.shape != "box" else 4, any(part.rotation))
         alike.setdefault(key, []).append(number)
@@ -95,13 +95,11 @@ def _unit(shape: str, profile: tuple[tuple[float, float], ...], sides: int) -> t
         return _lathe(tuple((math.sin(a), (1 - math.cos(a)) / 2) for a in angles), sides, smooth=True)
     if shape == "lathe":
         return _lathe(profile, sides, smooth=False)
-    if shape in _ROUND:
-        return _superellipsoid(*_ROUND[shape], sides)
-    raise ValueError(f"no shape {shape!r}: box, cylinder, ellipsoid, lathe, {' or '.join(_ROUND)}")
-
-
-_ROUND = {"cushion": (0.35, 0.35), "pillow": (0.9, 0.4)}
-"""Superellipsoids: how round they are seen from the side and from above, from 0 (square) to 1."""
+    if shape == "cushion":
+        return _cushion()
+    if shape == "pillow":
+        return _pillow()
+    raise ValueError(f"no shape {shape!r}: box, cylinder, ellipsoid, cushion, pillow or lathe")
 
 
 def _box() -> tuple[np.ndarray, np.ndarray]:
@@ -149,26 +147,42 @@ def _lathe(
     return _triangles(turned(points[:-1]), turned(points[1:]), turned(starts), turned(ends))
 
 
-def _superellipsoid(up: float, around: float, sides: int) -> tuple[np.ndarray, np.ndarray]:
-    """A box whose edges are rounded."""
-    rows = 4
+def _cushion() -> tuple[np.ndarray, np.ndarray]:
+    """A box whose corners are round from above and whose top and bottom are slightly domed."""
+    corner, angles = 0.14, np.linspace(0, math.pi / 2, 3)
+    around = np.concatenate([angles + k * math.pi / 2 for k in range(4)])
+    outwards = np.stack([np.cos(around), np.sin(around)], 1)  # (12, 2)
+    centres = np.repeat(np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)]) * (0.5 - corner), 3, 0)
+    ring = np.concatenate([centres + corner * outwards, outwards], 1)
+    ring = np.concatenate([ring, ring[:1]])  # (13, 4) places and normals
+    # share of the ring's width, height, how much of the normal points outwards, and upwards
+    rows = ((0, -0.5, 0, -1), (0.9, -0.47, 0.4, -0.9), (1, -0.3, 1, -0.1))
+    rows += ((1, 0.3, 1, 0.1), (0.9, 0.47, 0.4, 0.9), (0, 0.5, 0, 1))
+    places = np.array([np.c_[ring[:, :2] * wide, np.full(len(ring), height)] for wide, height, *_ in rows])
+    normals = np.array([np.c_[ring[:, 2:] * out, np.full(len(ring), up)] for *_, out, up in rows])
+    return _triangles(places[:-1], places[1:], normals[:-1], normals[1:])
+
+
+def _pillow() -> tuple[np.ndarray, np.ndarray]:
+    """A square from above, a lens from the side: a superellipsoid."""
+    side, above, rows, columns = 0.9, 0.4, 6, 16
 
     def bent(value: np.ndarray, power: float) -> np.ndarray:
         return np.sign(value) * np.abs(value) ** power
 
     v, u = np.meshgrid(
         np.linspace(-math.pi / 2, math.pi / 2, rows + 1),
-        np.linspace(-math.pi, math.pi, sides + 1),
+        np.linspace(-math.pi, math.pi, columns + 1),
         indexing="ij",
     )
 
-    def surface(up: float, around: float) -> np.ndarray:
-        level = bent(np.cos(v), up)
+    def surface(side: float, above: float) -> np.ndarray:
+        level = bent(np.cos(v), side)
         return np.stack(
-            [level * bent(np.cos(u), around), level * bent(np.sin(u), around), bent(np.sin(v), up)], -1
+            [level * bent(np.cos(u), above), level * bent(np.sin(u), above), bent(np.sin(v), side)], -1
         )
 
-    points, normals = surface(up, around) / 2, surface(2 - up, 2 - around)
+    points, normals = surface(side, above) / 2, surface(2 - side, 2 - above)
     return _triangles(points[:-1], points[1:], normals[:-1], normals[1:])
 
 

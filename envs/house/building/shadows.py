@@ -8,7 +8,7 @@ from envs.house.scene import Part, Scene, Surface, Thing
 
 _SHADE = Surface((0.0, 0.0, 0.0, 0.11))
 _LAYERS = ((0.09, 0.0010), (0.01, 0.0020))
-"""(metres beyond the box, height above the floor), the widest lowest: where they lie on each other, it darkens."""
+"""(metres beyond the box, height above the floor), the widest lowest: where they overlap, it is darker."""
 _TOUCHING = 0.04
 """Metres above the floor up to which a thing stands on it."""
 _LEAST = 0.12

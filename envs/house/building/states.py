@@ -1,4 +1,4 @@
-"""What shows that a thing is open or on, in a compiled model: hinged pieces turn, lights change their material."""
+"""What shows that a thing is open or on in a compiled model: hinges turn, lights change their material."""
 
 import mujoco
 import numpy as np

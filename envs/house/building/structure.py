@@ -1,8 +1,8 @@
 """The shell of a house: floors, walls with their holes, ceilings, door leaves and windows, as things.
 
 A wall of a house file is one side of a wall, so it is a slab shifted half its thickness to its own side;
-two rooms' slabs stand back to back. They are thin, because files hang pictures flat on the wall's plane. Holes are cut by leaving out: a wall is the pieces left of, right of,
-below and above its holes.
+two rooms' slabs stand back to back. They are thin, because files hang pictures flat on the wall's plane.
+Holes are cut by leaving out: a wall is the pieces left of, right of, below and above its holes.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""How large an object of a house file is: from a table of assets where there is one, else from where it stands.
+"""How large an object of a house file is: from a table of assets if there is one, else from where it stands.
 
 A file tells the centre of an object's box. What stands on the floor has its bottom at 0, so its height is
 twice its centre's; what stands on something has its bottom on that surface. Width and depth follow from the

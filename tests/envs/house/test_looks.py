@@ -15,7 +15,7 @@ from envs.house.objects.types import object_types
 from envs.house.scene import Scene, Surface, Thing
 
 TYPES = [kind for kind in object_types().values() if kind.look != "block"]
-MOST_TRIANGLES = 850
+MOST_TRIANGLES = 900
 
 
 def box_of(kind):

@@ -1,5 +1,5 @@
-"""Pictures against geometry: depth and segmentation meet what rays meet, nothing is mirrored, and what is left
-out of a picture would not have been seen.
+"""Pictures against geometry: depth and segmentation meet what rays meet, nothing is mirrored, and what is
+left out of a picture would not have been seen.
 """
 
 import math
@@ -156,7 +156,7 @@ def test_what_moves_out_from_behind_a_wall_is_seen():
 
 @pytest.mark.parametrize(("place", "yaw", "red_right"), [((0, -3, 1), 0, True), ((0, 3, 1), math.pi, False)])
 def test_right_is_right(place, yaw, red_right):
-    """Red lies towards +x of blue: right of it for an eye that looks along +y, left for one that looks back."""
+    """Red lies towards +x of blue: right of it for an eye that looks along +y, left for one looking back."""
     parts = (
         Part("box", (0.4, 0.4, 0.4), (0.5, 0, 0), surface=RED),
         Part("box", (0.4, 0.4, 0.4), (-0.5, 0, 0), surface=BLUE),

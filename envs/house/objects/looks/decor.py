@@ -53,7 +53,7 @@ def plant(shape: Shape) -> list[Part]:
         shape.ellipsoid(middle(w / 2, 0.66 * w), middle(d / 2, 0.66 * d), (low, h), shade(leaf, 0.9))
     )
     for k in range(8):
-        a = 2 * math.pi * k / 8 + (0.4 if k % 2 else 0)
+        a = 2 * math.pi * k / 8
         at = w / 2 + 0.28 * w * math.cos(a), d / 2 + 0.28 * d * math.sin(a)
         z = middle_z + (0.16 if k % 2 else -0.16) * (h - low)
         green = shade(leaf, 1.18 if k % 2 else 1.0)

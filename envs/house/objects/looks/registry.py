@@ -2,8 +2,8 @@
 
 A builder fills its box and never leaves it. What it may ask of whoever shows it:
 
-* A part with a `hinge` moves when the object opens. It has one closed pose and one open one, and is built
-  at the openness `hinge.rest`: a laptop's box is that of the open laptop, all others' that of the closed thing.
+* A part with a `hinge` turns about it when the object opens, and is built at the openness `hinge.rest`: a
+  laptop's box is that of the open laptop, all others' that of the closed thing.
 * A part whose surface has an `off` colour lights up: with its colour and emission when the object is on.
 """
 
@@ -46,8 +46,8 @@ LOOKS: dict[str, Builder] = {
 
 
 def pieces_of(look: str, asset: str, size: tuple[float, float, float]) -> tuple[tuple[Vector, Vector], ...]:
-    """Return the boxes (size, position in its frame) that an object takes up where it does not take up its whole
-    box, as a counter round a corner does; () for all others. Arguments as `look_of`'s.
+    """Return the boxes (size, position in its frame) that an object takes up where that is less than its whole
+    box, as of a counter round a corner; () for all others. Arguments as `look_of`'s.
     """
     if look != "counter":
         return ()

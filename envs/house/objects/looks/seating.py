@@ -82,8 +82,8 @@ def pouf(shape: Shape) -> list[Part]:
     w, d, h = shape.size
     cloth = shape.choice(FABRICS)
     return [
-        shape.cushion((0, w), (0, d), (0.15 * h, h), cloth),
-        shape.box((0.01, w - 0.01), (0.01, d - 0.01), (0.50 * h, 0.54 * h), shade(cloth, 0.7)),
+        shape.cushion((0, w), (0, d), (0.15 * h, 0.62 * h), shade(cloth, 0.85)),
+        shape.cushion((0, w), (0, d), (0.56 * h, h), cloth),
         *shape.legs(0.05, 0.3 * h, shape.choice(WOODS, 1), 0.06),
     ]
 
