@@ -70,7 +70,7 @@ def holes_by_wall(house: House) -> dict[str, list[tuple[float, float, float, flo
 def wall_pieces(
     length: float, height: float, holes: Iterable[tuple[float, float, float, float]]
 ) -> list[tuple[float, float, float, float]]:
-    """Cut holes out of a wall: rectangles (from, to) along it and (from, to) in height that cover the rest."""
+    """Cut holes out of a wall: rectangles (from, to) along it and (from, to) in height of what is left."""
     pieces = [(0.0, length, 0.0, height)]
     for a, b, low, high in holes:
         left: list[tuple[float, float, float, float]] = []

@@ -37,8 +37,10 @@ def plant(shape: Shape) -> list[Part]:
             parts.append(
                 shape.ellipsoid(middle(at[0], 0.2 * w), middle(at[1], 0.2 * d), (0.45 * h, tall * h), green)
             )
-        parts.append(shape.ellipsoid((0, w), middle(d / 2, 0.1 * d), (0.5 * h, 0.62 * h), leaf))
-        parts.append(shape.ellipsoid(middle(w / 2, 0.1 * w), (0, d), (0.52 * h, 0.64 * h), leaf))
+        for low in (0.0, 0.58):
+            across, along = (low * w, (low + 0.42) * w), (low * d, (low + 0.42) * d)
+            parts.append(shape.ellipsoid(across, middle(d / 2, 0.1 * d), (0.5 * h, 0.62 * h), leaf))
+            parts.append(shape.ellipsoid(middle(w / 2, 0.1 * w), along, (0.52 * h, 0.64 * h), leaf))
         return parts
     low = top * 0.85
     if kind == "tree":

@@ -46,7 +46,7 @@ LOOKS: dict[str, Builder] = {
 
 
 def pieces_of(look: str, asset: str, size: tuple[float, float, float]) -> tuple[tuple[Vector, Vector], ...]:
-    """Return the boxes (size, position in its frame) that an object takes up where that is less than its whole
+    """Return the boxes (size, position in its frame) that an object takes up where they are less than its
     box, as of a counter round a corner; () for all others. Arguments as `look_of`'s.
     """
     if look != "counter":
