@@ -24,8 +24,8 @@ def plant(shape: Shape) -> list[Part]:
         shape.cylinder(*earth, (0.85 * top, 0.92 * top), (0.26, 0.18, 0.12)),
     ]
     if kind == "fan":
-        for k in range(7):
-            a = 2 * math.pi * k / 7 + 0.3
+        for k in range(6):
+            a = math.pi * k / 3 + 0.3
             reach = 0.40 if k % 2 else 0.28
             at = w / 2 + reach * w * math.cos(a), d / 2 + reach * d * math.sin(a)
             low = (w / 2 + 0.1 * w * math.cos(a), d / 2 + 0.1 * d * math.sin(a))
