@@ -192,9 +192,10 @@ class HouseSimulator:
 
     def box(self, id: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the axis-aligned box around a thing as it is now: two corners (3,)."""
-        return self._now(id).low_high
+        return self.now(id).low_high
 
-    def _now(self, id: str) -> Thing:
+    def now(self, id: str) -> Thing:
+        """Return a thing with the pose it has now."""
         thing = self.thing(id)
         if not thing.movable:
             return thing
@@ -271,7 +272,7 @@ class HouseSimulator:
     def _settle(self, id: str) -> None:
         """Tell the model and the obstacles where a thing is."""
         self._write(id)
-        thing = self._now(id)
+        thing = self.now(id)
         low, high = thing.low_high
         if thing.solid:
             self.obstacles.move(self.place[id], thing.floor_box, low[2], high[2])

@@ -83,18 +83,31 @@ class Obstacles:
 
     def segment_clearance(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """Return for segments (N, 2) to (N, 2) the distance to the nearest rectangle; (N,)."""
-        return self._distances(starts, ends).min(1, initial=np.inf)
+        return self._distances(starts, ends, np.flatnonzero(self._active)).min(1, initial=np.inf)
 
     def blocks(self, start: np.ndarray, end: np.ndarray) -> int | None:
         """Return the place in the scene of what stops a body on its straight way, None if nothing does.
 
         A body that stands too near something already may move away from it.
         """
-        now, moving = self._distances(np.array([start, start]), np.array([start, end]))
-        hits = np.flatnonzero(moving < np.minimum(self.body.radius, now) - _CLOSE)
-        if not len(hits):
-            return None
-        return int(self._owner[np.flatnonzero(self._active)[hits[np.argmin(moving[hits])]]])
+        rows, limit = self._near(start, float(np.linalg.norm(end - start)))
+        moving = self._distances(start[None], end[None], rows)[0]
+        hits = np.flatnonzero(moving < limit)
+        return int(self._owner[rows[hits[np.argmin(moving[hits])]]]) if len(hits) else None
+
+    def free(self, start: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Return for straight ways from one point to many (N, 2) whether nothing stops a body; bool (N,)."""
+        ends = np.asarray(ends, float)
+        rows, limit = self._near(start, float(np.linalg.norm(ends - start, axis=1).max()))
+        return (self._distances(np.broadcast_to(start, ends.shape), ends, rows) >= limit).all(1)
+
+    def _near(self, start: np.ndarray, far: float) -> tuple[np.ndarray, np.ndarray]:
+        """The rectangles that a way of at most `far` can come too near to, and how near each may come."""
+        rows = np.flatnonzero(self._active)
+        local = np.einsum("ki,kij->kj", start - self._centre[rows], self._axes[rows])
+        now = _to_box(local, self._half[rows])
+        near = now < self.body.radius + far
+        return rows[near], np.minimum(self.body.radius, now[near]) - _CLOSE
 
     def mark(self, xs: np.ndarray, ys: np.ndarray, radius: float) -> np.ndarray:
         """Return for a grid of points whether a disc there touches a rectangle; bool (len(xs), len(ys))."""
@@ -114,9 +127,8 @@ class Obstacles:
             touched[i0:i1, j0:j1] |= u * u + v * v < (radius - _CLOSE) ** 2
         return touched
 
-    def _distances(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        """Distances of segments to the rectangles that stand in the way, (N, K)."""
-        rows = self._active
+    def _distances(self, starts: np.ndarray, ends: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Distances of segments to some rectangles, (N, K)."""
         centre, axes, half = self._centre[rows], self._axes[rows], self._half[rows]
         a, b = (
             np.einsum("nki,kij->nkj", np.asarray(p, float)[:, None] - centre, axes) for p in (starts, ends)
