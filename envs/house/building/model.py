@@ -94,7 +94,7 @@ def _add_geoms(
         )
         if frame is not None:
             geom.set_frame(frame)
-    hides = float(not thing.movable and all(part.surface.colour[3] == 1 for part in thing.parts))
+    hides = float(not thing.movable and all(_opaque_box(part) for part in thing.parts))
     for size, position in _solids(thing):
         geom = body.add_geom(
             type=mujoco.mjtGeom.mjGEOM_BOX,
@@ -133,6 +133,10 @@ def _outside(scene: Scene) -> Thing:
             parts.append(Part("box", (wide, 0.1, top - bottom), place, (0.0, 0.0, angle), surface=surface))
     parts.append(Part("box", (2 * far, 2 * far, 0.1), (x, y, _SKY_HEIGHT), surface=zenith))
     return Thing("outside", "Outside", (0, 0, 0), (0, 0, 0), tuple(parts), solid=False)
+
+
+def _opaque_box(part: Part) -> bool:
+    return part.shape == "box" and not any(part.rotation) and part.surface.colour[3] == 1
 
 
 def _shadow(place: int, parts: tuple[Part, ...]) -> Thing:
