@@ -9,16 +9,20 @@ This module refuses to know simulators, tasks and bodies.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
 
-from envs.errors import EnvError, unknown_name
+from envs.errors import EnvError, shown, unknown_name
+from envs.inputs import whole_number
 
 FIRST_HELD_OUT_SEED = 5_000_000
 """Seeds from here on belong to evaluation. A reset without a seed draws one below, so it never plays them."""
+
+LARGEST_SEED = 2**63 - 1
+"""What fits into the 64 bits that datasets keep a seed in."""
 
 ABILITIES = ("objects", "state", "watch", "expert", "depth")
 """What an environment may offer: recorded scenes in `reset`, `state` and `set_state`, motion inside a step,
@@ -68,6 +72,8 @@ class SimulatorEnv(gymnasium.Env):
     """Those of `ABILITIES` that are offered."""
     reasons: ClassVar[Mapping[str, str]] = {}
     """Ability that is not offered → why, and what to do instead."""
+    farthest_m: ClassVar[float] = 100.0
+    """What is farther away is measured as this far (ability `depth`)."""
     one_at_a_time: ClassVar[bool] = False
     """Whether, of all such environments in a process, only one can be in an episode."""
 
@@ -83,8 +89,14 @@ class SimulatorEnv(gymnasium.Env):
     def __init__(self, *, render_mode: str | None = None, expert: bool = False, **unknown: Any) -> None:
         for name in unknown:
             raise unknown_name("option", name, self._options())
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise unknown_name("render mode", render_mode, self.metadata["render_modes"])
+        modes = self.metadata["render_modes"]
+        if render_mode == "human" and render_mode not in modes:
+            raise EnvError(
+                f"render_mode='human' opens no window here: there is {', '.join(modes)}, whose pictures "
+                "env.render() returns, and the command uio2 play, which shows an episode in the browser"
+            )
+        if render_mode is not None and render_mode not in modes:
+            raise unknown_name("render mode", render_mode, modes)
         if expert:
             self._need("expert")
         self.render_mode, self.expert = render_mode, expert
@@ -97,13 +109,14 @@ class SimulatorEnv(gymnasium.Env):
         """Begin the episode of `seed` and return its first observation and info.
 
         Args:
-            seed: the episode; None draws one that is not held out, from the generator of the last seed given.
+            seed: the episode, from 0 to `LARGEST_SEED`; None draws one that is not held out, from the
+                generator of the last seed given.
             options: `{"objects": [...]}` puts recorded objects, as `info["objects"]` or a dataset tells of
                 them, in the place of the drawn ones (ability `objects`).
 
-        Raises EnvError for any other option, for recorded objects that do not fit the task, and where the
-        objects of a seed cannot be placed. Such a seed is first tried again on sub-streams of its own, never
-        as the next seed, which would then be played twice.
+        Raises EnvError for any other seed or option, which changes nothing; for recorded objects that do not
+        fit the task; and where the objects of a seed cannot be placed. Such a seed is first tried again on
+        sub-streams of its own, never as the next seed, which would then be played twice.
         """
         raise NotImplementedError
 
@@ -142,11 +155,16 @@ class SimulatorEnv(gymnasium.Env):
         raise self._refusal("state")
 
     def watch(
-        self, callback: Callable[[np.ndarray], None] | None, height: int = 288, width: int = 512
+        self,
+        callback: Callable[[np.ndarray], None] | None,
+        height: int = 288,
+        width: int = 512,
+        every: int = 1,
     ) -> None:
         """Show `callback` the scene now and the motion inside the steps to come (ability `watch`).
 
-        Pictures are for people, uint8 (height, width, 3). None ends it.
+        Pictures are for people, uint8 (height, width, 3); of those of the motion, the first and then each
+        `every`-th is drawn. None ends it.
         """
         raise self._refusal("watch")
 
@@ -160,15 +178,33 @@ class SimulatorEnv(gymnasium.Env):
         """Start `reset`: check the options, settle on a seed (`self._seed`), leave the last episode; return
         the recorded objects, or None.
         """
-        options = options or {}
-        if unknown := sorted(map(str, set(options) - {"objects"})):
-            raise EnvError(f"unknown reset options {unknown}: only 'objects' is understood")
+        recorded = self._recorded(options)
+        seed = None if seed is None else whole_number(seed, "seed", 0, LARGEST_SEED)
+        gymnasium.Env.reset(self, seed=seed)
+        self._seed = int(self.np_random.integers(FIRST_HELD_OUT_SEED)) if seed is None else seed
+        self._steps, self.in_episode = 0, False
+        return recorded
+
+    def _recorded(self, options: Mapping[str, Any] | None) -> Any:
+        """Check the options of `reset` and return the recorded objects among them, or None; changes nothing.
+
+        Whoever reads them further overrides this, so that a mistake is told before the last episode is left.
+        """
+        if options is None:
+            return None
+        if not isinstance(options, Mapping):
+            raise EnvError(f'reset options are a mapping such as {{"objects": [...]}}; got {shown(options)}')
+        if unknown := [shown(name) for name in options if name != "objects"]:
+            raise EnvError(f"unknown reset options {', '.join(unknown[:5])}: only 'objects' is understood")
+        recorded = options.get("objects")
         if "objects" in options:
             self._need("objects")
-        gymnasium.Env.reset(self, seed=seed)
-        self._seed = int(self.np_random.integers(FIRST_HELD_OUT_SEED)) if seed is None else int(seed)
-        self._steps, self.in_episode = 0, False
-        return options.get("objects")
+            if isinstance(recorded, str | bytes) or not isinstance(recorded, Sequence):
+                raise EnvError(
+                    f"options['objects'] is a list of recorded objects, such as info['objects']; "
+                    f"got {shown(recorded)}"
+                )
+        return recorded
 
     def _check_step(self) -> None:
         """Start `step`: raise EnvError unless an episode is under way."""

@@ -1,7 +1,12 @@
 """Errors of the environments: one root class, so that a caller can catch all that an environment refuses."""
 
 import difflib
+import reprlib
 from collections.abc import Iterable
+
+_SHOWN = 80
+_REPR = reprlib.Repr()
+_REPR.maxother = _REPR.maxstring = _SHOWN
 
 
 class EnvError(Exception):
@@ -12,10 +17,28 @@ class SpawnError(EnvError):
     """An object found no free place; reset catches it and retries on a sub-stream of the same seed."""
 
 
-def unknown_name(kind: str, asked: object, names: Iterable[str]) -> EnvError:
-    """Build the error for a name that does not exist: the valid names, the nearest first."""
+def shown(value: object) -> str:
+    """Return a value as an error text shows it: its repr on one line of at most 80 characters.
+
+    >>> shown("left"), shown(10**5000)
+    ("'left'", 'a value of type int')
+    """
+    try:
+        text = " ".join(_REPR.repr(value).split())
+    except Exception:  # a number too long to write out, or a class whose repr fails
+        text = f"a value of type {type(value).__name__}"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def unknown_name(kind: str, asked: object, names: Iterable[str], others: Iterable[str] = ()) -> EnvError:
+    """Build the error for a name that does not exist: the one that was probably meant, and those there are,
+    in their order. `others` are understood too, but not listed.
+    """
     names = list(names)
     if not names:
-        return EnvError(f"unknown {kind} {asked!r}: there is none to choose")
-    nearest = difflib.get_close_matches(str(asked), names, n=len(names), cutoff=0.0)
-    return EnvError(f"unknown {kind} {asked!r}: choose one of {', '.join(nearest)}")
+        return EnvError(f"unknown {kind} {shown(asked)}: there is none to choose")
+    text = asked if isinstance(asked, str) and len(asked) <= _SHOWN else shown(asked)
+    spelled = {name.lower(): name for name in (*names, *others)}
+    close = difflib.get_close_matches(text.lower(), spelled, n=1)
+    meant = f" (did you mean {spelled[close[0]]!r}?)" if close else ""
+    return EnvError(f"unknown {kind} {shown(asked)}{meant}: choose one of {', '.join(names)}")

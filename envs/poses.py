@@ -16,6 +16,8 @@ import numpy as np
 Vector = tuple[float, float, float]
 Quaternion = tuple[float, float, float, float]
 
+_FROM_WXYZ = np.array([1, 2, 3, 0])
+
 IDENTITY: Quaternion = (0.0, 0.0, 0.0, 1.0)
 
 
@@ -109,3 +111,10 @@ def unit_from_wxyz(quaternion: Sequence[float]) -> np.ndarray:
     w, x, y, z = quaternion
     norm = math.sqrt(x * x + y * y + z * z + w * w)
     return np.array([x, y, z, w]) / norm
+
+
+def units_from_wxyz(quaternions: np.ndarray) -> np.ndarray:
+    """Return MuJoCo's quaternions wxyz (..., 4) as `unit_from_wxyz` does each of them, to the bit."""
+    w, x, y, z = (quaternions[..., i] for i in range(4))
+    norm = np.sqrt(x * x + y * y + z * z + w * w)
+    return quaternions[..., _FROM_WXYZ] / norm[..., None]

@@ -119,9 +119,9 @@ class Suite:
         return self.tasks() if callable(self.tasks) else self.tasks
 
     def task_names(self, words: str | Sequence[str]) -> list[str]:
-        """Return the tasks that "all", "a", "a,b" or ["a", "b"] name.
+        """Return the tasks that "all", "a", "a,b" or ["a", "b"] name, each once.
 
-        Raises EnvError with the right names, the nearest first.
+        Raises EnvError with the right names, the nearest before them.
         """
         known = self.task_levels()
         names = _words(words)
@@ -130,12 +130,12 @@ class Suite:
         for name in names:
             if name not in known:
                 raise unknown_name("task", name, known)
-        return names
+        return list(dict.fromkeys(names))
 
     def level_names(self, words: str | Sequence[str]) -> list[str]:
         """Return the short names of the levels that "all", "a", "a,b" or ["a", "b"] name, each once.
 
-        Raises EnvError with the right names, the nearest first.
+        Raises EnvError with the right names, the nearest before them.
         """
         names = _words(words)
         if names == [ALL]:
@@ -176,7 +176,7 @@ class Suite:
 
         `level=None` leaves the level to the environment. Raises EnvError for a name there is not.
         """
-        if task not in self.task_levels():
+        if not isinstance(task, str) or task not in self.task_levels():
             raise unknown_name("task", task, self.task_levels())
         if level is not None:
             options["level"] = self.level_name(level)
@@ -190,12 +190,12 @@ def canonical_level(level: str | None, levels: Mapping[str, tuple[str, ...]]) ->
     >>> canonical_level("L2", {"placement": ("L1",), "combinatorial": ("L2",)})
     'combinatorial'
     """
-    if level is None or level in levels:
+    if level is None or (isinstance(level, str) and level in levels):
         return level
     for name, aliases in levels.items():
-        if level in aliases:
+        if isinstance(level, str) and level in aliases:
             return name
-    raise unknown_name("level", level, levels)
+    raise unknown_name("level", level, levels, (alias for aliases in levels.values() for alias in aliases))
 
 
 def suite(spec: str) -> Suite:
@@ -203,7 +203,7 @@ def suite(spec: str) -> Suite:
 
     `spec` is a built-in name, a name from the entry point group `uio2_agent.suites`, or `module:attribute`,
     importable from the working directory or the installation. Raises EnvError with the valid names, the
-    nearest first, or with the reason why a suite cannot be imported.
+    nearest before them, or with the reason why a suite cannot be imported.
     """
     spec = str(spec)
     if spec in _BUILT_IN:
@@ -251,6 +251,8 @@ def _imported(spec: str) -> Suite:
         raise EnvError(
             f"suite {spec}: cannot import {module_name!r} ({error}); is it on PYTHONPATH?"
         ) from error
+    except (Exception, SystemExit) as error:  # somebody's module may do anything at all
+        raise EnvError(f"suite {spec}: cannot import {module_name!r}, {error!r}") from error
     found = getattr(module, attribute, None)
     if not isinstance(found, Suite):
         held = sorted(name for name, value in vars(module).items() if isinstance(value, Suite))

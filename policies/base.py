@@ -26,7 +26,12 @@ class Policy(ABC):
     """Base class of policies, ours and other people's."""
 
     name: str = "policy"
-    """What tables and folders call this policy."""
+    """What tables, pages and datasets call this policy; that of a class which does not say is the class's."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.name == Policy.name:
+            cls.name = cls.__name__
 
     def reset(self, slot: int, observation: Mapping[str, Any], info: Mapping[str, Any]) -> None:  # noqa: B027
         """Begin a new episode in `slot`; forget the one before. Stateless policies need not override it."""

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
 import inspect
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from policies.base import Policy
 from policies.style import STYLE_FILE
-from uio2_agent.errors import UIO2Error
+from uio2_agent.errors import UIO2Error, described, did_you_mean
 from uio2_agent.formats.packaged import CONFIG, checkpoint_directory, packaged_checkpoints
 
 SCRIPTED = ("oracle", "random")
 """Policies that are part of the program."""
 
 
-def load_policy(spec: str, **policy_args: Any) -> Policy:
+def load_policy(spec: str, /, **policy_args: Any) -> Policy:
     """Return the policy that `spec` names.
 
     Parameters
@@ -35,32 +35,63 @@ def load_policy(spec: str, **policy_args: Any) -> Policy:
     Raises
     ------
     UIO2Error
-        Nothing of that name, a module that cannot be imported, an argument the policy does not take.
+        Nothing of that name, a module that cannot be imported, an argument the policy does not take, or
+        whatever else its constructor raises.
     """
-    spec = str(spec)
+    make, first = _found(str(spec))
+    _check_arguments(spec, make, first, policy_args)
+    try:
+        policy = make(*first, **policy_args)
+        missing = [name for name in ("reset", "act", "answer", "name") if not hasattr(policy, name)]
+    except (UIO2Error, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # somebody's class may do anything at all, SystemExit among it
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise UIO2Error(
+            f"policy={spec}: {_name(make)} cannot be made, {described(error)} "
+            f"({Path(place.filename).name}, line {place.lineno})"
+        ) from error
+    if missing:
+        raise UIO2Error(f"policy={spec}: it has no {', '.join(missing)}; derive it from policies.Policy")
+    return policy
+
+
+def check_policy(spec: str, policy_args: Mapping[str, Any]) -> None:
+    """Raise the UIO2Error of `load_policy` for a name there is not and for arguments that are not taken.
+
+    Loads no model and brings no torch, unless somebody's module does.
+    """
+    make, first = _found(str(spec))
+    _check_arguments(spec, make, first, policy_args)
+
+
+def _found(spec: str) -> tuple[Callable[..., Policy], tuple[str, ...]]:
+    """What makes the policy, and the arguments that come first."""
     if spec.startswith(("ws://", "wss://")):
         raise UIO2Error(
             f"policy={spec}: policies behind a websocket are not built yet; use a name, a directory or "
             "module:Class"
         )
     if spec == "oracle":
-        from policies.oracle import OraclePolicy as make
-    elif spec == "random":
-        from policies.random import RandomPolicy as make
-    elif Path(spec).is_dir() or spec in packaged_checkpoints():
+        from policies.oracle import OraclePolicy
+
+        return OraclePolicy, ()
+    if spec == "random":
+        from policies.random import RandomPolicy
+
+        return RandomPolicy, ()
+    if Path(spec).is_dir() or spec in packaged_checkpoints():
         from policies.unified_io2 import UnifiedIO2Policy
 
-        return _call(spec, UnifiedIO2Policy.from_pretrained, policy_args, spec)
-    elif ":" in spec:
-        make = _imported(spec)
-    else:
-        names = [*SCRIPTED, *packaged_checkpoints()]
-        names = difflib.get_close_matches(spec, names, n=len(names), cutoff=0.0)
-        raise UIO2Error(
-            f"policy {spec!r} is no directory and no known name: use {', '.join(names)}, a directory or "
-            "module:Class"
-        )
-    return _call(spec, make, policy_args)
+        checkpoint_directory(spec)
+        return UnifiedIO2Policy.from_pretrained, (spec,)
+    if ":" in spec:
+        return _imported(spec), ()
+    names = [*SCRIPTED, *packaged_checkpoints()]
+    raise UIO2Error(
+        f"policy {spec!r} is no directory and no known name{did_you_mean(spec, names)}: use "
+        f"{', '.join(names)}, a directory or module:Class"
+    )
 
 
 def policy_identity(spec: str) -> str | None:
@@ -104,28 +135,42 @@ def _imported(spec: str) -> Callable[..., Policy]:
         raise UIO2Error(
             f"policy={spec}: cannot import {module_name!r} ({error}); is it on PYTHONPATH?"
         ) from error
-    if not hasattr(module, class_name):
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise UIO2Error(f"policy={spec}: cannot import {module_name!r}, {described(error)}") from error
+    made = getattr(module, class_name, None)
+    if not callable(made):
         classes = [
             name
             for name, value in vars(module).items()
             if inspect.isclass(value) and not name.startswith("_")
         ]
         raise UIO2Error(
-            f"policy={spec}: {module_name} has no {class_name!r}; it has "
+            f"policy={spec}: {module_name} has no {class_name!r}{did_you_mean(class_name, classes)}; it has "
             f"{', '.join(sorted(classes)) or 'no class'}"
         )
-    return getattr(module, class_name)
+    return made
 
 
-def _call(spec: str, make: Callable[..., Policy], policy_args: dict[str, Any], *first: Any) -> Policy:
+def _check_arguments(
+    spec: str, make: Callable[..., Policy], first: tuple[str, ...], policy_args: Mapping[str, Any]
+) -> None:
     try:
-        inspect.signature(make).bind(*first, **policy_args)
+        signature = inspect.signature(make)
+    except (TypeError, ValueError):  # a class in C, which says by itself what it takes
+        return
+    try:
+        signature.bind(*first, **policy_args)
     except TypeError as error:
-        takes = list(inspect.signature(make).parameters)[len(first) :]
+        takes = list(signature.parameters)[len(first) :]
         raise UIO2Error(
             f"policy={spec}: {error}; policy_args it takes: {', '.join(takes) or 'none'}"
         ) from None
-    policy = make(*first, **policy_args)
-    if missing := [name for name in ("reset", "act", "answer", "name") if not hasattr(policy, name)]:
-        raise UIO2Error(f"policy={spec}: it has no {', '.join(missing)}; derive it from policies.Policy")
-    return policy
+    if first:
+        make.__self__.check_arguments(spec, policy_args)
+
+
+def _name(make: Callable[..., Policy]) -> str:
+    owner = getattr(make, "__self__", make)
+    return getattr(owner, "__qualname__", repr(owner))

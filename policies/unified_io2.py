@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from policies.base import Policy, Step
 from policies.embodiments.base import Embodiment, ParsedStep
 from policies.moment import Moment
 from policies.style import PromptStyle, load_styles
-from uio2_agent.errors import UIO2Error
+from uio2_agent.errors import UIO2Error, did_you_mean
 from uio2_agent.request import Answer, Request
 
 PLANS = ("replan", "once")
@@ -110,24 +110,29 @@ class UnifiedIO2Policy(Policy):
 
         `tokenizer` is another sentencepiece file than the directory's; `arguments` are those of the class.
         """
+        cls.check_arguments(path, arguments)
         import torch
 
         from uio2_agent import UnifiedIO2
         from uio2_agent.formats.packaged import checkpoint_directory
 
-        takes = [name for name in inspect.signature(cls).parameters if name != "model"]
-        if unknown := [name for name in arguments if name not in takes]:
-            known = ", ".join(["device", "tokenizer", *takes])
-            raise UIO2Error(
-                f"policy {path}: unknown arguments {', '.join(unknown)}; policy_args it takes: {known}"
-            )
         if str(device).startswith("cuda") and not torch.cuda.is_available():
             raise UIO2Error(f"policy {path}: device={device} was asked for, but torch sees no GPU; use cpu")
         styles = load_styles(checkpoint_directory(path), unnamed=embodiments.DEFAULT)
         model = UnifiedIO2.from_pretrained(path, tokenizer=tokenizer).to(device).eval()
         arguments.setdefault("style", styles)
-        arguments.setdefault("name", Path(path).name)
+        arguments.setdefault("name", Path(path).resolve().name)
         return cls(model, **arguments)
+
+    @classmethod
+    def check_arguments(cls, path: str | Path, arguments: Iterable[str]) -> None:
+        """Raise UIO2Error for names of arguments that `from_pretrained` does not take; loads nothing."""
+        takes = ["device", "tokenizer", *list(inspect.signature(cls).parameters)[1:]]
+        if unknown := [name for name in arguments if name not in takes]:
+            raise UIO2Error(
+                f"policy {path}: unknown arguments {', '.join(unknown)}{did_you_mean(unknown[0], takes)}; "
+                f"policy_args it takes: {', '.join(takes)}"
+            )
 
     @property
     def tokenizer(self) -> Any:

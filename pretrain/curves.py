@@ -7,7 +7,9 @@ import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
+from pretrain.errors import TrainingError
 from uio2_agent.files import append_line, replace_file
 
 METRICS, PICTURE = "metrics.jsonl", "curves.svg"
@@ -16,7 +18,10 @@ _WIDTH, _HEIGHT, _MARGIN = 420, 220, 42
 
 
 class Curves:
-    """Records of a run in its directory. Opening it again after a stop drops what came after `step`."""
+    """Records of a run in its directory. Opening it again after a stop drops what came after `step`.
+
+    Raises TrainingError naming the file and the line where there are no records.
+    """
 
     def __init__(self, directory: Path, step: int):
         self._directory = directory
@@ -32,14 +37,47 @@ class Curves:
         replace_file(self._directory / PICTURE, draw(self.records))
 
 
+class Means:
+    """Means of named values over steps, and the seconds these took. Plain data to keep and go on from."""
+
+    def __init__(self, sums: Mapping[str, float] | None = None, count: int = 0, seconds: float = 0.0):
+        self.sums, self.count, self.seconds = dict(sums or {}), count, seconds
+
+    def add(self, values: Mapping[str, float], seconds: float) -> None:
+        """Add a step."""
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.count += 1
+        self.seconds += seconds
+
+    def values(self) -> dict[str, float]:
+        """Return the mean of each value over all steps."""
+        return {name: total / self.count for name, total in self.sums.items()}
+
+
 def _read(path: Path) -> list[dict[str, float]]:
     """The records of a file; a last line that was cut off by a crash does not count."""
     if not path.exists():
         return []
-    lines = [
-        line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("\n")
-    ]
-    return [json.loads(line) for line in lines]
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return [_record(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+
+
+def _record(line: bytes, where: str) -> dict[str, float]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        record = None
+    if not isinstance(record, dict) or "step" not in record or not all(map(_is_number, record.values())):
+        raise TrainingError(
+            f"{where} is no record of a training: restore the file, or delete it: the run goes on "
+            "without its earlier curves"
+        )
+    return record
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < 1e300
 
 
 def draw(records: Sequence[Mapping[str, float]]) -> str:

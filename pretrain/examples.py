@@ -6,7 +6,6 @@ that is stopped and resumed sees exactly the batches it would have seen. Request
 where acting takes them from too; one batch may hold episodes of several.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,7 @@ from policies.style import PromptStyle
 from pretrain.dense_heads import NOTHING, Labels, image_labels
 from pretrain.moments import moment
 from pretrain.sources import EpisodeFolders, StoredEpisode
+from pretrain.sources.checks import json_objects
 from uio2_agent.inputs.batch import Batch
 from uio2_agent.inputs.processor import Processor
 from uio2_agent.request import Request
@@ -143,7 +143,8 @@ class TrainingBatches(Dataset[tuple[Batch, Labels]]):
 def filled_area(fact: Mapping[str, Any], styles: Styles) -> int:
     """Pixels of a request's last view inside the boxes of an episode's objects (as they lie at its end)."""
     view = styles[fact["embodiment"]].views[-1]
-    boxes = [thing["boxes"].get(view) for thing in json.loads(fact["final_objects"])]
+    where = f"final_objects of {fact['task_name']}, seed {fact['seed']}"
+    boxes = [thing["boxes"].get(view) for thing in json_objects(fact["final_objects"], where)]
     return sum((box[2] - box[0]) * (box[3] - box[1]) for box in boxes if box)
 
 

@@ -25,7 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pretrain.checkpointing import TrainingError
+from pretrain.errors import TrainingError
 from uio2_agent.errors import CheckpointError
 from uio2_agent.files import replace_file
 from uio2_agent.unified_io2 import UnifiedIO2

@@ -11,140 +11,75 @@ encoder stands still, so there is no first phase and no dense label. The state t
 and the checkpoint, with the adapters merged in, is written for evaluations and at the end.
 """
 
-import dataclasses
+import math
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from policies import embodiments
 from policies.style import PromptStyle, save_styles
-from pretrain.checkpointing import STATE, TrainingError, load_state, save_state
-from pretrain.curves import Curves
-from pretrain.defaults import defaults_from
+from pretrain.checkpointing import STATE, content_digest, load_state, save_state
+from pretrain.curves import Curves, Means
 from pretrain.dense_heads import DenseHeads, Labels, Watch, look
+from pretrain.errors import TrainingError, explained
 from pretrain.examples import Example, ExampleOptions, Labeller, TrainingBatches, cameras_of, plan_example
 from pretrain.initialization import start_model
+from pretrain.interrupts import Interrupts
 from pretrain.lora import Lora
 from pretrain.losses import TextLoss
 from pretrain.memory import keep_freed_memory
 from pretrain.moments import moment
 from pretrain.optim import build_optimizer, set_learning_rate
+from pretrain.output import Output
+from pretrain.progress import progress, say
 from pretrain.schedule import Schedule
-from pretrain.sources import FIRST_HELD_OUT_SEED, EpisodeFolders, StoredEpisode
-from pretrain.sources.schema import episode_identity
+from pretrain.selection import seen_words, split_episodes
+from pretrain.settings import SETTINGS, SMALL, TrainConfig
+from pretrain.sources import DatasetError, EpisodeFolders, StoredEpisode
+from uio2_agent.errors import UIO2Error
 from uio2_agent.inputs.processor import Batch
 
-SETTINGS_FILE = Path(__file__).with_name("train.yaml")
 Evaluate = Callable[[Path, int], Mapping[str, float]]
 """Called as evaluate(checkpoint directory, step) -> numbers for the curves, named `group/curve`."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-@defaults_from(SETTINGS_FILE)
-class TrainConfig:
-    """A training run."""
-
-    data: tuple[str, ...]
-    """Dataset directories: those `uio2 collect` makes, or of another form that `pretrain.sources` reads."""
-    output: str
-    """Directory of the checkpoint, the state and the curves."""
-    model: str
-    """A preset (fresh weights), a packaged name, or a checkpoint directory to start from."""
-    lora_rank: int
-    """Rank of adapters that learn in place of the model, which must be trained then; 0 trains the model."""
-    lora_alpha: float
-    """Adapters count alpha / rank times."""
-    lora_targets: str
-    """Layers with adapters, among query, key, value, out, gate, up, down of the encoder and decoder."""
-    steps: int
-    """Optimizer steps, the eye's included."""
-    eye_steps: int
-    """First steps, in which the image encoder learns alone."""
-    batch_size: int
-    learning_rate: float
-    """Peak rate."""
-    schedule: str
-    """Shape of the learning rate: one of `pretrain.schedule.SHAPES`."""
-    warmup: int
-    """Steps of linear warm-up, at the start of each phase."""
-    decay_share: float
-    """Last part of the run, in which the rate of wsd falls to zero."""
-    weight_decay: float
-    eye_weight: float
-    """Weight of the dense losses once the whole model learns; 0 freezes the image encoder then."""
-    sigma: float
-    """Width of a location's soft label, in bins; 0 for hard labels."""
-    style: Mapping[str, Any]
-    """Changes to the styles of requests (`policies.style.PromptStyle`) of the model and its embodiments."""
-    boxes_share: float
-    """Share of examples that ask for all objects' boxes."""
-    augment: bool
-    """Draw symmetries of the embodiment (a mirrored table) at random, where a task allows them."""
-    validation_episodes: int
-    """Episodes spread over the data: never trained on, their losses are drawn beside the training's."""
-    seed: int
-    device: str
-    """cpu, cuda, or auto."""
-    dtype: str
-    """float32, or bfloat16 (autocast; weights stay float32, those under adapters become bfloat16)."""
-    threads: int
-    """CPU threads of torch; 0 leaves its default."""
-    workers: int
-    """Processes that prepare batches."""
-    log_every: int
-    save_every: int
-    evaluate_every: int
-    """Steps between evaluations; 0 for none."""
-    resume: bool
-    """Go on from the state in `output`, if there is one."""
-    stop_after: float
-    """Minutes after which to save and stop (to go on later); 0 for never."""
+_SAVE_WITHIN, _SAVING_SHARE = 60.0, 0.05
+"""Seconds after which there is a new state, whatever `save_every` says; the most time that goes into that."""
 
 
-SMALL = ("nano",)
-"""Presets whose requests are written for a small model."""
-SETTINGS = [
-    "data",
-    "model",
-    "lora_rank",
-    "lora_alpha",
-    "lora_targets",
-    "steps",
-    "eye_steps",
-    "batch_size",
-    "learning_rate",
-    "schedule",
-    "warmup",
-    "decay_share",
-    "weight_decay",
-    "eye_weight",
-    "sigma",
-    "boxes_share",
-    "augment",
-    "validation_episodes",
-    "seed",
-    "dtype",
-]
-"""What a resumed run must share with the one it goes on from."""
-
-
-def train(config: TrainConfig, evaluate: Evaluate | None = None) -> Path:
+def train(
+    config: TrainConfig, evaluate: Evaluate | None = None, ready: Callable[[], None] | None = None
+) -> Path:
     """Run or resume a training; return the checkpoint directory (`output`), which `from_pretrained` takes.
 
-    Raises TrainingError for data with held-out seeds, too few episodes, or a state of another run.
+    `ready` is called when everything is loaded, before the first step.
+    Raises TrainingError for data with held-out seeds, too few episodes, a state of another run, a loss that
+    is no number, or an output that another run has or that cannot be written; DatasetError for data that
+    cannot be read.
     """
-    run = Run(config, evaluate)
+    kept = "nothing was saved"
     try:
-        run.loop()
-    except KeyboardInterrupt:
-        run.save()
-        raise
+        with closing(Run(config, evaluate)) as run:
+            try:
+                if ready is not None:
+                    ready()
+                run.loop()
+            except (KeyboardInterrupt, DatasetError, OSError):  # between two steps: nothing is lost
+                if run.step > run.saved:
+                    run.save()
+                raise
+            finally:
+                kept = run.kept
+    except (RuntimeError, MemoryError) as error:
+        raise explained(error, config, kept) from error
     return run.directory
 
 
@@ -153,8 +88,9 @@ class Run:
 
     def __init__(self, config: TrainConfig, evaluate: Evaluate | None = None):
         self.config, self._evaluate = config, evaluate
-        self.directory = Path(config.output)
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.device = config.torch_device
+        self.output = Output(config.output)
+        self.directory = self.output.path
         if config.threads:
             torch.set_num_threads(config.threads)
         keep_freed_memory()
@@ -163,7 +99,6 @@ class Run:
         source = EpisodeFolders(config.data, cache_episodes=16_384)
         trained, held = split_episodes(source, config.validation_episodes)
         names, textures = seen_words(source)
-        self.device = torch.device(_device(config.device))
         adapted = config.lora_rank != 0
         dtype = torch.bfloat16 if adapted and config.dtype == "bfloat16" else torch.float32
         self.model, self.styles = start_model(config.model, adapted, dtype)
@@ -195,11 +130,17 @@ class Run:
         self.settings = {key: getattr(config, key) for key in SETTINGS} | {
             "data": source.identities,  # by content: what goes on has the very episodes it began with
             "style": {name: style.to_dict() for name, style in sorted(styles.items())},
+            "start": self._start(),
         }
-        self.step = 0
+        self.step, self.means = 0, Means()
         if config.resume and (self.directory / STATE).exists():
-            self.step = load_state(self.directory, self.settings, self.parts, self.optimizer)
-        self.curves = Curves(self.directory, self.step)
+            self.step, means = load_state(self.directory, self.settings, self.parts, self.optimizer)
+            self.means = Means(**means)
+        self.saved, self._patience = self.step, _SAVE_WITHIN
+        with self.output.writing():
+            if not self.step:
+                (self.directory / STATE).unlink(missing_ok=True)  # of a run that is started anew
+            self.curves = Curves(self.directory, self.step)
         options = ExampleOptions(boxes_share=config.boxes_share, augment=config.augment, seed=config.seed)
         self.batches = TrainingBatches(
             source, trained, processor, styles, options, config.batch_size, names, textures
@@ -208,6 +149,8 @@ class Run:
         examples = [_first_step(source[i], styles) for i in held]
         size = config.batch_size
         self.validation = [labeller(examples[i : i + size]) for i in range(0, len(examples), size)]
+        held_back = f"{len(held)} held back" + (" (a tenth at most)" if config.validation_episodes else "")
+        say(f"data     {len(trained)} episodes to learn from, {held_back}")
 
     def _adapters(self) -> Lora:
         config = self.config
@@ -217,54 +160,113 @@ class Run:
         targets = [name.strip() for name in config.lora_targets.split(",")]
         return Lora(self.model, config.lora_rank, config.lora_alpha, targets)
 
+    def _start(self) -> str:
+        """Digest of what a state does not hold of the model it began with."""
+        model = self.model
+        held = {"config": model.config.to_dict(), "vocabulary": model.processor.tokenizer.vocabulary.hash}
+        if self.lora is not None:
+            held["weights"] = model.state_dict()
+        return content_digest(held)[:16]
+
     def loop(self) -> None:
-        """Train to the last step, or until the time is up."""
+        """Train to the last step, or until the time is up.
+
+        KeyboardInterrupt, also for SIGTERM, comes between two steps.
+        """
         config = self.config
         end = time.monotonic() + 60 * config.stop_after if config.stop_after else float("inf")
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        began, sums, count = time.monotonic(), {}, 0
-        with Progress(*columns, TextColumn("{task.fields[losses]}"), refresh_per_second=1) as progress:
-            bar = progress.add_task("train", total=config.steps, completed=self.step, losses="")
-            for batch, labels in self._loader():
-                losses = self._train_step(batch.to(self.device), labels.to(self.device))
-                count += 1
-                for name, value in losses.items():
-                    sums[name] = sums.get(name, 0.0) + value
-                self.step += 1
-                progress.advance(bar)
-                if self.step % config.log_every == 0 or self.step == config.steps:
-                    means = {name: value / count for name, value in sums.items()}
-                    means["speed/examples_per_s"] = count * config.batch_size / (time.monotonic() - began)
-                    means |= self.validate()
-                    self.curves.add(self.step, means)
-                    progress.update(bar, losses=_summary(means))
-                    began, sums, count = time.monotonic(), {}, 0
+        saved = clock = time.monotonic()
+        lately = Means()  # since words were last shown
+        with Interrupts() as interrupts, progress("train", config.steps, self.step, unit="step") as shown:
+            if self._lacks_evaluation():
+                self.save()
+                self._evaluated()
+            for item in self._loader():
+                if isinstance(item, UIO2Error):
+                    raise item
+                batch, labels = item
+                with interrupts.held():
+                    losses = self._train_step(batch.to(self.device), labels.to(self.device))
+                    self.step += 1
+                    for means in (self.means, lately):
+                        means.add(losses, time.monotonic() - clock)
+                    if self.step % config.log_every == 0 or self.step == config.steps:
+                        self._record()
+                    if shown(_summary(lately, config.batch_size)):
+                        lately = Means()
                 evaluated = config.evaluate_every and self.step % config.evaluate_every == 0
-                if evaluated or self.step % config.save_every == 0:
+                is_due = self.step % config.save_every == 0 or time.monotonic() - saved > self._patience
+                if evaluated or is_due:
                     self.save(merged=bool(evaluated))
-                if evaluated and self._evaluate is not None:
-                    self.curves.add(self.step, self._evaluate(self.directory, self.step))
+                    saved = time.monotonic()
+                if evaluated:
+                    self._evaluated()
                 if time.monotonic() > end:
                     break
-        self.save()
+                clock = time.monotonic()
+            self.save()
 
-    def _loader(self) -> Iterator[tuple[Batch, Labels]]:
+    def close(self) -> None:
+        """Leave the output to others."""
+        self.output.close()
+
+    @property
+    def kept(self) -> str:
+        """What there is to go on from, in words."""
+        return f"the state of step {self.saved} is kept" if self.saved else "nothing was saved"
+
+    def _loader(self) -> Iterator[tuple[Batch, Labels] | UIO2Error]:
         workers = self.config.workers
         steps = range(self.step, self.config.steps)
-        extra: dict[str, Any] = {"prefetch_factor": 4, "worker_init_fn": _one_thread} if workers else {}
-        return iter(DataLoader(self.batches, batch_size=None, sampler=steps, num_workers=workers, **extra))
+        extra: dict[str, Any] = {"prefetch_factor": 4, "worker_init_fn": _prepare_worker} if workers else {}
+        batches = _Told(self.batches)
+        return iter(DataLoader(batches, batch_size=None, sampler=steps, num_workers=workers, **extra))
+
+    def _record(self) -> None:
+        """Add a point to the curves: means over the steps since the last one."""
+        means = self.means.values()
+        means["speed/examples_per_s"] = self.means.count * self.config.batch_size / self.means.seconds
+        with self.output.writing():
+            self.curves.add(self.step, means | self.validate())
+        self.means = Means()
+
+    def _lacks_evaluation(self) -> bool:
+        """Tell whether the run was stopped between saving and evaluating."""
+        every = self.config.evaluate_every
+        if not every or self._evaluate is None or self.step == 0 or self.step % every:
+            return False
+        here = [record for record in self.curves.records if record["step"] == self.step]
+        return all("speed/examples_per_s" in record for record in here)
+
+    def _evaluated(self) -> None:
+        if self._evaluate is not None:
+            values = self._evaluate(self.directory, self.step)
+            with self.output.writing():
+                self.curves.add(self.step, values)
 
     def _train_step(self, batch: Batch, labels: Labels) -> dict[str, float]:
         set_learning_rate(self.optimizer, self.schedule.rate(self.step))
         loss, losses = self._losses(batch, labels, self.step < self.eye_steps)
+        values = {f"training/{name}": value.item() for name, value in losses.items()}
+        self._check_finite(values)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(
-            [p for part in self.parts.values() for p in part.parameters()], 1.0
-        )
-        if torch.isfinite(norm):
+        if loss.requires_grad:  # not where the eye learns alone and nobody told the objects of this batch
+            loss.backward()
+            norm = torch.nn.utils.clip_grad_norm_(
+                [p for part in self.parts.values() for p in part.parameters()], 1.0
+            )
+            self._check_finite({"norm of the gradients": norm.item()})
             self.optimizer.step()
-        return {f"training/{name}": value.item() for name, value in losses.items()}
+        return values
+
+    def _check_finite(self, values: Mapping[str, float]) -> None:
+        """Raise TrainingError before what is no number reaches the weights or the curves."""
+        if broken := [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]:
+            weights = "" if self.lora or not self.saved else f", and model={self.directory} starts from it"
+            raise TrainingError(
+                f"{broken[0]} after step {self.step}: start again in another output with a lower "
+                f"learning_rate= (it is {self.config.learning_rate}) or more warmup=; {self.kept}{weights}"
+            )
 
     def _losses(self, batch: Batch, labels: Labels, eye_only: bool) -> tuple[Tensor, dict[str, Tensor]]:
         weight = 1.0 if eye_only else self.eye_weight
@@ -299,59 +301,42 @@ class Run:
             _, losses = self._losses(batch, labels, self.step < self.eye_steps)
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value.item() / len(self.validation)
-        return {f"validation/{name}": value for name, value in sums.items()}
+        values = {f"validation/{name}": value for name, value in sums.items()}
+        self._check_finite(values)
+        return values
 
     def save(self, merged: bool = True) -> None:
         """Write the state, the adapters of a run that has them, and the checkpoint.
 
         With adapters the checkpoint is written only if `merged`, because a large one takes its time.
         """
-        save_state(self.directory, self.step, self.settings, self.parts, self.optimizer)
-        save_styles(self.directory, self.styles)
-        if self.lora is None:
-            self.model.save_pretrained(self.directory)
-            return
-        self.lora.save(self.directory)
-        if merged:
-            with self.lora.merged():
+        began = time.monotonic()
+        with self.output.writing():
+            means = vars(self.means)
+            save_state(self.directory, self.step, self.settings, self.parts, self.optimizer, means)
+            save_styles(self.directory, self.styles)
+            if self.lora is None:
                 self.model.save_pretrained(self.directory)
+            else:
+                self.lora.save(self.directory)
+                if merged:
+                    with self.lora.merged():
+                        self.model.save_pretrained(self.directory)
+        self.saved = self.step
+        self._patience = max(_SAVE_WITHIN, (time.monotonic() - began) / _SAVING_SHARE)
 
 
-def split_episodes(source: EpisodeFolders, validation: int) -> tuple[list[int], list[int]]:
-    """Return the successful episodes to train on, and `validation` others of them, held back.
+class _Told(Dataset[tuple[Batch, Labels] | UIO2Error]):
+    """The batches, or why there is none: an error that is raised in a loader process loses its words."""
 
-    Raises TrainingError when one has a held-out seed or stands there twice, or too few are left.
-    """
-    facts = source.facts
-    if held_out := [fact["seed"] for fact in facts if fact["seed"] >= FIRST_HELD_OUT_SEED]:
-        raise TrainingError(
-            f"the data hold {len(held_out)} episodes with held-out seeds (from {FIRST_HELD_OUT_SEED} on, "
-            f"first {held_out[0]}): these are for evaluation; collect with smaller seeds"
-        )
-    found: dict[str, int] = {}
-    for index, fact in enumerate(facts):
-        if (other := found.setdefault(episode_identity(fact), index)) != index:
-            raise TrainingError(
-                f"episodes {other} and {index} of the data are the same one: name each set once in data="
-            )
-    good = [index for index, fact in enumerate(facts) if fact["success"]]
-    validation = min(validation, len(good) // 10)
-    if len(good) < 2:
-        raise TrainingError(f"the data hold {len(good)} successful episodes: collect more")
-    held = {good[index * len(good) // validation] for index in range(validation)}  # evenly over all folders
-    return [index for index in good if index not in held], sorted(held)
+    def __init__(self, batches: TrainingBatches):
+        self._batches = batches
 
-
-def seen_words(source: EpisodeFolders) -> tuple[list[str], list[str]]:
-    """Return the names and the textures of the objects of some two thousand episodes, sorted: what the eye
-    tells apart.
-    """
-    names, textures = set(), set()
-    for index in range(0, len(source), max(1, len(source) // 2000)):
-        for thing in source[index].objects[0]:
-            names.add(thing["name"])
-            textures.add(thing["texture"])
-    return sorted(names), sorted(textures)
+    def __getitem__(self, step: int) -> tuple[Batch, Labels] | UIO2Error:
+        try:
+            return self._batches[step]
+        except UIO2Error as error:
+            return error
 
 
 def _styles(
@@ -377,16 +362,14 @@ def _first_step(record: StoredEpisode, styles: Mapping[str, PromptStyle]) -> Exa
     return plan_example(now, embodiments.get(record.embodiment), style)
 
 
-def _device(name: str) -> str:
-    if name != "auto":
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _one_thread(worker: int) -> None:
+def _prepare_worker(worker: int) -> None:
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the process that ends this one
+    sys.excepthook = lambda *_: (
+        None
+    )  # of the thread that hands batches over: it may lose that process any time
 
 
-def _summary(means: Mapping[str, float]) -> str:
-    short = {name.split("/")[-1]: value for name, value in means.items() if not name.startswith("validation")}
-    return " ".join(f"{name} {value:.2f}" for name, value in short.items())
+def _summary(means: Means, batch_size: int) -> str:
+    losses = [f"{name.split('/')[-1]} {value:.2f}" for name, value in means.values().items()]
+    return " ".join(losses) + f"  {means.count * batch_size / means.seconds:.3g} examples/s"

@@ -5,7 +5,6 @@ importing this package loads no simulator, no ray and no torch.
 """
 
 from importlib import import_module
-from typing import Any
 
 _HOME = {
     "CollectConfig": "rollouts.collect",
@@ -23,7 +22,7 @@ _HOME = {
 __all__ = sorted(_HOME)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import a public name from its module."""
     if name not in _HOME:
         raise AttributeError(f"module 'rollouts' has no attribute {name!r}")

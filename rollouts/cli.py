@@ -1,201 +1,55 @@
-"""The `uio2` command: finds the command, reads its keys, runs it, and turns expected errors into one line.
+"""The way into the `uio2` command: Ctrl-C is answered from here on, so nothing is imported before it is.
 
-Heavy packages are imported by the commands themselves, so that `--help` and a mistyped key answer at once.
-Before anything runs, `envs` is looked up: the name is common, and another folder or package of that name must
-not be taken for ours silently.
+Unusual: while modules are loaded a signal ends the process at once. Nothing is begun by then, and an
+exception in the middle of an import might be swallowed there. From the command's own work on it is
+KeyboardInterrupt.
 """
 
-import importlib
-import importlib.util
 import os
-import re
-import signal
 import sys
-import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any
-
-from rollouts.errors import RolloutError
 
 
-@dataclass(frozen=True)
-class Command:
-    """A command: the function that takes its resolved keys, a line of help, the keys its first words fill,
-    and what is said when it is stopped.
-    """
-
-    function: str
-    summary: str
-    words: tuple[str, ...] = ()
-    stopped: str = "the same command starts anew"
-    """What becomes of it after Ctrl-C."""
+def _leave(*_: object) -> None:
+    os.write(2, b"\nstopped before the work began\n")
+    os._exit(130)
 
 
-_PACKAGES = ("uio2_agent", "envs", "policies", "pretrain")
-_GOES_ON = "what was finished is kept, and the same command goes on from there"
+try:
+    import signal
+    from collections.abc import Sequence
+except KeyboardInterrupt:
+    _leave()
 
-COMMANDS = {
-    "rollout": Command(
-        "rollouts.commands.rollout:main",
-        "play episodes: table, videos, dataset and page",
-        stopped="what was finished is kept until the same command starts anew",
-    ),
-    "collect": Command(
-        "rollouts.commands.collect:main", "record episodes as a LeRobot dataset", stopped=_GOES_ON
-    ),
-    "train": Command(
-        "rollouts.commands.train:main",
-        "train a model on such datasets",
-        stopped="with resume=true, the default, the same command goes on from the last saved step",
-    ),
-    "evaluate": Command(
-        "rollouts.commands.evaluate:main",
-        "success on held-out seeds, with intervals and videos",
-        stopped=_GOES_ON,
-    ),
-    "compare": Command(
-        "rollouts.commands.compare:main", "paired test of two evaluations", ("first", "second")
-    ),
-    "inspect": Command(
-        "rollouts.commands.inspect:main", "a page that shows a dataset or an evaluation", ("path",)
-    ),
-    "generate": Command(
-        "rollouts.commands.generate:generate", "answer with text, a picture or a sound", ("text",)
-    ),
-    "convert": Command(
-        "rollouts.commands.convert:convert",
-        "a model directory, official to ours or back",
-        ("source", "output"),
-    ),
-    "play": Command("rollouts.commands.play:main", "act with the mouse, on a page for this machine only"),
-    "doctor": Command("rollouts.commands.doctor:main", "what is installed and usable here"),
-}
-
-_KEY = re.compile(r"[\w.]+=")
-
-# Roots of the errors that are a message to the person and not a fault of ours. Looked up only where the
-# module is loaded already: an error of a package that was never imported cannot have been raised.
-_EXPECTED = (
-    ("rollouts.errors", "RolloutError"),
-    ("uio2_agent.errors", "UIO2Error"),
-    ("envs.errors", "EnvError"),
-)
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""A scheduler's stop is a Ctrl-C."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 2 a request that cannot be met, 130 interrupted."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _interrupt)  # a scheduler's stop is a Ctrl-C
+    before = _answer(_leave)
     try:
-        return _run(words)
-    except KeyboardInterrupt:
-        left = f"; {COMMANDS[words[0]].stopped}" if words and words[0] in COMMANDS else ""
-        print(f"\nstopped{left}", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except Exception as error:
-        cause = getattr(error, "cause", None)  # an error that crossed a Ray actor carries the original here
-        cause = cause if isinstance(cause, Exception) else error
-        if not _expected(cause):
-            raise
-        print(f"uio2: {' '.join(str(cause).split())}", file=sys.stderr)
-        return 2
+        from rollouts.command_line import run
 
-
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
-
-
-def _run(words: list[str]) -> int:
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(_overview())
-        return 0
-    if words[0] == "--version":
-        print(f"uio2-agent {version('uio2-agent')}")
-        return 0
-    name, *rest = words
-    if name not in COMMANDS:
-        raise RolloutError(
-            f"unknown command {name!r}{_nearest(name, COMMANDS)}; uio2 --help lists the commands"
+        return run(
+            sys.argv[1:] if arguments is None else arguments, lambda: _answer(signal.default_int_handler)
         )
-    if "-h" in rest or "--help" in rest:
-        print(_help(name))
-        return 0
-    from rollouts.settings import resolve
-
-    leading, overrides = _leading_words(name, rest)
-    config = resolve(name, overrides, leading)
-    check_envs()
-    for package in _PACKAGES:  # ours come first, whatever a person's own modules bring onto the path later
-        importlib.import_module(package)
-    module, function = COMMANDS[name].function.split(":")
-    return getattr(importlib.import_module(module), function)(config) or 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _leading_words(name: str, rest: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Give the leading words that are no `key=value` to the keys they stand for; the others remain."""
-    leading, rest = {}, list(rest)
-    for key in COMMANDS[name].words:
-        if rest and not _KEY.match(rest[0]):
-            leading[key] = rest.pop(0)
-    return leading, rest
-
-
-def check_envs() -> None:
-    """Raise RolloutError if `import envs` would bring in a folder or package that is not ours."""
-    ours = Path(__file__).resolve().parents[1] / "envs"
-    spec = importlib.util.find_spec("envs")
-    places = (
-        [Path(place).resolve() for place in spec.submodule_search_locations or [spec.origin]] if spec else []
-    )
-    if places[:1] != [ours]:
-        found = places[0] if places else "nothing"
-        raise RolloutError(
-            f"'import envs' finds {found} and not {ours}: another folder or package of that name comes "
-            "first on Python's path. Run the uio2 command (not python -m), unset PYTHONPATH, or uninstall it"
-        )
-
-
-def _expected(error: Exception) -> bool:
-    roots = tuple(getattr(sys.modules[m], n) for m, n in _EXPECTED if m in sys.modules)
-    return isinstance(error, roots) or (isinstance(error, OSError) and error.filename is not None)
-
-
-def _nearest(name: str, names: Any) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(name, names, n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
-
-
-def _overview() -> str:
-    lines = ["usage: uio2 COMMAND [key=value ...]", ""]
-    lines += [f"  {name:<10}{command.summary}" for name, command in COMMANDS.items()]
-    return "\n".join([*lines, "", "uio2 COMMAND --help lists the keys of a command."])
-
-
-def _help(name: str) -> str:
-    from rollouts.settings import keys
-
-    command = COMMANDS[name]
-    words = "".join(f" {word.upper()}" for word in command.words)
-    lines = [f"usage: uio2 {name}{words} [key=value ...]", "", f"  {command.summary}", "", "keys (default):"]
-    for key in keys(name).values():
-        default = "must be given" if key.required else _written(key.default)
-        lines.append(f"  {key.name:<20}{key.meaning} ({default})")
-    return "\n".join(lines)
-
-
-def _written(default: Any) -> str:
-    if default is None:
-        return "null"
-    return str(default).lower() if isinstance(default, bool) else str(default)
+def _answer(handler: object) -> dict:
+    """Answer signals so; returns how each was answered. Those that are ignored stay so (a job of a script in
+    the background), and so does everything outside the main thread, where Python sets none.
+    """
+    before = {}
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            try:
+                before[number] = signal.signal(number, handler)
+            except ValueError:
+                break
+    return before
 
 
 if __name__ == "__main__":

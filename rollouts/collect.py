@@ -8,6 +8,7 @@ It refuses to know the command line.
 """
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,14 +18,15 @@ from typing import Any
 import envs
 from policies.loading import policy_identity
 from pretrain.defaults import defaults_from
+from pretrain.progress import progress as progress_bar
 from pretrain.sources.lerobot import EpisodeRecord
 from pretrain.sources.schema import FIRST_HELD_OUT_SEED, DatasetError
 from rollouts.datasets.encoding import EncodedEpisode, encode_episode
 from rollouts.datasets.writer import DatasetWriter
-from rollouts.progress import progress as progress_bar
 from rollouts.runner import Episode, Work, play, work_list
 from rollouts.settings import CONF
 from rollouts.workers import Job, MakeEnv, run_job
+from rollouts.worklist import shard_numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +91,7 @@ class CollectConfig:
 
     def shard_numbers(self) -> tuple[int, int]:
         """Return (i, n) of `shard`."""
-        part, _, parts = self.shard.partition("/")
-        if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
-            raise DatasetError(f"shard={self.shard} is not i/n with 1 <= i <= n, such as 1/4")
-        return int(part), int(parts)
+        return shard_numbers(self.shard)
 
     def recipe(self) -> dict[str, Any]:
         """Return the settings that decide what the episodes are; a folder is continued only with the same."""
@@ -155,7 +154,9 @@ def collect(config: CollectConfig, *, progress: bool = True) -> CollectResult:
         finish = _encode_success if config.success_only else _encode
         job = Job(config.policy, config.policy_args, config.make_env(), config.slots, finish)
         results = run_job(left, job, workers=config.workers, ray_address=config.ray_address)
-        with progress_bar("collect", len(work), len(work) - len(left), progress) as advance:
+        with progress_bar(
+            "collect", len(work), len(work) - len(left), progress, stream=sys.stderr
+        ) as advance:
             try:
                 for item, (episode, encoded) in zip(left, results, strict=True):
                     if episode.work != item:  # after an interrupt later ones may follow: resuming redoes them

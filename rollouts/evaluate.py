@@ -5,6 +5,7 @@ the same for any number of workers and slots, and an evaluation that was stopped
 With a dataset each episode is kept there as well.
 """
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -17,9 +18,10 @@ from envs.suites import suite as find_suite
 from policies.base import Policy
 from policies.loading import policy_identity
 from pretrain.defaults import defaults_from
+from pretrain.progress import progress
+from rollouts.checks import check_ranges
 from rollouts.datasets.encoding import encode_episode
 from rollouts.errors import RolloutError
-from rollouts.progress import progress
 from rollouts.results import files as results
 from rollouts.runner import Episode, Work, run_episodes
 from rollouts.settings import CONF
@@ -54,9 +56,7 @@ class EvaluateConfig:
     """Videos of successes, and as many of failures, for each task and level."""
 
     def __post_init__(self) -> None:
-        for name, least in (("episodes", 1), ("slots", 1), ("workers", 1), ("videos", 0), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise RolloutError(f"{name} must be at least {least}, found {getattr(self, name)}")
+        check_ranges("evaluate", vars(self))
 
     @classmethod
     def from_keys(cls, keys: Mapping[str, Any]) -> "EvaluateConfig":
@@ -108,7 +108,7 @@ def evaluate(config: EvaluateConfig, output: Path, dataset: Path | None = None) 
     saved, outcomes = time.monotonic(), Counter()
     episodes = run_job(left, job, workers=config.workers, ray_address=config.ray_address)
     try:
-        with progress("episodes", len(work), len(work) - len(left)) as advance:
+        with progress("episodes", len(work), len(work) - len(left), stream=sys.stderr) as advance:
             for row, spent, encoded in episodes:
                 done[row["task"], row["level"], row["seed"]] = row, spent
                 if writer and encoded is not None:

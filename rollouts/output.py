@@ -15,6 +15,8 @@ from uio2_agent.files import replace_file
 
 def claim(path: str | Path) -> Path:
     """Make the directory and prove that it can be written to; RolloutError in one line if not."""
+    if not str(path):
+        raise RolloutError("output= is empty: name a directory, . for this one")
     directory = Path(path).expanduser()
     try:
         directory.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rollouts.cli import COMMANDS
+from rollouts.command_line import COMMANDS
 from rollouts.settings import resolve
 
 ROOT = Path(__file__).parents[1]

@@ -101,8 +101,12 @@ def test_a_suite_is_named_by_module_too(run) -> None:
 
 
 def test_names_are_checked_with_the_suites_own(run) -> None:
-    assert "choose one of three, one" in run("collect", "env=toy_point", "level=tree", status=2)
-    assert "choose one of reach" in run("evaluate", "env=toy_point", "policy=random", "task=reech", status=2)
+    assert "did you mean 'three'?): choose one of three, one" in run(
+        "collect", "env=toy_point", "level=tree", status=2
+    )
+    assert "did you mean 'reach'?): choose one of reach" in run(
+        "evaluate", "env=toy_point", "policy=random", "task=reech", status=2
+    )
     assert "toy_point" in run("collect", "env=toy_pint", status=2)
 
 

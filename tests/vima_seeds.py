@@ -24,7 +24,8 @@ from envs.poses import Pose, yaw_of
 from envs.vima.environment import VimaEnv
 from envs.vima.levels import level_name
 from envs.vima.registration import TASKS
-from envs.vima.things.state import ObjectState, object_from_record
+from envs.vima.things.recorded import object_from_record
+from envs.vima.things.state import ObjectState
 
 MIN_EQUAL = 0.97
 MIN_YAWS = 0.95

@@ -6,11 +6,10 @@ dictionary is read and written in `formats.official_config`.
 """
 
 import dataclasses
-import difflib
 from dataclasses import dataclass
 from typing import Any
 
-from uio2_agent.errors import UIO2Error
+from uio2_agent.errors import UIO2Error, did_you_mean
 from uio2_agent.formats.official_config import config_from_official, config_to_official
 from uio2_agent.presets import PRESETS
 from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
@@ -166,8 +165,9 @@ class UnifiedIO2Config:
     def preset(cls, name: str) -> "UnifiedIO2Config":
         """Return the named size: nano, base, large, xl or xxl."""
         if name not in PRESETS:
-            near = difflib.get_close_matches(name, PRESETS, n=len(PRESETS), cutoff=0.0)
-            raise UIO2Error(f"there is no preset {name!r}; there are {', '.join(near)}")
+            raise UIO2Error(
+                f"there is no preset {name!r}{did_you_mean(name, PRESETS)}; there are {', '.join(PRESETS)}"
+            )
         return cls.from_dict(PRESETS[name])
 
     def to_dict(self) -> dict[str, Any]:

@@ -21,11 +21,17 @@ class NewFile(BufferedWriter):
     def __init__(self, raw: FileIO):
         super().__init__(raw)
         self.asked = 0
+        self.failure: OSError | None = None
+        """Of the first write that went wrong: who writes may raise something else for it, as torch does."""
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Write all of the data; returns its number of bytes."""
         self.asked += memoryview(data).nbytes
-        return super().write(data)
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.failure = self.failure or error
+            raise
 
 
 @contextmanager
@@ -35,13 +41,16 @@ def new_file(path: str | Path) -> Iterator[NewFile]:
     partial = path.with_name(path.name + PARTIAL)
     try:
         with NewFile(FileIO(partial, "w")) as file:
-            yield file
+            try:
+                yield file
+            except RuntimeError as error:
+                raise file.failure or error from None
             _settle(file, path)
         os.replace(partial, path)
         _sync_directory(path.parent)
     except OSError as error:
         if error.filename in (None, partial, str(partial)):
-            error.filename, error.filename2 = str(path), None
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     finally:
         partial.unlink(missing_ok=True)

@@ -217,7 +217,7 @@ def _damaged(path: Path, error: Exception) -> str:
     if "Cannot allocate memory" in text:
         size = f"{path.stat().st_size / 1e9:.1f} GB"
         return f"{path} holds {size}, more than fits this machine: take bfloat16 weights or more memory"
-    if isinstance(error, pickle.UnpicklingError):
+    if isinstance(error, pickle.UnpicklingError) or "weights_only" in text:  # torch advises to run its code
         text = "not a pickle of plain weights; nothing of it was run"
     return f"{path} is damaged or cut short ({text[:120] or type(error).__name__}): copy or write it again"
 

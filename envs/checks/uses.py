@@ -151,18 +151,30 @@ def check_errors_of_names(subject: Subject) -> None:
 
 
 def check_errors_of_calls(subject: Subject) -> None:
-    """Impossible actions, a step before reset and one past the end raise EnvError and harm nothing."""
+    """Impossible actions, seeds and options, a step before reset and one past the end raise EnvError and harm
+    nothing.
+    """
     with closing(subject.played(render_mode="rgb_array")) as env:
         act, action = actions(env, 0), env.action_space.sample()
         with refused("a step before reset"):
             env.step(action)
         with refused("render before reset"):
             env.render()
-        for impossible in (None, object(), "left", _not_a_number(action)):
-            _, info = env.reset(seed=subject.seeds[0])
+        first = act(env.reset(seed=subject.seeds[0])[1])
+        ahead = fingerprint(env.step(first))
+        for impossible in (None, object(), "left", 10**400, [[1.0], [2.0, 3.0]], _not_a_number(action)):
+            env.reset(seed=subject.seeds[0])
             with refused(f"the action {impossible!r}"):
                 env.step(impossible)
-            env.step(act(info))
+            require(fingerprint(env.step(first)) == ahead, "a refused action changes what follows")
+        env.reset(seed=subject.seeds[0])
+        for seed in (-1, 1.5, "3", True, 2**70):
+            with refused(f"reset(seed={seed!r})"):
+                env.reset(seed=seed)
+        for options in (5, ["objects"], {"objects": 5}):
+            with refused(f"reset(options={options!r})"):
+                env.reset(seed=subject.seeds[0], options=options)
+        require(fingerprint(env.step(first)) == ahead, "a refused reset changes the episode")
         for _ in moments(env, subject.seeds[0]):
             pass
         with refused("a step past the end of the episode"):
@@ -205,10 +217,15 @@ def check_watch(subject: Subject) -> str:
         for frame in frames:
             said = _size(frame, "watch()")
             require(frame.shape[:2] == WATCHED_SIZE, f"watch() shows {said}, asked for {WATCHED_SIZE}")
-        count = len(frames)
+        count, some = len(frames), []
         env.unwrapped.watch(None)
         env.step(act(env.reset(seed=subject.seeds[0])[1]))
         require(len(frames) == count, "watch(None) does not end it")
+        _, info = env.reset(seed=subject.seeds[0])
+        env.unwrapped.watch(some.append, *WATCHED_SIZE, every=2)
+        env.step(act(info))
+        wanted = 1 + count // 2  # the scene, and of the motion the first and then every second one
+        require(len(some) == wanted, f"watch(every=2) shows {len(some)} pictures, not {wanted} of {count}")
     return f"{count} pictures in the first step"
 
 

@@ -17,9 +17,9 @@ _LAZY = {
     "ObjectState": "envs.vima.things.state",
     "PromptAssets": "envs.assets",
     "FlatActions": "envs.vima.wrappers",
-    "FlatImage": "envs.vima.wrappers",
+    "FlatImage": "envs.wrappers.pictures",
     "TextPrompt": "envs.vima.wrappers",
-    "Depth": "envs.vima.wrappers",
+    "Depth": "envs.wrappers.pictures",
     "ObjectCrops": "envs.vima.crops",
 }
 

@@ -8,11 +8,12 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from envs.errors import EnvError
+from envs.errors import EnvError, shown
+from envs.inputs import numbers
 from envs.poses import yaw_of
 from envs.vima.table.spawning import HIGH_XY, LOW_XY
 
-_KEYS = ("pose0_position", "pose0_rotation", "pose1_position", "pose1_rotation")
+ACTION_KEYS = ("pose0_position", "pose0_rotation", "pose1_position", "pose1_rotation")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ def action_space(seed: int | None = None) -> gymnasium.spaces.Dict:
     }
     rotation = {"low": -1.0, "high": 1.0, "shape": (4,), "dtype": np.float32}
     spaces = {
-        key: gymnasium.spaces.Box(**(position if key.endswith("position") else rotation)) for key in _KEYS
+        key: gymnasium.spaces.Box(**(position if key.endswith("position") else rotation))
+        for key in ACTION_KEYS
     }
     return gymnasium.spaces.Dict(spaces, seed=seed)
 
@@ -45,10 +47,11 @@ def read_action(action: Mapping[str, Any]) -> Motion:
     """Read an action: positions are clipped to the workspace; a rotation is a yaw or any quaternion xyzw.
 
     A quaternion need not be normalised, and only its turn about z counts; the zero quaternion means no turn.
+    Raises EnvError for a missing part, and for one that is not finite numbers in a flat list or array.
     """
-    if not isinstance(action, Mapping) or not all(key in action for key in _KEYS):
-        found = ", ".join(map(str, action)) if isinstance(action, Mapping) else type(action).__name__
-        raise EnvError(f"an action is a mapping of {', '.join(_KEYS)}; got {found}")
+    if not isinstance(action, Mapping) or not all(key in action for key in ACTION_KEYS):
+        found = shown(list(action)) if isinstance(action, Mapping) else type(action).__name__
+        raise EnvError(f"an action is a mapping of {', '.join(ACTION_KEYS)}; got {found}")
     return Motion(
         _position(action, "pose0_position"),
         _yaw(action, "pose0_rotation"),
@@ -58,24 +61,18 @@ def read_action(action: Mapping[str, Any]) -> Motion:
 
 
 def _position(action: Mapping[str, Any], key: str) -> tuple[float, float]:
-    x, y = np.clip(_numbers(action, key, (2,)), LOW_XY, HIGH_XY)
+    x, y = np.clip(numbers(action[key], f"action[{key!r}]", (2,)), LOW_XY, HIGH_XY)
     return float(x), float(y)
 
 
 def _yaw(action: Mapping[str, Any], key: str) -> float:
-    values = _numbers(action, key, (1, 4))
+    values = numbers(action[key], f"action[{key!r}]", (1, 4))
     if len(values) == 1:
-        return float(values[0])
-    length = math.sqrt(float(values @ values))
-    return yaw_of(tuple(values / length)) if length > 0 else 0.0
-
-
-def _numbers(action: Mapping[str, Any], key: str, lengths: tuple[int, ...]) -> np.ndarray:
-    try:
-        values = np.asarray(action[key], np.float64).reshape(-1)
-    except (TypeError, ValueError):
-        values = np.empty(0)
-    if len(values) not in lengths or not np.isfinite(values).all():
-        expected = " or ".join(map(str, lengths))
-        raise EnvError(f"action[{key!r}] must be {expected} finite number(s); got {action[key]!r}")
-    return values
+        yaw = float(values[0])
+        return yaw if abs(yaw) <= math.tau else math.remainder(yaw, math.tau)
+    largest = float(np.abs(values).max())
+    if largest == 0:
+        return 0.0
+    if not 1e-100 < largest < 1e100:  # else a square would be 0 or infinite
+        values = values / largest
+    return yaw_of(tuple(values / math.sqrt(float(values @ values))))

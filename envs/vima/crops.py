@@ -14,11 +14,14 @@ from gymnasium.utils import RecordConstructorArgs
 from PIL import Image
 
 from envs.assets import FrozenMapping
-from envs.errors import EnvError
+from envs.errors import EnvError, shown
+from envs.inputs import whole_number
 
 CROP_SIZE = 32
 SLOTS = 8
 """The most objects that a task of the benchmark puts on the table."""
+MOST_SLOTS = 250
+"""No segmentation tells more objects apart."""
 MIN_PIXELS = 2
 """An object of fewer pixels counts as not seen."""
 
@@ -37,8 +40,12 @@ class ObjectCrops(gymnasium.Wrapper, RecordConstructorArgs):
     def __init__(self, env: gymnasium.Env, slots: int = SLOTS) -> None:
         RecordConstructorArgs.__init__(self, slots=slots)
         gymnasium.Wrapper.__init__(self, env)
-        self._slots = slots
+        self._slots = slots = whole_number(slots, "slots", 1, MOST_SLOTS)
         spaces, space = gymnasium.spaces, env.observation_space
+        if not isinstance(space, spaces.Dict) or not {"rgb", "segm"} <= set(space):
+            raise EnvError(
+                f"ObjectCrops takes an environment that observes `rgb` and `segm`; got {shown(env)}"
+            )
         objects = {}
         for view, segm in space["segm"].spaces.items():
             parts = {

@@ -6,6 +6,7 @@ physics (scene, primitives).
 """
 
 import copy
+import itertools
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,24 +16,38 @@ import numpy as np
 
 from envs.assets import PromptAssets
 from envs.base import ABILITIES, SimulatorEnv
-from envs.errors import EnvError, SpawnError
-from envs.vima.actions import action_space, read_action
+from envs.errors import EnvError, SpawnError, shown
+from envs.vima.actions import Motion, action_space, read_action
 from envs.vima.experts.pick_and_place import check_style
 from envs.vima.levels import level_name
 from envs.vima.registration import EXTRA_STEPS, find_task
 from envs.vima.table import primitives
-from envs.vima.table.camera import HEIGHT, VIEWS, WIDTH
+from envs.vima.table.camera import FAR_M, HEIGHT, VIEWS, WIDTH
+from envs.vima.table.render import Drawable
 from envs.vima.table.scene import Scene
 from envs.vima.table.tool_motion import FrameCallback
 from envs.vima.table.tools import SUCTION
 from envs.vima.table.world import World
 from envs.vima.tasks.base import Cast, Task
 from envs.vima.tasks.goals import Progress
-from envs.vima.things.state import object_from_record
+from envs.vima.things.recorded import objects_from_records
+from envs.vima.things.state import ObjectState
 
 RESET_ATTEMPTS = 20
 EXPERT_STREAM = 0x0E5
 SMALLEST_IMAGE, LARGEST_IMAGE = 16, 2048
+
+_STATE: dict[str, type] = {
+    **{"task": str, "difficulty": str, "seed": int, "steps": int, "scene": Mapping, "records": Mapping},
+    **{
+        "cast": Cast,
+        "progress": Progress,
+        "prompt": str,
+        "prompt_assets": PromptAssets,
+        "np_random": Mapping,
+    },
+}
+"""What a state holds."""
 
 
 class VimaEnv(SimulatorEnv):
@@ -58,6 +73,7 @@ class VimaEnv(SimulatorEnv):
 
     embodiment = "vima"
     abilities = frozenset(ABILITIES)
+    farthest_m = FAR_M
 
     def __init__(
         self,
@@ -73,7 +89,7 @@ class VimaEnv(SimulatorEnv):
         **unknown: Any,
     ) -> None:
         super().__init__(render_mode=render_mode, expert=expert, **unknown)
-        task_class = find_task(task) if isinstance(task, str) else task
+        task_class = task if isinstance(task, type) and issubclass(task, Task) else find_task(task)
         self.level = level_name(level)
         self.difficulty = difficulty
         self.task = task_class(level=self.level, difficulty=difficulty)
@@ -82,7 +98,7 @@ class VimaEnv(SimulatorEnv):
         self.oracle_rules = oracle_rules
         self.max_steps = self.task.oracle_max_steps + EXTRA_STEPS
         self.action_space = action_space()
-        self.image_size = _image_size(image_size)
+        self.image_size = _picture_size("image_size", image_size)
         self.observation_space = observation_space(*self.image_size)
         self._world = World(Scene(image_size=self.image_size))
         self._cast = Cast()
@@ -99,8 +115,8 @@ class VimaEnv(SimulatorEnv):
         """Begin the episode of `seed`.
 
         `options={"objects": [...]}` puts recorded objects (ObjectState or mappings) in the place of the drawn
-        ones; prompt values such as angles stay the seed's. Raises EnvError when the recorded scene does not
-        fit the task.
+        ones; prompt values such as angles stay the seed's. Raises EnvError for an object that cannot stand on
+        the table (envs.vima.things.recorded) and when the recorded scene does not fit the task.
         """
         recorded = self._begin(seed, options)
         self._spawn(recorded)
@@ -115,7 +131,9 @@ class VimaEnv(SimulatorEnv):
     def step(self, action: Mapping[str, Any]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Carry out one motion until all stands still; the reward is 1 when the task is solved by it."""
         self._check_step()
-        self._move(action)
+        motion = read_action(action)
+        self.in_episode = False  # unless the motion comes to its end
+        self._move(motion)
         task, skip = self.task, not self.oracle_rules
         task.update(self._world, self._cast, self._progress, skip_oracle=skip)
         self._steps += 1
@@ -137,18 +155,32 @@ class VimaEnv(SimulatorEnv):
         return self._world.scene.depth(VIEWS)
 
     def watch(
-        self, callback: Callable[[np.ndarray], None] | None, height: int = 288, width: int = 512
+        self,
+        callback: Callable[[np.ndarray], None] | None,
+        height: int = 288,
+        width: int = 512,
+        every: int = 1,
     ) -> None:
         """Show `callback` the table now and the motion inside the steps to come; None ends it.
 
         Pictures are for people: uint8 (height, width, 3), from aslant, with the tool drawn, about 20 for each
-        simulated second. Being watched moves bodies by some hundredths of a millimetre at most, for physics
-        then runs in other portions.
+        simulated second, of which the first and then each `every`-th is drawn. Being watched moves bodies by
+        some hundredths of a millimetre at most, for physics then runs in other portions.
         """
-        scene = self._world.scene
-        self._on_frame = callback and (lambda tool: callback(scene.render_video_frame(height, width, tool)))
-        if self._on_frame:
-            self._on_frame(())
+        if callback is None:
+            self._on_frame = None
+            return
+        if not callable(callback):
+            raise EnvError(f"watch takes a function of a picture, or None; got {shown(callback)}")
+        size = _picture_size("(height, width)", (height, width))
+        scene, moments = self._world.scene, itertools.count()
+
+        def show_moment(tool: tuple[Drawable, ...]) -> None:
+            if next(moments) % every == 0:
+                callback(scene.render_video_frame(*size, tool))
+
+        callback(scene.render_video_frame(*size, ()))
+        self._on_frame = show_moment
 
     # saving and restoring
 
@@ -171,25 +203,44 @@ class VimaEnv(SimulatorEnv):
 
     def set_state(self, state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Go back (or over, from another environment of the same task and difficulty) to a state; return
-        observation and info.
+        observation and info. Raises EnvError for anything but such a state, and changes nothing then.
         """
+        if not isinstance(state, Mapping):
+            raise EnvError(f"set_state takes what state() returned; got {shown(state)}")
+        for name, kind in _STATE.items():
+            if not isinstance(state.get(name), kind):
+                raise EnvError(
+                    f"set_state takes what state() returned; its {name!r} is {shown(state.get(name))}"
+                )
         for name, mine in (("task", self.task.name), ("difficulty", self.difficulty)):
             if state[name] != mine:
                 raise EnvError(f"a state of {name} {state[name]!r} does not fit an environment of {mine!r}")
+        scene, generator = Scene(image_size=self.image_size), np.random.default_rng(0).bit_generator
+        try:  # beside what is there, so that a state that cannot be read changes nothing
+            scene.set_state(copy.deepcopy(state["scene"]))
+            generator.state = state["np_random"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise EnvError(
+                f"set_state takes what state() returned; this one is damaged: {error!r}"
+            ) from error
         self._seed, self._steps = state["seed"], state["steps"]
-        self._world.scene.set_state(copy.deepcopy(state["scene"]))
+        self._world.scene = scene
+        self.np_random.bit_generator.state = generator.state
         self._world.records = dict(state["records"])
         self._cast = copy.deepcopy(state["cast"])
         self._progress = copy.deepcopy(state["progress"])
         self._prompt, self._assets = state["prompt"], state["prompt_assets"]
-        self.np_random.bit_generator.state = copy.deepcopy(state["np_random"])
         info = self._info()
         self._ends(info)
         return self._observation(), info
 
     # inside
 
-    def _spawn(self, recorded: Any) -> None:
+    def _recorded(self, options: Mapping[str, Any] | None) -> list[ObjectState] | None:
+        records = super()._recorded(options)
+        return None if records is None else objects_from_records(records)
+
+    def _spawn(self, recorded: list[ObjectState] | None) -> None:
         """Let the task fill the table; a table too full is tried again on a sub-stream of the same seed."""
         for attempt in range(RESET_ATTEMPTS):
             rng = np.random.default_rng(self._seed if attempt == 0 else [self._seed, attempt])
@@ -202,11 +253,9 @@ class VimaEnv(SimulatorEnv):
         else:
             raise EnvError(f"{self.task.name}, seed {self._seed}: {RESET_ATTEMPTS} attempts, {reason}")
         if recorded is not None:
-            objects = sorted(map(object_from_record, recorded), key=lambda record: record.id)
-            self._cast = self.task.adopt(self._world, self._cast, objects)
+            self._cast = self.task.adopt(self._world, self._cast, recorded)
 
-    def _move(self, action: Mapping[str, Any]) -> None:
-        motion = read_action(action)
+    def _move(self, motion: Motion) -> None:
         scene = self._world.scene
         if self.task.end_effector == SUCTION:
             primitives.pick_place(
@@ -252,14 +301,15 @@ class VimaEnv(SimulatorEnv):
         )
 
 
-def _image_size(size: Sequence[int]) -> tuple[int, int]:
+def _picture_size(name: str, size: Sequence[int]) -> tuple[int, int]:
+    """Check rows and columns of pictures; EnvError calls them `name`."""
     try:
         height, width = map(operator.index, size)
-    except (TypeError, ValueError):
+    except Exception:  # TypeError, ValueError, and whatever an iterator of the caller's raises
         height = width = 0
     if not (SMALLEST_IMAGE <= height <= LARGEST_IMAGE and SMALLEST_IMAGE <= width <= LARGEST_IMAGE):
         raise EnvError(
-            f"image_size={size!r}: give rows and columns as two whole numbers between {SMALLEST_IMAGE} and "
+            f"{name}={shown(size)}: give rows and columns as two whole numbers between {SMALLEST_IMAGE} and "
             f"{LARGEST_IMAGE}, such as (128, 256)"
         )
     return height, width

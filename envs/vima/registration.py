@@ -46,7 +46,7 @@ TASKS: dict[str, "str | type"] = {
 
 def find_task(name: str) -> type:
     """Return the class of a task by name; EnvError lists the names if there is none."""
-    if name not in TASKS:
+    if not isinstance(name, str) or name not in TASKS:
         raise unknown_name("task", name, TASKS)
     task = TASKS[name]
     if isinstance(task, str):
@@ -59,10 +59,12 @@ def make_env(task: str, *, backend: str = "mujoco", **options) -> gymnasium.Env:
     """Make a task's environment: `VimaEnv`, or with backend="upstream" an installed VIMA-Bench behind its
     interface (envs.vima.upstream.environment).
     """
-    if backend not in BACKENDS:
+    if not isinstance(backend, str) or backend not in BACKENDS:
         raise unknown_name("backend", backend, BACKENDS)
     module, _, class_name = BACKENDS[backend][0].partition(":")
     return getattr(importlib.import_module(module), class_name)(task, **options)
 
 
-make_env.metadata = {"render_modes": ["rgb_array"], "render_fps": 2}  # gymnasium reads it before making
+# gymnasium reads it before making; without "human" it would put its own window around, which needs pygame,
+# instead of letting the environment say what there is
+make_env.metadata = {"render_modes": ["human", "rgb_array"], "render_fps": 2}

@@ -1,26 +1,22 @@
-"""What other libraries expect of an environment: a Box of actions, one picture, a prompt in words, depth.
+"""The tabletop's actions as a Box and its prompts in words; `envs.wrappers` has all wrappers together.
 
-Each wrapper changes one thing, so they combine in any order, and in vector environments
-(`gymnasium.make_vec(..., wrappers=[FlatActions, FlatImage])`). They know the interface of the tabletop, not
-its inside; only `Depth` asks the environment for more. Pictures of another size need no wrapper:
-`gymnasium.make(..., image_size=(256, 512))`. Object crops are in `crops`.
+They know the interface of the tabletop, not its inside.
 """
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
-from PIL import Image
 
 from envs.assets import PromptAssets
-from envs.errors import EnvError, unknown_name
+from envs.errors import EnvError, shown
+from envs.inputs import numbers as read_numbers
 from envs.poses import yaw_quaternion
-from envs.vima.actions import read_action
-from envs.vima.table.camera import FAR_M, VIEWS
+from envs.vima.actions import ACTION_KEYS, read_action
 from envs.vima.table.spawning import HIGH_XY, LOW_XY
 from envs.vima.things.textures import GRAY
 
@@ -38,6 +34,12 @@ class FlatActions(gymnasium.Wrapper, RecordConstructorArgs):
     def __init__(self, env: gymnasium.Env) -> None:
         RecordConstructorArgs.__init__(self)
         gymnasium.Wrapper.__init__(self, env)
+        if not isinstance(env.action_space, gymnasium.spaces.Dict) or set(env.action_space) != set(
+            ACTION_KEYS
+        ):
+            raise EnvError(
+                f"FlatActions takes an environment with actions of {', '.join(ACTION_KEYS)}; got {shown(env)}"
+            )
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (6,), np.float32)
 
     def reset(
@@ -57,12 +59,7 @@ def unflatten_action(numbers: np.ndarray) -> dict[str, np.ndarray]:
     >>> unflatten_action(np.array([0, 0, 0, 1, -1, 1]))["pose1_position"].tolist()
     [0.75, -0.5]
     """
-    try:
-        values = np.asarray(numbers, np.float64)
-    except (TypeError, ValueError):
-        values = np.empty(0)
-    if values.shape != (6,) or not np.isfinite(values).all():
-        raise EnvError(f"a flat action is six finite numbers (x, y, yaw, x, y, yaw); got {numbers!r}")
+    values = read_numbers(numbers, "a flat action (x, y, yaw, x, y, yaw)", (6,))
     action = {}
     for i, (*place, yaw) in enumerate(np.clip(values, -1.0, 1.0).reshape(2, 3)):
         position = _LOW + (np.array(place) + 1) / 2 * (_HIGH - _LOW)
@@ -83,40 +80,6 @@ def flatten_action(action: Mapping[str, Any]) -> np.ndarray:
 def _flat_expert(info: dict[str, Any]) -> dict[str, Any]:
     action = info.get("expert_action")
     return info if action is None else {**info, "expert_action": flatten_action(action)}
-
-
-class FlatImage(gymnasium.ObservationWrapper, RecordConstructorArgs):
-    """The views as one picture, uint8 (H, W, 3), the first view on top.
-
-    Args:
-        env: the environment.
-        views: which views, from the top down.
-        size: rows and columns of the whole picture, shrunk or enlarged by averaging; None leaves the views as
-            they are.
-    """
-
-    def __init__(
-        self, env: gymnasium.Env, views: Sequence[str] = VIEWS, size: Sequence[int] | None = None
-    ) -> None:
-        RecordConstructorArgs.__init__(self, views=views, size=size)
-        gymnasium.ObservationWrapper.__init__(self, env)
-        spaces = env.observation_space["rgb"]
-        for view in views:
-            if view not in spaces.spaces:
-                raise unknown_name("view", view, spaces.spaces)
-        _, height, width = spaces[views[0]].shape
-        self._views = tuple(views)
-        self._size = (len(views) * height, width) if size is None else tuple(map(int, size))
-        if len(self._size) != 2 or min(self._size) < 1:
-            raise EnvError(f"size={size!r}: give the rows and columns of the picture, such as (84, 84)")
-        self.observation_space = gymnasium.spaces.Box(0, 255, (*self._size, 3), np.uint8)
-
-    def observation(self, observation: Mapping[str, Any]) -> np.ndarray:
-        picture = np.concatenate([observation["rgb"][view].transpose(1, 2, 0) for view in self._views])
-        if picture.shape[:2] == self._size:
-            return picture
-        height, width = self._size
-        return np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))
 
 
 class TextPrompt(gymnasium.Wrapper, RecordConstructorArgs):
@@ -163,26 +126,3 @@ def _object_name(shown: Mapping[str, Any]) -> str:
 def _in_words(info: dict[str, Any]) -> dict[str, Any]:
     prompt = text_prompt(info["prompt"], info["prompt_assets"])
     return {**info, "prompt": prompt, "prompt_assets": PromptAssets({})}
-
-
-class Depth(gymnasium.ObservationWrapper, RecordConstructorArgs):
-    """Adds `depth` to the observation: float32 (H, W) by view, in metres along the camera's direction.
-
-    The cameras are orthographic, so any plane across the direction may count as their eye: here the one 2 m
-    before the camera's centre. From above, a point at height z is 2 - z metres away.
-    """
-
-    def __init__(self, env: gymnasium.Env) -> None:
-        RecordConstructorArgs.__init__(self)
-        gymnasium.ObservationWrapper.__init__(self, env)
-        if "depth" not in getattr(env.unwrapped, "abilities", ()):
-            raise EnvError(f"{type(env.unwrapped).__name__} measures no depth: use the MuJoCo tabletop")
-        space = env.observation_space
-        maps = {
-            view: gymnasium.spaces.Box(0.0, FAR_M, segm.shape, np.float32)
-            for view, segm in space["segm"].spaces.items()
-        }
-        self.observation_space = gymnasium.spaces.Dict({**space.spaces, "depth": gymnasium.spaces.Dict(maps)})
-
-    def observation(self, observation: Mapping[str, Any]) -> dict[str, Any]:
-        return {**observation, "depth": self.env.unwrapped.depth()}

@@ -4,7 +4,6 @@ A name is one of ours, one of an installed package's (entry point group `uio2_ag
 `module:attribute`.
 """
 
-import difflib
 import importlib
 from collections.abc import Mapping
 from functools import cache
@@ -12,7 +11,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from policies.embodiments.base import Embodiment
-from uio2_agent.errors import UIO2Error
+from uio2_agent.errors import UIO2Error, did_you_mean
 
 DEFAULT = "vima"
 """The body of datasets and checkpoints that do not name theirs: they are older than the name."""
@@ -41,10 +40,10 @@ def get(name: str) -> Embodiment:
     place = _OURS.get(name) or next((p.value for p in entry_points(group=GROUP) if p.name == name), name)
     module, colon, attribute = str(place).partition(":")
     if not colon:
-        nearest = difflib.get_close_matches(str(name), names(), n=9, cutoff=0.0)
+        known = names()
         raise UIO2Error(
-            f"embodiment {name!r} is unknown: use {', '.join(nearest)}, or module:attribute; is the package "
-            "that brings it installed?"
+            f"embodiment {name!r} is unknown{did_you_mean(str(name), known)}: use {', '.join(known)}, or "
+            "module:attribute; is the package that brings it installed?"
         )
     try:
         body = getattr(importlib.import_module(module), attribute)

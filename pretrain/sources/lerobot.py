@@ -7,8 +7,6 @@ The index is the authority: files of an episode that was not published completel
 It refuses to know requests, tokens and batches.
 """
 
-import io
-import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
@@ -17,11 +15,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from PIL import Image
 
 from policies.embodiments.base import Record
-from pretrain.sources import schema
+from pretrain.sources import checks, schema
 from pretrain.sources.schema import DatasetError
 
 _PROMPT_PICTURES = 1024  # decoded, about 100 kB each
@@ -86,8 +82,7 @@ class EpisodeRecord:
     @cached_property
     def frames(self) -> Mapping[str, np.ndarray]:
         """Camera to (T, H, W, 3) uint8 RGB seen before each action. A view is decoded when looked at."""
-        keys = {view: schema.image_key(view) for view in self.record.cameras}
-        return _Lazy({view: lambda key=key: self._decode(key) for view, key in keys.items()})
+        return _Lazy({view: lambda view=view: self._decode(view) for view in self.record.cameras})
 
     @cached_property
     def final(self) -> Mapping[str, np.ndarray]:
@@ -96,7 +91,10 @@ class EpisodeRecord:
         paths = {
             view: self.root / schema.FINAL_PATH.format(**place, view=view) for view in self.record.cameras
         }
-        return _Lazy({view: lambda path=path: _picture(path) for view, path in paths.items()})
+        sizes = self.record.cameras
+        return _Lazy(
+            {view: lambda v=view, p=path: _picture(p, sizes[v], channels=3) for view, path in paths.items()}
+        )
 
     @cached_property
     def actions(self) -> np.ndarray:
@@ -111,10 +109,8 @@ class EpisodeRecord:
     @cached_property
     def tokens(self) -> list[np.ndarray | None]:
         """Ids a model answered with at each step, of the vocabulary `vocabulary_hash`; None for scripts."""
-        return [
-            np.array(json.loads(ids), np.int64) if ids else None
-            for ids in self._table["action.tokens"].to_pylist()
-        ]
+        texts = self._table["action.tokens"].to_pylist()
+        return [_token_ids(text, self._frame(number)) if text else None for number, text in enumerate(texts)]
 
     @cached_property
     def states(self) -> np.ndarray:
@@ -127,45 +123,65 @@ class EpisodeRecord:
     def objects(self) -> list[list[dict[str, Any]]]:
         """The objects at each of the T frames, as the embodiment tells of them: at least name, texture,
         position and `boxes`: camera to [first row, first column, last row, last column] or None if unseen."""
-        return [json.loads(text) for text in self._table["observation.objects"].to_pylist()]
+        texts = self._table["observation.objects"].to_pylist()
+        return [checks.json_objects(text, self._frame(number)) for number, text in enumerate(texts)]
 
     @cached_property
     def final_objects(self) -> list[dict[str, Any]]:
         """The objects after the last action, as in `objects`."""
-        return json.loads(self._facts["final_objects"])
+        return checks.json_objects(self._facts["final_objects"], f"final_objects of {self._place}")
 
     @cached_property
     def prompt_assets(self) -> Mapping[str, Mapping[str, Any]]:
         """Placeholder to asset, laid out as the environments' info: `rgb` (3, H, W) and `segm` (H, W) by
         view, `segm["obj_info"]`, `placeholder_type`. Pictures are decoded when looked at."""
-        assets = json.loads(self._facts["prompt_assets"])
+        assets = checks.prompt_assets(self._facts["prompt_assets"], f"prompt_assets of {self._place}")
         return _Lazy({name: lambda asset=asset: self._asset(asset) for name, asset in assets.items()})
 
     def _asset(self, asset: Mapping[str, Any]) -> dict[str, Any]:
-        rgb = {
-            v: lambda p=p: _prompt_picture(self.root / p).transpose(2, 0, 1) for v, p in asset["rgb"].items()
-        }
-        segm = {v: lambda p=p: _prompt_picture(self.root / p) for v, p in asset.get("segm", {}).items()}
+        def picture(path: str, channels: int) -> Callable[[], np.ndarray]:
+            return lambda: _prompt_picture(self.root / path, None, channels)
+
+        rgb = {v: lambda p=p: picture(p, 3)().transpose(2, 0, 1) for v, p in asset["rgb"].items()}
+        segm = {v: picture(p, 1) for v, p in asset.get("segm", {}).items()}
         segm["obj_info"] = lambda: asset["obj_info"]
         return {"rgb": _Lazy(rgb), "segm": _Lazy(segm), "placeholder_type": asset["placeholder_type"]}
 
+    def check(self) -> None:
+        """Read all there is of the episode; DatasetError for the first thing that is damaged."""
+        for view, size in self.record.cameras.items():
+            key = schema.image_key(view)
+            for number, item in enumerate(self._table[key].to_pylist()):
+                checks.check_picture(item["bytes"], f"{self._frame(number)} of {key}", size)
+        _ = self.actions, self.states, self.tokens, self.objects, self.final_objects, dict(self.final)
+        for asset in self.prompt_assets.values():
+            _ = dict(asset["rgb"]), dict(asset["segm"])
+
+    @property
+    def _place(self) -> str:
+        return f"episode {self.index} of {self.root}"
+
+    @property
+    def _path(self) -> Path:
+        return self.root / schema.DATA_PATH.format(**schema.place(self.index))
+
+    def _frame(self, number: int) -> str:
+        return f"{self._path} (episode {self.index}), frame {number}"
+
     @cached_property
     def _table(self) -> pa.Table:
-        path = self.root / schema.DATA_PATH.format(**schema.place(self.index))
-        try:
-            return pq.ParquetFile(path).read()
-        except (OSError, pa.ArrowException) as error:
-            raise DatasetError(
-                f"cannot read episode {self.index} of {self.root}: {error}; collect it again"
-            ) from error
+        return checks.read_frames(self._path, self.index, self.length, schema.layout(self.record))
 
     def _numbers(self, key: str) -> np.ndarray:
-        array = self._table[key].combine_chunks()
-        values = array.flatten() if pa.types.is_nested(array.type) else array  # one column is no list
-        return values.to_numpy().reshape(self.length, -1)
+        return checks.numbers(self._table, key, f"{self._path} (episode {self.index})")
 
-    def _decode(self, key: str) -> np.ndarray:
-        return _frozen(np.stack([_decoded(item["bytes"]) for item in self._table[key].to_pylist()]))
+    def _decode(self, view: str) -> np.ndarray:
+        key, size = schema.image_key(view), self.record.cameras[view]
+        pictures = [
+            checks.decoded(item["bytes"], f"{self._frame(number)} of {key}", size, 3)
+            for number, item in enumerate(self._table[key].to_pylist())
+        ]
+        return _frozen(np.stack(pictures))
 
 
 class LeRobotSource(Sequence[EpisodeRecord]):
@@ -217,15 +233,15 @@ def _frozen(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _decoded(content: bytes) -> np.ndarray:
-    return np.array(Image.open(io.BytesIO(content)))
+def _token_ids(text: str, where: str) -> np.ndarray:
+    ids = checks.json_value(text, where)
+    if not isinstance(ids, list) or not all(type(token) is int and 0 <= token < 2**31 for token in ids):
+        raise DatasetError(f"{where} holds no list of token ids; {checks.AGAIN}")
+    return np.array(ids, np.int64)
 
 
-def _picture(path: Path) -> np.ndarray:
-    try:
-        return _frozen(_decoded(path.read_bytes()))
-    except OSError as error:
-        raise DatasetError(f"cannot read {path}: {error}; collect the dataset again") from error
+def _picture(path: Path, size: Sequence[int] | None, channels: int) -> np.ndarray:
+    return checks.decoded(checks.read_bytes(path), str(path), size, channels)
 
 
 _prompt_picture = lru_cache(maxsize=_PROMPT_PICTURES)(_picture)

@@ -27,7 +27,7 @@ It refuses to know simulators and training. Source: LeRobot's dataset format v3.
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ CODEBASE_VERSION = "v3.0"
 FORMAT = 3
 """Of our own columns. 1 lacked `observation.boxes` and `named_prompt`, 2 `embodiment` and `suite` and the
 record: readable, but not continued."""
+NEWER_COLUMNS = ("observation.boxes", "named_prompt", "embodiment", "suite")
+"""What sets of older formats lack."""
 CHUNK_SIZE = 1000
 FIRST_HELD_OUT_SEED = 5_000_000
 """Seeds from here on are for evaluation: neither collected nor trained on."""
@@ -123,6 +125,14 @@ EPISODE_COLUMNS: dict[str, pa.DataType] = {
 INDEX_COLUMNS = ("episode_index", "tasks", "length", "dataset_to_index", *EPISODE_COLUMNS)
 """What a line of the index holds."""
 
+_PYTHON = {pa.string(): str, pa.int64(): int, pa.bool_(): bool}
+_INDEX_TYPES: dict[str, type] = {
+    **{"episode_index": int, "tasks": list, "length": int, "dataset_to_index": int},
+    **{name: _PYTHON[kind] for name, kind in EPISODE_COLUMNS.items() if name not in NEWER_COLUMNS},
+}
+WORK: dict[str, type] = {"work_index": int}
+"""What a line about work holds at least."""
+
 STATISTICS = ("min", "max", "mean", "std", "count", "q01", "q10", "q50", "q90", "q99")
 QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
 
@@ -173,6 +183,16 @@ class Layout:
         return pa.schema(columns)
 
 
+def layout(record: Record) -> Layout:
+    """Return the layout of a record; building one costs more than reading an episode."""
+    return _layout(json.dumps(record.to_dict()))
+
+
+@lru_cache(maxsize=8)
+def _layout(record: str) -> Layout:
+    return Layout(Record.from_dict(json.loads(record)))
+
+
 def place(episode: int) -> dict[str, int]:
     """Return `chunk_index` and `file_index` of an episode, for the path templates."""
     return {"chunk_index": episode // CHUNK_SIZE, "file_index": episode % CHUNK_SIZE}
@@ -200,19 +220,29 @@ def read_record(root: Path) -> Record:
         ) from error
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the whole lines of a JSON lines file, none where there is no file.
+def read_lines(path: Path, types: Mapping[str, type] = WORK) -> list[dict[str, Any]]:
+    """Return the whole lines of a JSON lines file, none where there is no file; each has keys of these types.
 
     A last line without its end (the writer was killed in it) does not count. Raises DatasetError naming the
-    file where a line cannot be read.
+    file and the line where one cannot be read.
     """
     if not path.exists():
         return []
     try:
-        text = path.read_text(encoding="utf-8")
-        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{path} cannot be read ({error}): restore it or collect again") from error
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except OSError as error:
+        raise DatasetError(f"cannot read {path}: {error.strerror}; restore it or collect again") from error
+    return [_line(line, types, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+
+
+def _line(line: bytes, types: Mapping[str, type], where: str) -> dict[str, Any]:
+    try:
+        values = json.loads(line)
+        if wrong := [key for key, kind in types.items() if type(values[key]) is not kind]:
+            raise ValueError(f"{wrong[0]} is {values[wrong[0]]!r}")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DatasetError(f"{where} cannot be read ({error!r}): restore it or collect again") from error
+    return values
 
 
 def read_index(root: Path) -> list[dict[str, Any]]:
@@ -222,16 +252,23 @@ def read_index(root: Path) -> list[dict[str, Any]]:
     names that are implied.
     Raises DatasetError when the folder has no index or one that cannot be read.
     """
-    if not (root / INDEX_PATH).exists():
+    path = root / INDEX_PATH
+    if not path.exists():
         raise DatasetError(
             f"{root} is no dataset of ours: it has no {INDEX_PATH}; make one with uio2 collect"
         )
-    rows = read_lines(root / INDEX_PATH)
+    rows = read_lines(path, _INDEX_TYPES)
     if [row["episode_index"] for row in rows] != list(range(len(rows))):
-        raise DatasetError(f"{root / INDEX_PATH} does not count 0, 1, 2, …: restore it or collect again")
+        raise DatasetError(f"{path} does not count 0, 1, 2, …: restore it or collect again")
     for row in rows:
         row.setdefault("embodiment", embodiments.DEFAULT)
         row.setdefault("suite", row["env_id"].partition("/")[0])
+        told = row["tasks"][:1]
+        if row["length"] < 1 or not told or not isinstance(told[0], str):
+            raise DatasetError(
+                f"{path}: episode {row['episode_index']} has {row['length']} steps of the tasks "
+                f"{row['tasks']}: restore it or collect again"
+            )
     return rows
 
 

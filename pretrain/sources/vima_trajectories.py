@@ -54,7 +54,10 @@ class VimaEpisode:
         self.task = self.root.parent.name
         self.index = int(self.root.name)
         self._about = self._read("trajectory.pkl", ("prompt", "prompt_assets", "success", "failure", "seed"))
-        self.seed, self.prompt = int(self._about["seed"]), str(self._about["prompt"])
+        try:
+            self.seed, self.prompt = int(self._about["seed"]), str(self._about["prompt"])
+        except (TypeError, ValueError) as error:
+            raise self._broken("trajectory.pkl", f"its seed is no number ({error})") from error
         self.success, self.failure = bool(self._about["success"]), bool(self._about["failure"])
         self.status = "success" if self.success else "failure" if self.failure else "truncated"
         self.prompt_assets = self._assets()
@@ -183,8 +186,10 @@ class VimaEpisode:
             self._expect("action.pkl", part, found[part], (length, size))
         if length == 0:
             raise self._broken("action.pkl", "it holds no action")
-        parts = [np.asarray(found[part], np.float32) for part in PARTS]
-        return np.concatenate(parts, axis=1)
+        actions = np.concatenate([np.asarray(found[part], np.float32) for part in PARTS], axis=1)
+        if not np.isfinite(actions).all():
+            raise self._broken("action.pkl", "an action holds what is no number")
+        return actions
 
     def _read(self, name: str, keys: Sequence[str]) -> dict[str, Any]:
         found = inert_pickle.load(self.root / name, _PACKAGES)
@@ -212,7 +217,7 @@ class VimaEpisode:
         try:
             with Image.open(path) as image:
                 frame = np.array(image.convert("RGB"))
-        except OSError as error:
+        except Exception as error:  # damaged bytes make a decoder do anything at all
             raise DatasetError(f"cannot read {path}: {error}; get the episode again") from error
         if frame.shape != (_HEIGHT, _WIDTH, 3):
             raise DatasetError(

@@ -3,17 +3,23 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pretrain.sources import schema
 from rollouts.collect import CollectConfig, collect
 from rollouts.output import claim, write_config
-from rollouts.worklist import check_environment, collected_level, collected_tasks
+from rollouts.pages.console import error_lines
+from rollouts.worklist import check_environment, one_level
+
+
+def configured(keys: Mapping[str, Any]) -> CollectConfig:
+    """The collection that is asked for."""
+    flat = {key: value for key, value in keys.items() if key not in ("ray", "task")}
+    flat["level"], tasks = one_level(keys["env"], keys["task"], keys["level"])
+    return CollectConfig(**flat, tasks=tasks, ray_address=keys["ray"]["address"])
 
 
 def main(keys: Mapping[str, Any]) -> int:
     """Collect, or go on with a collection that was stopped."""
-    flat = {key: value for key, value in keys.items() if key not in ("ray", "task")}
-    flat["level"] = collected_level(keys["env"], keys["level"])
-    tasks = collected_tasks(keys["env"], keys["task"], flat["level"])
-    config = CollectConfig(**flat, tasks=tasks, ray_address=keys["ray"]["address"])
+    config = configured(keys)
     output = claim(config.output)
     work = config.work()
     if work:  # of few episodes a shard may have none
@@ -24,6 +30,8 @@ def main(keys: Mapping[str, Any]) -> int:
     said = outcomes or f"of {config.episodes} episodes none is for shard {config.shard}"
     said += "; nothing was left to play" if work and not result.played and not result.interrupted else ""
     print(f"dataset  {output}: {result.published} episodes ({said})")
+    for line in error_lines(schema.read_lines(output / schema.ERRORS_PATH)):
+        print(line)
     if result.interrupted:
         raise KeyboardInterrupt
     return 1 if result.outcomes.get("error") else 0

@@ -9,17 +9,18 @@ from typing import Any
 
 from rollouts.errors import RolloutError
 from rollouts.output import claim, write_json
-from rollouts.results.files import load
+from rollouts.pages.console import show
+from rollouts.results.files import load, policy_name
 from rollouts.results.statistics import mcnemar
 
 
 def main(keys: Mapping[str, Any]) -> int:
     """Print the table, and write it where `output` says."""
-    from rich.console import Console
     from rich.table import Table
 
-    rows = compare(load(keys["first"]), load(keys["second"]))
-    table = Table(title=f"{keys['first']} against {keys['second']}", title_justify="left")
+    results = {place: load(keys[place]) for place in ("first", "second")}
+    rows = compare(*results.values())
+    table = Table()
     for name, justify in (("task", "left"), ("level", "left"), ("seeds", "right"), ("first", "right")):
         table.add_column(name, justify=justify)
     for name in ("second", "only first", "only second", "p"):
@@ -33,7 +34,9 @@ def main(keys: Mapping[str, Any]) -> int:
             row["only_second"],
         )
         table.add_row(row["task"], row["level"], *map(str, counts), f"{row['p']:.3g}")
-    Console().print(table)
+    for place, result in results.items():
+        print(f"{place:<7} {policy_name(result)}   {keys[place]}")
+    show(table)
     if keys["output"]:
         write_json(claim(keys["output"]) / "compare.json", rows)
     return 0

@@ -4,10 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rollouts.errors import RolloutError
-
-PRECISIONS = ("float32", "bfloat16", "float16")
-
 
 def convert(keys: Mapping[str, Any]) -> int:
     """`uio2 convert`."""
@@ -24,8 +20,6 @@ def convert(keys: Mapping[str, Any]) -> int:
     from uio2_agent.formats.convert import convert as run
 
     options = {key: value for key, value in keys.items() if key not in ("source", "output", "dtype")}
-    if keys["dtype"] not in (None, *PRECISIONS):
-        raise RolloutError(f"there is no dtype {keys['dtype']!r}: choose one of {', '.join(PRECISIONS)}")
     dtype = None if keys["dtype"] is None else getattr(torch, keys["dtype"])
     columns = ("convert", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns) as bars:

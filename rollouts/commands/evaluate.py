@@ -1,5 +1,6 @@
 """`uio2 evaluate`: success on held-out seeds, with intervals, videos and a page."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,17 +9,18 @@ from pretrain.sources.schema import FIRST_HELD_OUT_SEED
 from rollouts.evaluate import EvaluateConfig, evaluate
 from rollouts.output import claim, write_config
 from rollouts.pages import report
+from rollouts.pages.console import error_lines, show
+from rollouts.pages.film import record
 from rollouts.results import files as results
-
-_LOG_COLUMNS = 120
-"""How wide tables are where no terminal says it."""
+from rollouts.results.benchmark_tables import holds_whole_level
 
 
 def main(keys: Mapping[str, Any]) -> int:
     """Evaluate, or go on with an evaluation that was stopped."""
     config = EvaluateConfig.from_keys(keys)
     if config.seed < FIRST_HELD_OUT_SEED:
-        print(f"note: seeds below {FIRST_HELD_OUT_SEED} may have been trained on: no held-out evaluation")
+        note = f"note: seeds below {FIRST_HELD_OUT_SEED} may have been trained on: no held-out evaluation"
+        print(note, file=sys.stderr)
     output = claim(config.output)
     return conclude(keys, output, evaluate(config, output))
 
@@ -26,31 +28,26 @@ def main(keys: Mapping[str, Any]) -> int:
 def conclude(
     keys: Mapping[str, Any], output: Path, result: Mapping[str, Any], dataset: Path | None = None
 ) -> int:
-    """Videos, page, table, and where everything is; status 1 if an episode ended in an error."""
-    from rich.console import Console
+    """Table, errors, where everything is, and then the films; status 1 if an episode ended in an error.
 
-    from rollouts.pages.film import record
-
+    The page is there before the films, and shows those there are when they are interrupted.
+    """
     write_config(output, dict(keys))
-    record(output, result, keys["videos"])
     page = report.write_evaluation(output, result)
-    console = Console()
-    if not console.is_terminal:
-        console.width = _LOG_COLUMNS
-    console.print(report.table(result))
-    for shown in report.benchmark_tables(result):
-        console.print(shown)
-    for name, place in (
-        ("page", page),
-        ("videos", output / "videos"),
-        ("dataset", dataset),
-        ("numbers", output / results.RESULT),
-    ):
-        if place is not None:
-            console.print(f"{name:<8} {place}", highlight=False, soft_wrap=True)
+    show(report.table(result))
     failed = [row for row in result["episodes"] if row["status"] == "error"]
-    if failed:
-        console.print(
-            f"{len(failed)} episodes ended in an error; the first: {failed[0]['message']}", markup=False
-        )
+    print(*error_lines(failed), sep="\n", end="\n" if failed else "")
+    if holds_whole_level(result["benchmark"]):
+        show(*report.benchmark_tables(result))
+    kept = dataset if len(failed) < len(result["episodes"]) else None
+    for name, place in (("page", page), ("dataset", kept), ("numbers", output / results.RESULT)):
+        if place is not None:
+            print(f"{name:<8} {place}")
+    sys.stdout.flush()
+    try:
+        films = record(output, result, keys["videos"])
+    finally:
+        report.write_evaluation(output, result)
+    if films:
+        print(f"videos   {output / 'videos'}")
     return 1 if failed else 0

@@ -4,7 +4,6 @@ Unusual: what would go unused is refused, and what a model cannot take or make i
 before its weights are read.
 """
 
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -36,15 +35,12 @@ def note(text: str) -> None:
 def read_keys(keys: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys with lists as lists of words and paths without `~`.
 
-    Raises RolloutError for a list where one value is meant, and for what would go unused beside other keys.
+    Raises RolloutError for what would go unused beside other keys.
     """
     asked = dict(keys)
     for name, value in keys.items():
         if name in _LISTS:
-            values = [] if value in (None, "") else value if isinstance(value, list) else [value]
-            asked[name] = [item if isinstance(item, str) else json.dumps(item) for item in values]
-        elif isinstance(value, list):
-            raise RolloutError(f"uio2 generate: {name} takes one value, found {len(value)}: {value}")
+            asked[name] = [] if value in (None, "") else value if isinstance(value, list) else [value]
     asked["model"] = os.path.expanduser(asked["model"])  # no Path, which takes ./nano for the packaged nano
     for name in _FILES:
         asked[name] = None if asked[name] is None else Path(asked[name]).expanduser()

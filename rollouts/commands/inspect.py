@@ -5,6 +5,7 @@ simulated, so this also works where the environments are not installed. An evalu
 its result.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from policies import embodiments
+from pretrain.progress import progress
 from pretrain.sources.lerobot import EpisodeRecord, LeRobotSource
 from rollouts.errors import RolloutError
 from rollouts.output import claim
 from rollouts.pages import report
 from rollouts.pages.film import Moment, storyboard, write_film
-from rollouts.progress import progress
 from rollouts.results import files as results
 from uio2_agent.files import replace_file
 
@@ -46,9 +47,10 @@ def inspect_dataset(path: Path, output: Path, episodes: int) -> Path:
     source = LeRobotSource(path)
     places = np.unique(np.linspace(0, len(source) - 1, min(episodes, len(source))).round().astype(int))
     cards: dict[str, list[report.Card]] = {}
-    with progress("videos", len(places)) as advance:
+    with progress("videos", len(places), unit="video", stream=sys.stderr) as advance:
         for place in places:
             record = source[int(place)]
+            record.check()
             name = f"episode-{record.index:06d}.mp4"
             write_film(output / name, storyboard(*_story(record)))
             heading = f"episode {record.index}, seed {record.seed}, {record.policy}"

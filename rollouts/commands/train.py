@@ -1,26 +1,34 @@
 """`uio2 train`: train a model on datasets of episodes."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pretrain.settings import TrainConfig
 from rollouts.output import claim, write_config
+
+
+def configured(keys: Mapping[str, Any]) -> TrainConfig:
+    """The training that is asked for."""
+    flat = {key: value for key, value in keys.items() if key != "evaluate"}
+    data = keys["data"]
+    flat["data"] = tuple(map(os.path.expanduser, data if isinstance(data, list) else [data]))
+    if isinstance(keys["lora_targets"], list):
+        flat["lora_targets"] = ",".join(keys["lora_targets"])
+    return TrainConfig(**flat)
 
 
 def main(keys: Mapping[str, Any]) -> int:
     """Train, or go on with a run that was stopped."""
-    from pretrain.trainer import TrainConfig, train
+    from pretrain.progress import say
+    from pretrain.trainer import train
 
-    flat = {key: value for key, value in keys.items() if key != "evaluate"}
-    data = keys["data"]
-    flat["data"] = tuple(data) if isinstance(data, list) else (data,)
-    if isinstance(keys["lora_targets"], list):
-        flat["lora_targets"] = ",".join(keys["lora_targets"])
     output = claim(keys["output"])
+    config = configured({**keys, "output": output})
     evaluate = evaluation(keys["evaluate"]) if keys["evaluate_every"] else None
-    write_config(output, dict(keys))
-    checkpoint = train(TrainConfig(**flat), evaluate)
-    print(f"model    {checkpoint}")
+    checkpoint = train(config, evaluate, ready=lambda: write_config(output, dict(keys)))
+    say(f"model    {checkpoint}")
     return 0
 
 

@@ -13,7 +13,6 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -57,7 +56,7 @@ def encode_episode(episode: Episode) -> EncodedEpisode:
     """Turn a finished episode of at least one action into columns, PNG bytes and statistics."""
     body, first, length = episode.body, episode.infos[0], episode.steps
     record = body.record(episode.observations[0])
-    layout = _layout(record)
+    layout = schema.layout(record)
     objects, states = [], []
     for observation, info in zip(episode.observations, episode.infos, strict=True):
         objects.append(body.objects(observation, info))
@@ -120,16 +119,6 @@ def encode_episode(episode: Episode) -> EncodedEpisode:
     }
     instruction = described_prompt(first["prompt"], first["prompt_assets"])
     return EncodedEpisode(record, instruction, length, frames, stats, facts, final, files)
-
-
-@lru_cache(maxsize=8)
-def _layout_of(record: str) -> Layout:
-    return Layout(Record.from_dict(json.loads(record)))
-
-
-def _layout(record: Record) -> Layout:
-    """The layout of a record; building the schemas costs more than an episode's statistics."""
-    return _layout_of(json.dumps(record.to_dict()))
 
 
 def statistics(values: np.ndarray) -> dict[str, Any]:

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from pretrain.sources import schema
+from pretrain.sources import checks, schema
+from pretrain.sources.lerobot import EpisodeRecord
 from pretrain.sources.schema import DatasetError
 from rollouts.datasets.encoding import EncodedEpisode
 from rollouts.datasets.writer import DatasetWriter, episode_statistics, read_config
@@ -28,7 +27,7 @@ def merge(parts: Iterable[str | Path], output: str | Path) -> int:
     rows = [(root, row) for root in roots for row in schema.read_index(root)]
     configs = [read_config(root) for root in roots]
     unsharded = [{**config, "shard": "1/1"} for config in configs]
-    are_shards = all(config == unsharded[0] for config in unsharded)
+    are_shards = all("shard" in config for config in configs) and all(c == unsharded[0] for c in unsharded)
     _check_doubles(rows)
     if are_shards:
         _check_holes(roots, [config["shard"] for config in configs])
@@ -92,14 +91,17 @@ def _lines(roots: Iterable[Path], name: str) -> list[dict[str, Any]]:
 
 
 def _encoded_from(root: Path, row: dict[str, Any]) -> EncodedEpisode:
-    """Undo `publish`: the episode without its rank."""
+    """Undo `publish`: the episode without its rank. Raises DatasetError for one that is damaged."""
+    record = schema.read_record(root)
+    EpisodeRecord(root, row, record).check()
     place = schema.place(row["episode_index"])
-    frames = pq.ParquetFile(root / schema.DATA_PATH.format(**place)).read()
+    layout = schema.layout(record)
+    data = root / schema.DATA_PATH.format(**place)
+    frames = checks.read_frames(data, row["episode_index"], row["length"], layout)
     assets = json.loads(row["prompt_assets"])
     files = [path for asset in assets.values() for kind in ("rgb", "segm") for path in asset[kind].values()]
-    record = schema.read_record(root)
     final = {view: root / schema.FINAL_PATH.format(**place, view=view) for view in record.cameras}
-    keys = [key for key in schema.features(record) if key not in schema.RANK_COLUMNS]
+    keys = [key for key in layout.features if key not in schema.RANK_COLUMNS]
     return EncodedEpisode(
         record=record,
         instruction=row["tasks"][0],
@@ -107,6 +109,6 @@ def _encoded_from(root: Path, row: dict[str, Any]) -> EncodedEpisode:
         frames={key: frames[key].combine_chunks() for key in keys},
         stats=episode_statistics(root / schema.EPISODES_PATH.format(**place)),
         facts={key: row[key] for key in schema.EPISODE_COLUMNS},
-        final={view: path.read_bytes() for view, path in final.items()},
-        files={path: (root / path).read_bytes() for path in files},
+        final={view: checks.read_bytes(path) for view, path in final.items()},
+        files={path: checks.read_bytes(root / path) for path in files},
     )

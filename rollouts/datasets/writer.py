@@ -289,41 +289,51 @@ def _locked(root: Path) -> Any:
 
 def _recover_statistics(root: Path, episodes: int, frames: int) -> StatisticsFold:
     """Read the statistics of the set; fold them again where a killed writer left those of another moment."""
-    fold = StatisticsFold()
-    if episodes == 0:
-        return fold
     try:
         stored = json.loads((root / schema.STATS_PATH).read_text())
-        if stored["action"]["count"] == [frames]:
+        if episodes and stored["action"]["count"] == [frames]:
+            fold = StatisticsFold()
             fold.add(stored)
             return fold
-    except (FileNotFoundError, KeyError):
+    except (OSError, KeyError, TypeError, ValueError, AttributeError):
         pass
+    fold = StatisticsFold()
     for rank in range(episodes):
-        path = root / schema.EPISODES_PATH.format(**schema.place(rank))
-        try:
-            fold.add(episode_statistics(path))
-        except (OSError, pa.ArrowException) as error:
-            raise DatasetError(f"{path} is damaged ({error}): restore it or collect again") from error
+        fold.add(episode_statistics(root / schema.EPISODES_PATH.format(**schema.place(rank))))
     return fold
 
 
 def read_config(root: Path) -> dict[str, Any]:
-    """Return the settings a dataset was made with; DatasetError if its columns are not those of today."""
-    provenance = json.loads((root / schema.PROVENANCE_PATH).read_text())
-    if provenance["format"] != schema.FORMAT:
+    """Return the settings a dataset was made with; DatasetError if they cannot be read, or its columns
+    are not those of today.
+    """
+    path = root / schema.PROVENANCE_PATH
+    try:
+        provenance = json.loads(path.read_text())
+        form, config = provenance["format"], dict(provenance["config"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DatasetError(f"{path} cannot be read ({error!r}): restore it or collect again") from error
+    if form != schema.FORMAT:
         raise DatasetError(
-            f"{root} has the columns of format {provenance['format']}, this program writes {schema.FORMAT}: "
+            f"{root} has the columns of format {form}, this program writes {schema.FORMAT}: "
             "it can be trained on, but not continued or merged; collect into another output="
         )
-    return provenance["config"]
+    return config
 
 
 def episode_statistics(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the statistics in an episode's metadata file."""
-    row = pq.ParquetFile(path).read().to_pylist()[0]
-    keys = dict.fromkeys(name.split("/")[1] for name in row if name.startswith("stats/"))
-    return {key: {n: row[f"stats/{key}/{n}"] for n in schema.STATISTICS} for key in keys}
+    """Return the statistics in an episode's metadata file; DatasetError naming it where there are none."""
+    try:
+        row = pq.ParquetFile(path).read().to_pylist()[0]
+        keys = dict.fromkeys(name.split("/")[1] for name in row if name.startswith("stats/"))
+        stats = {key: {n: row[f"stats/{key}/{n}"] for n in schema.STATISTICS} for key in keys}
+        if not all(
+            np.isfinite(np.asarray(v, float)).all() for of_key in stats.values() for v in of_key.values()
+        ):
+            raise ValueError("a statistic is no number")
+    except (OSError, pa.ArrowException, LookupError, TypeError, ValueError) as error:
+        raise DatasetError(f"{path} is damaged ({error}): restore it or collect again") from error
+    return stats
 
 
 def _tasks_table(tasks: Mapping[str, int]) -> pa.Table:
@@ -352,7 +362,8 @@ def _one_row(row: Mapping[str, Any], columns: pa.Schema) -> pa.Table:
 
 def _parquet(table: pa.Table) -> Any:
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="snappy", use_dictionary=False, write_statistics=False)
+    plain = {"use_dictionary": False, "write_statistics": False}
+    pq.write_table(table, sink, compression="snappy", write_page_checksum=True, **plain)
     return sink.getvalue()
 
 

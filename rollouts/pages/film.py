@@ -6,8 +6,10 @@ An environment that offers `motion(action)` shows the movement inside a step too
 follows from the results alone: the first successes and the first failures of each task and level.
 """
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,9 +18,11 @@ from PIL import Image
 
 from policies import embodiments
 from policies.embodiments.base import Embodiment
-from rollouts.pages.pictures import Scene, draw, show_motion
-from rollouts.pages.video import write_video
-from rollouts.progress import progress
+from pretrain.progress import progress
+from rollouts.errors import RolloutError
+from rollouts.output import claim
+from rollouts.pages.pictures import MOTION_PLACE, Scene, draw, motion_picture
+from rollouts.pages.video import Patch, write_video
 from rollouts.runner import Work
 from rollouts.workers import MakeEnv
 
@@ -41,21 +45,46 @@ class Moment(NamedTuple):
     an environment cannot be watched."""
 
 
-def record(output: Path, result: Mapping[str, Any], each: int) -> None:
-    """Write `videos/<name>.mp4` and a poster beside it for the episodes that `choose` picks; those there are
-    kept.
+def record(output: Path, result: Mapping[str, Any], each: int) -> list[Path]:
+    """Write `videos/<name>.mp4` and a poster beside it for the episodes that `choose` picks, and return where
+    they are; those there are kept. RolloutError where one cannot be made.
     """
-    wanted = [row for row in choose(result["episodes"], each) if not (output / video_path(row)).exists()]
-    if not wanted:
-        return
-    (output / "videos").mkdir(exist_ok=True)
-    config = result["config"]
-    with progress("videos", len(wanted)) as advance:
-        for row in wanted:
-            write_film(
-                output / video_path(row), play_again(row, config["env"], MakeEnv(config["env_kwargs"]))
-            )
+    chosen = choose(result["episodes"], each)
+    wanted = [row for row in chosen if not (output / video_path(row)).exists()]
+    if wanted:
+        claim(output / "videos")
+        config = result["config"]
+        with (
+            progress("videos", len(wanted), unit="film", stream=sys.stderr) as advance,
+            ThreadPoolExecutor(1) as writing,
+        ):
+            last = None
+            for row in wanted:
+                path = output / video_path(row)
+                with _blaming(path):  # an episode is played while the film before is drawn and written
+                    board = play_again(row, config["env"], MakeEnv(config["env_kwargs"]))
+                if last is not None:
+                    last.result()
+                    advance("")
+                last = writing.submit(_write, path, board)
+            last.result()
             advance("")
+    return [output / video_path(row) for row in chosen]
+
+
+def _write(path: Path, board: Iterable[tuple[Scene | np.ndarray, int]]) -> None:
+    with _blaming(path):
+        write_film(path, board)
+
+
+@contextmanager
+def _blaming(path: Path) -> Iterator[None]:
+    """Say which film cannot be made: the environment may not play the same again, or the disk be full."""
+    try:
+        yield
+    except Exception as error:
+        said = f"the numbers are whole, but {path} cannot be made: {type(error).__name__}: {error}"
+        raise RolloutError(said) from error
 
 
 def choose(episodes: Iterable[Mapping[str, Any]], each: int) -> list[Mapping[str, Any]]:
@@ -79,19 +108,18 @@ def write_film(path: Path, board: Iterable[tuple[Scene | np.ndarray, int]]) -> N
     """Write the film of a storyboard, and as its poster the first picture that shows an action."""
     poster = None
 
-    def pictures() -> Iterator[Image.Image]:
+    def shots() -> Iterator[tuple[Image.Image | Patch, int]]:
         nonlocal poster
         for shown, count in board:
             if isinstance(shown, Scene):
                 picture = draw(shown)
                 if shown.action is not None and poster is None:
                     poster = picture
+                yield picture, count
             else:
-                picture = picture.copy()
-                show_motion(picture, shown)
-            yield from repeat(picture, count)
+                yield Patch(motion_picture(shown), MOTION_PLACE), count
 
-    write_video(path, pictures(), FPS)
+    write_video(path, shots(), FPS)
     if poster is not None:
         poster.save(path.with_suffix(".jpg"), quality=88)
 
@@ -109,7 +137,7 @@ def play_again(
         for action in [*actions, None]:
             seen: list[np.ndarray] = []
             if "watch" in getattr(env.unwrapped, "abilities", ()):
-                env.unwrapped.watch(seen.append)
+                env.unwrapped.watch(seen.append, every=_EVERY)
             views = {camera: view.copy() for camera, view in body.views(observation).items()}
             moment = Moment(views, body.state(observation, info), seen)
             if action is not None:
@@ -134,6 +162,7 @@ def storyboard(
     A scene is drawn whole; a picture after it replaces its motion, the rest of the scene stays as it is.
     """
     done: list[str] = []
+    made: dict[Any, Any] = {}
 
     def scene(step: int, state: np.ndarray, **more: Any) -> Scene:
         views, _, motion = moments[step]
@@ -146,6 +175,7 @@ def storyboard(
             motion[0] if len(motion) else None,
             heading,
             tuple(done),
+            made=made,
             **more,
         )
 
@@ -154,6 +184,6 @@ def storyboard(
         state = moments[step].state
         done.append(body.describe(action, state))
         yield scene(step, state, action=action), _AIM
-        yield from ((picture, 1) for picture in moments[step].motion[1::_EVERY])
+        yield from ((picture, 1) for picture in moments[step].motion[1:])
         yield scene(step + 1, state, action=action), _AFTER
     yield scene(-1, moments[-1].state, status=status), _ENDING

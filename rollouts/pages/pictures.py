@@ -8,7 +8,7 @@ drawn here is for people; datasets keep the plain frames.
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ PROMPT_WIDTH, GAP, MARGIN = 368, 16, 16
 SIDE_WIDTH, SIDE_HEIGHT, MOTION_HEIGHT = 512, 256, 288
 WIDTH = MARGIN + PROMPT_WIDTH + GAP + SIDE_WIDTH + MARGIN
 HEIGHT = MARGIN + MOTION_HEIGHT + GAP + SIDE_HEIGHT + MARGIN
+MOTION_PLACE = MARGIN + PROMPT_WIDTH + GAP, MARGIN
+"""Where the motion is shown, (across, down)."""
 
 PAPER, INK, FAINT = (250, 250, 247), (34, 38, 46), (128, 134, 145)
 COLOURS = {
@@ -52,6 +54,8 @@ class Scene:
     """The action to draw."""
     status: str = ""
     """success, failure, truncated or error, once it is known."""
+    made: dict[Any, Any] = field(default_factory=dict)
+    """Pictures made ready before: the scenes of an episode share it, and the episode's arrays outlive it."""
 
 
 def draw(scene: Scene) -> Image.Image:
@@ -70,7 +74,7 @@ def draw(scene: Scene) -> Image.Image:
         if side:
             canvas.paste(annotated(scene, side), (left, MARGIN + SIDE_HEIGHT + GAP))
         return canvas
-    show_motion(canvas, scene.motion)
+    canvas.paste(motion_picture(scene.motion), MOTION_PLACE)
     canvas.paste(annotated(scene, main), (left, MARGIN + MOTION_HEIGHT + GAP))
     if side:
         shown = annotated(scene, side)
@@ -80,18 +84,25 @@ def draw(scene: Scene) -> Image.Image:
     return canvas
 
 
-def show_motion(canvas: Image.Image, motion: np.ndarray) -> None:
-    """Put another picture of the motion into a drawn scene that has one."""
+def motion_picture(motion: np.ndarray) -> Image.Image:
+    """Return a picture of the motion as it fills its place, (SIDE_WIDTH, MOTION_HEIGHT) at MOTION_PLACE."""
     picture = Image.fromarray(motion)
-    if picture.size != (SIDE_WIDTH, MOTION_HEIGHT):
-        picture = picture.resize(_fitted(picture.size, (SIDE_WIDTH, MOTION_HEIGHT)), Image.LANCZOS)
-    canvas.paste(picture, (MARGIN + PROMPT_WIDTH + GAP, MARGIN))
+    place = SIDE_WIDTH, MOTION_HEIGHT
+    if picture.size == place:
+        return picture
+    canvas = Image.new("RGB", place, PAPER)
+    canvas.paste(picture.resize(_fitted(picture.size, place), Image.LANCZOS))
+    return canvas
 
 
 def annotated(scene: Scene, camera: str, place: tuple[int, int] = (SIDE_WIDTH, SIDE_HEIGHT)) -> Image.Image:
     """Return one camera's picture, as large as its place (width, height) allows, with the action over it."""
-    picture = Image.fromarray(np.ascontiguousarray(scene.views[camera]))
-    picture = picture.resize(_fitted(picture.size, place), Image.LANCZOS)
+    view = scene.views[camera]
+    key = id(view), place
+    if key not in scene.made:
+        picture = Image.fromarray(np.ascontiguousarray(view))
+        scene.made[key] = picture.resize(_fitted(picture.size, place), Image.LANCZOS)
+    picture = scene.made[key].copy()
     pen = ImageDraw.Draw(picture, "RGBA")
     if scene.action is not None:
         scene.body.draw(pen, camera, (picture.height, picture.width), scene.action, scene.state)
@@ -153,8 +164,11 @@ def _flow(panel: Image.Image, scene: Scene, top: int) -> int:
         item: Any = word
         if word[0] == "{" and word[1:-1] in scene.prompt_assets:
             asset = scene.prompt_assets[word[1:-1]]
-            item = thumbnail(asset, 64 if asset.get("placeholder_type") == "object" else 88)
-            item.thumbnail((PROMPT_WIDTH, 88))
+            if word not in scene.made:
+                item = thumbnail(asset, 64 if asset.get("placeholder_type") == "object" else 88)
+                item.thumbnail((PROMPT_WIDTH, 88))
+                scene.made[word] = item
+            item = scene.made[word]
         width, height = (
             (math.ceil(pen.textlength(word, lettering)), 26) if isinstance(item, str) else item.size
         )

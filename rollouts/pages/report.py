@@ -11,6 +11,7 @@ from typing import Any
 
 from rollouts.pages.film import choose, video_path
 from rollouts.results.benchmark_tables import panels
+from rollouts.results.files import policy_name
 from uio2_agent.files import replace_file
 
 _STYLE = (Path(__file__).parent / "page.css").read_text()
@@ -31,7 +32,8 @@ class Card:
 def write_evaluation(directory: Path, result: Mapping[str, Any], page: Path | None = None) -> Path:
     """Write the page of a `result.json`, whose videos lie in `directory`; returns the page's path."""
     page = page or directory / "index.html"
-    config, rows = result["config"], result["rows"]
+    rows = result["rows"]
+    env = rows[0]["env"] if rows else result["recipe"]["env"]
     count, first = len(result["episodes"]), result["recipe"]["seed"]
     lead = f"{count} episodes, seeds from {first}. Bars: success; lines: Wilson 95 %."
     body = [_rows(rows), *_benchmark(result), section("Time", _timing(result["timing"]))]
@@ -44,7 +46,7 @@ def write_evaluation(directory: Path, result: Mapping[str, Any], page: Path | No
             body.append(section(f"{row['task']} · {row['level']}", gallery(cards)))
     body.append(_every_episode(result["episodes"]))
     body.append(_provenance(result))
-    replace_file(page, document(f"{config['policy']} in {config['env']}", lead, body))
+    replace_file(page, document(f"{policy_name(result)} in {env}", lead, body))
     return page
 
 
@@ -77,7 +79,7 @@ def table(result: Mapping[str, Any]) -> Any:
     levels = list(dict.fromkeys(row["level"] for row in result["rows"]))
     where = f", level {levels[0]}" if len(levels) == 1 else ""
     shown = Table(
-        title=f"policy {result['recipe']['policy']}{where}",
+        title=f"policy {policy_name(result)}{where}",
         caption="95 %: Wilson's interval; ms of a reset, a decision, an environment step",
         title_justify="left",
         caption_justify="left",
@@ -222,6 +224,7 @@ def _every_episode(episodes: Sequence[Mapping[str, Any]]) -> str:
 
 def _provenance(result: Mapping[str, Any]) -> str:
     facts = {
+        "policy": result["recipe"]["policy"],
         "commit": result["git_sha"],
         "checkpoint": result["checkpoint_hash"] or "none",
         **result["versions"],

@@ -1,7 +1,12 @@
-"""H.264 files that play everywhere, written with PyAV. Knows pictures, not episodes."""
+"""H.264 files that play everywhere, written with PyAV. Knows pictures, not episodes.
+
+A picture that stands is encoded once and lasts, and where one changes in a place only that is converted: both
+make films cheap.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -9,23 +14,89 @@ from PIL import Image
 from uio2_agent.files import new_path
 
 
-def write_video(path: Path, pictures: Iterable[Image.Image], fps: int = 15) -> int:
-    """Encode pictures of one even size; returns how many there were. The file appears when it is whole."""
+class Patch(NamedTuple):
+    """A picture that is put over a part of the one before."""
+
+    picture: Image.Image
+    place: tuple[int, int]
+    """Where its upper left corner comes, (across, down). Place and size are even: one colour stands for four
+    pixels."""
+
+
+def write_video(path: Path, shots: Iterable[tuple[Image.Image | Patch, int]], fps: int = 15) -> int:
+    """Encode pictures of one even size, each with the number of 1/`fps` seconds that it stands; returns the
+    sum of these. The first shot is no patch. The file appears when it is whole.
+    """
     import av
 
-    count = 0
     form = {"format": "mp4", "options": {"movflags": "faststart"}}
     with new_path(path) as partial, av.open(str(partial), "w", **form) as container:
-        stream = None
-        for picture in pictures:
-            if stream is None:
-                stream = container.add_stream(
-                    "libx264", rate=fps, options={"crf": "20", "preset": "superfast"}
-                )
-                stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "yuv420p"
-                stream.codec_context.thread_count = 1  # the same bytes on every machine
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(picture), format="rgb24")))
-            count += 1
-        if stream is not None:
-            container.mux(stream.encode())
-    return count
+        film = _Film(container, fps)
+        for shown, duration in shots:
+            film.add(shown, duration)
+        film.end()
+    return film.length
+
+
+class _Film:
+    """What was shown so far, and the picture as it is now, in PyAV's packed yuv420p: uint8 [3/2 H, W]."""
+
+    def __init__(self, container: Any, fps: int) -> None:
+        self.length = 0
+        self._container, self._fps = container, fps
+        self._stream: Any = None
+        self._durations: dict[int, int] = {}  # by the time at which a picture begins
+        self._converters: dict[tuple[int, ...], Any] = {}  # by size: preparing one costs as much as using it
+
+    def add(self, shown: Image.Image | Patch, duration: int) -> None:
+        """Show a picture, or a part over the one before, for a while."""
+        import av
+
+        picture, place = shown if isinstance(shown, Patch) else (shown, (0, 0))
+        if self._stream is None:
+            self._open(*picture.size)
+        self._put(np.asarray(picture), *place)
+        frame = av.VideoFrame.from_ndarray(self._now, format="yuv420p")
+        frame.pts, self._durations[self.length] = self.length, duration
+        self.length += duration
+        self._encode(frame)
+
+    def end(self) -> None:
+        """Write what the encoder still holds."""
+        if self._stream is not None:
+            self._encode(None)
+
+    def _open(self, width: int, height: int) -> None:
+        options = {
+            "crf": "20",
+            "preset": "superfast",
+            "x264-params": "bframes=0:scenecut=0:weightp=0",  # nothing to look ahead for
+        }
+        self._stream = stream = self._container.add_stream("libx264", rate=self._fps, options=options)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.thread_count = 1  # the same bytes on every machine
+        self._now = np.empty((height * 3 // 2, width), np.uint8)
+
+    def _encode(self, frame: Any) -> None:
+        for packet in self._stream.encode(frame):
+            packet.duration = self._durations[packet.pts]  # the encoder knows where one begins, not its end
+            self._container.mux(packet)
+
+    def _put(self, picture: np.ndarray, across: int, down: int) -> None:
+        """Put a picture, uint8 [h, w, 3], at a place; all four numbers are even."""
+        import av
+        from av.video.reformatter import VideoReformatter
+
+        converter = self._converters.setdefault(picture.shape, VideoReformatter())
+        frame = converter.reformat(av.VideoFrame.from_ndarray(picture, format="rgb24"), format="yuv420p")
+        parts = zip((1, 2, 2), _views(frame.to_ndarray()), _views(self._now), strict=True)
+        for scale, source, target in parts:
+            rows, columns = source.shape
+            target[down // scale :, across // scale :][:rows, :columns] = source
+
+
+def _views(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The luminance [H, W] and both colours [H / 2, W / 2] of packed yuv420p."""
+    height, width = planes.shape[0] * 2 // 3, planes.shape[1]
+    blue, red = planes[height:].reshape(2, height // 2, width // 2)
+    return planes[:height], blue, red

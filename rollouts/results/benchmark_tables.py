@@ -1,6 +1,7 @@
 """The words of a benchmark's summary: cells and notes that the terminal and the page both show.
 
-A number that stands for less than the whole carries a `*`, and a note below says what is missing.
+A number that stands for less than the whole carries a `*`, and a note below says what is missing. Published
+numbers stand beside whole levels only: beside a few episodes they would compare what cannot be compared.
 
 It refuses to know how cells are drawn, and computes nothing.
 """
@@ -11,6 +12,8 @@ from typing import Any
 INCOMPLETE = "*"
 NOTHING = "–"
 PUBLISHED = "published"
+ENOUGH = 20
+"""Episodes of each task from which on a level is compared with published numbers."""
 _COUNTS = {2: "two", 3: "three", 4: "four"}
 
 Grid = tuple[list[str], list[list[str]]]
@@ -24,9 +27,24 @@ def panels(
     `result.json`.
     """
     shown = [(f"{summary['title']}, tasks by level", _tasks_by_level(summary, rows), _notes(summary))]
-    if summary["published"]:
-        shown.append((_published_title(summary), _published_rows(summary), _published_notes(summary)))
+    if summary["published"] and (levels := _whole_levels(summary, rows)):
+        shown.append((_published_title(summary), _published_rows(summary, levels), _published_notes(summary)))
     return shown
+
+
+def holds_whole_level(summary: Mapping[str, Any] | None) -> bool:
+    """Whether a summary says more than the rows it is made of: the mean of a level without a gap."""
+    return bool(summary) and any(not level["missing"] for level in summary["levels"])
+
+
+def _whole_levels(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Levels of which every task was evaluated, on enough episodes."""
+    played = {(row["task"], row["level"]): row["episodes"] for row in rows}
+    return [
+        level["level"]
+        for level in summary["levels"]
+        if not level["missing"] and all(played[task, level["level"]] >= ENOUGH for task in level["evaluated"])
+    ]
 
 
 def _tasks_by_level(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Grid:
@@ -48,9 +66,9 @@ def _tasks_by_level(summary: Mapping[str, Any], rows: Sequence[Mapping[str, Any]
     return ["task", "steps", *(_words(level["level"]) for level in levels)], lines
 
 
-def _published_rows(summary: Mapping[str, Any]) -> Grid:
-    """The published numbers in the same columns, per cent."""
-    columns = [*(level["level"] for level in summary["levels"]), "mean"]
+def _published_rows(summary: Mapping[str, Any], levels: Sequence[str]) -> Grid:
+    """The published numbers of some levels, per cent, and their mean if these are all."""
+    columns = [*levels, *(["mean"] if len(levels) == len(summary["levels"]) else [])]
     rows = summary["published"]["rows"]
     return (
         [PUBLISHED, *map(_words, columns)],

@@ -41,6 +41,7 @@ def episode_row(episode: Episode) -> tuple[dict[str, Any], list[float]]:
         else {},
         "actions": [episode.body.vector(action).tolist() for action in episode.actions],
         "action_texts": episode.action_texts,
+        "policy": episode.policy,
     }
     if episode.message:
         row["message"] = episode.message
@@ -117,7 +118,7 @@ def save(
     """
     episodes, seconds = [row for row, _ in done.values()], [spent for _, spent in done.values()]
     suite = find_suite(recipe["env"])
-    rows = summarise(episodes, suite.name, recipe["policy"])
+    rows = summarise(episodes, suite.name, _called(episodes, recipe["policy"]))
     result = {
         "rows": rows,
         "benchmark": None
@@ -134,6 +135,17 @@ def save(
     }
     write_json(directory / RESULT, result)
     return result
+
+
+def policy_name(result: Mapping[str, Any]) -> str:
+    """Return what the policy of an evaluation calls itself."""
+    return result["rows"][0]["policy"] if result["rows"] else result["recipe"]["policy"]
+
+
+def _called(episodes: Sequence[Mapping[str, Any]], spec: str) -> str:
+    """The policy's own name, which an episode lacks whose worker died, and those of older programs."""
+    names = (episode.get("policy") for episode in episodes)
+    return next((name for name in names if name and name != spec), spec)
 
 
 def load(directory: str | Path) -> dict[str, Any]:

@@ -65,10 +65,13 @@ def test_the_command(capsys):
     assert "off: reach, embodiment: UIO2Error" in capsys.readouterr().out
     for wrong, says in (
         (["tests.envs.toy_suite:SWEET"], "it has SUITE"),
-        ([*words, "--check", "rendr"], "unknown check 'rendr': choose one of render"),
+        ([*words, "--check", "rendr"], "unknown check 'rendr' (did you mean 'render'?): choose one of "),
         ([*words, "--backend", "mujoco"], "unknown backend 'mujoco': there is none"),
         ([*words, "--seeds", "0"], "give at least 1"),
-        (["vima", "--task", "rotat"], "unknown task 'rotat': choose one of rotate"),
+        (
+            ["vima", "--task", "rotat"],
+            "unknown task 'rotat' (did you mean 'rotate'?): choose one of visual_manipulation, ",
+        ),
     ):
         assert main(wrong) == 2
         assert says in capsys.readouterr().err

@@ -15,6 +15,7 @@ from envs.poses import (
     turned,
     unit,
     unit_from_wxyz,
+    units_from_wxyz,
     wxyz,
     yaw_matrix,
     yaw_of,
@@ -72,3 +73,9 @@ def test_what_is_no_unit_quaternion():
     np.testing.assert_array_equal(unit((0, 0, 0, 0)), IDENTITY)
     np.testing.assert_array_equal(unit((0, 0, -2.0, 0)), (0, 0, -1, 0))
     assert Pose((0, 0, 0), yaw_quaternion(1.25)).yaw == pytest.approx(1.25)
+
+
+def test_many_at_once_are_the_same_to_the_bit(quaternions):
+    many = units_from_wxyz(quaternions.reshape(30, -1, 4)).reshape(-1, 4)
+    np.testing.assert_array_equal(many, [unit_from_wxyz(each) for each in quaternions])
+    assert units_from_wxyz(np.empty((0, 4))).shape == (0, 4)

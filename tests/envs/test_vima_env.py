@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-import envs  # noqa: F401  (registers the ids)
+import envs
 from envs.assets import PromptAssets
 from envs.errors import EnvError
 from envs.poses import Pose
@@ -185,7 +185,7 @@ def test_recorded_scene_from_a_mapping_and_misfits():
     info = env.reset(seed=1, options={"objects": records})[1]
     assert [(state.name, state.texture) for state in info["objects"]] == [("heart", "olive")] * 2
     assert info["objects"][0].position[:2] == pytest.approx((0.45, 0.0))
-    with pytest.raises(EnvError, match="unknown texture 'oliv': choose one of olive"):
+    with pytest.raises(EnvError, match=r"unknown texture 'oliv' .did you mean 'olive'"):
         env.reset(seed=1, options={"objects": [record | {"texture": "oliv"} for record in records]})
     with pytest.raises(EnvError, match="has 2 objects"):
         env.reset(seed=1, options={"objects": records[:1]})
@@ -228,18 +228,36 @@ def test_action_forms():
         VimaEnv("rotate").step(action)
 
 
-def test_unknown_names_list_the_nearest_first():
+def test_unknown_names_tell_the_nearest():
     for build, nearest in (
-        (lambda: VimaEnv("rotat"), "rotate"),
-        (lambda: VimaEnv("rotate", "placment"), "placement"),
-        (lambda: VimaEnv("rotate", expert_style="canonicl"), "canonical"),
-        (lambda: VimaEnv("rotate", difficulty="eazy"), "easy"),
-        (lambda: VimaEnv("rotate", render_mode="human"), "rgb_array"),
+        (lambda: VimaEnv("rotat"), "did you mean 'rotate'"),
+        (
+            lambda: VimaEnv("rotate", "placment"),
+            "did you mean 'placement'.*of placement, combinatorial, novel_object",
+        ),
+        (lambda: VimaEnv("rotate", expert_style="canonicl"), "did you mean 'canonical'"),
+        (lambda: VimaEnv("rotate", difficulty="eazy"), "did you mean 'easy'"),
+        (lambda: VimaEnv("rotate", render_mode="humn"), "rgb_array"),
     ):
-        with pytest.raises(EnvError, match=rf"choose one of {nearest}"):
+        with pytest.raises(EnvError, match=nearest):
             build()
     with pytest.raises(EnvError, match=r"does not hold task 'rotate'.*placement, combinatorial"):
         VimaEnv("rotate", "novel_task")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda mode: VimaEnv("rotate", render_mode=mode),
+        lambda mode: gymnasium.make("vima/rotate-v0", render_mode=mode),
+        lambda mode: envs.suite("vima").make("rotate", render_mode=mode),
+        lambda mode: gymnasium.make_vec("vima/rotate-v0", num_envs=1, render_mode=mode),
+    ],
+)
+def test_human_rendering_says_what_there_is(make):
+    with pytest.raises(EnvError, match=r"there is rgb_array, .* uio2 play"):
+        make("human")
+    make("rgb_array").close()
 
 
 def test_a_reset_without_a_seed_never_plays_a_held_out_one():

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from envs.poses import as_yaw
-from envs.vima.table.primitives import pick_place, push, settle
+from envs.vima.table import primitives
+from envs.vima.table.primitives import pick_place, push, pushing, settle
 from envs.vima.table.scene import Scene
 from envs.vima.table.tools import SPATULA, SUCTION
 from envs.vima.things.objects import OBJECTS
@@ -132,6 +133,39 @@ def test_a_pushed_block_stops_three_centimetres_short() -> None:
     assert np.abs(scene.pose(5)[0] - (0.65, 0.2, 0.014)).max() < 1e-4
     # the checks follow the motion, at most 0.1 s (12 mm) apart
     assert len(checks) > 10 and max(-np.diff(checks)) < 0.014 and checks[-1] == scene.pose(4)[0][0]
+
+
+def test_a_push_that_was_done_before_does_the_same() -> None:
+    """From memory as simulated anew, at every check; and after one that was broken off."""
+
+    def checks(stop: int | None = None) -> list[bytes]:
+        scene = Scene(SPATULA)
+        for y in (0.0, 0.031, 0.3):
+            scene.add("small block", "red", (0.6, y, 0.02), IDENTITY, (0.03,) * 3, False)
+        poses = []
+        for _ in pushing(scene, ((0.6, 0.0), 0.0), ((0.4, 0.05), 0.0)):
+            poses.append(
+                b"".join(body.position.tobytes() + body.quaternion.tobytes() for body in scene.bodies)
+            )
+            if len(poses) == stop:
+                return poses
+        assert scene.resting
+        return poses
+
+    primitives._DONE.clear()
+    assert len(broken := checks(stop=3)) == 3
+    first = checks()
+    assert checks() == first and first[:3] == broken and len(set(first)) == len(first)
+    primitives._DONE.clear()
+    assert checks() == first
+
+
+def test_few_pushes_are_remembered() -> None:
+    scene = Scene(SPATULA)
+    scene.add("small block", "red", (0.6, 0.0, 0.015), IDENTITY, (0.03,) * 3, False)
+    for i in range(80):
+        push(scene, ((0.3, 0.001 * i), 0.0), ((0.3, 0.1), 0.0))
+    assert len(primitives._DONE) <= 64
 
 
 def test_a_push_of_no_length_and_a_crowded_start_are_harmless() -> None:

@@ -13,7 +13,8 @@ from envs.vima import VimaEnv
 from envs.vima.experts.pick_and_place import action
 from envs.vima.levels import level_name
 from envs.vima.table.spawning import in_workspace, too_close
-from envs.vima.things.state import ObjectState, object_from_record
+from envs.vima.things.recorded import object_from_record
+from envs.vima.things.state import ObjectState
 from envs.vima.things.textures import TEXTURES
 from tests import vima_seeds
 from tests.envs.vima_records import episodes

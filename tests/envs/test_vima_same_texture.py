@@ -14,7 +14,8 @@ from envs.vima.experts.pick_and_place import action
 from envs.vima.table.spawning import in_workspace, too_close
 from envs.vima.tasks import same_texture
 from envs.vima.tasks.goals import near_any
-from envs.vima.things.state import ObjectState, object_from_record
+from envs.vima.things.recorded import object_from_record
+from envs.vima.things.state import ObjectState
 from tests.envs.vima_records import BOWL_CENTRE, episodes, picture_errors, yaw_of
 
 BOTH = ("same_texture", "same_shape")

@@ -201,6 +201,25 @@ def test_silhouette_leaves_holes_free_and_shows_the_highest_body() -> None:
     assert np.array_equal(scene.silhouette(), grid)
 
 
+def test_where_a_body_shows_is_where_the_silhouette_has_its_id() -> None:
+    """On crowded tables, upright and leaning, of any scale, beyond the mat too."""
+    rng = np.random.default_rng(0)
+    hidden = 0
+    for _ in range(60):
+        scene = Scene()
+        for name in rng.choice(list(OBJECTS), 6).tolist():
+            kind = OBJECTS[name]
+            quaternion = rng.normal(size=4) if rng.random() < 0.3 else (0, 0, *rng.normal(size=2))
+            place = rng.uniform((0.2, -0.6, 0), (0.8, 0.6, 0.05))
+            scale = rng.uniform(0.3, 2.4, 3) if rng.random() < 0.4 else 1.0
+            scene.add(name, "red", place, quaternion, kind.size_high, kind.base, scale)
+        grid = scene.silhouette()
+        for body in scene.bodies:
+            np.testing.assert_array_equal(scene.shows(body.id), grid == body.id)
+            hidden += len(body.covered()) > (grid == body.id).sum()
+    assert hidden > 60
+
+
 def test_state_returns_exactly() -> None:
     scene = _crowd()
     state = json.loads(json.dumps(scene.state()))

@@ -237,5 +237,7 @@ def test_level_names():
     }.items():
         assert [levels.level_name(name) for name in (short, *others)] == [short] * 3
     assert levels.level_name(None) is None
-    with pytest.raises(EnvError, match="choose one of novel_task"):
+    with pytest.raises(
+        EnvError, match=r"did you mean 'novel_task'.*: choose one of placement, combinatorial"
+    ):
         levels.level_name("novel_tasks")

@@ -11,7 +11,8 @@ from envs.errors import EnvError
 from envs.poses import yaw_quaternion
 from envs.vima import VimaEnv
 from envs.vima.experts.pick_and_place import action
-from envs.vima.things.state import ObjectState, object_from_record
+from envs.vima.things.recorded import object_from_record
+from envs.vima.things.state import ObjectState
 from tests.envs.vima_records import episodes, yaw_of
 
 TASK, LEVEL = "sweep_without_touching", "novel_task"

@@ -10,11 +10,12 @@ from gymnasium.utils.env_checker import check_env
 
 import envs  # noqa: F401  (registers the ids)
 from envs.errors import EnvError
-from envs.vima import TASKS, Depth, FlatActions, FlatImage, ObjectCrops, TextPrompt, VimaEnv
+from envs.vima import TASKS, VimaEnv
 from envs.vima.crops import object_tokens
 from envs.vima.table.camera import CAMERAS, VIEWS
 from envs.vima.table.world import object_asset, scene_asset
 from envs.vima.wrappers import flatten_action, text_prompt, unflatten_action
+from envs.wrappers import Depth, FlatActions, FlatImage, ObjectCrops, TextPrompt
 
 pytestmark = pytest.mark.usefixtures("rendering")
 
@@ -96,8 +97,8 @@ def test_flat_actions_span_the_workspace_and_half_a_turn():
     np.testing.assert_allclose(action["pose1_rotation"], (0, 0, 0.5**0.5, 0.5**0.5), rtol=1e-6)
     outside = unflatten_action([-3, 7, 0, 0, -0.5, 0.5])
     np.testing.assert_array_equal(outside["pose0_position"], action["pose0_position"])
-    for broken in ([0] * 5, [0, 0, 0, 0, 0, np.nan], "left", None):
-        with pytest.raises(EnvError, match="six finite numbers"):
+    for broken in ([0] * 5, [0, 0, 0, 0, 0, np.nan], [0, 0, 0, 0, 0, 10**400], [[0] * 6], "left", None):
+        with pytest.raises(EnvError, match="6 finite number"):
             unflatten_action(broken)
 
 
@@ -135,7 +136,7 @@ def test_a_shrunken_flat_image_averages_pixels():
     assert small.shape == (64, 64, 3) and small.dtype == np.uint8
     means = whole.reshape(64, 4, 64, 4, 3).mean((1, 3))
     assert np.abs(small - means).max() <= 1
-    with pytest.raises(EnvError, match="unknown view 'tpo': choose one of top"):
+    with pytest.raises(EnvError, match=r"unknown view 'tpo' .did you mean 'top'"):
         make(functools.partial(FlatImage, views=("tpo",)))
     with pytest.raises(EnvError, match="rows and columns"):
         make(functools.partial(FlatImage, size=(84,)))
@@ -177,6 +178,61 @@ def test_twice_the_size_shows_the_same():
 def test_image_sizes_that_do_not_work(size):
     with pytest.raises(EnvError, match="two whole numbers between"):
         VimaEnv("rotate", image_size=size)
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "says"),
+    [
+        (functools.partial(FlatImage, views="top"), "a list of views"),
+        (functools.partial(FlatImage, views=()), "a list of views"),
+        (functools.partial(FlatImage, views=5), "a list of views"),
+        (functools.partial(FlatImage, views=[["top"]]), "unknown view"),
+        (functools.partial(FlatImage, size=5), "rows and columns"),
+        (functools.partial(FlatImage, size="ab"), "rows and columns"),
+        (
+            functools.partial(FlatImage, size=(84, 0)),
+            "each side must be a whole number from 1 to 8192; got 0",
+        ),
+        (functools.partial(FlatImage, size=(84.5, 84)), "each side must be a whole number"),
+        (functools.partial(FlatImage, size=(10**9, 10**9)), "each side must be a whole number"),
+        (functools.partial(ObjectCrops, slots=0), "slots must be a whole number from 1 to 250"),
+        (functools.partial(ObjectCrops, slots="8"), "slots must be a whole number"),
+    ],
+)
+def test_impossible_wrappers_say_what_is_possible(wrapper, says):
+    with pytest.raises(EnvError, match=says):
+        make(wrapper)
+
+
+@pytest.mark.parametrize("wrapper", [FlatActions, FlatImage, ObjectCrops])
+def test_other_environments_are_refused_by_name(wrapper):
+    with pytest.raises(EnvError, match=f"{wrapper.__name__} takes .*CartPole"):
+        wrapper(gymnasium.make("CartPole-v1"))
+
+
+def test_pictures_of_any_suite():
+    """FlatImage and Depth take whatever observes `rgb` by view; the tabletop is not asked."""
+
+    views = {side: gymnasium.spaces.Box(0, 255, (3, 4, 6), np.uint8) for side in ("left", "right")}
+
+    class Twice(gymnasium.Env):
+        abilities = frozenset({"depth"})
+        farthest_m = 2.0
+        action_space = gymnasium.spaces.Discrete(2)
+        observation_space = gymnasium.spaces.Dict({"rgb": gymnasium.spaces.Dict(views)})
+
+        def reset(self, *, seed=None, options=None):
+            sides = zip(views, (10, 20), strict=True)
+            return {"rgb": {side: np.full((3, 4, 6), value, np.uint8) for side, value in sides}}, {}
+
+        def depth(self):
+            return {side: np.full((4, 6), 1.5, np.float32) for side in views}
+
+    picture, _ = FlatImage(Twice()).reset()
+    assert picture.shape == (8, 6, 3) and picture[:4].max() == 10 and picture[4:].min() == 20
+    deep = Depth(Twice())
+    observation, _ = deep.reset()
+    assert observation in deep.observation_space and observation["depth"]["right"].shape == (4, 6)
 
 
 # depth

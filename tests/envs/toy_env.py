@@ -21,14 +21,16 @@ class ToyEnv(example.LineEnv):
     abilities = frozenset({*example.LineEnv.abilities, "watch", "depth"})
     callback = None
 
-    def watch(self, callback, height=288, width=512):
-        self.callback = callback and (lambda: callback(np.zeros((height, width, 3), np.uint8)))
-        if self.callback:
-            self.callback()
+    def watch(self, callback, height=288, width=512, every=1):
+        self.callback, self.every = callback, every
+        self.picture = np.zeros((height, width, 3), np.uint8)
+        if callback:
+            callback(self.picture)
 
     def step(self, action):
-        if self.callback:
-            self.callback()
+        for moment in range(3):
+            if self.callback and moment % self.every == 0:
+                self.callback(self.picture)
         return super().step(action)
 
     def depth(self):

@@ -314,8 +314,9 @@ class FloatPicture(ToyEnv):
 
 @flaw("watch", "0 pictures at once")
 class NothingAtOnce(ToyEnv):
-    def watch(self, callback, *size):
-        super().watch(None if callback is None else lambda frame: self._steps and callback(frame), *size)
+    def watch(self, callback, *size, **more):
+        shown = None if callback is None else lambda frame: self._steps and callback(frame)
+        super().watch(shown, *size, **more)
 
     def step(self, action):
         self._steps += 1
@@ -335,9 +336,15 @@ class OwnSize(ToyEnv):
 
 @flaw("watch", "does not end it")
 class WatchedForEver(ToyEnv):
-    def watch(self, callback, *size):
+    def watch(self, callback, *size, **more):
         if callback is not None:
-            super().watch(callback, *size)
+            super().watch(callback, *size, **more)
+
+
+@flaw("watch", "watch(every=2) shows 4 pictures, not 3 of 4")
+class WatchedThroughout(ToyEnv):
+    def watch(self, callback, *size, every=1):
+        super().watch(callback, *size)
 
 
 @flaw("watch", "is taken without")

@@ -92,7 +92,7 @@ def test_a_directory_is_a_policy(model, tmp_path):
     assert policy.style == {"vima": STYLE} and policy.plan == "once" and policy.name == "run"
     assert policy.vocabulary_hash == TextTokenizer.packaged().vocabulary.hash()
     with pytest.raises(
-        UIO2Error, match="unknown arguments plam; policy_args it takes: device, tokenizer, style"
+        UIO2Error, match=r"unknown arguments plam .did you mean 'plan'.*takes: device, tokenizer, style"
     ):
         load_policy(str(directory), plam="once")
     expected = _play(UnifiedIO2Policy(model, STYLE, plan="once"), _episodes(2), rounds=1)

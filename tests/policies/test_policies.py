@@ -9,6 +9,7 @@ import pytest
 import policies
 from policies import OraclePolicy, Policy, RandomPolicy, Step, UnifiedIO2Policy, load_policy
 from policies.embodiments.vima import HIGH, LOW, VIMA, state_of, yaw_of
+from policies.loading import check_policy
 from uio2_agent.errors import UIO2Error
 from uio2_agent.request import Answer
 from uio2_agent.text.tokenizer import TextTokenizer
@@ -203,7 +204,7 @@ def test_loading_by_name_and_by_class_from_the_working_directory(tmp_path, monke
 @pytest.mark.parametrize(
     ("spec", "arguments", "message"),
     [
-        ("randon", {}, r"use random, .*a directory or module:Class"),
+        ("randon", {}, r"did you mean 'random'\?\): use oracle, random, nano, a directory or module:Class"),
         ("no_such_module:Policy", {}, "cannot import 'no_such_module'"),
         ("policies.random:Randem", {}, "has no 'Randem'.*RandomPolicy"),
         ("random", {"sed": 1}, "'sed'; policy_args it takes: seed"),
@@ -215,6 +216,67 @@ def test_loading_by_name_and_by_class_from_the_working_directory(tmp_path, monke
 def test_loading_errors_say_what_to_do(spec, arguments, message):
     with pytest.raises(UIO2Error, match=message):
         load_policy(spec, **arguments)
+
+
+RUINED = """
+import sys
+class Base:
+    name = "base"
+    def reset(self, *_): ...
+    def act(self, steps): ...
+    def answer(self, slot): ...
+class Unspeakable(Exception):
+    def __str__(self): raise RuntimeError
+class Raises(Base):
+    def __init__(self): raise ValueError("no weights\\nhere")
+class Leaves(Base):
+    def __init__(self): sys.exit("gone")
+class Mumbles(Base):
+    def __init__(self): raise Unspeakable
+class Nameless(Base):
+    @property
+    def name(self): raise KeyError("title")
+def made(): raise OSError(28, "No space left")
+value = 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "Raises",
+            r"policy=ruined:Raises: Raises cannot be made, ValueError: no weights here \(ruined.py, line 11",
+        ),
+        ("Leaves", r"Leaves cannot be made, SystemExit: gone \(ruined.py, line 13\)"),
+        ("Mumbles", r"Mumbles cannot be made, Unspeakable: \(its text raises RuntimeError\)"),
+        ("Nameless", r"Nameless cannot be made, KeyError: 'title'"),
+        ("made", r"made cannot be made, OSError: \[Errno 28\] No space left"),
+        ("value", r"ruined has no 'value'; it has Base, Leaves, Mumbles, Nameless, Raises, Unspeakable"),
+        ("Raised", r"has no 'Raised' \(did you mean 'Raises'\?\)"),
+    ],
+)
+def test_a_class_that_cannot_be_made_is_named(name, said, tmp_path, monkeypatch):
+    (tmp_path / "ruined.py").write_text(RUINED)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UIO2Error, match=said) as caught:
+        load_policy(f"ruined:{name}")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_interrupt_in_a_constructor_is_one(tmp_path, monkeypatch):
+    (tmp_path / "waiting.py").write_text("def made(): raise KeyboardInterrupt\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        load_policy("waiting:made")
+
+
+def test_policies_are_checked_without_being_made():
+    check_policy("nano", {"plan": "once"})
+    with pytest.raises(UIO2Error, match=r"unknown arguments plam \(did you mean 'plan'\?\)"):
+        check_policy("nano", {"plam": "once"})
+    with pytest.raises(UIO2Error, match="'spec'"):
+        check_policy("random", {"spec": "x"})
 
 
 def test_public_names_load_lazily():

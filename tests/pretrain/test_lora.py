@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from pretrain.checkpointing import TrainingError
+from pretrain.errors import TrainingError
 from pretrain.lora import CONFIG, WEIGHTS, Lora
 from pretrain.optim import build_optimizer, set_learning_rate
 from uio2_agent.config import UnifiedIO2Config

@@ -10,8 +10,10 @@ from safetensors.torch import load_file
 
 from policies.embodiments.vima import VIMA
 from policies.style import load_styles
-from pretrain.checkpointing import STATE, TrainingError
-from pretrain.trainer import Run, TrainConfig, train
+from pretrain.checkpointing import STATE
+from pretrain.errors import TrainingError
+from pretrain.settings import TrainConfig
+from pretrain.trainer import Run, train
 from rollouts.datasets.encoding import encode_episode
 from rollouts.datasets.writer import DatasetWriter
 from rollouts.runner import run_episodes, work_list

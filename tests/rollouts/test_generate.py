@@ -114,7 +114,7 @@ def test_a_video_on_nano_is_its_frames(folder: Path, capsys: pytest.CaptureFixtu
         (["image=nosuch.png"], "there is no file nosuch.png"),
         (["image=tone.wav"], "cannot read a picture from tone.wav"),
         (["image_history=[photo.png,tone.wav]"], "cannot read a picture from tone.wav"),
-        (["image=[photo.png,before.png]"], "image takes one value, found 2"),
+        (["image=[photo.png,before.png]"], "there is no file [photo.png,before.png]"),
         (["video=photo.jpg"], "there is no file photo.jpg"),
         (["video=full/config.json"], "cannot read full/config.json"),
         (["seed=x"], "seed takes a whole number, found 'x'"),

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from policies.loading import policy_identity
+from pretrain.settings import TrainConfig
 from pretrain.sources.schema import DatasetError
-from pretrain.trainer import TrainConfig, train
+from pretrain.trainer import train
 from rollouts.cli import main
 from rollouts.collect import collect
 from rollouts.datasets.merge import merge

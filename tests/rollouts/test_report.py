@@ -15,7 +15,7 @@ from policies.embodiments.vima import VIMA, pixel, state_of
 from rollouts.commands.inspect import inspect_dataset
 from rollouts.commands.inspect import main as inspect
 from rollouts.evaluate import EvaluateConfig, evaluate
-from rollouts.pages import film, pictures, report
+from rollouts.pages import film, pictures, report, video
 from tests.toys import TOY
 
 
@@ -82,6 +82,49 @@ def test_films_play_and_show_every_step(evaluated: tuple[Path, dict[str, Any]]) 
     assert frames[0].shape == (pictures.HEIGHT, pictures.WIDTH, 3)
     changes = sum(np.abs(a.astype(int) - b).mean() > 0.1 for a, b in pairwise(frames))
     assert changes == 2 * row["steps"] + 1, "arrow and outcome of each step, and the end"
+
+
+def test_a_film_lasts_as_long_as_what_it_shows(tmp_path: Path) -> None:
+    import av
+
+    shades = [
+        (Image.new("RGB", (64, 32), (shade,) * 3), count) for shade, count in ((0, 7), (99, 1), (200, 12))
+    ]
+    assert video.write_video(tmp_path / "film.mp4", shades, fps=20) == 20
+    with av.open(str(tmp_path / "film.mp4")) as container:
+        stream = container.streams.video[0]
+        assert float(stream.duration * stream.time_base) == 1.0 == container.duration / av.time_base
+        begins = [float(frame.pts * stream.time_base) for frame in container.decode(video=0)]
+    assert begins == [0, 0.35, 0.4], "each picture is stored once"
+
+
+def test_a_part_over_a_picture_is_the_same_film_as_the_whole(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 255, (4, 6, 3), np.uint8) for _ in range(5)]
+    first, *parts = (Image.fromarray(small).resize((96, 64), Image.BICUBIC) for small in noise)
+    whole, over = [(first, 2)], [(first, 2)]
+    for part in parts:
+        part = part.crop((0, 0, 40, 22))
+        shown = whole[-1][0].copy()
+        shown.paste(part, (18, 36))
+        whole.append((shown, 1))
+        over.append((video.Patch(part, (18, 36)), 1))
+    for name, shots in (("whole", whole), ("over", over)):
+        video.write_video(tmp_path / name, shots)
+    frames = [decoded(tmp_path / name) for name in ("whole", "over")]
+    assert len(frames[0]) == 5 and np.abs(frames[0] - frames[1]).mean() < 1
+    given = np.stack([np.asarray(picture, float) for picture, _ in whole])
+    lost = [np.abs(given - seen).mean() for seen in frames]
+    assert lost[1] < 1.05 * lost[0]
+
+
+def decoded(path: Path) -> np.ndarray:
+    import av
+
+    with av.open(str(path)) as container:
+        return np.stack(
+            [frame.to_ndarray(format="rgb24").astype(float) for frame in container.decode(video=0)]
+        )
 
 
 def test_films_of_the_tabletop_show_the_motion(rendering: None) -> None:

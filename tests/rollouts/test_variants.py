@@ -25,7 +25,7 @@ from pretrain.sources.schema import DatasetError
 from rollouts.collect import CollectConfig, collect
 from rollouts.datasets.merge import merge
 from rollouts.errors import RolloutError
-from rollouts.worklist import collected_tasks
+from rollouts.worklist import one_level
 from tests.policies.test_policies import ScriptedModel
 from tests.rollouts.test_dataset import configuration
 from tests.toys import ToyEnv
@@ -123,12 +123,12 @@ def test_sets_of_another_format_are_read_but_not_mixed(collected: Path, tmp_path
 
 def test_level_train_is_the_thirteen_tasks_that_are_trained_on(tmp_path: Path) -> None:
     thirteen = {task for task, held in TASK_LEVELS.items() if "novel_task" not in held}
-    tasks = collected_tasks("vima", "all", "train")
-    assert set(tasks) == thirteen and len(tasks) == 13
+    level, tasks = one_level("vima", "all", "train")
+    assert level == "train" and set(tasks) == thirteen and len(tasks) == 13
     config = CollectConfig(output=str(tmp_path), level="train", episodes=26)
     assert {item.task for item in config.work()} == thirteen and {item.level for item in config.work()} == {
         "train"
     }
-    assert collected_tasks("vima", ["rotate"], "train") == ("rotate",)
-    with pytest.raises(RolloutError, match="same_texture exists at novel_task"):
-        collected_tasks("vima", ["rotate", "same_texture"], "train")
+    assert one_level("vima", ["rotate"], "train") == ("train", ("rotate",))
+    with pytest.raises(RolloutError, match="same_texture, which exists at novel_task"):
+        one_level("vima", ["rotate", "same_texture"], "train")

@@ -17,7 +17,7 @@ from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import CheckpointError, UIO2Error
 from uio2_agent.files import replace_file
 from uio2_agent.formats.official_names import official_names
-from uio2_agent.formats.packaged import CONFIG
+from uio2_agent.formats.packaged import config_file
 from uio2_agent.model import Network
 from uio2_agent.text.tokenizer import TextTokenizer
 from uio2_agent.weights import check_fit, map_weights, stream
@@ -63,9 +63,7 @@ def precision(name: str, stored: torch.dtype, dtype: torch.dtype | None) -> torc
 
 def read_config(directory: Path) -> tuple[UnifiedIO2Config, bool]:
     """Return the configuration of a directory, and whether it is an official one."""
-    path = directory / CONFIG
-    if not path.is_file():
-        raise CheckpointError(f"{path} is missing: a model directory holds {CONFIG} and its weights")
+    path = config_file(directory)
     try:
         values = json.loads(path.read_text())
     except ValueError as error:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from uio2_agent.errors import CheckpointError
+from uio2_agent.errors import CheckpointError, did_you_mean
 
 PACKAGED = Path(__file__).parents[1] / "checkpoints"
 CONFIG = "config.json"
@@ -15,13 +15,23 @@ def packaged_checkpoints() -> list[str]:
 
 
 def checkpoint_directory(name_or_dir: str | Path) -> Path:
-    """Return the directory of a packaged model by name, or the directory given."""
+    """Return the directory of a packaged model by name, or the directory given, if a model is in it."""
     if str(name_or_dir) in packaged_checkpoints():
         return PACKAGED / str(name_or_dir)
     directory = Path(name_or_dir)
     if not directory.is_dir():
-        known = ", ".join(packaged_checkpoints()) or "none"
+        known = packaged_checkpoints()
         raise CheckpointError(
-            f"no model {str(name_or_dir)!r}: it is neither a directory nor a packaged name ({known})"
+            f"no model {str(name_or_dir)!r}{did_you_mean(str(name_or_dir), known)}: it is neither a "
+            f"directory nor a packaged name ({', '.join(known) or 'none'})"
         )
+    config_file(directory)
     return directory
+
+
+def config_file(directory: Path) -> Path:
+    """Return where a model directory's configuration is; CheckpointError if there is none."""
+    path = directory / CONFIG
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing: a model directory holds {CONFIG} and its weights")
+    return path

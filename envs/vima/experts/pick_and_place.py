@@ -62,17 +62,20 @@ def pick_and_place(
 
 def visible_point(world: World, body: int, *, style: str, rng: np.random.Generator) -> tuple[float, float]:
     """Choose where to pick a body: the centre of one of the grid cells that show it from above."""
-    seen = world.scene.silhouette() == body
+    seen = world.scene.shows(body)
+    rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+    if len(rows) == 0:  # hidden under something else
+        return world.position(body)[:2]
+    corner = max(rows[0] - 1, 0), max(columns[0] - 1, 0)
+    seen = seen[corner[0] : rows[-1] + 2, corner[1] : columns[-1] + 2]  # with a margin, for the neighbours
     inner = seen.copy()  # a cell whose four neighbours show the body too is surely on material
     inner[1:] &= seen[:-1]
     inner[:-1] &= seen[1:]
     inner[:, 1:] &= seen[:, :-1]
     inner[:, :-1] &= seen[:, 1:]
-    cells = np.argwhere(inner if inner.any() else seen)  # (N, 2) row along y, column along x
-    if len(cells) == 0:  # hidden under something else
-        return world.position(body)[:2]
+    cells = np.argwhere(inner if inner.any() else seen) + corner  # (N, 2) row along y, column along x
     if style == "canonical":
-        middle = np.argwhere(seen).mean(axis=0)
+        middle = (np.argwhere(seen) + corner).mean(axis=0)
         row, column = cells[np.argmin(((cells - middle) ** 2).sum(axis=1))]
     else:
         row, column = cells[rng.integers(len(cells))]

@@ -9,8 +9,9 @@ between steps, the table is left as it was found.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -52,8 +53,7 @@ class Table:
         return tuple(body for body in self.wanted if self.blocks[body][0] > EDGE_X_M)
 
 
-@dataclass(frozen=True)
-class Push:
+class Push(NamedTuple):
     """A commanded push of one block, and how bad it looks (lower is better)."""
 
     body: int
@@ -72,6 +72,7 @@ class Rehearsal:
     """What a push on the real physics led to."""
 
     table: Table
+    """Of no meaning where the episode is lost."""
     lost: bool
     """Whether the episode would have failed."""
 
@@ -107,15 +108,17 @@ def sweeps_into(table: Table, zone: Zone) -> list[Push]:
     (centre_x, centre_y), (across, along) = zone.pose.position[:2], zone.size  # the zone is turned by -90°
     depth = max(along / 2 - INSET_M, 0.0)
     width = across / 2 - INSET_M
-    pushes = []
+    columns = np.linspace(centre_y - width, centre_y + width, 7).tolist()
+    pushes: list[Push] = []
     for body in table.near_the_edge() or table.wanted:
         y = table.blocks[body][1]
         straight = min(max(y, centre_y - width), centre_y + width)
-        for goal_y in (straight, *np.linspace(centre_y - width, centre_y + width, 7)):
-            for goal_x in (centre_x, centre_x + 0.8 * depth):
-                for side in SIDE_STEPS_M:
-                    push = _push(table, body, (goal_x, float(goal_y)), side, missing=table.missing)
-                    pushes.append(push)
+        goals = [
+            (goal_x, goal_y)
+            for goal_y in (straight, *columns)
+            for goal_x in (centre_x, centre_x + 0.8 * depth)
+        ]
+        pushes += _pushes(table, body, goals, SIDE_STEPS_M, missing=table.missing)
     return sorted(pushes, key=lambda push: push.cost)
 
 
@@ -133,8 +136,7 @@ def separations(table: Table, zone: Zone) -> list[Push]:
                     continue
                 moved = Table({**table.blocks, body: goal}, table.wanted, table.inside, table.missing)
                 then = sweeps_into(moved, zone)[0].cost
-                for side in SIDE_STEPS_M[:3]:
-                    push = _push(table, body, goal, side, missing=1)
+                for push in _pushes(table, body, [goal], SIDE_STEPS_M[:3], missing=1):
                     pushes.append(Push(body, push.start, push.end, then + 0.3 * push.cost))
     return sorted(pushes, key=lambda push: push.cost)
 
@@ -145,28 +147,38 @@ def _may_rest(point: Point, zone: Zone) -> bool:
     return beyond < point[0] < 0.73 and abs(point[1]) < 0.45
 
 
-def _push(table: Table, body: int, goal: Point, side: float, *, missing: int) -> Push:
-    """Build the push that brings `body` to `goal`, the plate `side` metres beside the block's middle."""
+def _pushes(
+    table: Table, body: int, goals: Iterable[Point], sides: Iterable[float], *, missing: int
+) -> Iterator[Push]:
+    """Yield the pushes that bring `body` to each goal, the plate each of `sides` metres beside the block's
+    middle.
+    """
     start = table.blocks[body]
-    length = math.dist(start, goal)
-    dx, dy = ((goal[0] - start[0]) / length, (goal[1] - start[1]) / length) if length > 1e-6 else (-1.0, 0.0)
-    beside = (-dy * side, dx * side)
-    first = (start[0] + beside[0], start[1] + beside[1])
-    last = (goal[0] + beside[0] + STOP_SHORT_M * dx, goal[1] + beside[1] + STOP_SHORT_M * dy)
-    others = {other: place for other, place in table.blocks.items() if other != body}
-    cost = 0.2 * length + 8 * abs(side)
-    taken, clear = 1, side == 0.0 and not table.inside and not table.near_the_edge()
-    for other, place in others.items():
-        ahead = (place[0] - first[0]) * dx + (place[1] - first[1]) * dy
-        aside = abs((place[1] - first[1]) * dx - (place[0] - first[0]) * dy)
-        if not -0.045 < ahead < length + 0.04:
-            continue
-        overlap = max(0.0, min(1.0, (REACH_M + 0.008 - aside) / 0.02))  # 0 clear … 1 surely taken along
-        clear &= aside > CLEAR_M
-        if other in table.wanted and taken < missing:
-            taken += overlap > 0.5
-        else:
-            cost += overlap * (1.0 + max(0.0, (REACH_M - aside) / REACH_M))
-    crowd: Iterable[float] = (math.dist(goal, table.blocks[other]) for other in table.inside if other != body)
-    cost += sum(max(0.0, 0.05 - distance) * 20 for distance in crowd)
-    return Push(body, first, last, cost, clear)
+    others = [(other in table.wanted, *place) for other, place in table.blocks.items() if other != body]
+    crowd = [table.blocks[other] for other in table.inside if other != body]
+    alone = not table.inside and not table.near_the_edge()
+    for goal in goals:
+        length = math.dist(start, goal)
+        dx, dy = (-1.0, 0.0)
+        if length > 1e-6:
+            dx, dy = (goal[0] - start[0]) / length, (goal[1] - start[1]) / length
+        crowded = sum(max(0.0, 0.05 - math.dist(goal, place)) * 20 for place in crowd)
+        for side in sides:
+            first_x, first_y = start[0] + -dy * side, start[1] + dx * side
+            cost = 0.2 * length + 8 * abs(side)
+            taken, clear = 1, side == 0.0 and alone
+            for wanted, x, y in others:
+                ahead = (x - first_x) * dx + (y - first_y) * dy
+                if not -0.045 < ahead < length + 0.04:
+                    continue
+                aside = abs((y - first_y) * dx - (x - first_x) * dy)
+                clear &= aside > CLEAR_M
+                overlap = max(
+                    0.0, min(1.0, (REACH_M + 0.008 - aside) / 0.02)
+                )  # 0 clear … 1 surely taken along
+                if wanted and taken < missing:
+                    taken += overlap > 0.5
+                elif overlap:
+                    cost += overlap * (1.0 + max(0.0, (REACH_M - aside) / REACH_M))
+            last = (goal[0] + -dy * side + STOP_SHORT_M * dx, goal[1] + dx * side + STOP_SHORT_M * dy)
+            yield Push(body, (first_x, first_y), last, cost + crowded, clear)

@@ -21,7 +21,8 @@ import numpy as np
 from envs import gl  # noqa: F401  isort: skip  (chooses the OpenGL backend before mujoco is imported)
 import mujoco
 
-from envs.poses import Vector, unit_from_wxyz, wxyz, yaw_quaternion
+from envs.errors import EnvError
+from envs.poses import Vector, unit_from_wxyz, units_from_wxyz, wxyz, yaw_quaternion
 from envs.vima.things.objects import OBJECTS
 from envs.vima.things.outlines import CONTAINER_WALL, PAN_GRIP, convex_hull, outline
 
@@ -31,6 +32,11 @@ STATIC_SPEED = 5e-3
 """Linear speed (m/s) below which a body counts as at rest."""
 MAX_SETTLE_STEPS = 1000
 _MIN_SETTLE_STEPS, _CHECK_STEPS = 10, 5
+_UNSTABLE = (
+    mujoco.mjtWarning.mjWARN_BADQPOS,
+    mujoco.mjtWarning.mjWARN_BADQVEL,
+    mujoco.mjtWarning.mjWARN_BADQACC,
+)
 _SMALL_BLOCK_MASS = (
     0.02  # the benchmark's 1 g is too light for a soft-contact solver; pushing is quasi-static
 )
@@ -164,6 +170,14 @@ class Physics:
         at = self._qpos[body]
         return self.data.qpos[at : at + 3].copy(), unit_from_wxyz(self.data.qpos[at + 3 : at + 7])
 
+    def free_qpos(self) -> np.ndarray:
+        """Return where the free bodies are, in order: (n, 7), position and quaternion wxyz as they are."""
+        return self.data.qpos[: 7 * len(self.free)].reshape(-1, 7).copy()
+
+    def free_poses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the free bodies' positions (n, 3) and unit quaternions xyzw (n, 4), in order."""
+        return split_qpos(self.free_qpos())
+
     def place(self, body: int, position: np.ndarray, quaternion: np.ndarray) -> None:
         """Put a free body somewhere, at rest."""
         at, speed = self._qpos[body], self._qvel[body]
@@ -208,7 +222,10 @@ class Physics:
         self.place(second, q + step, q_quaternion)
 
     def settle(self, on_step: Callable[[], None] | None = None, held: int | None = None) -> int:
-        """Step until every body rests; a held body stays where it is. Returns the number of steps."""
+        """Step until every body rests; a held body stays where it is. Returns the number of steps.
+
+        Raises EnvError where the solver gave up, after which MuJoCo has put every body to the origin.
+        """
         still = None if held is None else self.pose(held)
         for steps in range(_CHECK_STEPS, MAX_SETTLE_STEPS + 1, _CHECK_STEPS):
             if still is None and on_step is None:
@@ -222,6 +239,11 @@ class Physics:
                         on_step()
             if steps >= _MIN_SETTLE_STEPS and self.is_static():
                 break
+        if any(self.data.warning[sign].number for sign in _UNSTABLE):
+            raise EnvError(
+                "the physics of this table is unstable: its objects are too deep in each other, or of sizes "
+                "that do not go together; reset to another scene"
+            )
         return steps
 
     def plate_off(self) -> None:
@@ -269,6 +291,11 @@ class Physics:
         return best
 
 
+def split_qpos(qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Split numbers of free bodies (..., 7) into positions (..., 3) and unit quaternions xyzw (..., 4)."""
+    return qpos[..., :3], units_from_wxyz(qpos[..., 3:])
+
+
 def _add_body(spec: mujoco.MjSpec, index: int, shape: BodyShape) -> None:
     kind = OBJECTS[shape.name]
     body = spec.worldbody.add_body(name=f"body{index}", mocap=shape.fixed, pos=(0, 0, 0))
@@ -291,8 +318,22 @@ def _add_body(spec: mujoco.MjSpec, index: int, shape: BodyShape) -> None:
         body.add_geom(type=mujoco.mjtGeom.mjGEOM_BOX, size=half, **common)
     else:
         mesh = spec.add_mesh(name=f"hull{index}")
-        mesh.uservert = _hull_vertices(shape.name, shape.size, shape.scale).ravel().tolist()
+        corners = _hull_vertices(shape.name, shape.size, shape.scale)
+        if shape.scale == (1.0, 1.0, 1.0):
+            _add_hull_file(spec, mesh, f"{shape.name} {shape.size}.msh", corners)
+        else:
+            mesh.uservert = corners.ravel().tolist()
         body.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname=mesh.name, **common)
+
+
+def _add_hull_file(spec: mujoco.MjSpec, mesh: mujoco.MjsMesh, name: str, corners: np.ndarray) -> None:
+    """Give a mesh its corners as a file in memory: MuJoCo works out the hull of a file once in a process.
+
+    What it worked out stays for good, so this is for the few shapes there are at their own scale.
+    """
+    header = np.array([len(corners), 0, 0, 0], np.int32)  # of corners, normals, texture coordinates, faces
+    spec.assets = {**spec.assets, name: header.tobytes() + corners.astype(np.float32).tobytes()}
+    mesh.file = name
 
 
 def _add_plate(spec: mujoco.MjSpec) -> None:

@@ -12,13 +12,20 @@ Source: VIMA-Bench's measured primitives (hover height, 1 mm contact steps, push
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 
 import mujoco
 import numpy as np
 
 from envs.poses import as_yaw, offset, turned
-from envs.vima.table.physics import PLATE_SIZE, TABLE_HEIGHT, TIME_STEP, Physics
+from envs.vima.table.physics import (
+    PLATE_SIZE,
+    TABLE_HEIGHT,
+    TIME_STEP,
+    Physics,
+    split_qpos,
+)
 from envs.vima.table.scene import Scene
 from envs.vima.table.tool_motion import FrameCallback, ToolMotion
 
@@ -47,15 +54,43 @@ Target = tuple[Sequence[float], float | Sequence[float]]
 """Where a tool goes: (x, y[, z ignored]) in metres, and a yaw in radians or a quaternion xyzw."""
 
 
+_Poses = tuple[np.ndarray, np.ndarray]
+"""Positions (..., n, 3) and quaternions xyzw (..., n, 4) of the free bodies."""
+_DONE: OrderedDict[tuple, _Poses] = OrderedDict()
+"""Table and way of a push, or None for settling → where the free bodies were at every check.
+
+What happens hangs on these alone, so the last ones are kept: what an expert has tried is often what is done
+next, or the beginning of what it tries next.
+"""
+_DONE_KEPT = 64
+
+
+def _asked(scene: Scene, way: tuple[float, ...] | None) -> tuple:
+    places = b"".join(body.position.tobytes() + body.quaternion.tobytes() for body in scene.bodies)
+    return scene.shapes(), places, way
+
+
+def _keep(asked: tuple, poses: _Poses) -> None:
+    _DONE[asked] = poses
+    while len(_DONE) > _DONE_KEPT:
+        _DONE.popitem(last=False)
+
+
 def settle(scene: Scene) -> None:
     """Let hovering bodies fall and come to rest; does nothing when all of them rest already."""
-    if not scene.resting:
+    if scene.resting:
+        return
+    asked = _asked(scene, None)
+    poses = _DONE.get(asked)
+    if poses is None:
         world = scene.load_physics()
         if world.free:
             world.separate()
             world.settle()
-            scene.take_poses(world)
-        scene.resting = True
+        poses = world.free_poses()
+        _keep(asked, poses)
+    scene.take_poses(*poses)
+    scene.resting = True
 
 
 def pick_place(scene: Scene, start: Target, end: Target, on_frame: FrameCallback | None = None) -> int | None:
@@ -85,7 +120,7 @@ def pick_place(scene: Scene, start: Target, end: Target, on_frame: FrameCallback
     world.place(index, goal, rotation)
     if leaning:
         world.settle(held=index)
-        scene.take_poses(world)
+        scene.take_poses(*world.free_poses())
         world.place(index, goal, rotation)
     if motion:
         motion.carry(body, position, quaternion, (x1, y1), turn)
@@ -95,7 +130,7 @@ def pick_place(scene: Scene, start: Target, end: Target, on_frame: FrameCallback
         world.settle(on_step=motion.physics_step(world))
     else:
         world.settle()
-    scene.take_poses(world)
+    scene.take_poses(*world.free_poses())
     scene.resting = True
     if motion:
         motion.lift()
@@ -114,13 +149,45 @@ def push(
     `on_check` is called at most 0.1 simulated seconds apart while blocks move and once they rest, with the
     scene up to date. Where the plate would come down on a block it starts farther back.
     """
-    motion = ToolMotion(scene, on_frame) if on_frame else None
+    for _ in pushing(scene, start, end, on_frame):
+        if on_check:
+            on_check()
+
+
+def pushing(
+    scene: Scene, start: Target, end: Target, on_frame: FrameCallback | None = None
+) -> Iterator[None]:
+    """Push as `push`, and stand still at every check; who goes no further leaves the blocks in mid-motion."""
     settle(scene)
-    world = scene.load_physics()
-    first, last = np.asarray(start[0][:2], float), np.asarray(end[0][:2], float)
-    way = last - first
-    length = float(np.hypot(*way))
-    direction = way / length if length > 1e-6 else np.array([1.0, 0.0])
+    way = (*map(float, start[0][:2]), *map(float, end[0][:2]))
+    motion = ToolMotion(scene, on_frame) if on_frame else None
+    asked = _asked(scene, way)
+    done = None if motion else _DONE.get(asked)
+    if done:
+        for poses in zip(*done, strict=True):
+            scene.take_poses(*poses)
+            yield
+    else:
+        checks = []
+        for qpos in _pushed(scene.load_physics(), way, motion):
+            checks.append(split_qpos(qpos))
+            scene.take_poses(*checks[-1])
+            yield
+        if motion is None:
+            _keep(asked, tuple(map(np.stack, zip(*checks, strict=True))))
+    scene.resting = True
+    if motion:
+        motion.lift()
+
+
+def _pushed(
+    world: Physics, way: tuple[float, float, float, float], motion: ToolMotion | None
+) -> Iterator[np.ndarray]:
+    """Push from (x, y) to (x, y) and yield `Physics.free_qpos` at every check."""
+    first, last = np.array(way[:2]), np.array(way[2:])
+    direction = last - first
+    length = float(np.hypot(*direction))
+    direction = direction / length if length > 1e-6 else np.array([1.0, 0.0])
     yaw = math.atan2(direction[1], direction[0])
     travel = length + PUSH_BACK - PUSH_SHORT
     heading = direction if travel >= 0 else -direction
@@ -153,20 +220,12 @@ def push(
             count = min(steps, CHECK_EVERY if not motion else motion.steps_per_frame)
             mujoco.mj_step(world.model, world.data, nstep=count)
             steps -= count
-            if on_check or motion:
-                scene.take_poses(world)
-            if on_check:
-                on_check()
+            yield world.free_qpos()
             if motion:
                 motion.plate_slide(world.plate_position()[:2])
     world.plate_off()
     world.settle()
-    scene.take_poses(world)
-    scene.resting = True
-    if on_check:
-        on_check()
-    if motion:
-        motion.lift()
+    yield world.free_qpos()
 
 
 def _first_contact(world: Physics, x: float, y: float) -> tuple[int | None, float]:

@@ -75,6 +75,7 @@ class Renderer:
         self._context = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_50)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._uploaded: set[str] = set()
+        self._aimed: tuple | None = None
         self._scene = mujoco.MjvScene(self._model, MAX_GEOMS)
         self._mesh_frames = [_mesh_frame(self._model, i) for i in range(self._model.nmesh)]
         self._prepare_scene()
@@ -125,64 +126,73 @@ class Renderer:
         width: int = WIDTH,
         segmentation: bool = True,
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Draw things with each camera: RGB pictures uint8 (height, width, 3) and id pictures uint8
-        (height, width).
+        """Draw things with one camera or two: pictures uint8 (height, width, 4), whose fourth byte says
+        nothing, and id pictures uint8 (height, width).
         """
-        self._begin(things, len(cameras), height, width)
-        count = len(cameras)
-        colours = np.empty((height, width * count, 3), np.uint8)
-        self._draw(cameras, colours, height, width)
-        pictures = [colours[::-1, i * width : (i + 1) * width] for i in range(count)]
+        self._begin(things, cameras, height, width)
+        colours = self._draw(len(cameras), height, width)
+        pictures = [colours[:, i * width : (i + 1) * width] for i in range(len(cameras))]
         if not segmentation:
             return pictures, []
         flags = self._scene.flags
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 1
-        codes = np.empty((height, width * count, 3), np.uint8)
-        self._draw(cameras, codes, height, width)
+        codes = self._draw(len(cameras), height, width)
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
-        ids = codes[::-1, :, 0] - np.uint8(1)  # the renderer writes id + 1; nothing (0) wraps to 255
-        return pictures, [ids[:, i * width : (i + 1) * width] for i in range(count)]
+        ids = codes[..., 0] - np.uint8(1)  # the renderer writes id + 1; nothing (0) wraps to 255
+        return pictures, [ids[:, i * width : (i + 1) * width] for i in range(len(cameras))]
 
     def depth(
         self, things: Sequence[Drawable], cameras: Sequence[OrthographicCamera], height: int, width: int
     ) -> list[np.ndarray]:
-        """Measure how far things are from each camera's eye along its direction: float32 (height, width) in
-        metres, 4 where there is nothing.
+        """Measure how far things are from the eye of each camera, one or two, along its direction: float32
+        (height, width) in metres, 4 where there is nothing.
         """
         count = len(cameras)
-        self._begin(things, count, height, width)
+        self._begin(things, cameras, height, width)
         depth = np.empty((height, width * count), np.float32)  # 0 at the near plane, 1 at the far one
-        self._draw(cameras, None, height, width, depth)
+        whole = mujoco.MjrRect(0, 0, width * count, height)
+        mujoco.mjr_render(whole, self._scene, self._context)
+        mujoco.mjr_readPixels(None, depth, whole, self._context)
         depth = NEAR_M + (FAR_M - NEAR_M) * depth[::-1]  # without perspective, depth is linear
         return [depth[:, i * width : (i + 1) * width] for i in range(count)]
 
-    def _begin(self, things: Sequence[Drawable], count: int, height: int, width: int) -> None:
+    def _begin(
+        self, things: Sequence[Drawable], cameras: Sequence[OrthographicCamera], height: int, width: int
+    ) -> None:
         self._context_gl.make_current()
-        if height > self._context.offHeight or width * count > self._context.offWidth:
-            wide, high = max(width * count, self._context.offWidth), max(height, self._context.offHeight)
+        wide = width * len(cameras)
+        if height > self._context.offHeight or wide > self._context.offWidth:
+            wide, high = max(wide, self._context.offWidth), max(height, self._context.offHeight)
             mujoco.mjr_resizeOffscreen(wide, high, self._context)
+        self._aim(tuple(cameras), height, width)
         self._fill(things)
 
-    def _draw(
-        self,
-        cameras: Sequence[OrthographicCamera],
-        out: np.ndarray | None,
-        height: int,
-        width: int,
-        depth: np.ndarray | None = None,
-    ) -> None:
-        for i, camera in enumerate(cameras):
-            for eye in self._scene.camera:
-                eye.pos = np.asarray(camera.centre) - EYE_DISTANCE_M * np.asarray(camera.forward)
-                eye.forward = camera.forward
-                eye.up = camera.up
-                eye.orthographic = 1
-                eye.frustum_near, eye.frustum_far = NEAR_M, FAR_M
-                eye.frustum_center = 0.0
-                eye.frustum_top, eye.frustum_bottom = camera.extent / 2, -camera.extent / 2
-                eye.frustum_width = camera.extent / 2 * width / height
-            mujoco.mjr_render(mujoco.MjrRect(i * width, 0, width, height), self._scene, self._context)
-        mujoco.mjr_readPixels(out, depth, mujoco.MjrRect(0, 0, width * len(cameras), height), self._context)
+    def _aim(self, cameras: tuple[OrthographicCamera, ...], height: int, width: int) -> None:
+        """Set the scene's two eyes: side by side they draw two pictures at once, as for a stereo screen."""
+        if self._aimed == (cameras, height, width):
+            return
+        for eye, camera in zip(self._scene.camera, cameras * 2, strict=False):
+            eye.pos = np.asarray(camera.centre) - EYE_DISTANCE_M * np.asarray(camera.forward)
+            eye.forward = camera.forward
+            eye.up = camera.up
+            eye.orthographic = 1
+            eye.frustum_near, eye.frustum_far = NEAR_M, FAR_M
+            eye.frustum_center = 0.0
+            eye.frustum_top, eye.frustum_bottom = camera.extent / 2, -camera.extent / 2
+            eye.frustum_width = camera.extent / 2 * width / height
+        stereo = mujoco.mjtStereo
+        self._scene.stereo = stereo.mjSTEREO_SIDEBYSIDE if len(cameras) == 2 else stereo.mjSTEREO_NONE
+        self._aimed = (cameras, height, width)
+
+    def _draw(self, count: int, height: int, width: int) -> np.ndarray:
+        """Draw the scene and return it, uint8 (height, width × count, 4), the top row first."""
+        from OpenGL import GL
+
+        mujoco.mjr_render(mujoco.MjrRect(0, 0, width * count, height), self._scene, self._context)
+        # mjr_readPixels leaves out the fourth byte, which takes longer than to copy it
+        pixels = np.empty((height, width * count, 4), np.uint8)
+        GL.glReadPixels(0, 0, width * count, height, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, pixels)
+        return pixels[::-1]
 
     def _fill(self, things: Sequence[Drawable]) -> None:
         used = 0
@@ -274,5 +284,8 @@ def renderer() -> Renderer:
     return _renderer_of(os.getpid(), threading.get_ident())
 
 
-def agent_cameras(views: Sequence[str], height: int = HEIGHT, width: int = WIDTH) -> list[OrthographicCamera]:
-    return [CAMERAS[view].fitted(height, width) for view in views]
+@functools.lru_cache(maxsize=16)
+def agent_cameras(
+    views: tuple[str, ...], height: int = HEIGHT, width: int = WIDTH
+) -> tuple[OrthographicCamera, ...]:
+    return tuple(CAMERAS[view].fitted(height, width) for view in views)

@@ -7,6 +7,7 @@ process and hold no state of a scene between calls. Refuses to know tasks, goals
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +18,8 @@ from envs.poses import Vector, rotation_matrix, unit
 from envs.vima.table.camera import HEIGHT, VIDEO_CAMERA, VIEWS, WIDTH
 from envs.vima.table.physics import BodyShape, Physics, physics
 from envs.vima.table.render import BACKGROUND, TABLE, Drawable, agent_cameras, renderer
-from envs.vima.table.silhouette import UPRIGHT, covered_cells, silhouette
+from envs.vima.table.silhouette import UPRIGHT, covered_cells, half_extents, silhouette
+from envs.vima.table.spawning import CELL_M, GRID_SHAPE
 from envs.vima.table.tools import FIRST_ID, SUCTION
 from envs.vima.things.meshes import parts
 from envs.vima.things.objects import OBJECTS
@@ -59,6 +61,18 @@ class Body:
         if abs(slope[2]) < UPRIGHT:
             top += float(np.abs(slope[:2]) @ np.asarray(self.size[:2])) / 2
         return top
+
+    def covered(self) -> np.ndarray:
+        """The cells under it, flat indices."""
+        if self.cells is None:
+            self.cells = covered_cells(self.name, self.size, self.scale, self.position, self.rotation())
+        return self.cells
+
+    def reach(self) -> float:
+        """No point of it, nor of a cell under it, is farther from its origin than this, in metres."""
+        wide = OBJECTS[self.name].size_high if OBJECTS[self.name].extrusion_scale is not None else self.size
+        corner = np.append(half_extents(self.name, wide), max(*wide, *OBJECTS[self.name].size_high))
+        return float(np.linalg.norm(corner * self.scale)) + 2 * CELL_M
 
     def drawable(self, shown_id: int | None = None) -> Drawable:
         return Drawable(
@@ -137,14 +151,14 @@ class Scene:
 
     # pictures
 
-    def render(self, views: Sequence[str] = VIEWS) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    def render(self, views: Sequence[str] = VIEWS) -> Pictures:
         """Draw the agent's views: RGB uint8 (3, H, W) and body ids uint8 (H, W), by view."""
         return _table_pictures([body.drawable() for body in self._bodies.values()], views, self.image_size)
 
     def depth(self, views: Sequence[str] = VIEWS) -> dict[str, np.ndarray]:
         """Measure the agent's views: float32 (H, W) metres from each camera's eye, by view."""
         height, width = self.image_size
-        maps = renderer().depth(self._things(), agent_cameras(views, height, width), height, width)
+        maps = renderer().depth(self._things(), agent_cameras(tuple(views), height, width), height, width)
         return {view: np.ascontiguousarray(depth) for view, depth in zip(views, maps, strict=True)}
 
     def _things(self) -> list[Drawable]:
@@ -155,33 +169,46 @@ class Scene:
         things = [*self._things(), *tool]
         camera = replace(VIDEO_CAMERA, extent=max(VIDEO_CAMERA.extent, 1.04 * height / width))
         pictures, _ = renderer().render(things, [camera], height, width, segmentation=False)
-        return np.ascontiguousarray(pictures[0])
+        return np.ascontiguousarray(pictures[0][..., :3])
 
     def silhouette(self) -> np.ndarray:
         """Return which body shows in each cell seen from above: int16 (320, 160), 0 for the table."""
-        layers = []
-        for body in self._bodies.values():
-            if body.cells is None:
-                body.cells = covered_cells(body.name, body.size, body.scale, body.position, body.rotation())
-            layers.append((body.top(), body.id, body.cells))
+        layers = [(body.top(), body.id, body.covered()) for body in self._bodies.values()]
         return silhouette(layers)
+
+    def shows(self, body: int) -> np.ndarray:
+        """Return where a body shows, seen from above: bool (320, 160), where the silhouette has its id.
+
+        Only what may lie above it is looked at.
+        """
+        shown = self._bodies[body]
+        height = (shown.top(), body)
+        seen = np.zeros(GRID_SHAPE, bool)
+        seen.ravel()[shown.covered()] = True
+        for other in self._bodies.values():
+            apart = math.dist(other.position[:2], shown.position[:2])
+            if (other.top(), other.id) > height and apart < other.reach() + shown.reach():
+                seen.ravel()[other.covered()] = False
+        return seen
 
     # physics
 
+    def shapes(self) -> tuple[BodyShape, ...]:
+        """What decides the bodies' collision shapes, in creation order."""
+        bodies = self._bodies.values()
+        return tuple(BodyShape(body.name, _shape_size(body), body.scale, body.fixed) for body in bodies)
+
     def load_physics(self) -> Physics:
         """Put the bodies into the shared physics, in creation order, everything at rest."""
-        bodies = self._bodies.values()
-        world = physics(tuple(BodyShape(b.name, _shape_size(b), b.scale, b.fixed) for b in bodies))
-        world.load((b.position, b.quaternion) for b in bodies)
+        world = physics(self.shapes())
+        world.load((body.position, body.quaternion) for body in self._bodies.values())
         return world
 
-    def take_poses(self, world: Physics) -> None:
-        """Read the moved bodies back from the physics."""
-        order = list(self._bodies.values())
-        for index in world.free:
-            body = order[index]
-            body.position, body.quaternion = world.pose(index)
-            body.cells = None
+    def take_poses(self, positions: np.ndarray, quaternions: np.ndarray) -> None:
+        """Move the free bodies to where physics has them (`Physics.free_poses`)."""
+        free = (body for body in self._bodies.values() if not body.fixed)
+        for body, position, quaternion in zip(free, positions, quaternions, strict=True):
+            body.position, body.quaternion, body.cells = position, quaternion, None
         self.resting = False
 
     # state
@@ -220,35 +247,53 @@ def _shape_size(body: Body) -> Vector:
     return body.size if OBJECTS[body.name].extrusion_scale is None else OBJECTS[body.name].size_high
 
 
-def _pictures(
-    things: Sequence[Drawable], views: Sequence[str], image_size: ImageSize
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+@dataclass(frozen=True)
+class _Drawn:
+    """A picture as it comes from the renderer."""
+
+    pixels: np.ndarray
+    """uint32 (H, W), the bytes red, green, blue, and one that says nothing."""
+    ids: np.ndarray
+    """uint8 (H, W)."""
+
+    def laid_on(self, below: _Drawn) -> _Drawn:
+        """Return this picture with another one where it shows nothing."""
+        bare = self.ids == BACKGROUND
+        return _Drawn(np.where(bare, below.pixels, self.pixels), np.where(bare, below.ids, self.ids))
+
+    def rgb(self) -> np.ndarray:
+        """Return the colours, uint8 (3, H, W)."""
+        channels = self.pixels.view(np.uint8).reshape(*self.pixels.shape, 4)[..., :3]
+        return np.ascontiguousarray(channels.transpose(2, 0, 1))
+
+
+Pictures = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+"""RGB uint8 (3, H, W) and ids uint8 (H, W), by view."""
+
+
+def _draw(things: Sequence[Drawable], views: Sequence[str], image_size: ImageSize) -> list[_Drawn]:
     height, width = image_size
-    pictures, ids = renderer().render(things, agent_cameras(views, height, width), height, width)
-    rgb = {view: np.ascontiguousarray(p.transpose(2, 0, 1)) for view, p in zip(views, pictures, strict=True)}
-    return rgb, {view: np.ascontiguousarray(i) for view, i in zip(views, ids, strict=True)}
+    pictures, ids = renderer().render(things, agent_cameras(tuple(views), height, width), height, width)
+    pixels = [np.ascontiguousarray(picture).view(np.uint32)[..., 0] for picture in pictures]
+    return [_Drawn(*each) for each in zip(pixels, map(np.ascontiguousarray, ids), strict=True)]
 
 
-def _table_pictures(
-    things: Sequence[Drawable], views: Sequence[str], image_size: ImageSize
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def _pictures(drawn: Sequence[_Drawn], views: Sequence[str]) -> Pictures:
+    rgb = {view: each.rgb() for view, each in zip(views, drawn, strict=True)}
+    return rgb, {view: each.ids for view, each in zip(views, drawn, strict=True)}
+
+
+def _table_pictures(things: Sequence[Drawable], views: Sequence[str], image_size: ImageSize) -> Pictures:
     """Draw things that stand on the table; the table itself is drawn once and laid under, for it hides no
     more than the lowest half millimetre of them.
     """
-    table_rgb, table_ids = _empty_table(tuple(views), image_size)
-    rgb, ids = _pictures(things, views, image_size)
-    for view in views:
-        bare = ids[view] == BACKGROUND
-        np.copyto(rgb[view], table_rgb[view], where=bare)
-        np.copyto(ids[view], table_ids[view], where=bare)
-    return rgb, ids
+    table, drawn = _empty_table(tuple(views), image_size), _draw(things, views, image_size)
+    return _pictures([above.laid_on(below) for above, below in zip(drawn, table, strict=True)], views)
 
 
 @functools.lru_cache(maxsize=4)
-def _empty_table(
-    views: tuple[str, ...], image_size: ImageSize
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    return _pictures(TABLE, views, image_size)
+def _empty_table(views: tuple[str, ...], image_size: ImageSize) -> list[_Drawn]:
+    return _draw(TABLE, views, image_size)
 
 
 def render_object(
@@ -259,7 +304,7 @@ def render_object(
     views: Sequence[str] = VIEWS,
     image_size: ImageSize = DEFAULT_SIZE,
     position: Sequence[float] = PORTRAIT_POSE[0],
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+) -> Pictures:
     """Draw the placeholder of an object alone: id 0 on white (id 255), at (0.5, 0, 0), turned by 90 degrees.
 
     The arrays are shared between calls and read-only.
@@ -279,12 +324,12 @@ def _object_pictures(
     views: tuple[str, ...],
     image_size: ImageSize,
     position: Vector,
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+) -> Pictures:
     turned = rotation_matrix(PORTRAIT_POSE[1])
     thing = Drawable(parts(name, size), texture, np.array(position), turned, 0, scale)
-    rgb, ids = _pictures([thing], views, image_size)
+    paper = _Drawn(np.uint32(0xFFFFFFFF), np.uint8(BACKGROUND))
+    rgb, ids = _pictures([each.laid_on(paper) for each in _draw([thing], views, image_size)], views)
     for view in views:
-        np.copyto(rgb[view], 255, where=ids[view] == BACKGROUND)
         rgb[view].setflags(write=False)
         ids[view].setflags(write=False)
     return rgb, ids
@@ -292,7 +337,7 @@ def _object_pictures(
 
 def render_scene(
     bodies: Sequence[Body], views: Sequence[str] = VIEWS, image_size: ImageSize = DEFAULT_SIZE
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+) -> Pictures:
     """Draw a scene placeholder: the table with these bodies, whose ids run from 2 in the order given."""
     things = [body.drawable(index) for index, body in enumerate(bodies, start=2)]
     return _table_pictures(things, views, image_size)

@@ -120,12 +120,16 @@ def _covers(name: str, size: tuple[float, float, float], x: np.ndarray, y: np.nd
             inside |= (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
         return inside
     mask, x0, y0 = _mask(name, size)
+    height, width = mask.shape
     column = ((x - x0) * (1 / _MASK_STEP)).astype(np.int32)
     row = ((y - y0) * (1 / _MASK_STEP)).astype(np.int32)
-    inside = (column >= 0) & (column < mask.shape[1]) & (row >= 0) & (row < mask.shape[0])
-    kind = np.where(inside, mask.ravel()[np.where(inside, row * mask.shape[1] + column, 0)], _OUT)
-    covered, unsure = kind == _IN, kind == _BORDER
-    if unsure.any():
+    inside = (column.view(np.uint32) < width) & (row.view(np.uint32) < height)  # below 0 is very much there
+    row *= width
+    row += column
+    kind = mask.ravel().take(row, mode="clip")
+    kind *= inside  # _OUT elsewhere
+    covered, unsure = kind == _IN, np.nonzero(kind == _BORDER)
+    if len(unsure[0]):
         covered[unsure] = _in_outline(name, size, x[unsure], y[unsure])
     return covered
 
@@ -143,7 +147,7 @@ def covered_cells(
     if abs(rotation[2, 2]) < UPRIGHT:
         return _leaning_cells(name, size, scale, position, rotation)
     planar = rotation[:2, :2] * np.asarray(scale[:2])
-    reach = np.abs(planar) @ _half_extents(name, size) + _PIXEL
+    reach = np.abs(planar) @ half_extents(name, size) + _PIXEL
     (a, b), (c, d) = np.linalg.inv(planar)
 
     def inside(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -189,7 +193,8 @@ def _in_hull(hull: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=512)
-def _half_extents(name: str, size: tuple[float, float, float]) -> np.ndarray:
+def half_extents(name: str, size: tuple[float, float, float]) -> np.ndarray:
+    """How far an outline reaches from its origin along x and y, in metres."""
     return np.abs(np.concatenate(outline(name, size))).max(0)
 
 

@@ -30,32 +30,33 @@ def free_cells(grid: np.ndarray, size: Vector) -> np.ndarray:
 
     `grid` is (320, 160), 0 where nothing is seen from above. A cell is free when the whole square window
     around it is, the window's side being the diagonal of the object; the outermost ring of the table is never
-    free.
+    free. All cells are looked at together, as the bits of one number.
     """
-    occupied = grid != 0
-    occupied[0, :] = occupied[-1, :] = True
-    occupied[:, 0] = occupied[:, -1] = True
+    rows, columns = grid.shape
     window = max(round(math.hypot(size[0], size[1]) / CELL_M), 1)
-    for axis in (0, 1):
-        occupied = _widened(occupied, window, axis)
-    return np.flatnonzero(~occupied)
+    before, wide = window // 2, columns + window - 1
+    occupied = np.zeros((rows + window - 1, wide), bool)  # an even window reaches one cell further back
+    table = occupied[before : before + rows, before : before + columns]
+    np.not_equal(grid, 0, out=table)
+    table[0], table[-1], table[:, 0], table[:, -1] = True, True, True, True
+    bits = int.from_bytes(np.packbits(occupied, bitorder="little").tobytes(), "little")
+    bits = _joined(_joined(bits, window, 1), window, wide)
+    seen = np.frombuffer(bits.to_bytes(-(-occupied.size // 8), "little"), np.uint8)
+    seen = np.unpackbits(seen, count=occupied.size, bitorder="little").reshape(occupied.shape)
+    return np.flatnonzero(seen[:rows, :columns] == 0)
 
 
-def _widened(occupied: np.ndarray, window: int, axis: int) -> np.ndarray:
-    """Tell of each cell whether any of the `window` cells around it along an axis is occupied.
+def _joined(bits: int, window: int, stride: int) -> int:
+    """Set every bit from which one of `window` bits, each `stride` further up, is set.
 
-    An even window reaches one cell further back. Spans of 1, 2, 4 … cells are joined, the last two overlap.
+    Spans of 1, 2, 4 … bits are joined, the last two overlap.
     """
-    before = window // 2
-    pad = [(0, 0), (0, 0)]
-    pad[axis] = (before, window - 1 - before)
-    seen = np.moveaxis(np.pad(occupied, pad), axis, 0)
     span = 1
     while span < window:
         step = min(span, window - span)
-        seen = seen[:-step] | seen[step:]
+        bits |= bits >> step * stride
         span += step
-    return np.moveaxis(seen, 0, axis)
+    return bits
 
 
 def draw_pose(grid: np.ndarray, size: Vector, rng: np.random.Generator) -> Pose | None:

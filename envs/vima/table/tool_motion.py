@@ -128,7 +128,7 @@ class ToolMotion:
         def step() -> None:
             self._steps += 1
             if self._steps % self.steps_per_frame == 0:
-                self._scene.take_poses(world)
+                self._scene.take_poses(*world.free_poses())
                 self._show()
 
         return step

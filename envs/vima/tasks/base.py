@@ -71,7 +71,7 @@ class Task:
     def __init__(
         self, *, level: str | None = None, difficulty: str = "easy", pools: Pools | None = None
     ) -> None:
-        if difficulty not in self.difficulties:
+        if not isinstance(difficulty, str) or difficulty not in self.difficulties:
             raise unknown_name(f"difficulty of {self.name}", difficulty, self.difficulties)
         self.settings = self.difficulties[difficulty]
         self.oracle_max_steps = self.settings.get("oracle_max_steps", self.oracle_max_steps)

@@ -2,14 +2,14 @@
 
 import math
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 
 from envs.assets import PromptAssets
 from envs.errors import EnvError, SpawnError
-from envs.poses import Pose, Vector, rotation_matrix, yaw_quaternion
+from envs.poses import Pose, Quaternion, Vector, rotation_matrix, yaw_quaternion
 from envs.vima.actions import read_action
 from envs.vima.experts.sweep import Push, Rehearsal, Rehearse, Table, plan
 from envs.vima.table import primitives
@@ -18,6 +18,7 @@ from envs.vima.table.tools import SPATULA
 from envs.vima.table.world import ATTEMPTS, World
 from envs.vima.tasks.base import Cast, Task, object_assets, place_recorded
 from envs.vima.tasks.goals import Goal, Progress, Zone
+from envs.vima.things.objects import OBJECTS
 from envs.vima.things.state import ObjectState
 
 BOUNDS, LINE, BLOCK = "three-sided rectangle", "line", "small block"
@@ -121,9 +122,15 @@ class SweepWithoutExceeding(Task):
         """Read the roles off the recorded scene: the blocks' number may differ from the one drawn."""
         names = [record.name for record in objects]
         number = (len(names) - 2) // 2
-        if number < 1 or names != [BOUNDS, LINE, *[BLOCK] * (2 * number)]:
-            expected = f"{BOUNDS}, {LINE}, blocks, as many distractors"
+        if not 1 <= number <= len(NUMBERS) or names != [BOUNDS, LINE, *[BLOCK] * (2 * number)]:
+            expected = f"{BOUNDS}, {LINE}, {NUMBERS[0]} to {NUMBERS[-1]} blocks, as many distractors"
             raise EnvError(f"a recorded scene of {self.name} is {expected}; got {names}")
+        for block in objects[2:]:
+            if not np.allclose(np.multiply(block.size, block.scale), OBJECTS[BLOCK].size_high, rtol=0.05):
+                raise EnvError(
+                    f"a {BLOCK} of {self.name} is {OBJECTS[BLOCK].size_high} m; got one of {block.size}, "
+                    f"scale {block.scale}"
+                )
         ids = place_recorded(world, objects, self.end_effector)
         values = dict(cast.values)
         values["count"] = min(values["count"], number) if values["determiner"] != "all" else number
@@ -138,7 +145,7 @@ class SweepWithoutExceeding(Task):
     def on_check(self, world: World, cast: Cast, progress: Progress) -> None:
         """Note when a swept block stands on the line or a distractor in the zone."""
         line = world.records[cast.one("line")]
-        forbidden = Zone(line.pose, line.size[:2])
+        forbidden = _zone(line.position, line.quaternion, line.size[:2])
         zone = cast.goals[0].zone
         if _any_inside(world, forbidden, cast.roles["swept"]) or _any_inside(world, zone, cast.distractors):
             progress.violated = True
@@ -166,7 +173,7 @@ class SweepWithoutExceeding(Task):
     ) -> dict[str, np.ndarray] | None:
         now = replace(progress)
         self.update(world, cast, now, skip_oracle=False)  # a recorded scene may begin with blocks inside
-        if self.succeeded(world, cast, now, skip_oracle=False):
+        if self.succeeded(world, cast, now, skip_oracle=False) or not now.goals:
             return None
         before = world.scene.state()
 
@@ -174,8 +181,10 @@ class SweepWithoutExceeding(Task):
             trial = replace(now)
             for push in pushes:
                 motion = read_action(push.action())
-                check = lambda: self.on_check(world, cast, trial)  # noqa: E731
-                primitives.push(world.scene, (motion.start, 0.0), (motion.end, 0.0), on_check=check)
+                for _ in primitives.pushing(world.scene, (motion.start, 0.0), (motion.end, 0.0)):
+                    self.on_check(world, cast, trial)
+                    if trial.violated:  # lost, however it goes on
+                        break
                 self.update(world, cast, trial, skip_oracle=False)
                 if self.failed(world, cast, trial):
                     break
@@ -217,6 +226,12 @@ def _born(
         else:
             return poses
     raise SpawnError(f"blocks off the mat after {ATTEMPTS} attempts")
+
+
+@lru_cache(maxsize=16)
+def _zone(position: Vector, quaternion: Quaternion, size: tuple[float, float]) -> Zone:
+    """The zone under a flat thing; it is asked for at every check."""
+    return Zone(Pose(position, quaternion), size)
 
 
 def _inside(world: World, zone: Zone, bodies: tuple[int, ...]) -> np.ndarray:

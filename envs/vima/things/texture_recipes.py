@@ -28,7 +28,12 @@ def plain(colour: Colour) -> np.ndarray:
 
 def stripes(first: Colour, second: Colour) -> np.ndarray:
     """Ten periods of vertical bars, half and half."""
-    return _choose((_U * 10) % 1.0 < 0.5, first, second)
+    return _choose(_stripe_mask(), first, second)
+
+
+@functools.cache
+def _stripe_mask() -> np.ndarray:
+    return (_U * 10) % 1.0 < 0.5
 
 
 def dots(dot: Colour, ground: Colour) -> np.ndarray:
@@ -69,7 +74,7 @@ def _paisley_mask() -> np.ndarray:
     warp_u, warp_v = _noise(rng, 12), _noise(rng, 12)
     u, v = _U + 0.012 * warp_u, _V + 0.012 * warp_v
     sites = _jittered_sites(rng, 7)
-    distances, indices = _nearest(sites, u, v, 1, reach=0.3)
+    distances, indices = _nearest(sites, u, v, 1, reach=0.13)
     distance, index = distances[..., 0], indices[..., 0]
     offset = np.stack([u, v], -1) - sites[index]
     turn = rng.uniform(0, 2 * np.pi, len(sites))[index]
@@ -102,7 +107,7 @@ def _tiles() -> np.ndarray:
         [((i + 0.5 * (j % 2)) / columns, j / rows) for j in range(rows + 1) for i in range(columns + 1)]
     )
     sites += rng.uniform(-0.002, 0.002, sites.shape)
-    distances, indices = _nearest(sites, _U, _V, 2, reach=0.12)
+    distances, indices = _nearest(sites, _U, _V, 2, reach=0.06)
     gap = distances[..., 1] - distances[..., 0]
     tones = np.array(
         [[166, 176, 168], [186, 154, 144], [142, 158, 150], [154, 154, 160], [192, 194, 180], [134, 152, 164]]
@@ -138,11 +143,16 @@ def _granite() -> np.ndarray:
 def _plastic() -> np.ndarray:
     rng = np.random.default_rng(5)
     folds = np.zeros((SIDE, SIDE))
-    bends, patches = [_noise(rng, 3) for _ in range(4)], [_noise(rng, 3) for _ in range(4)]
+    bends = [0.05 * _noise(rng, 3) for _ in range(4)]
+    patches = [_noise(rng, 3) > 0 for _ in range(4)]
     for i in range(24):
         angle, offset, width = rng.uniform(0, np.pi), rng.uniform(-0.6, 0.6), rng.uniform(0.004, 0.02)
-        away = (_U - 0.5) * np.cos(angle) + (_V - 0.5) * np.sin(angle) - offset + 0.05 * bends[i % 4]
-        folds += rng.choice([-1, 1]) * np.exp(-np.abs(away) / width) * (patches[i // 6] > 0)
+        away = (_U[:1] - 0.5) * np.cos(angle) + (_V[:, :1] - 0.5) * np.sin(angle)
+        away -= offset
+        away += bends[i % 4]
+        fold = np.exp(np.divide(np.abs(away, out=away), -width, out=away), out=away)
+        fold *= patches[i // 6]
+        folds += np.multiply(fold, rng.choice([-1, 1]), out=fold)
     return _to_bytes(224 + (16 * folds + 8 * _noise(rng, 5))[..., None] + np.array([0.4, -0.4, -0.2]))
 
 
@@ -212,7 +222,7 @@ PATTERNS: dict[str, Callable[[], np.ndarray]] = {
 
 
 def _choose(mask: np.ndarray, where_true: Colour, where_false: Colour) -> np.ndarray:
-    return np.where(mask[..., None], np.uint8(where_true), np.uint8(where_false))
+    return np.take(np.array([where_false, where_true], np.uint8), mask.view(np.uint8), axis=0)
 
 
 def _to_bytes(image: np.ndarray) -> np.ndarray:
@@ -250,21 +260,23 @@ def _nearest(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distances to and indices of the `count` nearest sites of every pixel: (256, 256, count) each.
 
-    `u` and `v` are the pixels' places, moved a little or not; a site is compared with the square of pixels
-    within `reach` of it.
+    `u` and `v` are the pixels' places, moved a little or not; the nearest sites are less than `reach` away.
+    Each block of pixels is compared with the sites about it.
     """
-    distances = np.full((*u.shape, count), np.inf)
-    indices = np.zeros((*u.shape, count), int)
-    for index, site in enumerate(sites):
-        low, high = np.clip(((site - reach) * SIDE, (site + reach) * SIDE), 0, SIDE).astype(int)
-        square = slice(low[1], high[1]), slice(low[0], high[0])
-        nearer = np.sqrt((u[square] - site[0]) ** 2 + (v[square] - site[1]) ** 2)
-        owner = np.full(nearer.shape, index)
-        for rank in range(count):  # insert it into the sorted few
-            known, known_owner = distances[square][..., rank], indices[square][..., rank]
-            swap = nearer < known
-            known[swap], nearer[swap] = nearer[swap], known[swap]
-            known_owner[swap], owner[swap] = owner[swap], known_owner[swap]
+    distances, indices = np.empty((*u.shape, count)), np.empty((*u.shape, count), int)
+    side = 32
+    for row, column in np.ndindex(SIDE // side, SIDE // side):
+        block = slice(row * side, (row + 1) * side), slice(column * side, (column + 1) * side)
+        low = np.array([u[block].min(), v[block].min()]) - reach
+        high = np.array([u[block].max(), v[block].max()]) + reach
+        near = np.flatnonzero(((sites > low) & (sites < high)).all(1))
+        apart = (u[block][..., None] - sites[near, 0]) ** 2 + (v[block][..., None] - sites[near, 1]) ** 2
+        apart = np.sqrt(apart).reshape(side * side, -1)
+        for rank in range(count):
+            first = apart.argmin(1)
+            distances[block][..., rank] = apart[np.arange(len(apart)), first].reshape(side, side)
+            indices[block][..., rank] = near[first].reshape(side, side)
+            apart[np.arange(len(apart)), first] = np.inf
     return distances, indices
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from envs.assets import PromptAssets
 from envs.base import SimulatorEnv
 from envs.errors import EnvError, unknown_name
+from envs.inputs import numbers
 from envs.poses import Pose, yaw_quaternion
 from envs.vima.actions import action_space, read_action
 from envs.vima.environment import RESET_ATTEMPTS, observation_space
@@ -28,7 +29,8 @@ from envs.vima.levels import level_name
 from envs.vima.registration import EXTRA_STEPS
 from envs.vima.table.camera import HEIGHT, VIEWS, WIDTH
 from envs.vima.table.tools import SPATULA
-from envs.vima.things.state import SAME_PLACE_M, ObjectState
+from envs.vima.things.recorded import SAME_PLACE_M
+from envs.vima.things.state import ObjectState
 from envs.vima.upstream.package import SIMULATOR, load_vima_bench, passing_files, quiet
 
 MOTION_TIMEOUT_S = 5.0
@@ -86,6 +88,8 @@ class UpstreamVimaEnv(SimulatorEnv):
             )
         if difficulty not in DIFFICULTIES:
             raise unknown_name("upstream difficulty", difficulty, DIFFICULTIES)
+        if motion_timeout != math.inf:
+            (motion_timeout,) = numbers(motion_timeout, "motion_timeout", (1,), 0.0).tolist()
         self._package = load_vima_bench()
         names = [name.rpartition("/")[2] for name in self._package.ALL_TASKS]
         if task not in names:
@@ -284,11 +288,15 @@ def _oracle_only(goal: tuple) -> bool:
 
 
 def _quaternion(rotation: Any, yaw: float) -> np.ndarray:
-    """Return a rotation as upstream takes it; given quaternions as they are, a zero one means no turn."""
-    values = np.asarray(rotation, np.float32).reshape(-1)
+    """Return a rotation as upstream takes it, float32 in the action space; a zero quaternion means no turn.
+
+    Quaternions inside the space stay as they are, longer ones are shortened.
+    """
+    values = np.asarray(rotation, np.float64).reshape(-1)
+    values = (values / max(1.0, float(np.abs(values).max()))).astype(np.float32)
     if len(values) == 1 or not values.any():
-        values = np.array(yaw_quaternion(yaw), np.float32)
-    return np.clip(values, -1.0, 1.0)
+        return np.array(yaw_quaternion(yaw), np.float32)
+    return values
 
 
 def _objects(env: Any, targets: Mapping[int, Pose]) -> tuple[ObjectState, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 from envs.assets import PromptAssets
 from envs.base import SimulatorEnv
 from envs.errors import EnvError, unknown_name
+from envs.inputs import numbers
 from envs.suites import canonical_level
 from toy_point import LEVELS, REACH
 
@@ -53,12 +54,7 @@ class PointEnv(SimulatorEnv):
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         self._check_step()
-        try:
-            move = np.asarray(action, np.float64).reshape(2)
-        except (TypeError, ValueError):
-            move = np.full(2, np.nan)
-        if not np.isfinite(move).all():
-            raise EnvError(f"an action is two finite numbers (dx, dy), got {action!r}")
+        move = numbers(action, "an action (dx, dy)", (2,))
         self._point = np.clip(self._point + np.clip(move, -REACH, REACH), 0.0, 1.0)
         self._steps += 1
         info = self._info()

@@ -1,0 +1,150 @@
+"""The settings of a training run, each checked against its bounds."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pretrain.defaults import defaults_from
+from pretrain.errors import TrainingError
+
+if TYPE_CHECKING:
+    import torch
+
+SETTINGS_FILE = Path(__file__).with_name("train.yaml")
+
+
+DTYPES = ("float32", "bfloat16")
+_MOST = 10**12
+BOUNDS: dict[str, tuple[int, int]] = {
+    **dict.fromkeys(("steps", "log_every", "save_every"), (1, _MOST)),
+    **dict.fromkeys(
+        ("eye_steps", "warmup", "validation_episodes", "evaluate_every", "lora_rank"), (0, _MOST)
+    ),
+    **dict.fromkeys(("learning_rate", "weight_decay", "eye_weight", "lora_alpha", "stop_after"), (0, _MOST)),
+    **dict.fromkeys(("decay_share", "boxes_share"), (0, 1)),
+    **dict.fromkeys(("threads", "workers"), (0, 1024)),
+    "batch_size": (1, 10**6),
+    "sigma": (0, 1000),
+    "seed": (0, 2**63 - 1),
+}
+"""Lowest and highest value of each number."""
+SMALL = ("nano",)
+"""Presets whose requests are written for a small model."""
+SETTINGS = [
+    "data",
+    "model",
+    "lora_rank",
+    "lora_alpha",
+    "lora_targets",
+    "steps",
+    "eye_steps",
+    "batch_size",
+    "learning_rate",
+    "schedule",
+    "warmup",
+    "decay_share",
+    "weight_decay",
+    "eye_weight",
+    "sigma",
+    "boxes_share",
+    "augment",
+    "validation_episodes",
+    "seed",
+    "dtype",
+]
+"""What a resumed run must share with the one it goes on from."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+@defaults_from(SETTINGS_FILE)
+class TrainConfig:
+    """A training run."""
+
+    data: tuple[str, ...]
+    """Dataset directories: those `uio2 collect` makes, or of another form that `pretrain.sources` reads."""
+    output: str
+    """Directory of the checkpoint, the state and the curves."""
+    model: str
+    """A preset (fresh weights), a packaged name, or a checkpoint directory to start from."""
+    lora_rank: int
+    """Rank of adapters that learn in place of the model, which must be trained then; 0 trains the model."""
+    lora_alpha: float
+    """Adapters count alpha / rank times."""
+    lora_targets: str
+    """Layers with adapters, among query, key, value, out, gate, up, down of the encoder and decoder."""
+    steps: int
+    """Optimizer steps, the eye's included."""
+    eye_steps: int
+    """First steps, in which the image encoder learns alone."""
+    batch_size: int
+    learning_rate: float
+    """Peak rate."""
+    schedule: str
+    """Shape of the learning rate: one of `pretrain.schedule.SHAPES`."""
+    warmup: int
+    """Steps of linear warm-up, at the start of each phase."""
+    decay_share: float
+    """Last part of the run, in which the rate of wsd falls to zero."""
+    weight_decay: float
+    eye_weight: float
+    """Weight of the dense losses once the whole model learns; 0 freezes the image encoder then."""
+    sigma: float
+    """Width of a location's soft label, in bins; 0 for hard labels."""
+    style: Mapping[str, Any]
+    """Changes to the styles of requests (`policies.style.PromptStyle`) of the model and its embodiments."""
+    boxes_share: float
+    """Share of examples that ask for all objects' boxes."""
+    augment: bool
+    """Draw symmetries of the embodiment (a mirrored table) at random, where a task allows them."""
+    validation_episodes: int
+    """Episodes spread over the data: never trained on, their losses are drawn beside the training's."""
+    seed: int
+    device: str
+    """cpu, cuda, or auto."""
+    dtype: str
+    """float32, or bfloat16 (autocast; weights stay float32, those under adapters become bfloat16)."""
+    threads: int
+    """CPU threads of torch; 0 leaves its default."""
+    workers: int
+    """Processes that prepare batches."""
+    log_every: int
+    save_every: int
+    evaluate_every: int
+    """Steps between evaluations; 0 for none."""
+    resume: bool
+    """Go on from the state in `output`, if there is one."""
+    stop_after: float
+    """Minutes after which to save and stop (to go on later); 0 for never."""
+
+    def __post_init__(self) -> None:
+        """Raises TrainingError for a value outside its bounds."""
+        for name, (low, high) in BOUNDS.items():
+            value = getattr(self, name)
+            if not value >= low:  # what is no number too
+                raise TrainingError(f"{name} must be at least {low}, found {name}={value}")
+            if value > high:
+                raise TrainingError(f"{name} must be at most {high}, found {name}={value}")
+        if self.dtype not in DTYPES:
+            raise TrainingError(f"there is no dtype {self.dtype!r}: choose one of {', '.join(DTYPES)}")
+        if Path(self.model).is_dir() and Path(self.model).resolve() == Path(self.output).resolve():
+            raise TrainingError(
+                f"output={self.output} is the folder of the model to start from, which the run would "
+                "replace: name another output="
+            )
+
+    @property
+    def torch_device(self) -> "torch.device":
+        """`device`, if this machine has it; TrainingError if not."""
+        import torch  # settings are checked before it is needed
+
+        here = ["cpu"]
+        if torch.cuda.is_available():
+            here += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+        if self.device == "auto":
+            return torch.device("cuda" if "cuda" in here else "cpu")
+        if self.device not in here:
+            raise TrainingError(
+                f"there is no device {self.device!r} here: choose one of auto, {', '.join(here)}"
+            )
+        return torch.device(self.device)

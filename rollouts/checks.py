@@ -1,0 +1,178 @@
+"""What can be said of a request before anything heavy is loaded: numbers out of range, names there are not,
+folders and files that are missing, an output that cannot be written.
+
+So a mistake is told within a second or two, before torch is imported. What only a simulator, a model or the
+data can know, they say later. Nothing is read but the words, and nothing made but the output's folder, last.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from envs.base import FIRST_HELD_OUT_SEED
+from envs.errors import EnvError
+from envs.suites import suite
+from rollouts.errors import RolloutError
+from rollouts.output import claim
+from rollouts.worklist import one_level, one_task, shard_numbers, tasks_by_level
+from uio2_agent.errors import described, did_you_mean
+
+PRECISIONS = ("float32", "bfloat16", "float16")
+_LEAST = {
+    "rollout": {"episodes": 1, "slots": 1, "workers": 1, "videos": 0, "seed": 0},
+    "collect": {"episodes": 1, "slots": 1, "workers": 1, "seed": 0},
+    "train": {"evaluate.episodes": 1, "evaluate.seed": 0},
+    "inspect": {"episodes": 1},
+    "generate": {"max_new_tokens": 0, "temperature": 0, "top_p": 0, "seed": 0, "beams": 1, "guidance": 0},
+    "play": {"seed": 0, "port": 0},
+}
+_LEAST["evaluate"] = _LEAST["rollout"]
+_MOST = {"generate": {"top_p": 1}, "play": {"port": 65535}}
+
+
+def check(command: str, keys: Mapping[str, Any]) -> None:
+    """Raise the error of a request that cannot be met, if that can be seen from its words alone."""
+    check_ranges(command, keys)
+    if command in _CHECKS:
+        _CHECKS[command](keys)
+    if (output := keys.get("output")) is not None:
+        claim(output)
+
+
+def check_ranges(command: str, keys: Mapping[str, Any]) -> None:
+    """Raise RolloutError for a number that is out of the range of its key; `keys` may be flat or nested."""
+    for names, wrong, word in ((_LEAST, float.__lt__, "least"), (_MOST, float.__gt__, "most")):
+        for name, bound in names.get(command, {}).items():
+            value = _value(keys, name)
+            if value is not None and wrong(float(value), float(bound)):
+                raise RolloutError(f"{name} must be at {word} {bound}, found {name}={value}")
+
+
+def _value(keys: Mapping[str, Any], name: str) -> Any:
+    above, _, last = name.rpartition(".")
+    return (keys[above] if above else keys).get(last)
+
+
+def _played(keys: Mapping[str, Any]) -> None:
+    places = tasks_by_level(keys["env"], keys["task"], keys["level"])
+    _check_policy(keys)
+    _check_options(keys, *next(iter(places.items())))
+
+
+def _collected(keys: Mapping[str, Any]) -> None:
+    shard_numbers(keys["shard"])
+    place = one_level(keys["env"], keys["task"], keys["level"])
+    _check_policy(keys)
+    _check_options(keys, *place)
+    if keys["seed"] + keys["episodes"] > FIRST_HELD_OUT_SEED:  # perhaps too far: the collection knows
+        from rollouts.commands.collect import configured
+
+        configured(keys)
+
+
+def _watched(keys: Mapping[str, Any]) -> None:
+    _check_options(keys, *one_task(keys["env"], keys["task"], keys["level"]))
+
+
+def _check_policy(keys: Mapping[str, Any]) -> None:
+    from policies.loading import check_policy
+
+    check_policy(keys["policy"], keys["policy_args"])
+
+
+def _check_options(keys: Mapping[str, Any], level: str, tasks: tuple[str, ...]) -> None:
+    """Options of an environment are its own to judge: one is made, which brings its simulator."""
+    if not keys["env_kwargs"]:
+        return
+    try:
+        suite(keys["env"]).make(tasks[0], level, **keys["env_kwargs"]).close()
+    except EnvError:
+        raise
+    except Exception as error:  # arguments of gymnasium's own, or of somebody's class
+        given = ", ".join(f"{name}={value!r}" for name, value in keys["env_kwargs"].items())
+        raise RolloutError(f"env_kwargs make no environment: {given}: {described(error)}") from error
+
+
+def _trained(keys: Mapping[str, Any]) -> None:
+    from policies.style import PromptStyle
+    from pretrain.schedule import SHAPES
+    from rollouts.commands.train import configured
+    from uio2_agent.config import PRESETS
+    from uio2_agent.formats.packaged import checkpoint_directory
+
+    for folder in keys["data"] if isinstance(keys["data"], list) else [keys["data"]]:
+        _check_folder(folder, "name a dataset with data=")
+    if keys["model"] not in PRESETS:
+        checkpoint_directory(keys["model"])
+    _check_name("schedule", keys["schedule"], SHAPES)
+    _check_device(keys["device"])
+    configured(keys)
+    PromptStyle.from_dict({**PromptStyle().to_dict(), **keys["style"]})
+    asked = keys["evaluate"]
+    if keys["evaluate_every"]:
+        tasks_by_level(asked["env"], asked["task"], asked["level"])
+
+
+def _generated(keys: Mapping[str, Any]) -> None:
+    from rollouts.commands.generate_request import read_keys
+    from uio2_agent.formats.packaged import checkpoint_directory
+
+    asked = read_keys(keys)
+    _check_name("target", asked["target"], ("text", "image", "audio"))
+    _check_name("dtype", asked["dtype"], PRECISIONS[:2])
+    _check_device(asked["device"])
+    checkpoint_directory(asked["model"])
+    for name in ("image", "audio", "video", "tokenizer", "vocoder"):
+        _check_files(name, [asked[name]] if asked[name] else [])
+    for name in ("image_history", "audio_history"):
+        _check_files(name, asked[name])
+
+
+def _converted(keys: Mapping[str, Any]) -> None:
+    from uio2_agent.formats.packaged import checkpoint_directory
+
+    checkpoint_directory(keys["source"])
+    _check_name("dtype", keys["dtype"], PRECISIONS)
+    for name in ("tokenizer", "vocoder"):
+        _check_files(name, [Path(keys[name])] if keys[name] else [])
+
+
+def _compared(keys: Mapping[str, Any]) -> None:
+    for name in ("first", "second"):
+        _check_folder(keys[name], "name what uio2 evaluate or rollout wrote")
+
+
+def _inspected(keys: Mapping[str, Any]) -> None:
+    _check_folder(keys["path"], "name a dataset or an evaluation")
+
+
+_CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
+    **{"rollout": _played, "evaluate": _played, "collect": _collected, "play": _watched},
+    **{"train": _trained, "generate": _generated, "convert": _converted},
+    **{"compare": _compared, "inspect": _inspected},
+}
+
+
+def _check_name(kind: str, asked: str | None, names: Iterable[str]) -> None:
+    if asked is not None and asked not in names:
+        raise RolloutError(
+            f"there is no {kind} {asked!r}{did_you_mean(asked, names)}: choose one of {', '.join(names)}"
+        )
+
+
+def _check_device(name: str) -> None:
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", name):
+        raise RolloutError(f"there is no device {name!r} here: choose one of auto, cpu, cuda, cuda:0, ...")
+
+
+def _check_folder(path: str, advice: str) -> None:
+    if not os.path.isdir(os.path.expanduser(path)):
+        raise RolloutError(f"{path} is no directory; {advice}")
+
+
+def _check_files(name: str, paths: Iterable[Path]) -> None:
+    for path in paths:
+        if not path.exists():
+            raise RolloutError(f"{name}: there is no file {path}")
