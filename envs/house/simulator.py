@@ -20,6 +20,7 @@ import mujoco
 
 from envs.house.building.house_scene import house_scene
 from envs.house.building.model import SOLID, build_model
+from envs.house.building.states import States
 from envs.house.building.structure import leaf_pose
 from envs.house.navigation import Footprint, NavigationGrid, Obstacles
 from envs.house.navigation.floors import navigation_grid
@@ -86,6 +87,7 @@ class HouseSimulator:
         self.place: Mapping[str, int] = {thing.id: i for i, thing in enumerate(scene.things)}
         self.model = build_model(scene)
         self.data = mujoco.MjData(self.model)
+        self._shows = States(self.model)
         self._solid_geoms = np.zeros(6, np.uint8)
         self._solid_geoms[SOLID] = 1
         self._body_id = {
@@ -106,7 +108,7 @@ class HouseSimulator:
         self.stance = Stance(0.0, 0.0)
         if house is not None:
             self._as_recorded(house)
-        self._settled([id for id, state in self.states.items() if state.openness])
+        self._settled(self.states)
         mujoco.mj_camlight(self.model, self.data)
         self.obstacles.remember()
         self._recorded = copy.deepcopy(self.states), self.model.body_pos.copy(), self.model.body_quat.copy()
@@ -121,7 +123,10 @@ class HouseSimulator:
     def restore(self) -> None:
         """Put everything back as the file says; the body stands nowhere yet."""
         states, self.model.body_pos[:], self.model.body_quat[:] = self._recorded
+        changed = [id for id, state in self.states.items() if _shown(state) != _shown(states[id])]
         self.states, self.held, self.stance = copy.deepcopy(states), None, Stance(0.0, 0.0)
+        for id in changed:
+            self._show(id)
         self.obstacles.restore()
         mujoco.mj_kinematics(self.model, self.data)
 
@@ -239,8 +244,14 @@ class HouseSimulator:
         self._carry()
 
     def open(self, id: str, openness: float) -> None:
+        """Open a thing from 0, closed, to 1."""
         self.states[id].openness = openness
         self._settled([id])
+
+    def switch(self, id: str, on: bool) -> None:
+        """Light a thing, or darken it."""
+        self.states[id].on = on
+        self._show(id)
 
     def standing_on(self, id: str) -> list[str]:
         """Return what stands on or in a thing, and on that, and so on."""
@@ -272,16 +283,22 @@ class HouseSimulator:
     def _settle(self, id: str) -> None:
         """Tell the model and the obstacles where a thing is."""
         self._write(id)
+        self._show(id)
         thing = self.now(id)
-        low, high = thing.low_high
         if thing.solid:
-            self.obstacles.move(self.place[id], thing.floor_box, low[2], high[2])
+            self.obstacles.move(self.place[id], thing)
 
     def _write(self, id: str) -> None:
         position, rotation = self._pose(id)
         body = self._body_id[id]
         self.model.body_pos[body] = position
         mujoco.mju_mat2Quat(self.model.body_quat[body], np.ascontiguousarray(rotation).ravel())
+
+    def _show(self, id: str) -> None:
+        """Make it look as open and as lit as it is."""
+        state, place = self.states[id], self.place[id]
+        self._shows.show_open(place, state.openness)
+        self._shows.show_on(place, state.on)
 
     # sight
 
@@ -335,6 +352,10 @@ class HouseSimulator:
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
+
+
+def _shown(state: ThingState) -> tuple[float, bool]:
+    return state.openness, state.on
 
 
 def _floor_rectangles(scene: Scene) -> tuple[np.ndarray, np.ndarray]:

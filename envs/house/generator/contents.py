@@ -14,7 +14,19 @@ from envs.house.objects.types import object_types
 _VARIANTS = 6
 _SPREAD = 0.10
 """How much pieces of one type differ in size, as a share."""
-_ROUND = {"Apple", "Tomato", "Egg", "BasketBall", "Plate", "Bowl", "Cup", "Vase", "Stool", "HousePlant", "Pot"}
+_ROUND = {
+    "Apple",
+    "Tomato",
+    "Egg",
+    "BasketBall",
+    "Plate",
+    "Bowl",
+    "Cup",
+    "Vase",
+    "Stool",
+    "HousePlant",
+    "Pot",
+}
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,9 @@ def _rooms(group) -> list[int]:
     return [group] if isinstance(group, int) else [room for child in group for room in _rooms(child)]
 
 
-def _join(group, plan: FloorPlan, sides: Sequence[Sequence[Side]], rng: np.random.Generator, found: list[Joint]) -> None:
+def _join(
+    group, plan: FloorPlan, sides: Sequence[Sequence[Side]], rng: np.random.Generator, found: list[Joint]
+) -> None:
     if isinstance(group, int):
         return
     for child in group:
@@ -67,7 +69,10 @@ def _weight(plan: FloorPlan, side: Side) -> float:
 
 
 def _kind(plan: FloorPlan, side: Side, rng: np.random.Generator) -> str:
-    if {plan.types[side.room], plan.types[side.neighbour]} == {"Kitchen", "LivingRoom"} and rng.random() < 0.75:
+    if {plan.types[side.room], plan.types[side.neighbour]} == {
+        "Kitchen",
+        "LivingRoom",
+    } and rng.random() < 0.75:
         return FRAME if rng.random() < 0.5 else OPEN
     return LEAF
 

@@ -45,7 +45,9 @@ def floor_plan(spec: RoomSpec, rng: np.random.Generator) -> FloorPlan:
     if best is None:  # shares too far apart for small footprints: rooms in a row, each wide enough
         best = _row(rooms)
     _cut_corners(best, rooms, rng)
-    return FloorPlan(best, tuple(room.type for room in rooms), groups if isinstance(groups, tuple) else (groups,))
+    return FloorPlan(
+        best, tuple(room.type for room in rooms), groups if isinstance(groups, tuple) else (groups,)
+    )
 
 
 def _numbered(spec: RoomSpec, numbers) -> tuple | int:
@@ -62,7 +64,9 @@ def _footprint(rooms: int, rng: np.random.Generator) -> tuple[int, int]:
     return wide, deep
 
 
-def _split(cells: np.ndarray, spec: RoomSpec, groups, box: tuple[int, int, int, int], rng: np.random.Generator) -> bool:
+def _split(
+    cells: np.ndarray, spec: RoomSpec, groups, box: tuple[int, int, int, int], rng: np.random.Generator
+) -> bool:
     """Give the rooms of a group the cells of a rectangle; False where they do not fit."""
     x0, x1, z0, z1 = box
     if spec.type is not None:
@@ -85,7 +89,11 @@ def _split(cells: np.ndarray, spec: RoomSpec, groups, box: tuple[int, int, int, 
     if not 0 < cut < length:
         return False
     middle = (x0 if along_x else z0) + cut
-    boxes = [(x0, middle, z0, z1), (middle, x1, z0, z1)] if along_x else [(x0, x1, z0, middle), (x0, x1, middle, z1)]
+    boxes = (
+        [(x0, middle, z0, z1), (middle, x1, z0, z1)]
+        if along_x
+        else [(x0, x1, z0, middle), (x0, x1, middle, z1)]
+    )
     return all(
         _split(cells, _group(children[part]), tuple(numbers[part]), each, rng)
         for part, each in ((slice(0, half), boxes[0]), (slice(half, None), boxes[1]))

@@ -15,7 +15,16 @@ _GAP = 0.02
 _TRIES = 30
 _MIDDLE = {"DiningTable", "CoffeeTable", "Ottoman", "BasketBall", "DogBed"}
 _LOOSE = {"Chair", "Stool", "BasketBall", "BaseballBat", "Box", "Boots", "Footstool", "GarbageBag"}
-_FRONT = {"Bed": 0.0, "Sofa": 0.5, "Fridge": 0.6, "Toilet": 0.5, "Sink": 0.5, "Dresser": 0.4, "CounterTop": 0.5, "Desk": 0.5}
+_FRONT = {
+    "Bed": 0.0,
+    "Sofa": 0.5,
+    "Fridge": 0.6,
+    "Toilet": 0.5,
+    "Sink": 0.5,
+    "Dresser": 0.4,
+    "CounterTop": 0.5,
+    "Desk": 0.5,
+}
 """Free floor that a piece keeps before it, metres."""
 
 
@@ -131,8 +140,16 @@ def _before(spot: Placed, depth: float) -> Rectangle:
     """The floor before a piece."""
     zone, (dx, dz) = spot.zone, facing(spot.yaw)
     if dx:
-        return Rectangle(zone.x1, zone.z0, zone.x1 + depth, zone.z1) if dx > 0 else Rectangle(zone.x0 - depth, zone.z0, zone.x0, zone.z1)
-    return Rectangle(zone.x0, zone.z1, zone.x1, zone.z1 + depth) if dz > 0 else Rectangle(zone.x0, zone.z0 - depth, zone.x1, zone.z0)
+        return (
+            Rectangle(zone.x1, zone.z0, zone.x1 + depth, zone.z1)
+            if dx > 0
+            else Rectangle(zone.x0 - depth, zone.z0, zone.x0, zone.z1)
+        )
+    return (
+        Rectangle(zone.x0, zone.z1, zone.x1, zone.z1 + depth)
+        if dz > 0
+        else Rectangle(zone.x0, zone.z0 - depth, zone.x1, zone.z0)
+    )
 
 
 def _set(main: Placed, space: Space, rng: np.random.Generator) -> list[Placed]:

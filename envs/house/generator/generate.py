@@ -45,7 +45,9 @@ def generate_house(seed: int, spec: str | RoomSpec | None = None) -> House:
         found = _attempt(seed, spec, rng)
         if found is not None:
             return parse_house(found, f"generated house {seed}")
-    raise HouseError(f"no house came out of seed {seed} with rooms {spec!r}: use another seed or other shares")
+    raise HouseError(
+        f"no house came out of seed {seed} with rooms {spec!r}: use another seed or other shares"
+    )
 
 
 def _attempt(seed: int, spec: str | RoomSpec | None, rng: np.random.Generator) -> dict[str, Any] | None:
@@ -142,7 +144,10 @@ def _leaf(side: Side, cell: float, low: float, high: float) -> Rectangle:
     out = (-dz, dx)  # to the left of the way
     tip = (hinge[0] + out[0] * (high - low - 0.12), hinge[1] + out[1] * (high - low - 0.12))
     return Rectangle(
-        min(hinge[0], tip[0]) - 0.03, min(hinge[1], tip[1]) - 0.03, max(hinge[0], tip[0]) + 0.03, max(hinge[1], tip[1]) + 0.03
+        min(hinge[0], tip[0]) - 0.03,
+        min(hinge[1], tip[1]) - 0.03,
+        max(hinge[0], tip[0]) + 0.03,
+        max(hinge[1], tip[1]) + 0.03,
     )
 
 
@@ -164,7 +169,9 @@ def _keep_windows_free(space: Space, records: dict[str, list[dict[str, Any]]], p
 # records
 
 
-def _object(id: str, asset: str, x: float, y: float, z: float, yaw: float, *, kinematic: bool) -> dict[str, Any]:
+def _object(
+    id: str, asset: str, x: float, y: float, z: float, yaw: float, *, kinematic: bool
+) -> dict[str, Any]:
     return {
         "id": id,
         "assetId": asset,
@@ -180,7 +187,9 @@ def _objects(placed: list[Placed], types: tuple[str, ...]) -> list[dict[str, Any
         number = main.room + FIRST_ROOM
         id = f"{main.piece.type}|{number}|{floor[main.room]}"
         floor[main.room] += 1
-        record = _object(id, main.piece.asset, main.x, main.piece.size[1] / 2, main.z, main.yaw, kinematic=True)
+        record = _object(
+            id, main.piece.asset, main.x, main.piece.size[1] / 2, main.z, main.yaw, kinematic=True
+        )
         dx, dz = {0: (0, 1), 90: (1, 0), 180: (0, -1), 270: (-1, 0)}[main.yaw]
         children = []
         for top in main.tops:
@@ -232,8 +241,16 @@ def _hangings(
                 length, half = side.length * cell, what.size[0] / 2
                 along = round(half + 0.1 + at * max(length - 2 * half - 0.2, 0.0), 3)
                 middle = 1.15 if type == "TowelHolder" else 1.6
-                clash = any(low - 0.1 < along + half and along - half < high + 0.1 for low, high in taken.get(id, ()))
-                if draw >= chance or id in empty or clash or length < 2 * half + 0.2 or middle + what.size[1] / 2 > height - 0.1:
+                clash = any(
+                    low - 0.1 < along + half and along - half < high + 0.1 for low, high in taken.get(id, ())
+                )
+                if (
+                    draw >= chance
+                    or id in empty
+                    or clash
+                    or length < 2 * half + 0.2
+                    or middle + what.size[1] / 2 > height - 0.1
+                ):
                     continue
                 (x, z), (dx, dz) = corner(side.start, cell), _way(side)
                 inward = (dz, -dx)
@@ -249,12 +266,16 @@ def _hangings(
     return found
 
 
-def _behind_tall(spot: tuple[float, float], half: float, bottom: float, room: int, placed: list[Placed]) -> bool:
+def _behind_tall(
+    spot: tuple[float, float], half: float, bottom: float, room: int, placed: list[Placed]
+) -> bool:
     for main in placed:
         top = max([main.piece.size[1], *(top_height(main) + top.piece.size[1] for top in main.tops)])
         zone, near = main.zone, half + 0.05
-        if main.room == room and top > bottom - 0.05 and (
-            zone.x0 - near < spot[0] < zone.x1 + near and zone.z0 - near < spot[1] < zone.z1 + near
+        if (
+            main.room == room
+            and top > bottom - 0.05
+            and (zone.x0 - near < spot[0] < zone.x1 + near and zone.z0 - near < spot[1] < zone.z1 + near)
         ):
             return True
     return False

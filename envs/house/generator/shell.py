@@ -13,7 +13,12 @@ FIRST_ROOM = 2
 """ProcTHOR numbers rooms from 2: 0 is nothing and 1 is outdoors."""
 _DOORS = {
     # width, height, words of AI2-THOR's assets
-    1: ((1.04, 2.10, "Doorway_4"), (1.05, 2.10, "Doorway_8"), (1.00, 2.07, "Doorway_9"), (1.04, 2.11, "Doorway_6")),
+    1: (
+        (1.04, 2.10, "Doorway_4"),
+        (1.05, 2.10, "Doorway_8"),
+        (1.00, 2.07, "Doorway_9"),
+        (1.04, 2.11, "Doorway_6"),
+    ),
     2: ((1.94, 2.09, "Doorway_Double_3"), (1.99, 2.10, "Doorway_Double_4"), (1.95, 2.10, "Doorway_Double_7")),
 }
 _FRAMES = {
@@ -78,7 +83,11 @@ def shell(
 ) -> dict[str, list[dict[str, Any]]]:
     """Return the records of `rooms`, `walls`, `doors` and `windows`."""
     floors, walls = _materials(plan, rng)
-    open_sides = {(joint.side.room, joint.side.neighbour, frozenset((joint.side.start, joint.side.end))) for joint in joints if joint.kind == OPEN}
+    open_sides = {
+        (joint.side.room, joint.side.neighbour, frozenset((joint.side.start, joint.side.end)))
+        for joint in joints
+        if joint.kind == OPEN
+    }
     records: dict[str, list[dict[str, Any]]] = {"rooms": [], "walls": [], "doors": [], "windows": []}
     for number, kind in enumerate(plan.types):
         records["rooms"].append(
@@ -93,7 +102,11 @@ def shell(
         )
         for side in sides[number]:
             ends = frozenset((side.start, side.end))
-            empty = (number, side.neighbour, ends) in open_sides or (side.neighbour, number, ends) in open_sides
+            empty = (number, side.neighbour, ends) in open_sides or (
+                side.neighbour,
+                number,
+                ends,
+            ) in open_sides
             records["walls"].append(_wall(side, cell, height, walls[number], empty))
             if side.neighbour == OUTSIDE:
                 records["walls"].append(_outer_wall(side, cell, height))

@@ -89,7 +89,11 @@ class Space:
         place = zone.slices
         if place[0].stop > self.room.shape[0] or place[1].stop > self.room.shape[1]:
             return False
-        if not (self.room[place] == room).all() or self.taken[place].any() or (self.low[place] < height).any():
+        if (
+            not (self.room[place] == room).all()
+            or self.taken[place].any()
+            or (self.low[place] < height).any()
+        ):
             return False
         return may_be_kept or not self.kept[place].any()
 

@@ -52,11 +52,19 @@ def _fit(main: Placed, what: Piece, rng: np.random.Generator) -> Top | None:
     for _ in range(_TRIES):
         yaw = 0 if what.type in _QUIET else int(rng.integers(4)) * 90
         w, d = turned(what.size, yaw)
-        room_x, low, high = wide / 2 - w / 2 - _MARGIN, deep * (back - 0.5) + d / 2 + _MARGIN, deep * (front - 0.5) - d / 2 - _MARGIN
+        room_x, low, high = (
+            wide / 2 - w / 2 - _MARGIN,
+            deep * (back - 0.5) + d / 2 + _MARGIN,
+            deep * (front - 0.5) - d / 2 - _MARGIN,
+        )
         if room_x < 0 or high < low:
             continue
         right = 0.0 if what.type == "Faucet" else float(rng.uniform(-room_x, room_x))
-        ahead = low if what.type in ("Faucet", "Pillow") and main.piece.type in ("Sink", "Bed") else float(rng.uniform(low, high))
+        ahead = (
+            low
+            if what.type in ("Faucet", "Pillow") and main.piece.type in ("Sink", "Bed")
+            else float(rng.uniform(low, high))
+        )
         if all(_apart(right, ahead, (w, d), other) for other in main.tops):
             return Top(what, round(right, 3), round(ahead, 3), yaw)
     return None

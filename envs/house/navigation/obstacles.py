@@ -31,7 +31,7 @@ class Obstacles:
         self.body = body
         rows, owners = [], []
         for index, thing in enumerate(scene.things):
-            for row in _rectangles(thing, body):
+            for row in _rectangles(thing):
                 rows.append(row)
                 owners.append(index)
         table = np.array(rows, float).reshape(-1, 7)  # x, y, half x, half y, yaw, bottom, top
@@ -60,14 +60,13 @@ class Obstacles:
         self._versions += 1
         self.version = self._versions
 
-    def move(
-        self, index: int, box: tuple[float, float, float, float, float], bottom: float, top: float
-    ) -> None:
-        """Put a movable thing, by its place in the scene, at (x, y, half x, half y, yaw) and a height."""
-        (row,) = np.flatnonzero(self._owner == index)
-        self._centre[row], self._half[row] = box[:2], box[2:4]
-        self._axes[row] = _axes(np.array([box[4]]))[0]
-        self._active[row] = bottom < self.body.height and top > self.body.step
+    def move(self, index: int, thing: Thing) -> None:
+        """Tell where a movable thing, by its place in the scene, is now."""
+        rows = np.flatnonzero(self._owner == index)
+        for row, (x, y, half_x, half_y, yaw, bottom, top) in zip(rows, _rectangles(thing), strict=True):
+            self._centre[row], self._half[row] = (x, y), (half_x, half_y)
+            self._axes[row] = _axes(np.array([yaw]))[0]
+            self._active[row] = bottom < self.body.height and top > self.body.step
         self._changed()
 
     def remove(self, index: int) -> None:
@@ -144,18 +143,18 @@ class Obstacles:
         return np.where(_crosses(a, direction, half), 0.0, found)
 
 
-def _rectangles(thing: Thing, body: Footprint) -> Iterable[tuple[float, ...]]:
+def _rectangles(thing: Thing) -> Iterable[tuple[float, ...]]:
     """(x, y, half x, half y, yaw, bottom, top) of a thing's solids."""
     if not thing.solid or thing.type == "Floor":
         return
-    if thing.movable:
+    x, y, half_x, half_y, yaw = thing.floor_box
+    if thing.movable and not (thing.pieces and abs(thing.rotation[2, 2]) > 0.999):
         low, high = thing.low_high
-        yield (*thing.floor_box, low[2], high[2])
+        yield x, y, half_x, half_y, yaw, low[2], high[2]
         return
-    yaw = thing.floor_box[4]
-    for part in thing.parts:
-        x, y, z = np.array(thing.position) + thing.rotation @ np.array(part.position)
-        wide, deep, tall = part.size
+    boxes = thing.pieces if thing.movable else [(part.size, part.position) for part in thing.parts]
+    for (wide, deep, tall), place in boxes:
+        x, y, z = np.array(thing.position) + thing.rotation @ np.array(place)
         yield x, y, wide / 2, deep / 2, yaw, z - tall / 2, z + tall / 2
 
 

@@ -19,7 +19,9 @@ _ROOMS = {"small": (1, 2), "medium": (3, 5), "large": (6, 20)}
 @functools.cache
 def _specs(level: str | None) -> tuple[tuple[str, ...], tuple[float, ...]]:
     low, high = _ROOMS[level] if level else (1, 20)
-    chosen = {name: weight for name, (weight, rooms) in known_specs().items() if low <= len(rooms.rooms) <= high}
+    chosen = {
+        name: weight for name, (weight, rooms) in known_specs().items() if low <= len(rooms.rooms) <= high
+    }
     total = sum(chosen.values())
     return tuple(chosen), tuple(weight / total for weight in chosen.values())
 
@@ -59,5 +61,7 @@ def chosen(path: str, seed: int, level: str | None) -> House:
     low, high = _ROOMS[level] if level else (1, 10**6)
     houses = [house for house in from_files(path) if low <= len(house.rooms) <= high]
     if not houses:
-        raise EnvError(f"houses={path}: none has {low} to {high} rooms, as level={level} wants; leave level out")
+        raise EnvError(
+            f"houses={path}: none has {low} to {high} rooms, as level={level} wants; leave level out"
+        )
     return houses[seed % len(houses)]

@@ -135,7 +135,9 @@ class NavigationEnv(SimulatorEnv):
     def _a_house(self, attempt: int) -> House:
         if self._houses is not None:
             return house_sources.chosen(self._houses, self._seed + attempt, self.level)
-        return house_sources.generated(self._seed if not attempt else self._seed + attempt * 10**9, self.level)
+        return house_sources.generated(
+            self._seed if not attempt else self._seed + attempt * 10**9, self.level
+        )
 
     def _move_in(self, house: House) -> None:
         if self._simulator is not None and self._house == house:
@@ -168,7 +170,12 @@ class NavigationEnv(SimulatorEnv):
         if isinstance(action, str) and action in ACTIONS:
             return ACTIONS.index(action)
         array = np.asarray(action) if not isinstance(action, str) else None
-        if array is None or array.dtype.kind not in "iu" or array.size != 1 or not 0 <= int(array.item()) < len(ACTIONS):
+        if (
+            array is None
+            or array.dtype.kind not in "iu"
+            or array.size != 1
+            or not 0 <= int(array.item()) < len(ACTIONS)
+        ):
             shown = repr(action)
             raise EnvError(
                 f"an action is a number from 0 to {len(ACTIONS) - 1} ({', '.join(ACTIONS)}); "
@@ -229,7 +236,17 @@ class NavigationEnv(SimulatorEnv):
             "episode": {name: getattr(self, name) for name in self._kept},
         }
 
-    _kept = ("_seed", "_steps", "in_episode", "_origin", "_walked", "_stopped", "_collisions", "_shortest", "level")
+    _kept = (
+        "_seed",
+        "_steps",
+        "in_episode",
+        "_origin",
+        "_walked",
+        "_stopped",
+        "_collisions",
+        "_shortest",
+        "level",
+    )
 
     def set_state(self, state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         from envs.house.schema import parse_house
@@ -299,7 +316,12 @@ class NavigationEnv(SimulatorEnv):
         goals = set(cells)
         turns = round(360 / self.body.turn)
         found = route(
-            self._simulator, start, cells, lambda point: grid.index(point) in goals, step=self.body.step, turns=turns
+            self._simulator,
+            start,
+            cells,
+            lambda point: grid.index(point) in goals,
+            step=self.body.step,
+            turns=turns,
         )
         if found is None:
             return []
