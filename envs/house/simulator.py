@@ -1,7 +1,7 @@
 """The embedded house simulator: a body with a camera in a scene whose things can be moved, opened and lit.
 
-Motion is kinematic: a step happens or it is stopped, at once and exactly; nothing falls over. What actions are
-called, and what their errors say, is the business of its faces (envs.house.thor, envs.habitat).
+Motion is kinematic: a step happens or it is stopped, at once and exactly; nothing falls over. What actions
+are called, and what their errors say, is for those who use it.
 
 Frame: envs.house.scene's: metres, z up; yaw 0 looks along +y and grows counter-clockwise from above, pitch
 grows upwards, both in radians.

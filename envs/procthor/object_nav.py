@@ -34,7 +34,9 @@ class ObjectNavEnv(NavigationEnv):
 
     _kept = (*NavigationEnv._kept, "_target", "_ids")
 
-    def __init__(self, task: str, level: str | None = None, target: str | None = None, **arguments: Any) -> None:
+    def __init__(
+        self, task: str, level: str | None = None, target: str | None = None, **arguments: Any
+    ) -> None:
         super().__init__(task, level, **arguments)
         if target is not None and target not in TARGETS:
             raise unknown_name("target", target, TARGETS)
@@ -114,6 +116,7 @@ class ObjectNavEnv(NavigationEnv):
         turn, tilt = math.radians(self.body.turn), math.radians(self.body.tilt)
         low, high = (math.radians(limit) for limit in self.body.pitch_limits)
         turns = round(2 * math.pi / turn)
+        lens = {"reach": REACH, "vertical_fov": self.body.vertical_fov}
         best: list[int] | None = None
         for id in near[:3]:
             for k in range(-(turns // 2), turns // 2 + 1):
@@ -123,7 +126,7 @@ class ObjectNavEnv(NavigationEnv):
                     if not low - 1e-6 <= pitch <= high + 1e-6 or (best is not None and cost >= len(best)):
                         continue
                     looking = replace(stance, yaw=stance.yaw + k * turn, pitch=pitch)
-                    if visible(self._simulator, id, looking, reach=REACH, vertical_fov=self.body.vertical_fov):
+                    if visible(self._simulator, id, looking, **lens):
                         best = [LEFT if k > 0 else RIGHT] * abs(k) + [UP if up > 0 else DOWN] * abs(up)
         return best or []
 

@@ -1,4 +1,4 @@
-"""Furniture on the floor: what each room must and may have, against walls, in corners, in the middle, in sets."""
+"""Furniture on the floor: what each room must and may have, at walls, in corners, in the middle, in sets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -16,7 +16,7 @@ from envs.house.generator.doors import LEAF, OPEN, Joint, joints
 from envs.house.generator.floorplan import OUTSIDE, floor_plan
 from envs.house.generator.furniture import Placed, furnish
 from envs.house.generator.outlines import Side, sides
-from envs.house.generator.shell import FIRST_ROOM, corner, room_id, shell
+from envs.house.generator.shell import FIRST_ROOM, corner, room_id, shell, wall_id
 from envs.house.generator.space import STEP, Rectangle, Space
 from envs.house.generator.specs import RoomSpec, known_specs
 from envs.house.generator.surfaces import fill_tops, top_height
@@ -236,8 +236,7 @@ def _hangings(
             for _ in range(most):
                 side = outlines[room][int(rng.integers(len(outlines[room])))]
                 what, draw, at = piece(type, rng), float(rng.random()), float(rng.random())
-                ends = sorted((corner(side.start, cell), corner(side.end, cell)))
-                id = f"wall|{room + FIRST_ROOM}|{ends[0][0]:.2f}|{ends[0][1]:.2f}|{ends[1][0]:.2f}|{ends[1][1]:.2f}"
+                id = wall_id(room + FIRST_ROOM, side, cell)
                 length, half = side.length * cell, what.size[0] / 2
                 along = round(half + 0.1 + at * max(length - 2 * half - 0.2, 0.0), 3)
                 middle = 1.15 if type == "TowelHolder" else 1.6

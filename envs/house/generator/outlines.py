@@ -26,7 +26,7 @@ class Side:
 
 
 def sides(cells: np.ndarray, room: int) -> list[Side]:
-    """Return a room's sides in order, clockwise from above (x right, z up), from its lowest leftmost corner."""
+    """Return a room's sides in order, clockwise from above (x right, z up), from its leftmost corner."""
     steps: dict[Corner, tuple[Corner, int]] = {}
     for i, j in np.argwhere(cells == room).tolist():
         for (di, dj), start, end in (

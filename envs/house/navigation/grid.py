@@ -104,7 +104,7 @@ class NavigationGrid:
         return csr_array(entries, shape=(size, size))
 
     def field(self, goals: Sequence[int]) -> Field:
-        """Return the distances of all cells to the nearest of the cells `goals`. Kept for the last few goals."""
+        """Return the distances of all cells to the nearest of some cells, kept for the last few goals."""
         key = np.unique(np.asarray(goals, int)).tobytes()
         if key not in self._fields:
             if len(self._fields) >= 8:

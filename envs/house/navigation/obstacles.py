@@ -77,7 +77,7 @@ class Obstacles:
             self._changed()
 
     def clearance(self, points: np.ndarray) -> np.ndarray:
-        """Return for points (N, 2) the distance to the nearest rectangle, 0 inside one; (N,), inf without any."""
+        """Return for points (N, 2) the distance to the nearest rectangle, 0 inside one, inf without any."""
         return self.segment_clearance(points, points)
 
     def segment_clearance(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:

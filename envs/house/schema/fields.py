@@ -1,4 +1,4 @@
-"""Reading one value of a house file, typed and bounded; an error says which file, which key, and the remedy."""
+"""Reading one value of a house file, typed and bounded; errors name file, key and remedy."""
 
 import math
 from collections.abc import Iterator

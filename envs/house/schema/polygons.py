@@ -1,5 +1,6 @@
 """Rectilinear polygons on the floor: what is wrong with one, its area, and its rectangles."""
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -55,7 +56,7 @@ def signed_area(ring: Sequence[Point]) -> float:
 
 
 def contains(ring: Sequence[Point], points: np.ndarray) -> np.ndarray:
-    """Return for points (N, 2) whether they lie inside; bool (N,). The border belongs to one side or other."""
+    """Return for points (N, 2) whether they lie inside; bool (N,). The border belongs to either side."""
     corners = np.asarray(ring, float)
     ends = np.roll(corners, -1, axis=0)
     x, z = np.asarray(points, float).T[:, :, None]  # each (N, 1)
@@ -96,7 +97,7 @@ def _distinct(values: Sequence[float]) -> list[float]:
 
 
 def _pairs(values: Sequence[float]) -> list[tuple[float, float]]:
-    return list(zip(values[:-1], values[1:], strict=True))
+    return list(itertools.pairwise(values))
 
 
 def _runs(inside: np.ndarray, xs: Sequence[float]) -> list[tuple[float, float]]:

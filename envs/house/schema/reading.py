@@ -85,7 +85,7 @@ def parse_house(
             data = upgrade(data, source, box_size)
         elif schema != SCHEMA:
             raise HouseError(
-                f"{source}: schema {schema or 'unknown'} is not understood; ProcTHOR's {SCHEMA} and {OLD} are. "
+                f"{source}: schema {schema or 'unknown'} is not understood, only {SCHEMA} and {OLD}. "
                 f"Regenerate the house with a ProcTHOR of ai2thor 5"
             )
         house = _house(Node(data, "", source))
@@ -318,6 +318,7 @@ def _check_references(house: House) -> None:
             wall = walls[opening.walls[0]]
             if opening.low[0] < -0.05 or opening.high[0] > wall.length + 0.05 or opening.low[1] < -0.05:
                 raise HouseError(
-                    f"{house.source}: the hole of {kind} {opening.id!r}, {opening.low[0]:g} to {opening.high[0]:g} m, "
+                    f"{house.source}: the hole of {kind} {opening.id!r}, "
+                    f"{opening.low[0]:g} to {opening.high[0]:g} m, "
                     f"does not lie on its wall {wall.id!r} of {wall.length:g} m"
                 )

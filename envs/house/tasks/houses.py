@@ -19,9 +19,8 @@ _ROOMS = {"small": (1, 2), "medium": (3, 5), "large": (6, 20)}
 @functools.cache
 def _specs(level: str | None) -> tuple[tuple[str, ...], tuple[float, ...]]:
     low, high = _ROOMS[level] if level else (1, 20)
-    chosen = {
-        name: weight for name, (weight, rooms) in known_specs().items() if low <= len(rooms.rooms) <= high
-    }
+    specs = known_specs().items()
+    chosen = {name: weight for name, (weight, rooms) in specs if low <= len(rooms.rooms) <= high}
     total = sum(chosen.values())
     return tuple(chosen), tuple(weight / total for weight in chosen.values())
 
