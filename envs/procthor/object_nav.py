@@ -32,6 +32,7 @@ class ObjectNavEnv(NavigationEnv):
         arguments: see NavigationEnv.
     """
 
+    task = "ObjectNav"
     _kept = (*NavigationEnv._kept, "_target", "_ids")
 
     def __init__(

@@ -34,7 +34,7 @@ def generated(seed: int, level: str | None) -> House:
 
 @functools.lru_cache(maxsize=4)
 def from_files(path: str) -> tuple[House, ...]:
-    """Return the houses of a file, or of the .json, .json.gz, .jsonl and .jsonl.gz files of a folder, by name.
+    """Return the houses of a file, or of a folder's files .json and .jsonl, either with .gz, by name.
 
     Raises HouseError where there is none.
     """

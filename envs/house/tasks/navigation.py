@@ -15,13 +15,14 @@ import numpy as np
 
 from envs.assets import PromptAssets
 from envs.base import SimulatorEnv
-from envs.errors import EnvError, SpawnError
+from envs.errors import EnvError, SpawnError, shown, unknown_name
 from envs.house.experts.route import route
 from envs.house.navigation import Footprint
 from envs.house.rendering import Camera
 from envs.house.schema import House
 from envs.house.simulator import HouseSimulator, Stance
 from envs.house.tasks import houses as house_sources
+from envs.inputs import whole_number
 from envs.suites import canonical_level
 
 STOP, AHEAD, LEFT, RIGHT, UP, DOWN = range(6)
@@ -57,6 +58,8 @@ class NavigationEnv(SimulatorEnv):
     abilities = frozenset({"state", "watch", "expert", "depth"})
     reasons: ClassVar = {"objects": "a house's objects stand where its file says: use houses= for your own"}
     metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": 5}
+    task: ClassVar[str]
+    """What the suite calls it."""
     body = Body()
     max_steps = 500
 
@@ -64,6 +67,8 @@ class NavigationEnv(SimulatorEnv):
         self, task: str, level: str | None = None, houses: str | None = None, size: int = 224, **options: Any
     ) -> None:
         super().__init__(**options)
+        if task != self.task:
+            raise unknown_name("task", task, [self.task])
         if isinstance(size, bool) or not isinstance(size, int) or not 32 <= size <= 1024:
             raise EnvError(f"size={size!r}: pictures have 32 to 1024 pixels a side")
         self.task_name, self.level = task, canonical_level(level, house_sources.LEVELS)
@@ -167,21 +172,8 @@ class NavigationEnv(SimulatorEnv):
         return self._observation(), *self._ends(info), info
 
     def _action(self, action: Any) -> int:
-        if isinstance(action, str) and action in ACTIONS:
-            return ACTIONS.index(action)
-        array = np.asarray(action) if not isinstance(action, str) else None
-        if (
-            array is None
-            or array.dtype.kind not in "iu"
-            or array.size != 1
-            or not 0 <= int(array.item()) < len(ACTIONS)
-        ):
-            shown = repr(action)
-            raise EnvError(
-                f"an action is a number from 0 to {len(ACTIONS) - 1} ({', '.join(ACTIONS)}); "
-                f"got {shown if len(shown) < 60 else shown[:57] + '...'}"
-            )
-        return int(array.item())
+        """Read an action's number. Raises EnvError for what is none."""
+        return whole_number(action, f"an action ({', '.join(ACTIONS)})", 0, len(ACTIONS) - 1)
 
     def _ahead(self) -> bool:
         """Go ahead; return whether something was in the way. All or nothing, as in AI2-THOR."""
@@ -209,8 +201,15 @@ class NavigationEnv(SimulatorEnv):
         return {"front": self._simulator.view(self.camera, rgb=False, depth=True).depth}
 
     def watch(
-        self, callback: Callable[[np.ndarray], None] | None, height: int = 288, width: int = 512
+        self,
+        callback: Callable[[np.ndarray], None] | None,
+        height: int = 288,
+        width: int = 512,
+        every: int = 1,
     ) -> None:
+        """Show `callback` a picture now and one after each step: a step is one picture, whatever `every`."""
+        if callback is not None and not callable(callback):
+            raise EnvError(f"watch takes a function of a picture, or None; got {shown(callback)}")
         self._watcher = None if callback is None else (callback, height, width)
         if callback is not None and self._simulator is not None:
             self._show()
@@ -245,6 +244,7 @@ class NavigationEnv(SimulatorEnv):
         "_stopped",
         "_collisions",
         "_shortest",
+        "_plan",
         "level",
     )
 
@@ -258,7 +258,6 @@ class NavigationEnv(SimulatorEnv):
         self._simulator.set_state(state["simulator"])
         for name, value in state["episode"].items():
             setattr(self, name, value)
-        self._plan = None
         return self._observation(), self._info()
 
     # what is returned
