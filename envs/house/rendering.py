@@ -122,7 +122,9 @@ class Renderer:
             extent: height in metres of what an orthographic camera sees; None for a pinhole.
         """
         self._window.make_current()
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)  # others draw in this window
+        mujoco.mjr_setBuffer(
+            mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context
+        )  # others draw in this window
         height, width = camera.height, camera.width
         if height > self._context.offHeight or width > self._context.offWidth:
             size = max(width, self._context.offWidth), max(height, self._context.offHeight)
