@@ -12,11 +12,15 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from uio2_agent.errors import UIO2Error
+from uio2_agent.fields import Range, build, check_fields, shown
 from uio2_agent.files import replace_file
+from uio2_agent.formats.json_file import read_object
+from uio2_agent.text.vocabulary import HISTORY_MARKERS
 
+Name = Annotated[str, Range(1, 64)]
 STYLE_FILE = "policy.json"
 _ALL, _ONE_UNNAMED = "styles", "prompt"
 
@@ -25,13 +29,13 @@ _ALL, _ONE_UNNAMED = "styles", "prompt"
 class PromptStyle:
     """How the requests for one embodiment look."""
 
-    views: tuple[str, ...] = ()
+    views: Annotated[tuple[Name, ...], Range(0, 16)] = ()
     """Cameras of the observation and of scene placeholders, stacked from top to bottom; empty for all."""
     crop_to_mat: bool = False
     """Keep only the region of a picture that matters (`Embodiment.region`): of a table, the work mat."""
-    object_view: str = ""
+    object_view: Annotated[str, Range(0, 64)] = ""
     """Camera of object placeholders; empty for the first of `views`."""
-    object_crop: int = 128
+    object_crop: Annotated[int, Range(8, 128)] = 128
     """Side of the square around the picture's centre that is kept of an object placeholder, in 128ths of the
     picture's height."""
     object_names: bool = False
@@ -40,20 +44,17 @@ class PromptStyle:
     """Tell boxes and names of the objects in sight, in the form of `boxes_target` ("boxes as input")."""
     memory: bool = True
     """After the first step, carry the first view and the executed steps."""
-    told_steps: int = 8
+    told_steps: Annotated[int, Range(1, 1_000)] = 8
     """Most executed steps that are told, the latest ones; keeps long episodes within the text length."""
-    wording: str = "paper"
+    wording: Name = "paper"
     """Key of the body's wordings in `templates.yaml`: paper or short."""
-    max_history: int = 8
+    max_history: Annotated[int, Range(0, HISTORY_MARKERS)] = 8
     """Most images beside the observation."""
 
     def __post_init__(self) -> None:
-        if not 8 <= self.object_crop <= 128:
-            raise UIO2Error(f"prompt style: object_crop={self.object_crop}; use 8 to 128 pixels")
-        if self.told_steps < 1:
-            raise UIO2Error(f"prompt style: told_steps={self.told_steps}; use at least 1, or memory=False")
-        if not 0 <= self.max_history <= 8:
-            raise UIO2Error(f"prompt style: max_history={self.max_history}; the model has 8 image markers")
+        check_fields(self)
+        if len(set(self.views)) < len(self.views):
+            raise UIO2Error(f"views={shown(self.views)} is not possible: it names a camera more than once")
 
     def fitted(self, cameras: Sequence[str]) -> PromptStyle:
         """Return the style with all its cameras named; UIO2Error for one that the body does not have."""
@@ -71,17 +72,8 @@ class PromptStyle:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PromptStyle:
-        """Inverse of `to_dict`; an unknown key or a value of another kind is an error."""
-        known = {field.name: field.default for field in dataclasses.fields(cls)}
-        if unknown := sorted(set(values) - set(known)):
-            raise UIO2Error(f"prompt style: unknown keys {unknown}; known are {sorted(known)}")
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-        for key, value in values.items():
-            if type(value) is not type(known[key]):
-                raise UIO2Error(f"prompt style: {key} takes values like {known[key]!r}, found {value!r}")
-        if not all(isinstance(view, str) for view in values.get("views", ())):
-            raise UIO2Error(f"prompt style: views are names of cameras, found {values['views']!r}")
-        return cls(**values)
+        """Inverse of `to_dict`; UIO2Error for an unknown field or a value that is not possible."""
+        return build(cls, values, "style")
 
 
 def save_styles(directory: str | Path, styles: Mapping[str, PromptStyle]) -> None:
@@ -100,11 +92,17 @@ def load_styles(directory: str | Path, unnamed: str) -> dict[str, PromptStyle]:
     if not path.is_file():
         return {}
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        stored = values[_ALL] if _ALL in values else {unnamed: values[_ONE_UNNAMED]}
-        return {str(name): PromptStyle.from_dict(style) for name, style in stored.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UIO2Error) as error:
-        reason = str(error) if isinstance(error, UIO2Error) else repr(error)
+        values = read_object(path)
+        if set(values) == {_ALL}:
+            stored = values[_ALL]
+        elif set(values) == {_ONE_UNNAMED}:
+            stored = {unnamed: values[_ONE_UNNAMED]}
+        else:
+            raise UIO2Error(f"its fields are {shown(list(values))} and not {_ALL!r} alone")
+        if not isinstance(stored, dict) or not stored:
+            raise UIO2Error(f"{_ALL}={shown(stored)} is not possible: it takes a style for each embodiment")
+        return {name: PromptStyle.from_dict(style) for name, style in stored.items()}
+    except UIO2Error as error:
         raise UIO2Error(
-            f"{path} does not describe prompt styles ({reason}); write it with policies.style.save_styles"
+            f"{path} does not describe prompt styles ({error}); write it with policies.style.save_styles"
         ) from None

@@ -11,6 +11,7 @@ Knows requests and action texts through the embodiment of each episode, none by 
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,8 +24,9 @@ from policies import embodiments
 from policies.base import Policy, Step
 from policies.embodiments.base import Embodiment, ParsedStep
 from policies.moment import Moment
-from policies.style import PromptStyle, load_styles
+from policies.style import STYLE_FILE, PromptStyle, load_styles
 from uio2_agent.errors import UIO2Error, did_you_mean
+from uio2_agent.fields import shown
 from uio2_agent.request import Answer, Request
 
 PLANS = ("replan", "once")
@@ -118,7 +120,9 @@ class UnifiedIO2Policy(Policy):
 
         if str(device).startswith("cuda") and not torch.cuda.is_available():
             raise UIO2Error(f"policy {path}: device={device} was asked for, but torch sees no GPU; use cpu")
-        styles = load_styles(checkpoint_directory(path), unnamed=embodiments.DEFAULT)
+        directory = checkpoint_directory(path)
+        styles = load_styles(directory, unnamed=embodiments.DEFAULT)
+        _check_styles(styles, directory / STYLE_FILE)
         model = UnifiedIO2.from_pretrained(path, tokenizer=tokenizer).to(device).eval()
         arguments.setdefault("style", styles)
         arguments.setdefault("name", Path(path).resolve().name)
@@ -237,3 +241,24 @@ class UnifiedIO2Policy(Policy):
         if key not in self._grammars:
             self._grammars[key] = episode.body.grammar(self.tokenizer, state, len(episode.executed), steps)
         return self._grammars[key]
+
+
+def _check_styles(styles: Mapping[str, PromptStyle], path: Path) -> None:
+    """Raise UIO2Error, naming the file, for a style that its body cannot have; warn of bodies not installed.
+
+    A body of the form `module:attribute` is not imported because a file says so.
+    """
+    for name in styles:
+        if name not in embodiments.names():
+            if ":" not in name:
+                warnings.warn(
+                    f"{path} has a style for the embodiment {shown(name)}, which is not installed; here are "
+                    f"{', '.join(embodiments.names())}",
+                    stacklevel=3,
+                )
+            continue
+        body = embodiments.get(name)
+        try:
+            body.wordings(styles[name].fitted(body.cameras))
+        except UIO2Error as error:
+            raise UIO2Error(f"{path}: {error}") from None

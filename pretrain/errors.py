@@ -1,18 +1,13 @@
 """What stops a training, in a line that says what to do."""
 
-from typing import TYPE_CHECKING
-
 from uio2_agent.errors import UIO2Error
-
-if TYPE_CHECKING:
-    from pretrain.settings import TrainConfig
 
 
 class TrainingError(UIO2Error):
     """A run that cannot start or go on as asked."""
 
 
-def explained(error: Exception, config: "TrainConfig", kept: str) -> Exception:
+def explained(error: Exception, batch_size: int, kept: str) -> Exception:
     """Return a TrainingError where memory ran out, the error itself for everything else.
 
     `kept` says what there is to go on from.
@@ -27,7 +22,7 @@ def explained(error: Exception, config: "TrainConfig", kept: str) -> Exception:
         )
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate" in text:
         return TrainingError(
-            f"there is too little memory for batch_size={config.batch_size}: use a smaller one, "
+            f"there is too little memory for batch_size={batch_size}: use a smaller one, "
             f"dtype=bfloat16, or adapters (lora_rank=16), in another output; {kept}"
         )
     return error

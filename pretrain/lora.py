@@ -19,7 +19,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -27,13 +27,16 @@ from torch import Tensor, nn
 
 from pretrain.errors import TrainingError
 from uio2_agent.errors import CheckpointError
+from uio2_agent.fields import FieldError, Range, read_value
 from uio2_agent.files import replace_file
+from uio2_agent.formats.json_file import read_object
 from uio2_agent.unified_io2 import UnifiedIO2
 from uio2_agent.weights import check_fit, map_weights, write_safetensors
 
 TARGETS = ("query", "value")
 """Last parts of the names of adapted layers, if none are named; key, out, gate, up and down are there too."""
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+_MOST_RANK = 65_536
 _PREFIX, _DOWN, _UP = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
 
 
@@ -182,10 +185,11 @@ def _target_layers(model: UnifiedIO2, targets: Sequence[str]) -> dict[str, nn.Li
 
 
 def _read_config(path: Path) -> tuple[int, float]:
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing: adapters are {WEIGHTS} and {CONFIG}")
+    values = read_object(path)
     try:
-        values = json.loads(path.read_text())
-        return int(values["r"]), float(values["lora_alpha"])
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} is missing: adapters are {WEIGHTS} and {CONFIG}") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} is damaged ({error!r}): copy or write it again") from error
+        rank = read_value(values.get("r"), Annotated[int, Range(1, _MOST_RANK)], "r")
+        return rank, read_value(values.get("lora_alpha"), Annotated[float, Range(0, 1e6)], "lora_alpha")
+    except FieldError as error:
+        raise CheckpointError(f"{path} is damaged ({error}): copy or write it again") from error

@@ -79,7 +79,7 @@ def train(
             finally:
                 kept = run.kept
     except (RuntimeError, MemoryError) as error:
-        raise explained(error, config, kept) from error
+        raise explained(error, config.batch_size, kept) from error
     return run.directory
 
 

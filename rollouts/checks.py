@@ -98,7 +98,7 @@ def _check_options(keys: Mapping[str, Any], level: str, tasks: tuple[str, ...]) 
 def _trained(keys: Mapping[str, Any]) -> None:
     from policies.style import PromptStyle
     from pretrain.schedule import SHAPES
-    from rollouts.commands.train import configured
+    from rollouts.commands.train_settings import configured
     from uio2_agent.config import PRESETS
     from uio2_agent.formats.packaged import checkpoint_directory
 

@@ -20,8 +20,8 @@ try:
 except KeyboardInterrupt:
     _leave()
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""A scheduler's stop is a Ctrl-C."""
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""A scheduler's stop is a Ctrl-C, and so is a terminal that was closed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

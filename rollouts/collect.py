@@ -1,8 +1,8 @@
 """Collects episodes into a dataset: work list → workers → encoded episodes → published in the list's order.
 
 Unusual: the number of workers and slots, interruptions and restarts leave no trace. A second call with the
-same settings goes on after the last published episode; more `episodes` extend the set. Training never sees
-held-out seeds, so they are refused here.
+same settings goes on after the last published episode, and then tries again what ended in an error; more
+`episodes` extend the set. Training never sees held-out seeds, so they are refused here.
 
 It refuses to know the command line.
 """
@@ -23,8 +23,10 @@ from pretrain.sources.lerobot import EpisodeRecord
 from pretrain.sources.schema import FIRST_HELD_OUT_SEED, DatasetError
 from rollouts.datasets.encoding import EncodedEpisode, encode_episode
 from rollouts.datasets.writer import DatasetWriter
+from rollouts.limits import Limits
 from rollouts.runner import Episode, Work, play, work_list
 from rollouts.settings import CONF
+from rollouts.signals import signals_held
 from rollouts.workers import Job, MakeEnv, run_job
 from rollouts.worklist import shard_numbers
 
@@ -58,6 +60,9 @@ class CollectConfig:
     workers: int
     slots: int
     """Episodes that one worker plays at a time (one model call serves them all)."""
+    decision_timeout: float | str
+    """Seconds, `auto` or 0, as `rollouts.limits` reads them; so is the next."""
+    episode_timeout: float | str
     shard: str
     """`i/n`: this process plays every n-th episode, from the i-th; `merge` joins the folders."""
     ray_address: str | None = None
@@ -70,6 +75,7 @@ class CollectConfig:
                 f"episodes={self.episodes}, workers={self.workers} and slots={self.slots} must be at least "
                 f"1, seed={self.seed} at least 0"
             )
+        self.limits()
         last = self.work()[-1:]
         highest = max((item.seed for item in last), default=0)
         if highest >= FIRST_HELD_OUT_SEED and not self.allow_held_out:
@@ -88,6 +94,10 @@ class CollectConfig:
             episodes=self.episodes,
             shard=self.shard_numbers(),
         )
+
+    def limits(self) -> Limits:
+        """Return how long things may take."""
+        return Limits.read(self.decision_timeout, self.episode_timeout)
 
     def shard_numbers(self) -> tuple[int, int]:
         """Return (i, n) of `shard`."""
@@ -126,6 +136,11 @@ class CollectConfig:
             {**expert, **suite.demonstration_options(self.env_kwargs, self.expert_style), **self.env_kwargs}
         )
 
+    def job(self) -> Job:
+        """Return what a worker does."""
+        finish = _encode_success if self.success_only else _encode
+        return Job(self.policy, self.policy_args, self.make_env(), self.slots, finish, self.limits())
+
 
 @dataclass(frozen=True)
 class CollectResult:
@@ -151,9 +166,8 @@ def collect(config: CollectConfig, *, progress: bool = True) -> CollectResult:
     with DatasetWriter(config.output, config.recipe()) as writer:
         work = config.work()
         left = [item for item in work if item.index >= writer.next_work]
-        finish = _encode_success if config.success_only else _encode
-        job = Job(config.policy, config.policy_args, config.make_env(), config.slots, finish)
-        results = run_job(left, job, workers=config.workers, ray_address=config.ray_address)
+        left += [item for item in work if item.index in writer.failed]
+        results = run_job(left, config.job(), workers=config.workers, ray_address=config.ray_address)
         with progress_bar(
             "collect", len(work), len(work) - len(left), progress, stream=sys.stderr
         ) as advance:
@@ -162,25 +176,26 @@ def collect(config: CollectConfig, *, progress: bool = True) -> CollectResult:
                     if episode.work != item:  # after an interrupt later ones may follow: resuming redoes them
                         interrupted = True
                         break
-                    outcomes[episode.status] += 1
-                    if encoded is not None:
-                        writer.publish(encoded)
-                    elif episode.status == "error":
-                        facts = {
-                            "task": item.task,
-                            "level": item.level,
-                            "seed": item.seed,
-                            "message": episode.message,
-                        }
-                        writer.record_error(item.index, facts)
-                    else:
-                        writer.record_dropped(item.index, episode.status)
+                    with signals_held():  # what is published is counted
+                        _keep(writer, episode, encoded)
+                        outcomes[episode.status] += 1
                     advance(_summary(writer.outcomes))
             except KeyboardInterrupt:
                 interrupted = True
         return CollectResult(
             Path(config.output), writer.episodes, sum(outcomes.values()), dict(writer.outcomes), interrupted
         )
+
+
+def _keep(writer: DatasetWriter, episode: "_Outcome", encoded: EncodedEpisode | None) -> None:
+    item = episode.work
+    if encoded is not None:
+        writer.publish(encoded)
+    elif episode.status == "error":
+        facts = {"task": item.task, "level": item.level, "seed": item.seed, "message": episode.message}
+        writer.record_error(item.index, facts)
+    else:
+        writer.record_dropped(item.index, episode.status)
 
 
 def replay(record: EpisodeRecord) -> Iterator[Mapping[str, Any]]:

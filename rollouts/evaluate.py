@@ -22,11 +22,12 @@ from pretrain.progress import progress
 from rollouts.checks import check_ranges
 from rollouts.datasets.encoding import encode_episode
 from rollouts.errors import RolloutError
+from rollouts.limits import Limits
 from rollouts.results import files as results
 from rollouts.runner import Episode, Work, run_episodes
 from rollouts.settings import CONF
-from rollouts.workers import Job, MakeEnv, run_job
-from rollouts.worklist import check_environment, work_items
+from rollouts.workers import Job, MakeEnv, check_job, run_job
+from rollouts.worklist import work_items
 
 _SAVE_EVERY_S = 2.0
 
@@ -52,11 +53,15 @@ class EvaluateConfig:
     slots: int
     workers: int
     ray_address: str | None = None
+    decision_timeout: float | str
+    """Seconds, `auto` or 0, as `rollouts.limits` reads them; so is the next."""
+    episode_timeout: float | str
     videos: int
     """Videos of successes, and as many of failures, for each task and level."""
 
     def __post_init__(self) -> None:
         check_ranges("evaluate", vars(self))
+        self.limits()
 
     @classmethod
     def from_keys(cls, keys: Mapping[str, Any]) -> "EvaluateConfig":
@@ -68,12 +73,17 @@ class EvaluateConfig:
         """The fixed list of what is played."""
         return work_items(self.env, self.task, self.level, seed=self.seed, episodes=self.episodes)
 
+    def limits(self) -> Limits:
+        """How long things may take."""
+        return Limits.read(self.decision_timeout, self.episode_timeout)
+
     def job(self, encode: bool = False) -> Job:
         """What a worker does; the oracle reads the action of the environment's expert."""
         suite = find_suite(self.env)
         expert = suite.expert_options(self.env_kwargs) if self.policy == "oracle" else {}
         make_env = MakeEnv({**expert, **self.env_kwargs})
-        return Job(self.policy, self.policy_args, make_env, self.slots, partial(_finish, encode=encode))
+        finish = partial(_finish, encode=encode)
+        return Job(self.policy, self.policy_args, make_env, self.slots, finish, self.limits())
 
     def recipe(self) -> dict[str, Any]:
         """What decides the numbers of an episode; a directory is continued only with the same."""
@@ -100,7 +110,7 @@ def evaluate(config: EvaluateConfig, output: Path, dataset: Path | None = None) 
     left = [item for item in work if _key(item) not in done]
     job = config.job(encode=dataset is not None)
     if left:
-        check_environment(job.make_env, left[0])
+        check_job(left[0], job, workers=config.workers, ray_address=config.ray_address)
     writer = DatasetWriter(str(dataset), recipe) if dataset else None
     # A rollout is no evaluation of the benchmark: few episodes, on seeds that may have been trained on.
     asked = None if dataset else {(item.task, item.level) for item in work}

@@ -3,7 +3,8 @@
 What is unusual: every episode has its own seed, so slots are stepped here and not by a vector environment
 (whose automatic resets lose seeds), and a slot takes the next piece of work the moment its episode ends. One
 policy serves all slots with one `act` call per tick. Nothing is dropped: an exception in environment or
-policy makes an episode with status "error" and the message, and Ctrl-C still hands out what was finished.
+policy, even SystemExit, makes an episode with status "error" and the message, and so does an observation,
+info or action that cannot be read; Ctrl-C still hands out what was finished.
 
 It refuses to know what becomes of an episode (files, tables, videos) and in which process it runs.
 """
@@ -19,6 +20,8 @@ import numpy as np
 from policies import embodiments
 from policies.base import Policy, Step
 from policies.embodiments.base import Embodiment
+from rollouts.limits import Watch, unwatched
+from uio2_agent.errors import described
 
 PHASES = ("reset", "policy", "step")
 
@@ -83,9 +86,9 @@ class Episode:
         return len(self.actions)
 
     def fail(self, error: BaseException) -> None:
-        """End the episode because of an exception."""
+        """End the episode because of an exception, whatever its text may be."""
         self.status = "error"
-        self.message = f"{type(error).__name__}: {error}"
+        self.message = described(error)
 
 
 def work_list(
@@ -115,6 +118,8 @@ class _Slot:
     number: int
     episode: Episode
     env: Any
+    alone: bool = False
+    """Whether the environment bears no other beside it."""
 
 
 class _EnvPool:
@@ -135,25 +140,34 @@ class _EnvPool:
         free = self._free.get(self._key(work))
         return free.pop() if free else self._make_env(work)
 
-    def give_back(self, work: Work, env: Any) -> None:
-        if self._wanted[self._key(work)] > 0:
+    def give_back(self, work: Work, env: Any) -> bool:
+        """Keep an environment for more work of its kind; False where there is none."""
+        if wanted := self._wanted[self._key(work)] > 0:
             self._free.setdefault(self._key(work), []).append(env)
-        else:
-            env.close()
+        return wanted
 
-    def close(self) -> None:
-        for env in (env for free in self._free.values() for env in free):
-            env.close()
+    def empty(self) -> list[Any]:
+        """Return what is kept, and keep nothing."""
+        kept = [env for free in self._free.values() for env in free]
+        self._free.clear()
+        return kept
 
 
 def run_episodes(
-    work: Sequence[Work], make_env: Callable[[Work], Any], policy: Policy, *, slots: int = 1
+    work: Sequence[Work],
+    make_env: Callable[[Work], Any],
+    policy: Policy,
+    *,
+    slots: int = 1,
+    watch: Watch = unwatched,
 ) -> Iterator[Episode]:
     """Play every piece of `work` and yield one episode each, in the order of the list.
 
     `make_env` gets the first piece of work of its kind; later pieces with the same task and level reuse
     that environment. Observations are kept as they come: an environment must not write into what it returned.
     Environments that say `one_at_a_time` are played one episode after the other, whatever `slots`.
+    `watch` stands around each call of environment and policy (`rollouts.limits`). An environment is closed
+    after its last episode was handed out, so that one that hangs there costs none.
     After KeyboardInterrupt the episodes that finished behind a slower one are handed out too (so there may be
     gaps) and the interrupt goes on.
     """
@@ -163,42 +177,48 @@ def run_episodes(
     running: list[_Slot] = []
     waiting = deque(work)
     free_numbers = list(range(slots))[::-1]
+    closing: list[Any] = []
     next_place = 0
 
     def end(slot: _Slot) -> None:
         running.remove(slot)
         free_numbers.append(slot.number)
         finished[order[slot.episode.work.index]] = slot.episode
-        if slot.episode.status == "error":
-            _close_quietly(slot.env)  # its state is unknown: never reused
-        else:
-            pool.give_back(slot.episode.work, slot.env)
+        # after an error its state is unknown: never reused
+        if slot.episode.status == "error" or not pool.give_back(slot.episode.work, slot.env):
+            closing.append(slot.env)
+
+    def hand_out() -> Iterator[Episode]:
+        nonlocal next_place
+        while next_place in finished:
+            yield finished.pop(next_place)
+            next_place += 1
+        while closing:
+            _close(closing.pop(), watch)
 
     try:
         while waiting or running:
             while waiting and free_numbers:
                 slot = _Slot(free_numbers.pop(), _new_episode(waiting.popleft(), policy), None)
                 running.append(slot)
-                _start(slot, pool, policy)
-                if slot.env is not None and getattr(slot.env.unwrapped, "one_at_a_time", False):
+                _start(slot, pool, policy, watch)
+                if slot.alone:
                     free_numbers.clear()
                 if slot.episode.status != "running":
                     end(slot)
-            for slot, action, text in _decide(policy, list(running)):
-                _advance(slot, action, text)
+                    yield from hand_out()
+            for slot, action, text in _decide(policy, list(running), watch):
+                _advance(slot, action, text, watch)
             for slot in [slot for slot in running if slot.episode.status != "running"]:
                 end(slot)
-            while next_place in finished:
-                yield finished.pop(next_place)
-                next_place += 1
+            yield from hand_out()
     except KeyboardInterrupt:
         for place in sorted(finished):
             yield finished[place]
         raise
     finally:
-        pool.close()
-        for slot in running:
-            _close_quietly(slot.env)
+        for env in (*closing, *pool.empty(), *(slot.env for slot in running)):
+            _close(env, watch)
 
 
 def play(env: Any, vectors: Sequence[np.ndarray], seed: int) -> Iterator[Mapping[str, Any]]:
@@ -214,88 +234,134 @@ def _new_episode(work: Work, policy: Policy) -> Episode:
     return Episode(work, policy=policy.name, vocabulary_hash=getattr(policy, "vocabulary_hash", ""))
 
 
-def _start(slot: _Slot, pool: _EnvPool, policy: Policy) -> None:
+def _start(slot: _Slot, pool: _EnvPool, policy: Policy, watch: Watch) -> None:
     episode, began = slot.episode, time.perf_counter()
     try:
-        slot.env = pool.take(episode.work)
-        if slot.env.spec is not None:
-            episode.env_kwargs = dict(slot.env.spec.kwargs)
-        observation, info = slot.env.reset(seed=episode.work.seed)
+        with watch("reset", [episode]):
+            slot.env = pool.take(episode.work)
+            slot.alone = bool(getattr(slot.env.unwrapped, "one_at_a_time", False))
+            if slot.env.spec is not None:
+                episode.env_kwargs = dict(slot.env.spec.kwargs)
+            observation, info = slot.env.reset(seed=episode.work.seed)
         episode.timings["reset"] += time.perf_counter() - began
+        _check_info(info)
         episode.observations.append(observation)
         episode.infos.append(info)
         began = time.perf_counter()
-        policy.reset(slot.number, observation, info)
+        with watch("policy", [episode]):
+            policy.reset(slot.number, observation, info)
         episode.timings["policy"] += time.perf_counter() - began
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         episode.fail(error)
 
 
-def _decide(policy: Policy, slots: list[_Slot]) -> Iterator[tuple[_Slot, Any, str]]:
+def _decide(policy: Policy, slots: list[_Slot], watch: Watch) -> list[tuple[_Slot, Any, str]]:
     """One action, and its text, for each slot. When the joint call raises, each slot is asked alone: only the
     guilty end."""
+    if not slots:
+        return []
     steps = [Step(slot.number, slot.episode.observations[-1], slot.episode.infos[-1]) for slot in slots]
     began = time.perf_counter()
     try:
-        actions = policy.act(steps) if steps else []
-        if len(actions) != len(steps):
-            raise ValueError(f"policy {policy.name} returned {len(actions)} actions for {len(steps)} steps")
-    except Exception as error:
+        with watch("policy", [slot.episode for slot in slots]):
+            actions = list(policy.act(steps))
+            share = (time.perf_counter() - began) / len(steps)
+            if len(actions) != len(steps):
+                raise ValueError(
+                    f"policy {policy.name} returned {len(actions)} actions for {len(steps)} steps"
+                )
+            chosen = [_chosen(policy, slot, action) for slot, action in zip(slots, actions, strict=True)]
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         if len(slots) > 1:
-            for slot in slots:
-                yield from _decide(policy, [slot])
-        else:
-            slots[0].episode.fail(error)
-        return
-    share = (time.perf_counter() - began) / max(len(steps), 1)
-    for slot, action in zip(slots, actions, strict=True):
+            return [decision for slot in slots for decision in _decide(policy, [slot], watch)]
+        slots[0].episode.fail(error)
+        return []
+    for slot in slots:
         slot.episode.timings["policy"] += share
-        try:
-            answer = policy.answer(slot.number)
-            slot.episode.tokens.append(None if answer is None else answer.tokens)
-            yield slot, *_chosen(policy, slot, action)
-        except Exception as error:
-            slot.episode.fail(error)
+    return [decision for decision in chosen if decision is not None]
 
 
-def _chosen(policy: Policy, slot: _Slot, action: Any) -> tuple[Any, str]:
-    """The action as it is executed, and its text: the policy's own where it has one."""
+def _chosen(policy: Policy, slot: _Slot, action: Any) -> tuple[_Slot, Any, str] | None:
+    """The action as it is executed, and its text: the policy's own where it has one. None ends the
+    episode.
+    """
     episode = slot.episode
-    body = episode.body
-    action = body.checked(action)
-    written = getattr(policy, "action_text", None)  # classes that only look like a policy may lack it
-    text = written(slot.number) if written else None
-    if text is None:
-        state = body.state(episode.observations[-1], episode.infos[-1])
-        text = body.action_text(action, state, episode.steps)
-    return action, text
+    try:
+        answer = policy.answer(slot.number)
+        episode.tokens.append(None if answer is None else answer.tokens)
+        body = episode.body
+        action = body.checked(action)
+        written = getattr(policy, "action_text", None)  # classes that only look like a policy may lack it
+        text = written(slot.number) if written else None
+        if text is None:
+            state = body.state(episode.observations[-1], episode.infos[-1])
+            text = body.action_text(action, state, episode.steps)
+        if not isinstance(text, str):
+            raise TypeError(f"the policy's action_text returned {type(text).__name__}, not a string")
+        text.encode()  # what has no bytes cannot be stored
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        episode.fail(error)
+        return None
+    return slot, action, text
 
 
-def _advance(slot: _Slot, action: Any, text: str) -> None:
+def _advance(slot: _Slot, action: Any, text: str, watch: Watch) -> None:
     episode, began = slot.episode, time.perf_counter()
     try:
-        observation, reward, terminated, truncated, info = slot.env.step(action)
-    except Exception as error:
+        with watch("step", [episode]):
+            observation, reward, terminated, truncated, info = slot.env.step(action)
+        spent = time.perf_counter() - began
+        success = _check_info(info)
+        over, cut = _flag("terminated", terminated), _flag("truncated", truncated)
+        if not np.isfinite(reward := float(reward)):
+            raise ValueError(f"the environment returned the reward {reward}, not a finite number")
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         episode.fail(error)
         return
-    episode.timings["step"] += time.perf_counter() - began
+    episode.timings["step"] += spent
     episode.actions.append(action)
     episode.action_texts.append(text)
     episode.observations.append(observation)
     episode.infos.append(info)
-    episode.rewards.append(float(reward))
-    if info.get("success", False):
+    episode.rewards.append(reward)
+    if success:
         episode.status = "success"
-    elif terminated:
+    elif over:
         episode.status = "failure"
-    elif truncated:
+    elif cut:
         episode.status = "truncated"
 
 
-def _close_quietly(env: Any) -> None:
-    """Close an environment that already failed, whatever it says to that."""
+def _check_info(info: Any) -> bool:
+    """Return whether the task is solved; TypeError where `info` is none."""
+    if not isinstance(info, Mapping):
+        raise TypeError(f"the environment returned an info of type {type(info).__name__}, not a mapping")
+    return _flag("info['success']", info.get("success", False))
+
+
+def _flag(name: str, value: Any) -> bool:
+    """Return a truth value; TypeError for what is none, such as text or several numbers."""
+    flag = np.asarray(value)
+    if flag.shape != () or flag.dtype.kind not in "biuf" or flag not in (0, 1):
+        raise TypeError(f"the environment returned {name}={value!r:.80}, not true or false")
+    return bool(flag)
+
+
+def _close(env: Any, watch: Watch) -> None:
+    """Close an environment, whatever it says to that: its episodes are over."""
     try:
         if env is not None:
-            env.close()
-    except Exception:
+            with watch("close", []):
+                env.close()
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         pass

@@ -6,9 +6,9 @@ single error and not a list of failed episodes.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from envs.suites import ALL, Suite
 from envs.suites import suite as find_suite
@@ -78,15 +78,6 @@ def shard_numbers(shard: str) -> tuple[int, int]:
     if not (match and 1 <= int(match[1]) <= int(match[2])):
         raise RolloutError(f"shard={shard} is not i/n with 1 <= i <= n, such as 1/4")
     return int(match[1]), int(match[2])
-
-
-def check_environment(make_env: "Callable[[Work], Any]", item: "Work") -> Mapping[str, Any]:
-    """Make and reset one environment here, so that a missing GL library is one error; return what it sees."""
-    env = make_env(item)
-    try:
-        return env.reset(seed=item.seed)[0]
-    finally:
-        env.close()
 
 
 def _is_all(words: Words) -> bool:

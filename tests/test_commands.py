@@ -19,7 +19,10 @@ from rollouts.settings import keys, resolve
 
 ROOT = Path(__file__).parents[1]
 
-WHAT, HOW = "env policy policy_args env_kwargs task level", "slots workers ray.address"
+WHAT, HOW = (
+    "env policy policy_args env_kwargs task level",
+    "slots workers ray.address decision_timeout episode_timeout",
+)
 PUBLIC = {
     "rollout": f"{WHAT} episodes seed {HOW} videos output",
     "evaluate": f"{WHAT} episodes seed {HOW} videos output",

@@ -1,19 +1,33 @@
 """Every number that fixes the shape of a model, and the named sizes.
 
 Unusual: one dataclass covers the official models (square images, every patch kept) and the small ones
-(rectangular images, background patches left out), so both run through the same code. The official nested
-dictionary is read and written in `formats.official_config`.
+(rectangular images, background patches left out), so both run through the same code. A field's annotation is
+its type and range, checked whenever a configuration is made. The official nested dictionary is read and
+written in `formats.official_config`.
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from uio2_agent.errors import UIO2Error, did_you_mean
+from uio2_agent.fields import Range, build, check_fields
 from uio2_agent.formats.official_config import config_from_official, config_to_official
 from uio2_agent.presets import PRESETS
+from uio2_agent.sizes import Heads, Layers, Length, Patch, Pieces, Rows, Sides, Width, grid_of
 from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
 
+FIRST_CODE = 2
+"""Code c of an image or audio target is token c + 2; 0 starts a target, 1 is reserved."""
+MOST_RESIZE = 2**28
+"""Numbers of the matrix that resizes a grid of positions to one of patches."""
+ADJUSTABLE = (
+    *("text_input_length", "text_target_length", "image_target_length", "audio_target_length"),
+    *("image_tokens", "history_tokens", "audio_tokens", "audio_history_tokens", "history_frames"),
+    *("freeze_vit", "position_init"),
+)
+"""Fields that may be changed for weights that are there: limits, and what only training reads."""
 INPUT_MODALITIES = ("text", "image", "image_history", "audio", "audio_history")
 TARGET_MODALITIES = ("text", "image", "audio")
 
@@ -22,19 +36,23 @@ TARGET_MODALITIES = ("text", "image", "audio")
 class ViTConfig:
     """A frozen-feature patch encoder: the CLIP-like image tower or the AST-like audio tower."""
 
-    width: int
-    heads: int
-    head_dim: int
-    mlp_dim: int
-    layers: int
-    patch_size: int
-    channels: int
+    width: Width
+    heads: Heads
+    head_dim: Width
+    mlp_dim: Width
+    layers: Layers
+    patch_size: Patch
+    channels: Annotated[int, Range(1, 64)]
     """3 for images, 1 for spectrograms."""
-    positions: tuple[int, int]
+    positions: Sides
     """Rows and columns of the learned position grid. Images resize it, spectrograms index it."""
-    lineage: str = "clip"
+    lineage: Literal["clip", "ast"] = "clip"
     """"clip": class token, norm before the blocks, exact GELU, eps 1e-5. "ast": two extra tokens, a patch
     bias, tanh GELU, eps 1e-6, and a position grid that is indexed transposed."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        grid_of("positions", self.positions, (1, 1))
 
     @property
     def patch_dim(self) -> int:
@@ -45,42 +63,49 @@ class ViTConfig:
 class ResamplerConfig:
     """The perceiver that turns the patches of one history frame into a few latents."""
 
-    width: int
-    heads: int
-    head_dim: int
-    mlp_dim: int
-    layers: int
-    latents: int
-    max_frames: int = 8
+    width: Width
+    heads: Heads
+    head_dim: Width
+    mlp_dim: Width
+    layers: Layers
+    latents: Length
+    max_frames: Pieces = 8
     qk_norm: bool = True
     scaled_cosine: bool = False
-    clip_logit: float | None = None
+    clip_logit: Annotated[float, Range(1e-6, 1e6)] | None = None
     """Bound of attention logits before masking; no release has one."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class UnifiedIO2Config:
     """The whole model. Sizes of images are (height, width) in pixels, of spectrograms (time, mel)."""
 
-    width: int
-    heads: int
-    head_dim: int
-    mlp_dim: int
-    encoder_layers: int
-    decoder_layers: int
-    cross_every: int = 1
+    width: Width
+    heads: Heads
+    head_dim: Width
+    mlp_dim: Width
+    encoder_layers: Layers
+    decoder_layers: Layers
+    cross_every: Layers = 1
     """Decoder layer i has cross-attention when i is a multiple of this, or the last."""
     qk_norm: bool = True
-    text_rows: int
+    text_rows: Rows
     """Rows of the text table: the vocabulary rounded up to a multiple of 128."""
-    image_rows: int = 0
-    audio_rows: int = 0
-    text_input_length: int = 512
-    text_target_length: int = 512
-    image_target_length: int = 1024
-    audio_target_length: int = 512
-    input_modalities: tuple[str, ...] = INPUT_MODALITIES
-    target_modalities: tuple[str, ...] = TARGET_MODALITIES
+    image_rows: Annotated[int, Range(0, 16_777_216)] = 0
+    audio_rows: Annotated[int, Range(0, 16_777_216)] = 0
+    text_input_length: Length = 512
+    text_target_length: Length = 512
+    image_target_length: Length = 1024
+    audio_target_length: Length = 512
+    input_modalities: Annotated[
+        tuple[Literal["text", "image", "image_history", "audio", "audio_history"], ...], Range(1, 5)
+    ] = INPUT_MODALITIES
+    target_modalities: Annotated[tuple[Literal["text", "image", "audio"], ...], Range(1, 3)] = (
+        TARGET_MODALITIES
+    )
     image_encoder: ViTConfig
     audio_encoder: ViTConfig | None = None
     image_history: ResamplerConfig
@@ -94,37 +119,80 @@ class UnifiedIO2Config:
     Off reproduces the released weights, whose code builds these patterns and never applies them."""
     dynamic_masking: bool = False
     """Target tokens that were hidden from the encoder are seen by no other target token (likewise)."""
-    image_size: tuple[int, int] = (384, 384)
-    history_size: tuple[int, int] = (256, 256)
-    audio_size: tuple[int, int] = (256, 128)
-    audio_history_size: tuple[int, int] | None = None
+    image_size: Sides = (384, 384)
+    history_size: Sides = (256, 256)
+    audio_size: Sides = (256, 128)
+    audio_history_size: Sides | None = None
     """None: that of `audio_size`, as in every release."""
-    image_tokens: int = 576
+    image_tokens: Length = 576
     """Most patches of an image that enter the model; the length of the image part with fixed shapes."""
-    history_tokens: int = 256
-    history_frames: int = 4
+    history_tokens: Length = 256
+    history_frames: Pieces = 4
     """Most history frames of a request; the number of frames with fixed shapes."""
-    audio_tokens: int = 128
-    audio_history_tokens: int | None = None
+    audio_tokens: Length = 128
+    audio_history_tokens: Length | None = None
     """None: as many as `audio_tokens`."""
-    grid_scale: float = 4 / 3
+    grid_scale: Annotated[float, Range(1e-3, 1e3)] = 4 / 3
     """Factor on rotary coordinates of image and audio patches: sqrt(image target length / patches)."""
     drop_background: bool = False
     """Leave out patches that show nothing but the image's median colour."""
-    position_init: float = 0.02
+    position_init: Annotated[float, Range(0, 100)] = 0.02
     """Spread of a fresh position table; above 0.1 it starts as sines and cosines of that amplitude."""
+    tokenizer: Annotated[str, Range(16, 16)] | None = None
+    """`Vocabulary.hash()` of the text tokenizer that the text table is of; None where it is not known, as in
+    official checkpoints."""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.heads * self.head_dim != self.width:
             raise UIO2Error(
                 f"heads * head_dim must equal width: {self.heads} * {self.head_dim} != {self.width}"
             )
-        for name, known in (("input_modalities", INPUT_MODALITIES), ("target_modalities", TARGET_MODALITIES)):
-            if unknown := set(getattr(self, name)) - set(known):
-                raise UIO2Error(f"{name} contains {sorted(unknown)}; known are {', '.join(known)}")
+        self._check_modalities()
+        self._check_grids()
+
+    def _check_modalities(self) -> None:
+        """Raise UIO2Error unless all that the modalities need is there and fits together."""
+        for name in ("input_modalities", "target_modalities"):
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise UIO2Error(f"{name}={getattr(self, name)} is not possible: it names one more than once")
+        if "text" not in self.input_modalities:
+            raise UIO2Error(
+                f"input_modalities={self.input_modalities} is not possible: every request has text"
+            )
+        for name, part in (("audio", "audio_encoder"), ("audio_history", "audio_encoder")):
+            if name in self.input_modalities and getattr(self, part) is None:
+                raise UIO2Error(f"input modality {name!r} needs {part} in the configuration")
+        for name in ("image_history", "audio_history"):
+            if name not in self.input_modalities:
+                continue
+            if (resampler := getattr(self, name)) is None:
+                raise UIO2Error(f"input modality {name!r} needs {name} in the configuration")
+            if self.history_frames > resampler.max_frames:
+                raise UIO2Error(
+                    f"history_frames={self.history_frames} is not possible: {name}.max_frames is "
+                    f"{resampler.max_frames}"
+                )
         for name in ("image", "audio"):
-            if name in self.target_modalities and getattr(self, f"{name}_tokenizer") is None:
+            if name not in self.target_modalities:
+                continue
+            tokenizer, rows = getattr(self, f"{name}_tokenizer"), getattr(self, f"{name}_rows")
+            if tokenizer is None:
                 raise UIO2Error(f"target modality {name!r} needs {name}_tokenizer in the configuration")
+            if rows < tokenizer.codes + FIRST_CODE:
+                raise UIO2Error(
+                    f"{name}_rows={rows} is not possible: {name}_tokenizer.codes={tokenizer.codes} needs "
+                    f"{tokenizer.codes + FIRST_CODE} or more"
+                )
+        lines = self.input_modalities == self.target_modalities == ("text",)
+        if self.head_dim % (2 if lines else 4):
+            raise UIO2Error(
+                f"head_dim={self.head_dim} is not possible: rotary positions take multiples of "
+                f"{2 if lines else 4}"
+            )
+
+    def _check_grids(self) -> None:
+        """Raise UIO2Error unless each size is one of whole patches, with a position for each."""
         encoders = {
             "image_size": self.image_encoder,
             "history_size": self.image_encoder,
@@ -133,8 +201,30 @@ class UnifiedIO2Config:
         }
         for name, encoder in encoders.items():
             size = getattr(self, name)
-            if encoder and size and any(side % encoder.patch_size for side in size):
-                raise UIO2Error(f"{name} {size} must be a multiple of {encoder.patch_size}")
+            if encoder is None or size is None:
+                continue
+            grid = grid_of(name, size, (encoder.patch_size,) * 2)
+            cells, learned = math.prod(grid), math.prod(encoder.positions)
+            if encoder.lineage == "ast" and cells > learned:
+                raise UIO2Error(
+                    f"{name}={size} is not possible: its {cells} patches have {learned} positions"
+                )
+            if cells * learned > MOST_RESIZE:
+                raise UIO2Error(
+                    f"{name}={size} is not possible: {learned} positions are not resized to {cells} patches"
+                )
+
+    @property
+    def total_layers(self) -> int:
+        """Layers of all parts of the network, each of which has weights of its own."""
+        parts = [self.image_encoder, self.audio_encoder]
+        parts += [getattr(self, name) for name in self.input_modalities if name.endswith("_history")]
+        layers = self.encoder_layers + self.decoder_layers + sum(part.layers for part in parts if part)
+        return layers + sum(
+            getattr(self, f"{name}_tokenizer").total_layers
+            for name in self.target_modalities
+            if name != "text"
+        )
 
     @property
     def image_grid(self) -> tuple[int, int]:
@@ -177,38 +267,13 @@ class UnifiedIO2Config:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "UnifiedIO2Config":
         """Rebuild a configuration from `to_dict`; unknown or missing fields are named in the error."""
-        return _build(cls, values, "config")
+        return build(cls, values)
 
     @classmethod
     def from_official(cls, official: dict[str, Any]) -> "UnifiedIO2Config":
         """Read the nested dictionary of an official checkpoint's config.json."""
-        return config_from_official(official, cls.from_dict)
+        return config_from_official(official, cls)
 
     def to_official(self) -> dict[str, Any]:
         """Write the official nested dictionary."""
-        return config_to_official(self.to_dict(), self.from_dict)
-
-
-_PARTS = {
-    "image_encoder": ViTConfig,
-    "audio_encoder": ViTConfig,
-    "image_history": ResamplerConfig,
-    "audio_history": ResamplerConfig,
-    "image_tokenizer": VQGANConfig,
-    "audio_tokenizer": ViTVQGANConfig,
-}
-
-
-def _build(kind: type, values: dict[str, Any], where: str) -> Any:
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    if unknown := set(values) - set(fields):
-        raise UIO2Error(f"{where} has unknown fields {sorted(unknown)}; known are {', '.join(fields)}")
-    required = {name for name, field in fields.items() if field.default is dataclasses.MISSING}
-    if missing := required - set(values):
-        raise UIO2Error(f"{where} lacks {sorted(missing)}: the file is not a configuration of this package")
-    built = {}
-    for name, value in values.items():
-        if name in _PARTS and isinstance(value, dict):
-            value = _build(_PARTS[name], value, f"{where}.{name}")
-        built[name] = tuple(value) if isinstance(value, list) else value
-    return kind(**built)
+        return config_to_official(self.to_dict(), type(self))

@@ -33,6 +33,13 @@ class NewFile(BufferedWriter):
             self.failure = self.failure or error
             raise
 
+    def overwrite(self, place: int, data: bytes) -> None:
+        """Put other bytes in the place of ones that were written."""
+        end = self.tell()
+        self.seek(place)
+        super().write(data)
+        self.seek(end)
+
 
 @contextmanager
 def new_file(path: str | Path) -> Iterator[NewFile]:

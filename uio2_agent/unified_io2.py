@@ -1,7 +1,7 @@
 """UnifiedIO2: the network together with what it needs to answer requests, and its directory on disk.
 
-Unusual: loading builds the model without numbers and takes those of the mapped file, so it reads nothing that
-is not used and holds nothing twice. The answers themselves are the business of `uio2_agent.generation`, the
+Unusual: loading builds the model without numbers and takes those of the mapped file, so it holds nothing
+twice. The answers themselves are the business of `uio2_agent.generation`, the
 files that of `uio2_agent.formats`.
 """
 
@@ -17,9 +17,13 @@ from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import CheckpointError
 from uio2_agent.formats.checkpoint import (
     TOKENIZER,
+    config_values,
     copy_tokenizer,
+    empty_network,
     fill,
     model_weights,
+    notes,
+    open_weights,
     read_config,
     read_tokenizer,
     write_json,
@@ -35,7 +39,7 @@ from uio2_agent.request import Answer, Request
 from uio2_agent.text.tokenizer import NEEDED
 from uio2_agent.tokenizers.vocoder import WEIGHTS as VOCODER
 from uio2_agent.tokenizers.vocoder import Vocoder
-from uio2_agent.weights import SAFETENSORS, weight_files, write_safetensors
+from uio2_agent.weights import SAFETENSORS, write_safetensors
 
 
 class UnifiedIO2(Network):
@@ -116,8 +120,8 @@ class UnifiedIO2(Network):
                 and float16, which is for storage, becomes float32.
             device: where the weights go.
 
-        Raises CheckpointError if a file is missing, cut short, holds code, or has other tensors than
-        config.json says; UIO2Error if the tokenizer is not the one such a model needs.
+        Raises CheckpointError if a file is missing, damaged, holds code, or has other tensors than
+        config.json says, or another one was written with it; UIO2Error if the tokenizer is not the model's.
         """
         directory = checkpoint_directory(name_or_dir)
         config, official = read_config(directory)
@@ -129,10 +133,10 @@ class UnifiedIO2(Network):
                 f"(tokenizer=PATH, or put it there); {source}",
                 stacklevel=2,
             )
-        files = weight_files(directory)
-        with torch.device("meta"):
-            model = cls(config)
-        fill(model, files, official, dtype, torch.device(device))
+        files, stored = open_weights(directory, config, official)
+        where = directory if len(files) > 1 else files[0]
+        model = empty_network(cls, config, stored, official, where)
+        fill(model, files, stored, official, dtype, torch.device(device))
         if text is not None:
             model.processor = Processor(config, text)
         if (directory / VOCODER).is_file():
@@ -152,12 +156,17 @@ class UnifiedIO2(Network):
         layout = {name: value.to("meta", dtype or value.dtype) for name, value in weights.items()}
         try:
             directory.mkdir(parents=True, exist_ok=True)
+            text = None if self.processor is None else self.processor.tokenizer
+            values = config_values(self.config, text)
             write_safetensors(
-                directory / SAFETENSORS, layout, lambda names: ((name, weights[name]) for name in names)
+                directory / SAFETENSORS,
+                layout,
+                lambda names: ((name, weights[name]) for name in names),
+                notes=notes(values),
             )
-            write_json(directory / CONFIG, self.config.to_dict())
-            if self.processor is not None:
-                copy_tokenizer(self.processor.tokenizer, directory)
+            write_json(directory / CONFIG, values)
+            if text is not None:
+                copy_tokenizer(text, directory)
             if self.vocoder is not None:
                 self.vocoder.save_pretrained(directory)
         except OSError as error:

@@ -1,8 +1,9 @@
 """Weight files: safetensors and torch pickles, whole or in shards, mapped into memory and never executed.
 
-Unusual: opening reads no numbers. Tensors are views of the mapped file, private to this process: a page is
-read when it is touched, and a write to a weight never reaches the file. `stream` maps the file anew every so
-often, so that going through a file of any size keeps little of it in memory. It knows no model.
+Unusual: tensors are views of the mapped file, private to this process: a page is read when it is touched, and
+a write to a weight never reaches the file. `stream` maps the file anew every so often, so that going through
+a file of any size keeps little of it in memory. Files that are written here carry their checksum and are
+compared with it whenever they are mapped whole. It knows no model.
 """
 
 import json
@@ -10,24 +11,33 @@ import math
 import pickle
 import re
 import warnings
+import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from uio2_agent.errors import CheckpointError
+from uio2_agent.fields import shown
 from uio2_agent.files import new_file
 from uio2_agent.formats.filetype import mistaken_for
+from uio2_agent.formats.json_file import read_object
 
 SAFETENSORS, PICKLE = "model.safetensors", "pytorch_model.bin"
 FORMS = (SAFETENSORS, f"{SAFETENSORS}.index.json", PICKLE, f"{PICKLE}.index.json")
 """What a directory may hold, in the order in which it is looked for."""
 
+_CHECKSUM = "crc32"
+_UNCHECKED = "00000000"
+"""What stands for the checksum while it is computed, of the whole file."""
+_BLOCK = 2**20
 _LEAST_REMAP = 32 * 2**20
 _ALIGNMENT = 64
-_LISTED = 6
+_LISTED, _LONGEST = 6, 150
 _DTYPES = {
     torch.float64: "F64",
     torch.float32: "F32",
@@ -66,6 +76,14 @@ def map_weights(files: Iterable[Path], only: Collection[str] | None = None) -> d
             raise CheckpointError(f"{path} holds {_cut(twice)} once more: shards must not overlap")
         weights |= part
     return weights
+
+
+def read_notes(path: Path) -> dict[str, str]:
+    """Return the texts that a weight file carries beside its tensors; none in a pickle."""
+    if path.suffix != ".safetensors":
+        return {}
+    with _opened(path) as file:
+        return dict(file.metadata() or {})
 
 
 def stream(files: Sequence[Path], sizes: Mapping[str, int]) -> Iterator[tuple[str, Tensor]]:
@@ -113,6 +131,8 @@ def named_tensors(loaded: Any, path: Path) -> dict[str, Tensor]:
     other = [str(name) for name, value in loaded.items() if not isinstance(value, Tensor)]
     if other := other + [str(name) for name in loaded if not isinstance(name, str)]:
         raise CheckpointError(f"{path} is no plain state dict: {_cut(other)} must be a name with a tensor")
+    if bare := [name for name, value in loaded.items() if value.layout != torch.strided or value.is_meta]:
+        raise CheckpointError(f"{path} holds {_cut(bare)} as sparse or meta tensors: write plain ones")
     return dict(loaded)
 
 
@@ -138,11 +158,24 @@ def check_fit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where
         raise CheckpointError(f"{where} {'; '.join(problems)}: it is not whole, or of another model")
 
 
+def check_finite(weights: Mapping[str, Tensor], where: Path | str) -> None:
+    """Raise CheckpointError, listing names, unless the vectors among weights hold numbers.
+
+    A training that diverges leaves NaN in all its weights; vectors tell it without reading the others.
+    """
+    vectors = {name: value for name, value in weights.items() if value.dim() < 2}
+    if broken := [name for name, value in vectors.items() if not bool(value.isfinite().all())]:
+        raise CheckpointError(
+            f"{where} holds NaN or infinity in {_cut(broken)}: its training diverged, take an earlier one"
+        )
+
+
 def write_safetensors(
     path: Path,
     layout: Mapping[str, Tensor],
     values: Callable[[Sequence[str]], Iterable[tuple[str, Tensor]]],
     progress: Callable[[int], None] | None = None,
+    notes: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write a safetensors file tensor by tensor; it appears whole or not at all.
 
@@ -150,10 +183,11 @@ def write_safetensors(
         layout: shapes and dtypes by name; meta tensors will do.
         values: given names in the order of the file, yields each with its numbers, in any dtype.
         progress: called with the bytes of each tensor written.
+        notes: texts that the file carries beside its tensors, read by `read_notes`.
     """
     # Large elements first, odd lengths last: every tensor starts aligned to its element, most to 64 bytes.
     names = sorted(layout, key=lambda name: (-layout[name].itemsize, layout[name].nbytes % _ALIGNMENT > 0))
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    header: dict[str, Any] = {"__metadata__": {"format": "pt", _CHECKSUM: _UNCHECKED, **notes}}
     end = 0
     for name in names:
         start, end = end, end + layout[name].nbytes
@@ -161,38 +195,71 @@ def write_safetensors(
         header[name] = {"dtype": kind, "shape": list(layout[name].shape), "data_offsets": [start, end]}
     head = json.dumps(header, separators=(",", ":")).encode()
     head += b" " * (-(8 + len(head)) % _ALIGNMENT)
+    head = len(head).to_bytes(8, "little") + head
+    checksum = zlib.crc32(head)
     with new_file(path) as file:
-        file.write(len(head).to_bytes(8, "little") + head)
+        file.write(head)
         for name, value in values(names):
             plain = value.detach().to("cpu", layout[name].dtype).contiguous()
-            file.write(plain.reshape(-1).view(torch.uint8).numpy().data)
+            content = plain.reshape(-1).view(torch.uint8).numpy().data
+            file.write(content)
+            checksum = zlib.crc32(content, checksum)
             if progress is not None:
                 progress(plain.nbytes)
+        file.overwrite(head.index(_said(_UNCHECKED)), _said(f"{checksum:08x}"))
 
 
-def _map_safetensors(path: Path, only: Collection[str] | None) -> dict[str, Tensor]:
+def _said(checksum: str) -> bytes:
+    """Return how a checksum stands in a header."""
+    return f'"{_CHECKSUM}":"{checksum}"'.encode()
+
+
+def _check_sum(path: Path, said: str) -> None:
+    """Raise CheckpointError unless a file has the checksum that its header says."""
+    with path.open("rb") as file:
+        start = file.read(8)
+        head = file.read(int.from_bytes(start, "little"))
+        found = zlib.crc32(head.replace(_said(said), _said(_UNCHECKED), 1), zlib.crc32(start))
+        while block := file.read(_BLOCK):
+            found = zlib.crc32(block, found)
+    if f"{found:08x}" != said:
+        raise CheckpointError(
+            f"{path} is damaged (its checksum is '{found:08x}', not {shown(said)}): copy or write it again"
+        )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a safetensors file; CheckpointError, naming it, for whatever is wrong with it."""
     from safetensors import SafetensorError, safe_open
 
     _require(path)
     try:
         with safe_open(path, "pt") as file:
-            names = file.keys() if only is None else set(only) & set(file.keys())
-            return {name: file.get_tensor(name) for name in names}
+            yield file
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         raise CheckpointError(_damaged(path, error)) from error
 
 
+def _map_safetensors(path: Path, only: Collection[str] | None) -> dict[str, Tensor]:
+    with _opened(path) as file:
+        if only is None and (said := (file.metadata() or {}).get(_CHECKSUM)) is not None:
+            _check_sum(path, said)
+        names = file.keys() if only is None else set(only) & set(file.keys())
+        return {name: file.get_tensor(name) for name in names}
+
+
 def _shards(index: Path) -> list[Path]:
-    try:
-        places = json.loads(index.read_text())["weight_map"]
-        names = sorted(set(map(str, places.values())))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{index} is no index of shards ({error}): copy or write it again") from error
+    places = read_object(index).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(name, str) for name in places.values()):
+        raise CheckpointError(f"{index} is no index of shards: its weight_map names a file for each tensor")
+    names = sorted(set(places.values()))
     if not names:
         raise CheckpointError(f"{index} names no shards: copy or write it again")
     if outside := [name for name in names if Path(name).name != name]:
         raise CheckpointError(f"{index} names {_cut(outside)}: shards must lie beside their index")
-    if absent := [name for name in names if not (index.parent / name).is_file()]:
+    here = {path.name for path in index.parent.iterdir() if path.is_file()}
+    if absent := [name for name in names if name not in here]:
         raise CheckpointError(f"{index} names shards that are missing: {_cut(absent)}")
     return [index.parent / name for name in names]
 
@@ -224,4 +291,5 @@ def _damaged(path: Path, error: Exception) -> str:
 
 def _cut(names: Sequence[str]) -> str:
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more
+    plain = (name if name.isprintable() and len(name) < _LONGEST else shown(name) for name in names[:_LISTED])
+    return ", ".join(plain) + more

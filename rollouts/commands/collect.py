@@ -7,7 +7,8 @@ from pretrain.sources import schema
 from rollouts.collect import CollectConfig, collect
 from rollouts.output import claim, write_config
 from rollouts.pages.console import error_lines
-from rollouts.worklist import check_environment, one_level
+from rollouts.workers import check_job
+from rollouts.worklist import one_level
 
 
 def configured(keys: Mapping[str, Any]) -> CollectConfig:
@@ -23,7 +24,7 @@ def main(keys: Mapping[str, Any]) -> int:
     output = claim(config.output)
     work = config.work()
     if work:  # of few episodes a shard may have none
-        check_environment(config.make_env(), work[0])
+        check_job(work[0], config.job(), workers=config.workers, ray_address=config.ray_address)
     result = collect(config)
     write_config(output, dict(keys))
     outcomes = ", ".join(f"{count} {status}" for status, count in result.outcomes.items())

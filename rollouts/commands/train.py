@@ -1,22 +1,11 @@
 """`uio2 train`: train a model on datasets of episodes."""
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pretrain.settings import TrainConfig
+from rollouts.commands.train_settings import configured
 from rollouts.output import claim, write_config
-
-
-def configured(keys: Mapping[str, Any]) -> TrainConfig:
-    """The training that is asked for."""
-    flat = {key: value for key, value in keys.items() if key != "evaluate"}
-    data = keys["data"]
-    flat["data"] = tuple(map(os.path.expanduser, data if isinstance(data, list) else [data]))
-    if isinstance(keys["lora_targets"], list):
-        flat["lora_targets"] = ",".join(keys["lora_targets"])
-    return TrainConfig(**flat)
 
 
 def main(keys: Mapping[str, Any]) -> int:
@@ -39,8 +28,9 @@ def evaluation(keys: Mapping[str, Any]) -> Callable[[Path, int], dict[str, float
     """
     from policies import load_policy
     from rollouts.evaluate import measure
+    from rollouts.trial import check_environment
     from rollouts.workers import MakeEnv
-    from rollouts.worklist import check_environment, work_items
+    from rollouts.worklist import work_items
 
     work = work_items(keys["env"], keys["task"], keys["level"], seed=keys["seed"], episodes=keys["episodes"])
     check_environment(MakeEnv(), work[0])

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,20 +49,21 @@ class DatasetWriter:
             self.episodes = len(rows)
             self.frames: int = rows[-1]["dataset_to_index"] if rows else 0
             dropped = schema.read_lines(self.root / schema.DROPPED_PATH)
-            self.next_work: int = 1 + max(
-                (row["work_index"] for row in (*rows[-1:], *dropped[-1:])), default=-1
-            )
-            """First place of the work list that is not known to be done."""
+            settled = {row["work_index"] for row in (*rows, *dropped)}
+            self.next_work: int = 1 + max(settled, default=-1)
+            """First place of the work list after all that is done."""
             self._tasks: dict[str, int] = {}
             for row in rows:
                 self._tasks.setdefault(row["tasks"][0], len(self._tasks))
             self._fold = _recover_statistics(self.root, self.episodes, self.frames)
             self._remove_leftovers()
-            errors = self._forget_errors_from(self.next_work)
+            self._errors = self._keep_errors(settled)
+            self.failed = frozenset(self._errors)
+            """Places before `next_work` whose work ended in an error, in earlier sittings."""
             self.outcomes = Counter(row["status"] for row in (*rows, *dropped))
             """Episodes by status, of all sittings: kept, dropped, and errors."""
-            if errors:
-                self.outcomes["error"] = errors
+            if self._errors:
+                self.outcomes["error"] = len(self._errors)
             self._known_files: set[str] = set()
             if rows:
                 self._begin(schema.read_record(self.root))
@@ -127,20 +128,31 @@ class DatasetWriter:
         self._replace(new_files | self._counters(rank + 1, end, new_task))
         self._append(schema.INDEX_PATH, indexed)
         self.episodes, self.frames = rank + 1, end
-        self.outcomes[episode.facts["status"]] += 1
-        self.next_work = episode.facts["work_index"] + 1
+        self._settle(episode.facts["work_index"], episode.facts["status"])
         return rank
 
     def record_error(self, work_index: int, facts: Mapping[str, Any]) -> None:
         """Note work that ended in an exception: it has no episode, yet it must not vanish."""
-        self._append(schema.ERRORS_PATH, {"work_index": work_index, **facts})
-        self.outcomes["error"] += 1
+        line, again = {"work_index": work_index, **facts}, work_index in self._errors
+        self._errors[work_index] = line
+        if again:
+            self._write_errors(self._errors)
+        else:
+            self._append(schema.ERRORS_PATH, line)
+            self.outcomes["error"] += 1
 
     def record_dropped(self, work_index: int, status: str) -> None:
         """Note work whose episode is not to be kept: it is done, and must not look like a hole."""
         self._append(schema.DROPPED_PATH, {"work_index": work_index, "status": status})
-        self.next_work = work_index + 1
+        self._settle(work_index, status)
+
+    def _settle(self, work_index: int, status: str) -> None:
+        """Count work that is done, and forget that it once ended in an error."""
+        self.next_work = max(self.next_work, work_index + 1)
         self.outcomes[status] += 1
+        if self._errors.pop(work_index, None) is not None:
+            self.outcomes -= Counter(error=1)
+            self._write_errors(self._errors)
 
     def _check_config(self, config: dict[str, Any]) -> None:
         path = self.root / schema.PROVENANCE_PATH
@@ -194,15 +206,22 @@ class DatasetWriter:
         ]:
             path.unlink(missing_ok=True)
 
-    def _forget_errors_from(self, work_index: int) -> int:
-        """Work after the last settled episode is done again, so its errors are forgotten; return how many
-        others there are.
+    def _keep_errors(self, settled: Collection[int]) -> dict[int, dict[str, Any]]:
+        """Return errors by place in the work list. Forgotten are those of work that was done later, and those
+        after the last work that is done, which is played again.
         """
         lines = schema.read_lines(self.root / schema.ERRORS_PATH)
-        kept = [line for line in lines if line["work_index"] < work_index]
+        before = [line for line in lines if line["work_index"] < self.next_work]
+        kept = {line["work_index"]: line for line in before if line["work_index"] not in settled}
         if len(kept) < len(lines):
-            self._replace({schema.ERRORS_PATH: b"".join(_json(line) + b"\n" for line in kept)})
-        return len(kept)
+            self._write_errors(kept)
+        return kept
+
+    def _write_errors(self, errors: Mapping[int, Mapping[str, Any]]) -> None:
+        if errors:
+            self._replace({schema.ERRORS_PATH: b"".join(_json(line) + b"\n" for line in errors.values())})
+        else:
+            (self.root / schema.ERRORS_PATH).unlink(missing_ok=True)
 
     def _is_new(self, path: str) -> bool:
         """Tell whether a prompt picture is missing; named by its content, an existing one is the same."""

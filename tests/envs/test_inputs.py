@@ -132,7 +132,7 @@ def records(env, seed=3):
         ("quaternion", (0, 0, 1e300, 1e300), "length 1"),
         ("quaternion", 0.5, "4 finite"),
         ("size", (0.1, 0.1, 1e3), "z from "),
-        ("size", (0.0, 0.1, 0.1), "x from "),
+        ("size", (0.1, -0.1, 0.1), "y from "),
         ("size", None, "3 finite"),
         ("name", "haert", "unknown object 'haert': choose one of heart"),
         ("name", ["heart"], "unknown object"),
@@ -187,6 +187,16 @@ def test_ids_are_given_once_or_not_at_all(env):
         env.reset(
             seed=3, options={"objects": [{k: v for k, v in each.items() if k != "size"} for each in objects]}
         )
+
+
+def test_a_size_is_needed_where_it_shapes_the_object(env):
+    for name, size, ok in (("block", (0.07, 0.07, 0.0), False), ("heart", (0.144, 0.144, 0.0), True)):
+        objects = [each | {"name": name, "size": size} for each in records(env)]
+        if ok:
+            env.reset(seed=3, options={"objects": objects})
+            continue
+        with pytest.raises(EnvError, match=r"size'\] of a block has z from 0.0175 to 0.29"):
+            env.reset(seed=3, options={"objects": objects})
 
 
 def test_a_sweep_takes_the_blocks_it_can_count(rendering):

@@ -76,8 +76,10 @@ def test_a_difference_is_noticed(records, spoil, capsys):
         first["pos"][0] += 0.004
     elif spoil == "yaw":
         first["spawn_quat"] = [0, 0, 0, 1]
+    elif spoil == "name":
+        first["name"] = "heart" if first["name"] != "heart" else "letter V"
     else:
-        first[spoil] = "olive"
+        first["texture"] = "olive"
     assert not vima_seeds.run([record])
     assert "rotate placement seed 0" in capsys.readouterr().out
 

@@ -242,7 +242,7 @@ def test_styles_go_through_their_file(tmp_path):
         ('{"prompt": {"colour": 1}}', "colour"),
         ("{", r"policy\.json"),
         ("[]", r"policy\.json"),
-        ('{"styles": {"vima": {"views": [1]}}}', "names of cameras"),
+        ('{"styles": {"vima": {"views": [1]}}}', r"style\.views\[0\]=1 is not possible"),
     ):
         (tmp_path / "policy.json").write_text(text)
         with pytest.raises(UIO2Error, match=message):

@@ -31,17 +31,6 @@ def test_workers_and_slots_leave_no_trace(tmp_path, changes):
     assert contents(got) == contents(wanted)
 
 
-def test_killed_workers_are_replaced_and_guilty_work_is_found(tmp_path):
-    """`kill` work takes its process with it every time; the slides beside it must all arrive."""
-    config = configuration(tmp_path, tasks=("slide", "slide", "kill", "slide"), episodes=4, workers=2)
-    result = collect(config, progress=False)
-    assert result.outcomes == {"success": 3, "error": 1}
-    errors = [json.loads(line) for line in (tmp_path / "meta/errors.jsonl").read_text().splitlines()]
-    assert [error["work_index"] for error in errors] == [2]
-    assert "died" in errors[0]["message"]
-    assert [row["work_index"] for row in LeRobotSource(tmp_path).facts] == [0, 1, 3]
-
-
 @pytest.mark.parametrize("killed_after", [0, 4])
 def test_sigkill_leaves_the_published_and_a_rerun_completes(tmp_path, killed_after):
     calm, killed = tmp_path / "calm", tmp_path / "killed"

@@ -156,8 +156,11 @@ def test_sigterm_is_a_ctrl_c(tmp_path, workers):
     while not index.exists() or index.read_text().count("\n") < 3:
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGTERM)
+    for _ in range(workers):  # a second one may end Ray's end, not what is said and kept
+        os.kill(process.pid, signal.SIGTERM)
+        time.sleep(0.3)
     out, said = process.communicate(timeout=120)
-    assert process.returncode == 130 and "the same command goes on from there" in said, out + said
+    ended = (130,) if workers == 1 else (130, -signal.SIGTERM)
+    assert process.returncode in ended and "the same command goes on from there" in said, out + said
     rows = [json.loads(line) for line in index.read_text().splitlines()]
     assert 3 <= len(rows) < 400 and f"{len(rows)} episodes (" in out

@@ -1,5 +1,6 @@
 """Saving, loading, and every way a model directory can be broken."""
 
+import dataclasses
 import json
 
 import pytest
@@ -22,7 +23,9 @@ def saved(tmp_path):
 def test_round_trip(saved):
     model, directory = saved
     again = UnifiedIO2.from_pretrained(directory)
-    assert again.config == model.config
+    assert again.config == dataclasses.replace(
+        model.config, tokenizer=model.processor.tokenizer.vocabulary.hash()
+    )
     for (name, ours), theirs in zip(model.state_dict().items(), again.state_dict().values(), strict=True):
         assert torch.equal(ours, theirs), name
     answers = [m.generate(requests(), max_new_tokens=8) for m in (model, again)]

@@ -30,6 +30,8 @@ def small(**changes) -> Processor:
             positions=(8, 4), lineage="ast",
         ),
         audio_history=ResamplerConfig(width=16, heads=2, head_dim=8, mlp_dim=24, layers=2, latents=3),
+        image_rows=16_512,
+        audio_rows=8_320,
         image_tokenizer=VQGANConfig(image_size=(32, 32)),
         audio_tokenizer=ViTVQGANConfig(spectrogram_size=AUDIO_TARGET[::-1]),
         image_size=(48, 48), history_size=(16, 32), audio_size=AUDIO,

@@ -29,7 +29,7 @@ class ViT(nn.Module):
         extra = 2 if ast else 1
         rows, columns = config.positions
         positions = torch.randn(extra + rows * columns, config.width) * min(position_init, 0.02)
-        if position_init > 0.1:
+        if position_init > 0.1 and not positions.is_meta:
             positions[extra:] += sine_grid(rows, columns, config.width).to(positions.device) * position_init
         self.positions = nn.Parameter(positions)
         self.input_norm = None if ast else nn.LayerNorm(config.width, eps=1e-5)

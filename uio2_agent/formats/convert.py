@@ -13,8 +13,11 @@ from torch import Tensor
 from uio2_agent.errors import CheckpointError
 from uio2_agent.files import NewFile, new_file, replace_file
 from uio2_agent.formats.checkpoint import (
-    check_stored,
+    config_values,
     copy_tokenizer,
+    empty_network,
+    notes,
+    open_weights,
     precision,
     read_config,
     read_tokenizer,
@@ -29,9 +32,7 @@ from uio2_agent.weights import (
     FORMS,
     PICKLE,
     SAFETENSORS,
-    map_weights,
     stream,
-    weight_files,
     write_safetensors,
 )
 
@@ -67,19 +68,16 @@ def convert(
     """
     source, output = checkpoint_directory(source), Path(output)
     config, was_official = read_config(source)
-    written = config.to_official() if official else config.to_dict()
     text = read_tokenizer(source, config, official or was_official, tokenizer)
+    written = config.to_official() if official else config_values(config, text)
     sound = None
     if vocoder is not None or (source / VOCODER).is_file():
         sound = Vocoder.from_pretrained(source if vocoder is None else vocoder)
     form = PICKLE if official and not safetensors else SAFETENSORS
     _check_output(source, output, form)
 
-    files = weight_files(source)
-    stored = map_weights(files)
-    with torch.device("meta"):
-        model = Network(config)
-    check_stored(model, stored, was_official, source)
+    files, stored = open_weights(source, config, was_official)
+    model = empty_network(Network, config, stored, was_official, source)
     before, after = stored_names(model, was_official), stored_names(model, official)
     old = {after[name]: before[name] for name in before}  # names in the source by names in the output
     layout = {}
@@ -95,7 +93,8 @@ def convert(
     try:
         output.mkdir(parents=True, exist_ok=True)
         if form == SAFETENSORS:
-            write_safetensors(output / form, layout, values, meter.add)
+            noted = {} if official else notes(written)
+            write_safetensors(output / form, layout, values, meter.add, noted)
         else:
             tensors = {new: stored[name] for new, name in old.items()}
             changed = [new for new, value in tensors.items() if value.dtype != layout[new].dtype]

@@ -1,7 +1,7 @@
 """Fields of the official configuration that are the same in every release: plain data.
 
 Unusual: those of `FIXED` decide what the network computes, so a configuration that says otherwise is refused;
-those of `UNREAD` are written because the official code expects them, and are ignored when read.
+those of `UNREAD` are written because the official code expects them, and only their types matter when read.
 """
 
 from typing import Any
@@ -39,6 +39,12 @@ _RESAMPLER = {
 
 SWITCHES = tuple(f"use_{part}_vit" for part in ("image", "audio", "image_history", "audio_history"))
 """Fields of the whole that are true in every release."""
+
+METADATA = (
+    *("architectures", "model_type", "torch_dtype", "dtype", "transformers_version", "library_name"),
+    *("_name_or_path", "_commit_hash"),
+)
+"""Fields of the whole that hubs add and nobody computes with."""
 
 UNREAD: dict[str, dict[str, Any]] = {
     # The two masks are built and never applied by the official code, whatever these say.

@@ -1,14 +1,19 @@
 """What the official configuration says, field by field: one table for reading and writing, plain data.
 
 Unusual: what the format says twice, or by way of another number, is a table of its own (`DERIVED`), computed
-from our fields. Paths are dotted: ours through `UnifiedIO2Config.to_dict()`, the official one's through its
+from our fields. An official field has the type and range of the field of ours that it holds, unless its row
+says another. Paths are dotted: ours through `UnifiedIO2Config.to_dict()`, the official one's through its
 nested dictionary. Fields that are the same in every release are in `official_constants`.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from uio2_agent.errors import UIO2Error
+from uio2_agent.fields import Range
+from uio2_agent.sizes import MOST_CELLS, Length, Patch, Sides, Width
 
 AST_POSITIONS = (32, 16)
 """Shape of the AST's learned table, 512 rows in every official model; only the first 128 are reached."""
@@ -29,7 +34,9 @@ class Field:
     read: Callable[[Get], Any] | None = None
     write: Callable[[Get], Any] | None = None
     may_lack: bool = False
-    """Where the official field is absent, ours is None."""
+    """Where the official field is absent or null, ours is None."""
+    kind: Any = None
+    """Type and range (`uio2_agent.fields`), where they are not those of our field."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +45,9 @@ class Derived:
 
     official: str
     write: Callable[[Get], Any]
-    must_agree: bool = False
-    """The official code computes with it, so a file that says something else is refused."""
+    kind: Any = None
+    """Type and range of a field that the official code does not compute with; None where it does, so that a
+    file that says something else is refused."""
     may_lack: bool = False
 
 
@@ -61,8 +69,11 @@ _SIDES = {"hidden_size": "width", "num_heads": "heads", "head_dim": "head_dim", 
 """What the ViT-VQGAN has for its encoder and for its decoder, and we have once."""
 
 
-def _side(of: Get) -> int:
-    return math.isqrt(of("image_vit_cfg.num_pos") - 1)  # a class token and a square grid
+def _square(of: Get) -> tuple[int, int]:
+    cells = of("image_vit_cfg.num_pos") - 1  # beside the class token
+    if (side := math.isqrt(cells)) ** 2 != cells:
+        raise UIO2Error(f"image_vit_cfg.num_pos={cells + 1} is not supported: it takes 1 + a square number")
+    return side, side
 
 
 def _unless(usual: str, other: str) -> Callable[[Get], Any]:
@@ -106,6 +117,7 @@ FIELDS: list[Field] = [
             of("t5_config.decoder_max_image_length") / of("t5_config.encoder_max_image_length")
         ),
         lambda our: round(our("image_target_length") / our("grid_scale") ** 2),
+        kind=Length,
     ),
     *_fields("image_history_cfg", "image_history", _RESAMPLER),
     *_fields("audio_history_cfg", "audio_history", _RESAMPLER),
@@ -143,8 +155,9 @@ FIELDS: list[Field] = [
     Field(
         "image_vit_cfg.num_pos",
         "image_encoder.positions",
-        lambda of: (_side(of), _side(of)),
+        _square,
         lambda our: 1 + math.prod(our("image_encoder.positions")),
+        kind=Annotated[int, Range(2, MOST_CELLS + 1)],
     ),
     *_fields("audio_vit_cfg", "audio_encoder", _VIT),
     *(Field(name, name) for name in ("freeze_vit", "input_modalities", "target_modalities")),
@@ -171,7 +184,6 @@ DERIVED: list[Derived] = [
         Derived(
             f"t5_config.{name}_vit_patch_size",
             lambda our, name=name: our(f"{name}_encoder.patch_size"),
-            must_agree=True,
         )
         for name in ("image", "audio")
     ),
@@ -179,7 +191,6 @@ DERIVED: list[Derived] = [
         Derived(
             f"audio_vqgan.decoder_{theirs}",
             lambda our, own=own: our(f"audio_tokenizer.{own}"),
-            must_agree=True,
         )
         for theirs, own in _SIDES.items()
     ),
@@ -188,25 +199,30 @@ DERIVED: list[Derived] = [
         Derived(
             f"{name}_cfg.xattention_index",
             lambda our, name=name: list(range(our(f"{name}.layers"))),
-            must_agree=True,
             may_lack=True,
         )
         for name in ("image_history", "audio_history")
     ),
     *(
-        Derived(place, lambda our, name=name: our(f"{name}_encoder.patch_size"))
+        Derived(place, lambda our, name=name: our(f"{name}_encoder.patch_size"), kind=Patch)
         for name in ("image", "audio")
         for place in (f"t5_config.{name}_patch_size", f"{name}_vit_cfg.pos_patch_size")
     ),
     Derived(
         "t5_config.encoder_max_audio_length",
         lambda our: math.prod(side // our("audio_encoder.patch_size") for side in our("audio_size")),
+        kind=Length,
     ),
-    Derived("t5_config.default_image_size", lambda our: our("image_tokenizer.image_size")),
-    Derived("t5_config.default_audio_size", lambda our: our("audio_tokenizer.spectrogram_size")[::-1]),
-    Derived("image_vqgan.embed_dim", lambda our: our("image_tokenizer.code_dim")),
-    Derived("image_vit_cfg.default_input_size", lambda our: our("history_size")),
-    Derived("audio_vit_cfg.default_input_size", lambda our: our("audio_size")),
+    *(
+        Derived(place, write, kind=Sides)
+        for place, write in (
+            ("t5_config.default_image_size", lambda our: our("image_tokenizer.image_size")),
+            ("t5_config.default_audio_size", lambda our: our("audio_tokenizer.spectrogram_size")[::-1]),
+            ("image_vit_cfg.default_input_size", lambda our: our("history_size")),
+            ("audio_vit_cfg.default_input_size", lambda our: our("audio_size")),
+        )
+    ),
+    Derived("image_vqgan.embed_dim", lambda our: our("image_tokenizer.code_dim"), kind=Width),
 ]
 
 OURS: dict[str, Any] = {

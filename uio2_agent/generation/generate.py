@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from uio2_agent.config import TARGET_MODALITIES
+from uio2_agent.config import FIRST_CODE, TARGET_MODALITIES
 from uio2_agent.errors import RequestError
 from uio2_agent.generation.beams import beam_search
 from uio2_agent.generation.compiled import compiled_stepper
@@ -26,7 +26,6 @@ from uio2_agent.media.spectrogram import power_of_target
 from uio2_agent.modalities import source_length
 from uio2_agent.model import Encoded, Network
 from uio2_agent.request import Answer, Request
-from uio2_agent.targets.codes import FIRST_CODE
 
 SAME_ROUNDING_ROWS = 4
 """From this many rows on, a row of a CPU's matrix product does not depend on how many there are."""

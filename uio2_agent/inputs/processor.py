@@ -40,6 +40,7 @@ class Processor:
                 f"the tokenizer has {tokenizer.vocabulary.size} ids, the model {config.text_rows} rows: "
                 "hand in the tokenizer the model was made with"
             )
+        tokenizer.check_hash(config.tokenizer)
         self.config = config
         self.tokenizer = tokenizer
 

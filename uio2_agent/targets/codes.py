@@ -4,15 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from uio2_agent.config import UnifiedIO2Config
+from uio2_agent.config import FIRST_CODE, UnifiedIO2Config
 from uio2_agent.inputs.batch import CodeTarget, TokenTarget
 from uio2_agent.network.positions import rotary_2d
 from uio2_agent.targets.embedder import TargetEmbedder
 from uio2_agent.tokenizers.vit_vqgan import ViTVQGAN
 from uio2_agent.tokenizers.vqgan import VQGAN
-
-FIRST_CODE = 2
-"""Code c is token c + 2; 0 starts a target, 1 is reserved."""
 
 
 class CodeTargetEmbedder(TargetEmbedder):

@@ -54,12 +54,15 @@ class TextTokenizer:
         if (mistake := mistaken_for(self.path)) is not None:
             raise UIO2Error(f"{self.path} {mistake}, and not a sentencepiece tokenizer.model; {NEEDED}")
         self.model = self.path.read_bytes()
+        if not self.model:
+            raise UIO2Error(f"{self.path} is empty: copy it again")
         try:
             pieces = SentencePieceProcessor(model_proto=self.model).get_piece_size()
             self.vocabulary = Vocabulary(pieces, hashlib.sha256(self.model).hexdigest()[:16])
             extended = self.model + b"".join(_piece(text) for text in self.vocabulary.special_pieces())
             self._processor = SentencePieceProcessor(model_proto=extended)
-        except (RuntimeError, OSError) as error:
+            self._processor.id_to_piece(list(range(self.vocabulary.size)))  # fails unless each is UTF-8
+        except (RuntimeError, OSError, UnicodeDecodeError) as error:
             raise UIO2Error(f"{self.path} is not a sentencepiece model: {error}") from error
         controls = (self._processor.bos_id(), self._processor.eos_id(), self._processor.unk_id())
         if sorted(controls) != [0, 1, 2]:
@@ -101,6 +104,14 @@ class TextTokenizer:
                     stacklevel=3,
                 )
                 break
+
+    def check_hash(self, expected: str | None) -> None:
+        """Raise UIO2Error unless this is the tokenizer of a vocabulary's hash; None is that of any."""
+        if expected not in (None, found := self.vocabulary.hash()):
+            raise UIO2Error(
+                f"{self.path} is not the tokenizer that the model was made with (the hash of its pieces is "
+                f"{found}, not {expected}), so that ids would mean other texts: put its own file there"
+            )
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a text, without begin or end ids."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uio2_agent.tokenizers.config import VQGANConfig
+from uio2_agent.tokenizers.config import GROUPS, VQGANConfig
 
 
 class VQGAN(nn.Module):
@@ -161,4 +161,4 @@ def _end(width: int, outputs: int) -> Members:
 
 
 def _norm(width: int) -> nn.GroupNorm:
-    return nn.GroupNorm(32, width, eps=1e-6)
+    return nn.GroupNorm(GROUPS, width, eps=1e-6)

@@ -26,6 +26,8 @@ TABLE_LOW, TABLE_HIGH = (-1.0, -2.0, -0.1), (2.0, 2.0, 0.5)
 SCALE_LOW, SCALE_HIGH = 0.2, 5.0
 SIZE_FACTOR, SIZE_MARGIN_M = 4.0, 0.01
 """How many times smaller or larger than its type draws it, and larger by, for extents of almost nothing."""
+_OF_ONE_SHAPE = ("bowl", "frame", "square", "pallet", "pan")
+"""Bases whose size shapes nothing, as that of extruded types."""
 UNIT_TOLERANCE = 0.01
 """How far from 1 the length of a recorded quaternion may be."""
 
@@ -125,8 +127,9 @@ class _Fields:
     def size(self, kind: ObjectType) -> tuple[float, ...]:
         value, what = self._found("size")
         size = numbers(value, what, (3,))
+        shapes = kind.extrusion_scale is None and kind.name not in _OF_ONE_SHAPE
         for axis, (given, least, most) in enumerate(zip(size, kind.size_low, kind.size_high, strict=True)):
-            low, high = least / SIZE_FACTOR, most * SIZE_FACTOR + SIZE_MARGIN_M
+            low, high = shapes * least / SIZE_FACTOR, most * SIZE_FACTOR + SIZE_MARGIN_M
             if not low <= given <= high:
                 allowed = f"{'xyz'[axis]} from {low:g} to {high:g}"
                 raise EnvError(f"{what} of a {kind.name} has {allowed}; got {shown(value)}")
