@@ -1,4 +1,4 @@
-"""Generated houses: the same from one seed in any process, whole, reachable, and not two things in one place."""
+"""Generated houses: one from a seed in any process, whole, reachable, never two things in one place."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""House files: ProcTHOR's own are read, the old schema is upgraded as ProcTHOR does, and nonsense is named."""
+"""House files: real ones are read, old ones upgraded as ProcTHOR does, and nonsense is named."""
 
 import copy
 import gzip
