@@ -17,7 +17,10 @@ DEFAULT = "vima"
 """The body of datasets and checkpoints that do not name theirs: they are older than the name."""
 GROUP = "uio2_agent.embodiments"
 
-_OURS = {"vima": "policies.embodiments.vima:VIMA"}
+_OURS = {
+    "vima": "policies.embodiments.vima:VIMA",
+    "navigation": "policies.embodiments.navigation:NAVIGATION",
+}
 
 
 def names() -> list[str]:

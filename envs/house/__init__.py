@@ -1,0 +1,1 @@
+"""The embedded house: rooms, furniture and a body in MuJoCo, from any house file of ProcTHOR's schema."""

@@ -1,0 +1,1 @@
+"""From house files to scenes, and from scenes to what others open: MuJoCo models, MJCF, GLB."""

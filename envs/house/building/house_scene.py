@@ -1,0 +1,32 @@
+"""A house file's house as a scene."""
+
+from envs.house.building import structure
+from envs.house.building.furnish import furnish
+from envs.house.objects.sizes import AssetSizes
+from envs.house.scene import Scene, Thing
+from envs.house.schema.records import House
+
+_SKIES = {
+    "goldenhour": ((0.45, 0.55, 0.75), (0.98, 0.78, 0.55)),
+    "bluehour": ((0.16, 0.22, 0.42), (0.45, 0.50, 0.68)),
+}
+_MIDDAY = ((0.42, 0.62, 0.90), (0.80, 0.89, 0.98))
+
+
+def house_scene(house: House, sizes: AssetSizes | None = None) -> Scene:
+    """Return everything in a house: floors, ceilings, walls, doors, windows, then objects.
+
+    Doors and what opens are closed here; the simulator opens them as the file says.
+    """
+    height = structure.wall_height(house)
+    holes = structure.holes_by_wall(house)
+    walls = {each.id: each for each in house.walls}
+    things: list[Thing] = [structure.floor(room) for room in house.rooms]
+    things += [structure.ceiling(room, height, house.ceiling) for room in house.rooms]
+    things += [made for each in house.walls if (made := structure.wall(each, holes.get(each.id, ())))]
+    for door in house.doors:
+        things += structure.door(door, walls[door.walls[0]])
+    things += [structure.window(each, walls[each.walls[0]]) for each in house.windows]
+    things += furnish(house, sizes or AssetSizes())
+    sky = next((colours for word, colours in _SKIES.items() if word in house.sky.lower()), _MIDDAY)
+    return Scene(tuple(things), sky=sky)

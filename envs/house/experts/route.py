@@ -1,0 +1,94 @@
+"""The shortest way in a body's own steps: straight moves of one length at headings of a fixed turn.
+
+A search over places (A*, Hart et al. 1968), led by the distances of the navigation grid and by exact
+collision tests, so that every move of the route succeeds when it is played.
+"""
+
+import heapq
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from envs.house.simulator import HouseSimulator, Stance
+
+_TURN_COST = 0.02
+"""Metres that a turn is worth: enough to prefer straight ways, too little to lengthen one."""
+_SAME_PLACE = 0.1
+"""Metres within which two places are one to the search."""
+_MOST_PLACES = 6_000
+
+
+@dataclass(frozen=True)
+class Route:
+    """Headings to take, one for each move, as numbers of turns from the first."""
+
+    headings: tuple[int, ...]
+    end: tuple[float, float]
+
+
+def route(
+    simulator: HouseSimulator,
+    start: Stance,
+    goals: Sequence[int],
+    reached: Callable[[np.ndarray], bool],
+    *,
+    step: float = 0.25,
+    turns: int = 12,
+) -> Route | None:
+    """Return the moves from `start` to a place that is `reached`; None where there is no way.
+
+    Args:
+        goals: cells of the simulator's grid that lie there; their distances lead the search.
+        reached: whether a place (x, y) will do.
+        step: length of a move, metres.
+        turns: headings in a full circle.
+    """
+    grid, obstacles = simulator.grid, simulator.obstacles
+    field = grid.field(goals)
+    angles = start.yaw + np.arange(turns) * (2 * math.pi / turns)
+    moves = step * np.stack([-np.sin(angles), np.cos(angles)], 1)  # (turns, 2)
+
+    def ahead(point: np.ndarray) -> float:
+        cell = grid.snap(point, 0.2)
+        return math.inf if cell is None else float(field.distances[cell])
+
+    first = start.point
+    if reached(first):
+        return Route((), tuple(first))
+    if not math.isfinite(ahead(first)):
+        return None
+    count = itertools.count()
+    best: dict[tuple[int, int], float] = {}
+    waiting = [(ahead(first), next(count), 0.0, tuple(first), 0, None)]
+    while waiting and len(best) < _MOST_PLACES:
+        _, _, cost, place, heading, before = heapq.heappop(waiting)
+        key = (round(place[0] / _SAME_PLACE), round(place[1] / _SAME_PLACE))
+        if best.get(key, math.inf) <= cost:
+            continue
+        best[key] = cost
+        point = np.array(place)
+        if before is not None and reached(point):
+            return Route(_headings((heading, before)), place)
+        ends = point + moves
+        for turn in np.flatnonzero(obstacles.free(point, ends)):
+            left = ahead(ends[turn])
+            if math.isfinite(left) and simulator.on_floor(ends[turn]):
+                away = abs((turn - heading + turns // 2) % turns - turns // 2)
+                spent = cost + step + _TURN_COST * away
+                heapq.heappush(
+                    waiting,
+                    (spent + left, next(count), spent, tuple(ends[turn]), int(turn), (heading, before)),
+                )
+    return None
+
+
+def _headings(chain) -> tuple[int, ...]:
+    """Unwind (heading, (heading before, …)) into headings from the first move on."""
+    found = []
+    while chain is not None:
+        heading, chain = chain
+        found.append(heading)
+    return tuple(found[:-1][::-1])

@@ -1,0 +1,273 @@
+"""Pictures of a scene: colour, depth and segmentation from a pinhole camera, through MuJoCo's renderer.
+
+Unusual: one OpenGL context a thread serves every house of the process; a house costs its own textures and
+nothing else. What the camera cannot see is left out before anything is drawn.
+
+This module refuses to know bodies, actions and house files.
+"""
+
+import functools
+import math
+import os
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+from envs import gl  # isort: skip  (chooses the OpenGL backend before mujoco is imported)
+import mujoco
+
+from envs.house.building.model import CEILING, SKY_DISTANCE, SOLID, VISUAL
+from envs.house.scene import rotation_about
+
+_HIDDEN = 5
+"""A geom group that is never drawn."""
+MAX_GEOMS = 8_000
+_LEAST_WALL = 0.4
+"""Metres that a piece of wall must have both ways to be worth looking behind."""
+_DRAWN_TO = 2 * SKY_DISTANCE
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera. Pixels are square; the field of view is vertical, in degrees."""
+
+    width: int
+    height: int
+    vertical_fov: float
+    near: float = 0.05
+    far: float = 50.0
+    """Up to where distances are measured; colours are drawn beyond."""
+
+    @staticmethod
+    def vertical(horizontal_fov: float, width: int, height: int) -> float:
+        """Return the vertical field of view of a horizontal one, degrees."""
+        half = math.tan(math.radians(horizontal_fov) / 2) * height / width
+        return math.degrees(2 * math.atan(half))
+
+
+@dataclass(frozen=True)
+class View:
+    """What a camera saw."""
+
+    rgb: np.ndarray | None
+    """uint8 (H, W, 3)"""
+    depth: np.ndarray | None
+    """float32 (H, W), metres along the optical axis; inf where there is nothing up to the far plane."""
+    segmentation: np.ndarray | None
+    """int32 (H, W), the place in `scene.things` of what is seen; -1 where there is nothing."""
+
+
+def looking(yaw: float, pitch: float) -> np.ndarray:
+    """Return a camera's axes as the columns (right, up, back) of a matrix (3, 3).
+
+    `yaw` 0 looks along +y and turns counter-clockwise from above; `pitch` is positive upwards. Radians.
+    """
+    level = np.array([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]])  # right x, up z, back -y
+    return rotation_about(2, yaw) @ rotation_about(0, pitch) @ level
+
+
+class Renderer:
+    """Draws one model. Close it, or let the next house take its place."""
+
+    def __init__(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
+        self._model, self._data = model, data
+        self._window = _window(os.getpid(), threading.get_ident())
+        self._window.make_current()
+        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        self._scene = mujoco.MjvScene(model, MAX_GEOMS)
+        for flag in (
+            mujoco.mjtRndFlag.mjRND_SHADOW,
+            mujoco.mjtRndFlag.mjRND_REFLECTION,
+            mujoco.mjtRndFlag.mjRND_HAZE,
+            mujoco.mjtRndFlag.mjRND_SKYBOX,
+        ):
+            self._scene.flags[flag] = 0
+        self._option = mujoco.MjvOption()
+        self._option.geomgroup[:] = 0
+        self._option.geomgroup[VISUAL] = 1
+        self._eye = mujoco.MjvCamera()
+        self._eye.type = mujoco.mjtCamera.mjCAMERA_FREE
+        self._groups = model.geom_group.copy()
+        self._drawn = self._groups != SOLID
+        self._hidden = np.where(self._drawn, _HIDDEN, SOLID).astype(self._groups.dtype)
+        self._thing = model.geom_user[:, 0].astype(np.int32)
+        self._walls = np.flatnonzero(
+            (model.geom_user[:, 7] > 0) & (np.sort(model.geom_size, 1)[:, 1] > _LEAST_WALL / 2)
+        )
+        self._places: np.ndarray | None = None
+        self._order = np.empty(0, int)
+
+    def view(
+        self,
+        camera: Camera,
+        position: np.ndarray,
+        axes: np.ndarray,
+        *,
+        rgb: bool = True,
+        depth: bool = False,
+        segmentation: bool = False,
+        ceilings: bool = True,
+        extent: float | None = None,
+    ) -> View:
+        """Draw what a camera sees.
+
+        Args:
+            camera: its picture and lens.
+            position: the eye (3,), metres.
+            axes: (right, up, back) in columns (3, 3), as `looking` gives them.
+            rgb, depth, segmentation: which pictures to make; colour and depth come from one pass.
+            ceilings: False leaves them out, for a look from above.
+            extent: height in metres of what an orthographic camera sees; None for a pinhole.
+        """
+        self._window.make_current()
+        mujoco.mjr_setBuffer(
+            mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context
+        )  # others draw in this window
+        height, width = camera.height, camera.width
+        if height > self._context.offHeight or width > self._context.offWidth:
+            size = max(width, self._context.offWidth), max(height, self._context.offHeight)
+            mujoco.mjr_resizeOffscreen(*size, self._context)
+        self._cull(camera, position, axes, ceilings, extent)
+        mujoco.mjv_updateScene(
+            self._model,
+            self._data,
+            self._option,
+            None,
+            self._eye,
+            mujoco.mjtCatBit.mjCAT_ALL.value,
+            self._scene,
+        )
+        self._aim(camera, position, axes, extent)
+        rect = mujoco.MjrRect(0, 0, width, height)
+        colours = np.empty((height, width, 3), np.uint8) if rgb else None
+        distances = np.empty((height, width), np.float32) if depth else None
+        if rgb or depth:
+            mujoco.mjr_render(rect, self._scene, self._context)
+            mujoco.mjr_readPixels(colours, distances, rect, self._context)
+        return View(
+            None if colours is None else colours[::-1],
+            None if distances is None else _metres(distances[::-1], camera, extent),
+            self._segment(rect) if segmentation else None,
+        )
+
+    def close(self) -> None:
+        """Give back the house's textures."""
+        self._window.make_current()
+        self._context.free()
+
+    def _cull(
+        self, camera: Camera, position: np.ndarray, axes: np.ndarray, ceilings: bool, extent: float | None
+    ) -> None:
+        """Draw only what reaches into the camera's pyramid and is not wholly behind one piece of wall."""
+        drawn = self._drawn if ceilings else self._drawn & (self._groups != CEILING)
+        if extent is None:
+            self._measure()
+            centres, halves = self._centres - position, self._halves
+            up = math.tan(math.radians(camera.vertical_fov) / 2)
+            planes = _pyramid(axes, up * camera.width / camera.height, up)
+            farthest = planes @ centres.T + np.abs(planes) @ halves.T  # (6, G)
+            seen = (farthest >= np.array([[camera.near], [-_drawn_to(camera)], [0], [0], [0], [0]])).all(0)
+            order = np.flatnonzero(drawn & seen)
+            walls = seen[self._walls]
+            nearest = camera.near * math.hypot(1, up, up * camera.width / camera.height)
+            planes, offsets = _shadows(self._sheets[walls] - position, nearest)
+            least = planes @ centres[order].T - np.abs(planes) @ halves[order].T  # (5 S, G)
+            hidden = (least >= offsets).reshape(len(offsets) // 5, 5, len(order)).all(1).any(0)
+            self._order = order[~hidden]
+        else:
+            self._order = np.flatnonzero(drawn)
+        groups = self._hidden.copy()
+        groups[self._order] = VISUAL
+        self._model.geom_group[:] = groups
+
+    def _measure(self) -> None:
+        """Find every geom's box along the axes, and the walls' middle sheets, if anything has moved."""
+        places, turns = self._data.geom_xpos, self._data.geom_xmat
+        if self._places is not None and (places == self._places).all() and (turns == self._turns).all():
+            return
+        self._places, self._turns = places.copy(), turns.copy()
+        turns = self._turns.reshape(-1, 3, 3)
+        box = self._model.geom_aabb
+        self._centres = places + np.einsum("gij,gj->gi", turns, box[:, :3])
+        self._halves = np.einsum("gij,gj->gi", np.abs(turns), box[:, 3:])
+        sizes = self._model.geom_size[self._walls]
+        flat = np.sort(sizes.argsort(1)[:, 1:], 1)  # (W, 2) the axes along the sheet
+        local = np.zeros((len(sizes), 4, 3))
+        rows = np.arange(len(sizes))
+        for corner, signs in enumerate(((-1, -1), (1, -1), (1, 1), (-1, 1))):
+            for k, sign in enumerate(signs):
+                local[rows, corner, flat[:, k]] = sign * sizes[rows, flat[:, k]]
+        self._sheets = places[self._walls][:, None] + local @ turns[self._walls].transpose(0, 2, 1)
+
+    def _aim(self, camera: Camera, position: np.ndarray, axes: np.ndarray, extent: float | None) -> None:
+        half = extent / 2 if extent else camera.near * math.tan(math.radians(camera.vertical_fov) / 2)
+        for eye in self._scene.camera:
+            eye.pos = position
+            eye.forward = -axes[:, 2]
+            eye.up = axes[:, 1]
+            eye.orthographic = int(extent is not None)
+            eye.frustum_near, eye.frustum_far = camera.near, _drawn_to(camera)
+            eye.frustum_center = 0.0
+            eye.frustum_top, eye.frustum_bottom = half, -half
+            eye.frustum_width = half * camera.width / camera.height
+        for light in self._scene.lights[: self._scene.nlight]:
+            if light.headlight:
+                light.pos, light.dir = position, -axes[:, 2]
+
+    def _segment(self, rect: mujoco.MjrRect) -> np.ndarray:
+        flags = self._scene.flags
+        flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 1
+        mujoco.mjr_render(rect, self._scene, self._context)
+        codes = np.empty((rect.height, rect.width, 3), np.uint8)
+        mujoco.mjr_readPixels(codes, None, rect, self._context)
+        flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
+        codes = codes[::-1].astype(np.uint16)  # red counts ones, green 256s: 1 + the place in the drawn list
+        return np.append(np.int32(-1), self._thing[self._order])[codes[..., 0] + 256 * codes[..., 1]]
+
+
+def _pyramid(axes: np.ndarray, across: float, up: float) -> np.ndarray:
+    """Return the inward normals (6, 3) of a camera's pyramid: near, far, left, right, below, above."""
+    right, above, ahead = axes[:, 0], axes[:, 1], -axes[:, 2]
+    sides = (across * ahead + right, across * ahead - right, up * ahead + above, up * ahead - above)
+    return np.stack([ahead, -ahead, *sides])
+
+
+def _shadows(sheets: np.ndarray, nearest: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return what lies in the shadows of sheets (W, 4, 3) lit from the origin: x with normals @ x >= offsets.
+
+    Sheets whose plane is nearer than `nearest` cast none, for the lens may cut through them. Normals (5 S, 3)
+    and offsets (5 S, 1), five in a row for each of the S others.
+    """
+    along, up = sheets[:, 1] - sheets[:, 0], sheets[:, 3] - sheets[:, 0]
+    across = along[:, [1, 2, 0]] * up[:, [2, 0, 1]] - along[:, [2, 0, 1]] * up[:, [1, 2, 0]]
+    distance = (across * sheets[:, 0]).sum(1)
+    kept = np.abs(distance) > nearest * np.sqrt((across * across).sum(1))
+    sheets, across, distance = sheets[kept], across[kept], distance[kept]
+    a, b = sheets, sheets[:, [1, 2, 3, 0]]
+    sides = a[..., [1, 2, 0]] * b[..., [2, 0, 1]] - a[..., [2, 0, 1]] * b[..., [1, 2, 0]]  # (S, 4, 3)
+    normals = np.concatenate([sides, across[:, None]], 1) * np.sign(distance)[:, None, None]
+    offsets = np.zeros((len(sheets), 5))
+    offsets[:, 4] = np.abs(distance)
+    return normals.reshape(-1, 3), offsets.reshape(-1, 1)
+
+
+def _drawn_to(camera: Camera) -> float:
+    return max(camera.far, _DRAWN_TO)
+
+
+def _metres(depth: np.ndarray, camera: Camera, extent: float | None) -> np.ndarray:
+    """Turn what the depth buffer holds (0 near, 1 far) into metres."""
+    near, far = camera.near, _drawn_to(camera)
+    if extent is not None:
+        metres = near + (far - near) * depth
+    else:
+        metres = near / (1 - depth * (1 - near / far))
+    metres[metres >= camera.far] = np.inf
+    return metres
+
+
+@functools.cache
+def _window(process: int, thread: int):
+    return gl.open_context(64, 64)

@@ -1,0 +1,1 @@
+"""What all navigation tasks in houses share."""

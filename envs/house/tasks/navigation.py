@@ -1,0 +1,344 @@
+"""The environment that all navigation tasks share: a body with a camera in the embedded house.
+
+An action is one of `ACTIONS`, by number. Observations hold what the body sees and where it is relative to
+where it began; what a task is about, its subclass says.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+
+from envs.assets import PromptAssets
+from envs.base import SimulatorEnv
+from envs.errors import EnvError, SpawnError, shown, unknown_name
+from envs.house.experts.route import route
+from envs.house.navigation import Footprint
+from envs.house.rendering import Camera
+from envs.house.schema import House
+from envs.house.simulator import HouseSimulator, Stance
+from envs.house.tasks import houses as house_sources
+from envs.inputs import whole_number
+from envs.suites import canonical_level
+
+STOP, AHEAD, LEFT, RIGHT, UP, DOWN = range(6)
+ACTIONS = ("stop", "move ahead", "turn left", "turn right", "look up", "look down")
+_TRIES = 20
+
+
+@dataclass(frozen=True)
+class Body:
+    """A body's measures and its steps. Lengths in metres, angles in degrees."""
+
+    radius: float = 0.2
+    height: float = 1.8
+    eye: float = 1.576
+    step: float = 0.25
+    turn: float = 30.0
+    tilt: float = 30.0
+    pitch_limits: tuple[float, float] = (-60.0, 30.0)
+    vertical_fov: float = 65.0
+
+
+class NavigationEnv(SimulatorEnv):
+    """Find the way in a house.
+
+    Args:
+        task: the suite's task.
+        level: "small", "medium" or "large" houses; None for any.
+        houses: a house file or a folder of them; None for generated ones.
+        size: side of the square pictures, pixels.
+    """
+
+    embodiment = "navigation"
+    abilities = frozenset({"state", "watch", "expert", "depth"})
+    reasons: ClassVar = {"objects": "a house's objects stand where its file says: use houses= for your own"}
+    metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": 5}
+    task: ClassVar[str]
+    """What the suite calls it."""
+    body = Body()
+    max_steps = 500
+
+    def __init__(
+        self, task: str, level: str | None = None, houses: str | None = None, size: int = 224, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        if task != self.task:
+            raise unknown_name("task", task, [self.task])
+        if isinstance(size, bool) or not isinstance(size, int) or not 32 <= size <= 1024:
+            raise EnvError(f"size={size!r}: pictures have 32 to 1024 pixels a side")
+        self.task_name, self.level = task, canonical_level(level, house_sources.LEVELS)
+        self._houses = houses
+        self.camera = Camera(size, size, self.body.vertical_fov)
+        self.action_space = gymnasium.spaces.Discrete(len(ACTIONS))
+        picture = gymnasium.spaces.Box(0, 255, (3, size, size), np.uint8)
+        self.observation_space = gymnasium.spaces.Dict(
+            {
+                "rgb": gymnasium.spaces.Dict({"front": picture}),
+                "pose": gymnasium.spaces.Box(-np.inf, np.inf, (4,), np.float32),
+                **self._more_spaces(),
+            }
+        )
+        self._simulator: HouseSimulator | None = None
+        self._house: House | None = None
+        self._plan: list[int] | None = None
+        self._watcher: tuple[Callable[[np.ndarray], None], int, int] | None = None
+
+    # what tasks say
+
+    def _more_spaces(self) -> dict[str, gymnasium.Space]:
+        """Further parts of an observation."""
+        return {}
+
+    def _more(self) -> dict[str, np.ndarray]:
+        return {}
+
+    @abstractmethod
+    def _set(self, rng: np.random.Generator) -> bool:
+        """Draw start and goal in the house that stands; False where there are none."""
+
+    @abstractmethod
+    def _prompt(self) -> str:
+        """The instruction."""
+
+    @abstractmethod
+    def _reached(self, stance: Stance) -> bool:
+        """Whether stopping at a stance succeeds."""
+
+    @abstractmethod
+    def _goal_cells(self) -> list[int]:
+        """The cells of the grid that are at the goal."""
+
+    @abstractmethod
+    def _final(self, stance: Stance) -> list[int]:
+        """What to do at the goal, before stopping."""
+
+    # gymnasium
+
+    def reset(
+        self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        self._begin(seed, options)
+        for attempt in range(_TRIES):
+            rng = np.random.default_rng([0x4E4156, self._seed, attempt])
+            self._move_in(self._a_house(attempt))
+            if self._set(rng):
+                break
+        else:
+            raise SpawnError(f"seed {self._seed}: no start and goal found in {_TRIES} houses")
+        self._origin = self._simulator.stance
+        self._walked, self._stopped, self._collisions = 0.0, False, 0
+        self._shortest = self._distance()
+        self._plan, self.in_episode = None, True
+        self._show()
+        return self._observation(), self._info()
+
+    def _a_house(self, attempt: int) -> House:
+        if self._houses is not None:
+            return house_sources.chosen(self._houses, self._seed + attempt, self.level)
+        return house_sources.generated(
+            self._seed if not attempt else self._seed + attempt * 10**9, self.level
+        )
+
+    def _move_in(self, house: House) -> None:
+        if self._simulator is not None and self._house == house:
+            self._simulator.restore()
+            return
+        if self._simulator is not None:
+            self._simulator.close()
+        self._house = house
+        self._simulator = HouseSimulator.of_house(house, Footprint(self.body.radius, self.body.height))
+
+    def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        self._check_step()
+        number = self._action(action)
+        before = self._simulator.stance.point
+        if number == STOP:
+            self._stopped = True
+        elif number == AHEAD:
+            self._collisions += self._ahead()
+        else:
+            self._turn(number)
+        self._walked += float(np.linalg.norm(self._simulator.stance.point - before))
+        self._steps += 1
+        if self._plan:
+            self._plan = self._plan[1:] if self._plan[0] == number else None
+        info = self._info()
+        self._show()
+        return self._observation(), *self._ends(info), info
+
+    def _action(self, action: Any) -> int:
+        """Read an action's number. Raises EnvError for what is none."""
+        return whole_number(action, f"an action ({', '.join(ACTIONS)})", 0, len(ACTIONS) - 1)
+
+    def _ahead(self) -> bool:
+        """Go ahead; return whether something was in the way. All or nothing, as in AI2-THOR."""
+        return self._simulator.move(self.body.step) is not None
+
+    def _turn(self, number: int) -> None:
+        stance, body = self._simulator.stance, self.body
+        if number in (LEFT, RIGHT):
+            turn = math.radians(body.turn) * (1 if number == LEFT else -1)
+            self._simulator.stand(replace(stance, yaw=_wrapped(stance.yaw + turn)))
+        else:
+            low, high = (math.radians(limit) for limit in body.pitch_limits)
+            tilt = stance.pitch + math.radians(body.tilt) * (1 if number == UP else -1)
+            if low - 1e-6 <= tilt <= high + 1e-6:
+                self._simulator.stand(replace(stance, pitch=tilt))
+
+    def render(self) -> np.ndarray | None:
+        if self.render_mode is None:
+            return None
+        self._check_reset("render")
+        return np.ascontiguousarray(self._simulator.view(self.camera).rgb)
+
+    def depth(self) -> dict[str, np.ndarray]:
+        self._check_reset("depth")
+        return {"front": self._simulator.view(self.camera, rgb=False, depth=True).depth}
+
+    def watch(
+        self,
+        callback: Callable[[np.ndarray], None] | None,
+        height: int = 288,
+        width: int = 512,
+        every: int = 1,
+    ) -> None:
+        """Show `callback` a picture now and one after each step: a step is one picture, whatever `every`."""
+        if callback is not None and not callable(callback):
+            raise EnvError(f"watch takes a function of a picture, or None; got {shown(callback)}")
+        self._watcher = None if callback is None else (callback, height, width)
+        if callback is not None and self._simulator is not None:
+            self._show()
+
+    def _show(self) -> None:
+        if self._watcher is not None:
+            callback, height, width = self._watcher
+            callback(self._simulator.view(replace(self.camera, width=width, height=height)).rgb.copy())
+
+    def close(self) -> None:
+        super().close()
+        if self._simulator is not None:
+            self._simulator.close()
+
+    # state
+
+    def state(self) -> dict[str, Any]:
+        self._check_reset("state")
+        return {
+            "task": self.task_name,
+            "house": self._house.json,
+            "simulator": self._simulator.state(),
+            "episode": {name: getattr(self, name) for name in self._kept},
+        }
+
+    _kept = (
+        "_seed",
+        "_steps",
+        "in_episode",
+        "_origin",
+        "_walked",
+        "_stopped",
+        "_collisions",
+        "_shortest",
+        "_plan",
+        "level",
+    )
+
+    def set_state(self, state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        from envs.house.schema import parse_house
+
+        if state["task"] != self.task_name:
+            raise EnvError(f"a state of task {state['task']!r} does not fit {self.task_name!r}")
+        if self._house is None or self._house.json != state["house"]:
+            self._move_in(parse_house(state["house"]))
+        self._simulator.set_state(state["simulator"])
+        for name, value in state["episode"].items():
+            setattr(self, name, value)
+        return self._observation(), self._info()
+
+    # what is returned
+
+    def _observation(self) -> dict[str, Any]:
+        picture = self._simulator.view(self.camera).rgb
+        stance, origin = self._simulator.stance, self._origin
+        away = stance.point - origin.point
+        right, ahead = np.array([origin.forward[1], -origin.forward[0]]), origin.forward
+        pose = (away @ right, away @ ahead, -_wrapped(stance.yaw - origin.yaw), stance.pitch)
+        return {
+            "rgb": {"front": np.ascontiguousarray(np.moveaxis(picture, -1, 0))},
+            "pose": np.array(pose, np.float32),
+            **self._more(),
+        }
+
+    def _info(self) -> dict[str, Any]:
+        success = self._stopped and self._reached(self._simulator.stance)
+        distance = self._distance()
+        shortest, walked = self._shortest, self._walked
+        ratio = shortest / max(shortest, walked) if max(shortest, walked) > 0 else float(walked == 0)
+        soft = max(0.0, 1 - distance / shortest) if shortest > 0 else float(success)
+        info = self._common_info(
+            prompt=self._prompt(),
+            prompt_assets=PromptAssets({}),
+            success=success,
+            failure=self._stopped and not success,
+            metrics={
+                "spl": ratio * success,
+                "soft_spl": soft * ratio,
+                "distance_to_goal": distance,
+                "path_length": walked,
+                "collisions": float(self._collisions),
+            },
+        )
+        if self.expert and not self._stopped:
+            info["expert_action"] = self._expert_action()
+        return info
+
+    def _distance(self) -> float:
+        """How far the goal is along the floor, metres; inf where there is no way."""
+        return self._simulator.grid.geodesic(self._simulator.stance.point, self._goal_cells())
+
+    # the expert
+
+    def _expert_action(self) -> int | None:
+        if not self._plan:
+            self._plan = self._planned()
+        return self._plan[0] if self._plan else None
+
+    def _planned(self) -> list[int]:
+        """All actions from here to the end, stopping included; empty where there is no way."""
+        start, cells = self._simulator.stance, self._goal_cells()
+        grid = self._simulator.grid
+        goals = set(cells)
+        turns = round(360 / self.body.turn)
+        found = route(
+            self._simulator,
+            start,
+            cells,
+            lambda point: grid.index(point) in goals,
+            step=self.body.step,
+            turns=turns,
+        )
+        if found is None:
+            return []
+        actions, heading = [], 0
+        for each in found.headings:
+            actions += _turns(heading, each, turns)
+            actions.append(AHEAD)
+            heading = each
+        yaw = _wrapped(start.yaw + heading * math.radians(self.body.turn))
+        end = replace(start, x=found.end[0], y=found.end[1], yaw=yaw)
+        return [*actions, *self._final(end), STOP]
+
+
+def _turns(now: int, wanted: int, turns: int) -> list[int]:
+    left = (wanted - now) % turns
+    return [LEFT] * left if left <= turns // 2 else [RIGHT] * (turns - left)
+
+
+def _wrapped(angle: float) -> float:
+    """Bring an angle into [-π, π)."""
+    return (angle + math.pi) % (2 * math.pi) - math.pi

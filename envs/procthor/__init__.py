@@ -1,0 +1,1 @@
+"""ProcTHOR's tasks in houses: object navigation, as a gymnasium environment."""

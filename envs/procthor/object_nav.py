@@ -1,0 +1,140 @@
+"""Object navigation: find an object of a category, come within a metre, have it in view, and stop.
+
+Rules: RoboTHOR's challenge and ProcTHOR (Deitke et al. 2022): 0.25 m and 30° steps, 500 steps, success when
+the agent stops with some object of the category visible within 1 m; SPL with the shortest way to a place
+from which one is.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from envs.errors import EnvError, unknown_name
+from envs.house.sight import box_points, distance, sees, visible
+from envs.house.simulator import Stance
+from envs.house.tasks.navigation import DOWN, LEFT, RIGHT, UP, NavigationEnv
+from envs.procthor.targets import TARGETS, words
+
+REACH = 1.0
+"""Metres along the floor within which the target counts as seen."""
+_NEAR = 0.9
+"""How near the expert goes, so that rounding does not decide."""
+
+
+class ObjectNavEnv(NavigationEnv):
+    """`procthor/ObjectNav-v0`. `target` plays one category only.
+
+    Args:
+        target: a category of `TARGETS`; None draws one of those that can be found in the episode's house.
+        arguments: see NavigationEnv.
+    """
+
+    task = "ObjectNav"
+    _kept = (*NavigationEnv._kept, "_target", "_ids")
+
+    def __init__(
+        self, task: str, level: str | None = None, target: str | None = None, **arguments: Any
+    ) -> None:
+        super().__init__(task, level, **arguments)
+        if target is not None and target not in TARGETS:
+            raise unknown_name("target", target, TARGETS)
+        self._wanted = target
+        self._target, self._ids = "", ()
+        self._cells: dict[tuple[int, tuple[str, ...]], list[int]] = {}
+
+    def _move_in(self, house) -> None:
+        if house != self._house:
+            self._cells = {}
+        super()._move_in(house)
+
+    def _set(self, rng: np.random.Generator) -> bool:
+        grid = self._simulator.grid
+        main = np.flatnonzero(grid.components == 0)
+        if not len(main):
+            return False
+        by_type: dict[str, list[str]] = {}
+        for id in self._simulator.states:
+            by_type.setdefault(self._simulator.thing(id).type, []).append(id)
+        kinds = [self._wanted] if self._wanted else [str(kind) for kind in rng.permutation(TARGETS)]
+        for kind in kinds:
+            self._target, self._ids = kind, tuple(by_type.get(kind, ()))
+            cells = self._goal_cells()
+            if not cells:
+                continue
+            away = grid.field(cells).distances[main]
+            starts = main[np.isfinite(away) & (away > REACH)]
+            if not len(starts):
+                continue
+            x, y = grid.points[int(rng.choice(starts))]
+            yaw = math.radians(self.body.turn) * int(rng.integers(round(360 / self.body.turn)))
+            pitch = -math.radians(self.body.tilt)
+            self._simulator.stand(Stance(float(x), float(y), yaw - math.pi, pitch, self.body.eye))
+            return True
+        return False
+
+    def _prompt(self) -> str:
+        return f"Find the {words(self._target)}."
+
+    def _reached(self, stance: Stance) -> bool:
+        lens = {"reach": REACH, "vertical_fov": self.body.vertical_fov}
+        return any(visible(self._simulator, id, stance, **lens) for id in self._ids)
+
+    def _goal_cells(self) -> list[int]:
+        """Cells near an object of the category, from whose eye something of it is in sight."""
+        grid = self._simulator.grid
+        key = (self._simulator.obstacles.version, self._ids)
+        if key not in self._cells:
+            found: set[int] = set()
+            for id in self._ids:
+                low, high = self._simulator.box(id)
+                points = grid.points
+                gap = np.maximum(np.maximum(low[:2] - points, points - high[:2]), 0)
+                near = np.flatnonzero((np.hypot(gap[:, 0], gap[:, 1]) <= _NEAR) & (grid.components == 0))
+                marks = box_points(self._simulator, id)[:11]
+                for cell in near[:: max(1, len(near) // 60)]:
+                    eye = np.array([*points[cell], self.body.eye])
+                    stance = Stance(*points[cell], eye=self.body.eye)
+                    if distance(self._simulator, id, stance) <= _NEAR and any(
+                        sees(self._simulator, id, eye, mark) and self._in_tilt(eye, mark) for mark in marks
+                    ):
+                        found.add(int(cell))
+            self._cells[key] = sorted(found)
+        return self._cells[key]
+
+    def _in_tilt(self, eye: np.ndarray, point: np.ndarray) -> bool:
+        """Whether some tilt of the head brings a point into view."""
+        flat = math.hypot(*(point - eye)[:2])
+        angle = math.degrees(math.atan2(point[2] - eye[2], flat))
+        low, high = self.body.pitch_limits
+        return low - self.body.vertical_fov / 2 + 3 <= angle <= high + self.body.vertical_fov / 2 - 3
+
+    def _final(self, stance: Stance) -> list[int]:
+        """Turn to an object of the category and tilt the head until it is in view."""
+        near = sorted(self._ids, key=lambda id: distance(self._simulator, id, stance))
+        turn, tilt = math.radians(self.body.turn), math.radians(self.body.tilt)
+        low, high = (math.radians(limit) for limit in self.body.pitch_limits)
+        turns = round(2 * math.pi / turn)
+        lens = {"reach": REACH, "vertical_fov": self.body.vertical_fov}
+        best: list[int] | None = None
+        for id in near[:3]:
+            for k in range(-(turns // 2), turns // 2 + 1):
+                for up in range(-3, 4):
+                    pitch = stance.pitch + up * tilt
+                    cost = abs(k) + abs(up)
+                    if not low - 1e-6 <= pitch <= high + 1e-6 or (best is not None and cost >= len(best)):
+                        continue
+                    looking = replace(stance, yaw=stance.yaw + k * turn, pitch=pitch)
+                    if visible(self._simulator, id, looking, **lens):
+                        best = [LEFT if k > 0 else RIGHT] * abs(k) + [UP if up > 0 else DOWN] * abs(up)
+        return best or []
+
+    def _info(self) -> dict[str, Any]:
+        return {**super()._info(), "target": self._target}
+
+    def set_state(self, state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        if "_ids" not in state["episode"]:
+            raise EnvError(f"a state of another task than {self.task_name!r}")
+        return super().set_state(state)

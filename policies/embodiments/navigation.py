@@ -1,0 +1,106 @@
+"""A body that walks and looks: UIO-2's navigation, one action in words after each picture.
+
+Requests tell the last views with the state and the action at each, `<image_history_j> ( X Z Y ) action`, then
+`<image_input> ( X Z Y )`; the answer is the next action's words. A state is where the body is from where it
+began, and which way it looks. Source: Unified-IO 2 (arXiv 2312.17172), embodied tasks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from policies.action_text import StepForm, locations_text
+from policies.embodiments.base import Embodiment
+from policies.style import PromptStyle
+from uio2_agent.errors import UIO2Error
+
+ACTIONS = ("stop", "move ahead", "turn left", "turn right", "look up", "look down")
+"""In the order of their numbers."""
+STOP = 0
+REACH_M = 20.0
+"""Positions are told from -20 to 20 metres of where the body began: a bin is 4 cm."""
+
+
+class Navigation(Embodiment):
+    """Moves by steps and turns; an action is its number in `ACTIONS`."""
+
+    name = "navigation"
+    cameras = ("front",)
+    state_names = ("x", "z", "yaw", "pitch", "goal_distance", "goal_direction")
+    action_names = ("action",)
+    fps = 5
+    forms = {word: StepForm(word) for word in ACTIONS}  # noqa: RUF012
+
+    def state(self, observation: Mapping[str, Any], info: Mapping[str, Any]) -> np.ndarray:
+        """Metres to the right of and ahead of where it began, radians to the right and upwards, and where a
+        point goal is: metres and radians to the left; zeros without one.
+        """
+        goal = observation.get("pointgoal", np.zeros(2, np.float32))
+        return np.concatenate([observation["pose"], goal]).astype(np.float32)
+
+    # actions
+
+    def checked(self, action: Any) -> int:
+        array = np.asarray(action)
+        if array.dtype.kind not in "iu" or array.size != 1 or not 0 <= int(array.item()) < len(ACTIONS):
+            raise UIO2Error(f"an action is a number from 0 to {len(ACTIONS) - 1} ({', '.join(ACTIONS)})")
+        return int(array.item())
+
+    def vector(self, action: Any) -> np.ndarray:
+        return np.array([action], np.float32)
+
+    def action(self, vector: np.ndarray) -> int:
+        return int(vector[0])
+
+    def idle_action(self, state: np.ndarray) -> int:
+        return STOP
+
+    def random_action(self, state: np.ndarray, rng: np.random.Generator) -> int:
+        return int(rng.integers(len(ACTIONS)))
+
+    # action text
+
+    def values(self, action: Any, state: np.ndarray) -> tuple[Hashable, Sequence[float]]:
+        return ACTIONS[self.checked(action)], ()
+
+    def from_values(self, kind: Hashable, values: np.ndarray) -> int:
+        return ACTIONS.index(kind)
+
+    # for people
+
+    def describe(self, action: Any, state: np.ndarray) -> str:
+        return ACTIONS[self.checked(action)]
+
+    # requests
+
+    def words(self, state: np.ndarray, style: PromptStyle) -> dict[str, str]:
+        return {"place": place_text(state), "goal": goal_text(state), "actions": ", ".join(ACTIONS)}
+
+
+def place_text(state: np.ndarray) -> str:
+    """Write a state as `( X Z Y )`, location tokens.
+
+    >>> place_text(np.zeros(6)).split()[0]
+    '('
+    """
+    x, z, yaw = (float(value) for value in state[:3])
+    return f"( {locations_text([_share(x), _share(z), (yaw + math.pi) / (2 * math.pi)])} )"
+
+
+def goal_text(state: np.ndarray) -> str:
+    """Write where a point goal is as `( X Z )`, to the right and ahead of the body; empty without one."""
+    far, left = float(state[4]), float(state[5])
+    if far == 0 and left == 0:
+        return ""
+    return f"( {locations_text([_share(-far * math.sin(left)), _share(far * math.cos(left))])} )"
+
+
+def _share(metres: float) -> float:
+    return min(max((metres + REACH_M) / (2 * REACH_M), 0.0), 1.0)
+
+
+NAVIGATION = Navigation()
