@@ -78,7 +78,7 @@ def test_another_style_is_another_run(
     for style, said in (
         ("style.memory=true", "run with other settings (style"),
         ("style.object_name=true", "unknown fields ['object_name']; known are"),
-        ("style.object_names=perhaps", "style.object_names='perhaps' is not possible: it takes true or false"),
+        ("style.object_names=perhaps", "style.object_names='perhaps' is not possible"),
         ("style.views=top", "style.views='top' is not possible"),
         ("style.views=[side]", "no camera 'side'; choose from front, top"),
         ("style=short", "style takes keys below it"),
