@@ -80,9 +80,10 @@ def make_example(
 def plan_example(
     now: Moment, body: Embodiment, style: PromptStyle, rng: np.random.Generator | None = None
 ) -> Example:
-    """Ask for what remains of the plan, as a re-planning policy does."""
+    """Ask for what remains of the plan, as far as the body plans ahead, as a re-planning policy does."""
     first = len(now.executed)
-    target = " ".join(numbered(text, first + index) for index, text in enumerate(now.remaining))
+    steps = now.remaining[: body.horizon]
+    target = " ".join(numbered(text, first + index) for index, text in enumerate(steps))
     return Example(body.request(now, style, rng), target, now, body, style)
 
 

@@ -98,6 +98,8 @@ class Embodiment(ABC):
     fps: ClassVar[int] = 1
     forms: ClassVar[Mapping[Hashable, StepForm]]
     """Kinds of steps to how they are written."""
+    horizon: ClassVar[int | None] = None
+    """Most steps of a plan that is learned; None for all that remain."""
     symmetries: ClassVar[tuple[str, ...]] = ()
     """Names of the independent changes under which a stored moment stays a possible one."""
 

@@ -33,6 +33,7 @@ class Navigation(Embodiment):
     state_names = ("x", "z", "yaw", "pitch", "goal_distance", "goal_direction")
     action_names = ("action",)
     fps = 5
+    horizon = 1
     forms = {word: StepForm(word) for word in ACTIONS}  # noqa: RUF012
 
     def state(self, observation: Mapping[str, Any], info: Mapping[str, Any]) -> np.ndarray:
