@@ -1,6 +1,6 @@
 """The ProcTHOR suite."""
 
-from envs.house.tasks.houses import LEVELS
+from envs.house.tasks.levels import LEVELS
 from envs.suites import Suite
 
 SUITE = Suite(

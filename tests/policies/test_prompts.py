@@ -145,11 +145,20 @@ def test_the_text_tells_the_tool():
 def test_wordings():
     """Every wording of a list has the same slots, each once; training draws all of them, acting the first."""
     templates = yaml.safe_load(Path(prompts.__file__).with_name("templates.yaml").read_text())
-    slots = {"vima": ["form", "instruction", "tool"], "any": ["instruction"]}
-    assert set(slots) == set(templates)
+    slots = {
+        "vima": dict.fromkeys(("paper", "short"), ["form", "instruction", "tool"]),
+        "navigation": {
+            "paper": ["actions", "goal", "instruction", "place"],
+            "short": ["goal", "instruction", "place"],
+        },
+        "any": dict.fromkeys(("paper", "short"), ["instruction"]),
+    }
+    assert {body: set(styles) for body, styles in slots.items()} == {
+        body: set(styles) for body, styles in templates.items()
+    }
     for body, styles in templates.items():
-        for words in styles.values():
-            for key, expected in (("actions", slots[body]), ("boxes", []), ("told_boxes", ["boxes"])):
+        for style, words in styles.items():
+            for key, expected in (("actions", slots[body][style]), ("boxes", []), ("told_boxes", ["boxes"])):
                 for wording in words[key]:
                     found = [slot for _, slot, _, _ in string.Formatter().parse(wording) if slot]
                     assert sorted(found) == expected

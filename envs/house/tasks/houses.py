@@ -1,7 +1,6 @@
 """Which house an episode plays in: one of ours by seed, or one of somebody's files."""
 
 import functools
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +9,12 @@ from envs.errors import EnvError
 from envs.house.errors import HouseError
 from envs.house.generator import generate_house, known_specs
 from envs.house.schema import House, read_house, read_houses
-
-LEVELS: Mapping[str, tuple[str, ...]] = {"small": (), "medium": (), "large": ()}
-"""Levels, by the number of rooms: 1 or 2, 3 to 5, 6 and more; no other names."""
-_ROOMS = {"small": (1, 2), "medium": (3, 5), "large": (6, 20)}
+from envs.house.tasks.levels import ROOMS
 
 
 @functools.cache
 def _specs(level: str | None) -> tuple[tuple[str, ...], tuple[float, ...]]:
-    low, high = _ROOMS[level] if level else (1, 20)
+    low, high = ROOMS[level] if level else (1, 20)
     specs = known_specs().items()
     chosen = {name: weight for name, (weight, rooms) in specs if low <= len(rooms.rooms) <= high}
     total = sum(chosen.values())
@@ -57,7 +53,7 @@ def from_files(path: str) -> tuple[House, ...]:
 
 def chosen(path: str, seed: int, level: str | None) -> House:
     """Return the house of an episode among those of a path, at a level."""
-    low, high = _ROOMS[level] if level else (1, 10**6)
+    low, high = ROOMS[level] if level else (1, 10**6)
     houses = [house for house in from_files(path) if low <= len(house.rooms) <= high]
     if not houses:
         raise EnvError(

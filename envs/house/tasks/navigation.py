@@ -22,6 +22,7 @@ from envs.house.rendering import Camera
 from envs.house.schema import House
 from envs.house.simulator import HouseSimulator, Stance
 from envs.house.tasks import houses as house_sources
+from envs.house.tasks.levels import LEVELS
 from envs.inputs import whole_number
 from envs.suites import canonical_level
 
@@ -71,7 +72,7 @@ class NavigationEnv(SimulatorEnv):
             raise unknown_name("task", task, [self.task])
         if isinstance(size, bool) or not isinstance(size, int) or not 32 <= size <= 1024:
             raise EnvError(f"size={size!r}: pictures have 32 to 1024 pixels a side")
-        self.task_name, self.level = task, canonical_level(level, house_sources.LEVELS)
+        self.task_name, self.level = task, canonical_level(level, LEVELS)
         self._houses = houses
         self.camera = Camera(size, size, self.body.vertical_fov)
         self.action_space = gymnasium.spaces.Discrete(len(ACTIONS))
