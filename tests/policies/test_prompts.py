@@ -146,12 +146,12 @@ def test_wordings():
     """Every wording of a list has the same slots, each once; training draws all of them, acting the first."""
     templates = yaml.safe_load(Path(prompts.__file__).with_name("templates.yaml").read_text())
     slots = {
-        "vima": dict.fromkeys(("paper", "short"), ["form", "instruction", "tool"]),
+        "vima": {key: ["form", "instruction", "tool"] for key in ("paper", "short")},
         "navigation": {
             "paper": ["actions", "goal", "instruction", "place"],
             "short": ["goal", "instruction", "place"],
         },
-        "any": dict.fromkeys(("paper", "short"), ["instruction"]),
+        "any": {key: ["instruction"] for key in ("paper", "short")},
     }
     assert {body: set(styles) for body, styles in slots.items()} == {
         body: set(styles) for body, styles in templates.items()

@@ -1,4 +1,4 @@
-"""Levels of houses, by the number of rooms. Loads nothing, so that suites can be listed without a simulator."""
+"""Levels of houses, by the number of rooms. Loads nothing, so that listing suites loads no simulator."""
 
 from collections.abc import Mapping
 
