@@ -7,7 +7,6 @@ This module refuses to know house files, MuJoCo and bodies.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -121,9 +120,6 @@ class Scene:
             if thing.id in seen:
                 raise ValueError(f"two things have the id {thing.id!r}")
             seen.add(thing.id)
-
-    def by_id(self) -> Mapping[str, Thing]:
-        return {thing.id: thing for thing in self.things}
 
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:

@@ -166,11 +166,6 @@ class HouseSimulator:
         low, high = self._floors
         return bool(((low - 1e-6 <= point) & (point <= high + 1e-6)).all(1).any())
 
-    def can_stand(self, point: np.ndarray) -> bool:
-        """Return whether the body fits at a point (x, y)."""
-        near = self.obstacles.clearance(np.atleast_2d(point))[0]
-        return bool(near >= self.obstacles.body.radius - 1e-6 and self.on_floor(np.asarray(point)))
-
     def stand(self, stance: Stance) -> None:
         """Put the body somewhere, whatever is there."""
         self._stand(stance)

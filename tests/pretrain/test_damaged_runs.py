@@ -154,9 +154,15 @@ def test_adapters_go_on_beside_the_weights_they_began_with(run: TrainConfig, tmp
     Run(config)
     weights = start / "model.safetensors"
     tensors = load_file(weights)
-    next(iter(tensors.values())).view(-1)[0] += 1
+    first = next(iter(tensors))
+    began = tensors[first].clone()
+    tensors[first].view(-1)[0] += 1
     save_file(tensors, weights)  # as another program writes them, without a checksum of ours
-    refused(config, "run with other settings .start '")
+    line = refused(config, "run with other settings .start '")
+    assert str(tmp_path / "run") in line
+    tensors[first] = began
+    save_file(tensors, weights)
+    Run(config)  # the weights are what counts, not the file
 
 
 def test_a_run_does_not_replace_the_model_it_starts_from(run: TrainConfig) -> None:

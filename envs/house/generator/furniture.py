@@ -14,7 +14,6 @@ _GAP = 0.02
 """Between a wall and what stands against it, metres."""
 _TRIES = 30
 _MIDDLE = {"DiningTable", "CoffeeTable", "Ottoman", "BasketBall", "DogBed"}
-_LOOSE = {"Chair", "Stool", "BasketBall", "BaseballBat", "Box", "Boots", "Footstool", "GarbageBag"}
 _FRONT = {
     "Bed": 0.0,
     "Sofa": 0.5,

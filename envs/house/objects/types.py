@@ -32,14 +32,6 @@ class ObjectType:
     surface: float = 1.0
     """Height of what it holds things on, as a share of its height."""
 
-    @property
-    def pickupable(self) -> bool:
-        return self.moves == "carried"
-
-    @property
-    def receptacle(self) -> bool:
-        return bool(self.holds)
-
 
 _CUBE = ObjectType(UNKNOWN, (0.3, 0.3, 0.3), "pushed", "block")
 

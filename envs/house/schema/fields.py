@@ -8,7 +8,6 @@ from envs.house.errors import HouseError
 
 MAX_COORDINATE = 1000.0
 """Metres; no house is larger."""
-_MISSING = object()
 
 
 class Node:

@@ -19,7 +19,7 @@ from envs.errors import EnvError, SpawnError, shown, unknown_name
 from envs.house.experts.route import route
 from envs.house.navigation import Footprint
 from envs.house.rendering import Camera
-from envs.house.schema import House
+from envs.house.schema import House, parse_house
 from envs.house.simulator import HouseSimulator, Stance
 from envs.house.tasks import houses as house_sources
 from envs.house.tasks.levels import LEVELS
@@ -250,8 +250,6 @@ class NavigationEnv(SimulatorEnv):
     )
 
     def set_state(self, state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        from envs.house.schema import parse_house
-
         if state["task"] != self.task_name:
             raise EnvError(f"a state of task {state['task']!r} does not fit {self.task_name!r}")
         if self._house is None or self._house.json != state["house"]:
