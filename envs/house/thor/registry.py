@@ -5,6 +5,7 @@ returns becomes `actionReturn`. Unusual: the Python signature is the declaration
 Controller may get wrong is checked against it here.
 """
 
+import difflib
 import inspect
 import math
 import types
@@ -13,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from envs.errors import shown, unknown_name
+from envs.errors import shown
 from envs.house.thor.errors import INVALID_ACTION, INVALID_ARGUMENT, MISSING_ARGUMENTS, ActionError
 
 EVERYWHERE = frozenset(
@@ -75,7 +76,11 @@ def find(name: Any) -> Action:
     """Return an action by name; ActionError for one that does not exist."""
     if isinstance(name, str) and name in ACTIONS:
         return ACTIONS[name]
-    raise ActionError(f"Invalid action: {name}; {unknown_name('action', name, ACTIONS)}", INVALID_ACTION)
+    close = difflib.get_close_matches(str(name)[:80], ACTIONS, n=1)
+    meant = f"; did you mean {close[0]}?" if close else ""
+    raise ActionError(
+        f"Invalid action: {shown(name) if len(str(name)) > 80 else name}{meant}", INVALID_ACTION
+    )
 
 
 def arguments(found: Action, command: Mapping[str, Any]) -> dict[str, Any]:

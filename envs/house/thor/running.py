@@ -9,9 +9,8 @@ from envs.house.thor.errors import INVALID_ARGUMENT, ActionError
 from envs.house.thor.registry import action
 from envs.house.thor.scenes import PROCEDURAL, scene_names
 from envs.house.thor.session import Session
-from envs.house.thor.settings import FAR, MODES, NEAR, Settings
+from envs.house.thor.settings import FAR, MODES, MOST_PIXELS, NEAR, Settings
 
-_LARGEST = 4096
 _AS_IT_IS = frozenset(
     {
         *("makeAgentsVisible", "fastActionEmit", "visibilityScheme", "applyActionNoise", "sceneName"),
@@ -120,8 +119,10 @@ def scenes_in_build(session: Session) -> list[str]:
 @action("ChangeResolution", still=True)
 def change_resolution(session: Session, *, x: float, y: float) -> None:
     """Make pictures of another size."""
-    if not (1 <= x <= _LARGEST and 1 <= y <= _LARGEST):
-        raise ActionError(f"pictures have 1 to {_LARGEST} pixels a side; got {x:g} x {y:g}", INVALID_ARGUMENT)
+    if not (1 <= x <= MOST_PIXELS and 1 <= y <= MOST_PIXELS):
+        raise ActionError(
+            f"pictures have 1 to {MOST_PIXELS} pixels a side; got {x:g} x {y:g}", INVALID_ARGUMENT
+        )
     session.width, session.height = int(x), int(y)
 
 

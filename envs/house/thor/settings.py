@@ -11,6 +11,8 @@ CENTRE = 0.9009992
 """Height of an agent's position above the floor, metres."""
 CROUCH = 0.22
 """How much lower a crouching eye is."""
+MOST_PIXELS = 4096
+"""Along a side of a picture."""
 NEAR, FAR = 0.1, 20.0
 """What depth pictures are measured between, metres."""
 

@@ -1,4 +1,4 @@
-"""Being a player: from Unity's command line and environment to the loop of states and actions.
+"""Being a player: the loop of states and actions between a session and its Controller.
 
 It ends when its Controller does. Ctrl-C is left to the Controller that started it; a player started by hand
 stops at it.
@@ -7,7 +7,7 @@ stops at it.
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from envs.errors import EnvError
 from envs.house.objects.sizes import AssetSizes
@@ -16,68 +16,50 @@ from envs.house.thor.pictures import Painter
 from envs.house.thor.player.messages import message
 from envs.house.thor.player.wsgi import Form
 from envs.house.thor.session import Session
-
-USAGE = """usage: uio2 thor-player [-screen-width W] [-screen-height H] [-assets FILE]
-
-An AI2-THOR player without Unity. A Controller starts it:
-
-    from ai2thor.controller import Controller
-    Controller(local_executable_path="uio2 thor-player", x_display=":99", scene=house)
-
-It gives the size and says in AI2THOR_* variables where it is to be talked to. FILE is a table of assets
-(JSON, asset id -> {"type", "size": [x, y, z]}), for boxes as large as AI2-THOR's.
-"""
+from envs.house.thor.settings import MOST_PIXELS
 
 
-def main(words: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
-    """Play until the Controller ends; return the exit status. EnvError for what it cannot start with."""
-    if {"-h", "-help", "--help"} & set(words):
-        print(USAGE)
-        return 0
-    given = _options(words)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+def play(
+    *,
+    width: int = 300,
+    height: int = 300,
+    headless: bool = False,
+    assets: str | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> None:
+    """Play until the Controller ends.
+
+    Args:
+        width, height: of the pictures, until the Controller asks for others.
+        headless: True draws nothing.
+        assets: a JSON table, asset id → {"type", "size": [x, y, z]}, for boxes as large as AI2-THOR's.
+        environment: where the Controller says how it is talked to, in AI2THOR_* variables.
+
+    Raises EnvError where no Controller is there, or it refuses this player.
+    """
+    if not (1 <= width <= MOST_PIXELS and 1 <= height <= MOST_PIXELS):
+        raise EnvError(f"width={width} height={height}: pictures have 1 to {MOST_PIXELS} pixels a side")
     if environment.get("AI2THOR_CLIENT_TOKEN"):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sizes = AssetSizes.read(assets) if assets else None
+    channel = None
     try:
         channel = _channel(environment)
-    except ConnectionError as error:
-        raise EnvError(f"thor-player: {error}") from error
-    assets = given.get("assets")
-    session = Session(
-        int(given.get("screen-width", 300)),
-        int(given.get("screen-height", 300)),
-        AssetSizes.read(assets) if assets else None,
-    )
-    session.drawing = "batchmode" not in given
-    painter = Painter(session)
-    try:
+        session = Session(width, height, sizes)
+        session.drawing = not headless
+        painter = Painter(session)
         while (command := channel.exchange(message(session, painter))) is not None:
             session.step(command)
     except ConnectionError as error:
         raise EnvError(f"thor-player: {error}") from error
     finally:
-        session.close()
-        channel.close()
-    return 0
-
-
-def _options(words: Sequence[str]) -> dict[str, str]:
-    """Read `-name value` and `-name`; Unity has more of them than are of use here."""
-    found, words = {}, list(words)
-    for place, word in enumerate(words):
-        if word.startswith("-"):
-            value = words[place + 1] if place + 1 < len(words) else ""
-            found[word.lstrip("-")] = "" if value.startswith("-") else value
-    for name in ("screen-width", "screen-height"):
-        if not found.get(name, "1").isdigit() or not 1 <= int(found.get(name, "1")) <= 4096:
-            raise EnvError(f"thor-player: -{name} takes a number from 1 to 4096, got {found[name]!r}")
-    return found
+        if channel is not None:
+            channel.close()
 
 
 def _channel(environment: Mapping[str, str]):
-    kind = environment.get(
-        "AI2THOR_SERVER_TYPE", "FIFO" if "AI2THOR_FIFO_SERVER_PIPE_PATH" in environment else ""
-    )
+    """What leads to the Controller."""
+    kind = environment.get("AI2THOR_SERVER_TYPE", "")
     try:
         if kind == "FIFO":
             from envs.house.thor.player.fifo import Pipes
@@ -93,11 +75,11 @@ def _channel(environment: Mapping[str, str]):
     except ModuleNotFoundError as error:
         raise EnvError(f"thor-player: {error}: pip install 'uio2-agent[ai2thor]'") from error
     raise EnvError(
-        "thor-player: no Controller has started this: AI2THOR_SERVER_TYPE is neither FIFO nor WSGI. "
-        "uio2 thor-player --help shows how one does"
+        "thor-player: no Controller has started this (AI2THOR_SERVER_TYPE is neither FIFO nor WSGI); "
+        'one does with Controller(local_executable_path="uio2 thor-player", x_display=":99", scene=house)'
     )
 
 
 def command_line() -> str:
-    """Return what starts this player from any folder: for `Controller(local_executable_path=...)`."""
+    """Return what starts this player in any folder: for `Controller(local_executable_path=...)`."""
     return f"{sys.executable} -m envs.house.thor.player"
