@@ -118,6 +118,16 @@ class NavigationEnv(SimulatorEnv):
     def _final(self, stance: Stance) -> list[int]:
         """What to do at the goal, before stopping."""
 
+    # where the body is, for those whose body stands in another simulator
+
+    def _put(self) -> bool:
+        """Follow the embedded body to where it has been put at once; False where nobody can stand there."""
+        return True
+
+    def _rgb(self) -> np.ndarray:
+        """What the body sees, uint8 (H, W, 3)."""
+        return self._simulator.view(self.camera).rgb
+
     # gymnasium
 
     def reset(
@@ -127,7 +137,7 @@ class NavigationEnv(SimulatorEnv):
         for attempt in range(_TRIES):
             rng = np.random.default_rng([0x4E4156, self._seed, attempt])
             self._move_in(self._a_house(attempt))
-            if self._set(rng):
+            if self._set(rng) and self._put():
                 break
         else:
             raise SpawnError(f"seed {self._seed}: no start and goal found in {_TRIES} houses")
@@ -195,7 +205,7 @@ class NavigationEnv(SimulatorEnv):
         if self.render_mode is None:
             return None
         self._check_reset("render")
-        return np.ascontiguousarray(self._simulator.view(self.camera).rgb)
+        return np.ascontiguousarray(self._rgb())
 
     def depth(self) -> dict[str, np.ndarray]:
         self._check_reset("depth")
@@ -257,12 +267,13 @@ class NavigationEnv(SimulatorEnv):
         self._simulator.set_state(state["simulator"])
         for name, value in state["episode"].items():
             setattr(self, name, value)
+        self._put()
         return self._observation(), self._info()
 
     # what is returned
 
     def _observation(self) -> dict[str, Any]:
-        picture = self._simulator.view(self.camera).rgb
+        picture = self._rgb()
         stance, origin = self._simulator.stance, self._origin
         away = stance.point - origin.point
         right, ahead = np.array([origin.forward[1], -origin.forward[0]]), origin.forward

@@ -1,0 +1,139 @@
+"""`procthor/ObjectNav-v0` in the real AI2-THOR: `gym.make(..., backend="ai2thor")`.
+
+Same spaces, same rules, same seeds. Unusual: the embedded house stands beside as the map. It draws start and
+goal, and measures ways for SPL and for the expert; where the body is, what it sees and what is visible, the
+Controller tells.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from envs.errors import EnvError
+from envs.house.simulator import Stance
+from envs.house.tasks.navigation import DOWN, LEFT, RIGHT, UP
+from envs.procthor.ai2thor.player import Launch, Player
+from envs.procthor.object_nav import REACH, ObjectNavEnv
+
+_CENTRE, _FAR = 0.95, 19.9
+"""Height of an agent's position; beyond which a depth picture tells nothing."""
+_ACTIONS = {LEFT: "RotateLeft", RIGHT: "RotateRight", UP: "LookUp", DOWN: "LookDown"}
+
+
+class Ai2thorObjectNavEnv(ObjectNavEnv):
+    """Find an object in AI2-THOR.
+
+    Args:
+        houses: a house file or a folder of them; Unity's player builds only those whose assets it has.
+        executable: the command line of a player, such as "uio2 thor-player"; None for Unity's.
+        platform, x_display, gpu_device, timeout, start_timeout: see Launch.
+        arguments: see ObjectNavEnv.
+    """
+
+    abilities = frozenset({"state", "expert", "depth"})
+    reasons: ClassVar = {
+        **ObjectNavEnv.reasons,
+        "watch": "AI2-THOR draws pictures of one size: render() returns them; backend='house' can be watched",
+    }
+
+    def __init__(
+        self,
+        task: str,
+        level: str | None = None,
+        *,
+        executable: str | None = None,
+        platform: str | None = None,
+        x_display: str | None = None,
+        gpu_device: int | None = None,
+        timeout: float = 20.0,
+        start_timeout: float = 120.0,
+        **arguments: Any,
+    ) -> None:
+        super().__init__(task, level, **arguments)
+        for name, value in (("timeout", timeout), ("start_timeout", start_timeout)):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+                raise EnvError(f"{name}={value!r}: give a number of seconds")
+        for name, value in (("executable", executable), ("x_display", x_display)):
+            if value is not None and not (isinstance(value, str) and value.strip()):
+                raise EnvError(f"{name}={value!r}: give a text, or leave it out")
+        body, size = self.body, self.camera.width
+        self._player = Player(
+            Launch(executable, platform, x_display, gpu_device, timeout, start_timeout),
+            {
+                "width": size,
+                "height": size,
+                "agentMode": "default",
+                "gridSize": body.step,
+                "snapToGrid": False,
+                "rotateStepDegrees": body.turn,
+                "visibilityDistance": REACH,
+                "fieldOfView": body.vertical_fov,
+                "renderDepthImage": True,
+            },
+        )
+        self._event: Any = None
+
+    def _put(self) -> bool:
+        stance = self._simulator.stance
+        pose = {
+            "position": {"x": stance.x, "y": _CENTRE, "z": stance.y},
+            "rotation": {"x": 0.0, "y": -math.degrees(stance.yaw) % 360, "z": 0.0},
+            "horizon": -math.degrees(stance.pitch),
+            "standing": True,
+        }
+        self._event = self._player.enter(self._house.json, pose, self._target)
+        if self._event is not None:
+            self._follow()
+        return self._event is not None
+
+    def _follow(self) -> None:
+        """Put the embedded body where AI2-THOR's is."""
+        agent = self._event.metadata["agent"]
+        self._simulator.stand(
+            Stance(
+                agent["position"]["x"],
+                agent["position"]["z"],
+                -math.radians(agent["rotation"]["y"]),
+                -math.radians(agent["cameraHorizon"]),
+                self.body.eye,
+            )
+        )
+
+    def _ahead(self) -> bool:
+        self._event = self._player.step("MoveAhead")
+        self._follow()
+        return not self._event
+
+    def _turn(self, number: int) -> None:
+        degrees = self.body.turn if number in (LEFT, RIGHT) else self.body.tilt
+        self._event = self._player.step(_ACTIONS[number], degrees=degrees)
+        self._follow()
+
+    def _reached(self, stance: Stance) -> bool:
+        return any(
+            each["visible"] for each in self._event.metadata["objects"] if each["objectType"] == self._target
+        )
+
+    def _rgb(self) -> np.ndarray:
+        return self._event.frame.copy()
+
+    def depth(self) -> dict[str, np.ndarray]:
+        """Return metres up to 19.9, what is farther as the farthest there is."""
+        self._check_reset("depth")
+        metres = self._event.depth_frame.astype(np.float32)
+        return {"front": np.where(metres < _FAR, metres, self.farthest_m).astype(np.float32)}
+
+    def watch(
+        self,
+        callback: Callable[[np.ndarray], None] | None,
+        height: int = 288,
+        width: int = 512,
+        every: int = 1,
+    ) -> None:
+        raise self._refusal("watch")
+
+    def close(self) -> None:
+        super().close()
+        self._player.close()
