@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from envs.errors import EnvError
+from envs.house.rendering import View
 from envs.house.simulator import Stance
 from envs.house.tasks.navigation import DOWN, LEFT, RIGHT, UP
 from envs.procthor.ai2thor.player import Launch, Player
@@ -19,6 +20,7 @@ from envs.procthor.object_nav import REACH, ObjectNavEnv
 
 _CENTRE, _FAR = 0.95, 19.9
 """Height of an agent's position; beyond which a depth picture tells nothing."""
+_PACKED = np.array([1, 256, 65536])
 _ACTIONS = {LEFT: "RotateLeft", RIGHT: "RotateRight", UP: "LookUp", DOWN: "LookDown"}
 
 
@@ -71,6 +73,7 @@ class Ai2thorObjectNavEnv(ObjectNavEnv):
                 "visibilityDistance": REACH,
                 "fieldOfView": body.vertical_fov,
                 "renderDepthImage": True,
+                "renderInstanceSegmentation": "segmentation" in self.sensors,
             },
         )
         self._event: Any = None
@@ -116,14 +119,27 @@ class Ai2thorObjectNavEnv(ObjectNavEnv):
             each["visible"] for each in self._event.metadata["objects"] if each["objectType"] == self._target
         )
 
-    def _rgb(self) -> np.ndarray:
-        return self._event.frame.copy()
+    def _look(self, **pictures: bool) -> View:
+        event = self._event
+        depth, segmentation = None, None
+        if pictures.get("depth"):
+            depth = np.where(event.depth_frame < _FAR, event.depth_frame, np.float32(np.inf))
+        if pictures.get("segmentation"):
+            segmentation = self._places()
+        return View(event.frame.copy(), depth, segmentation)
 
-    def depth(self) -> dict[str, np.ndarray]:
-        """Return metres up to 19.9, what is farther as the farthest there is."""
-        self._check_reset("depth")
-        metres = self._event.depth_frame.astype(np.float32)
-        return {"front": np.where(metres < _FAR, metres, self.farthest_m).astype(np.float32)}
+    def _places(self) -> np.ndarray:
+        """The picture of instances, by their place in the embedded house; -1 for what is not there."""
+        frame = self._event.instance_segmentation_frame.astype(np.int32)
+        codes, inverse = np.unique(frame @ _PACKED, return_inverse=True)
+        place = self._simulator.place
+        known = {
+            int(np.array(colour) @ _PACKED): place.get(id, -1)
+            for id, colour in self._event.object_id_to_color.items()
+            if "|" in id
+        }
+        places = np.array([known.get(int(code), -1) for code in codes], np.int32)
+        return places[inverse].reshape(frame.shape[:2])
 
     def watch(
         self,
