@@ -20,6 +20,8 @@ from envs.procthor.object_nav import REACH, ObjectNavEnv
 
 _CENTRE, _FAR = 0.95, 19.9
 """Height of an agent's position; beyond which a depth picture tells nothing."""
+_SAME = 1e-4
+"""Metres and radians within which two poses are one."""
 _PACKED = np.array([1, 256, 65536])
 _ACTIONS = {LEFT: "RotateLeft", RIGHT: "RotateRight", UP: "LookUp", DOWN: "LookDown"}
 
@@ -92,24 +94,28 @@ class Ai2thorObjectNavEnv(ObjectNavEnv):
         return self._event is not None
 
     def _follow(self) -> None:
-        """Put the embedded body where AI2-THOR's is."""
-        agent = self._event.metadata["agent"]
-        self._simulator.stand(
-            Stance(
-                agent["position"]["x"],
-                agent["position"]["z"],
-                -math.radians(agent["rotation"]["y"]),
-                -math.radians(agent["cameraHorizon"]),
-                self.body.eye,
-            )
+        """Put the embedded body where AI2-THOR's is; where both agree, it stays as it has moved itself."""
+        agent, now = self._event.metadata["agent"], self._simulator.stance
+        told = Stance(
+            agent["position"]["x"],
+            agent["position"]["z"],
+            -math.radians(agent["rotation"]["y"]),
+            -math.radians(agent["cameraHorizon"]),
+            self.body.eye,
         )
+        turned = math.remainder(told.yaw - now.yaw, 2 * math.pi)
+        apart = (told.x - now.x, told.y - now.y, turned, told.pitch - now.pitch)
+        if max(map(abs, apart)) > _SAME:
+            self._simulator.stand(told)
 
     def _ahead(self) -> bool:
+        super()._ahead()
         self._event = self._player.step("MoveAhead")
         self._follow()
         return not self._event
 
     def _turn(self, number: int) -> None:
+        super()._turn(number)
         degrees = self.body.turn if number in (LEFT, RIGHT) else self.body.tilt
         self._event = self._player.step(_ACTIONS[number], degrees=degrees)
         self._follow()

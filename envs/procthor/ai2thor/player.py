@@ -63,7 +63,9 @@ class Launch:
 
             found = getattr(platform, str(self.platform), None)
             if self.platform not in ("CloudRendering", "Linux64") or found is None:
-                raise EnvError(f"platform={self.platform!r}: choose CloudRendering or Linux64, or leave it out")
+                raise EnvError(
+                    f"platform={self.platform!r}: choose CloudRendering or Linux64, or leave it out"
+                )
             given["platform"] = found
         return given
 
@@ -216,10 +218,9 @@ class Player:
 
     def _log(self) -> str:
         """What the player has written since it was started, its end."""
-        with contextlib.suppress(OSError):
-            with _LOG.expanduser().open("rb") as file:
-                file.seek(max(self._log_start, _size(_LOG) - _LOG_BYTES))
-                return file.read().decode(errors="replace").strip()
+        with contextlib.suppress(OSError), _LOG.expanduser().open("rb") as file:
+            file.seek(max(self._log_start, _size(_LOG) - _LOG_BYTES))
+            return file.read().decode(errors="replace").strip()
         return ""
 
 

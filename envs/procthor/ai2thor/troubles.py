@@ -20,8 +20,9 @@ _KNOWN = (
     ),
     (
         r"had missing dependencies|X server|Xlib|DISPLAY|display",
-        "its Unity player for Linux draws on an X server: give x_display=':0', or start one (Xvfb :99 -screen "
-        "0 1024x768x24) and give that; without one, platform='CloudRendering' draws through Vulkan",
+        "its Unity player for Linux draws on an X server: give x_display=':0', or start one "
+        "(Xvfb :99 -screen 0 1024x768x24) and give that; without one, platform='CloudRendering' draws "
+        "through Vulkan",
     ),
     (
         r"vulkaninfo failed",
