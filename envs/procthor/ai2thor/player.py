@@ -5,6 +5,7 @@ in a thread of its own, and freed by a false word when its player is gone or lat
 """
 
 import contextlib
+import logging
 import os
 import sys
 import threading
@@ -101,10 +102,11 @@ class Player:
         for attempt in range(2):
             try:
                 return self._entered(house, pose, type)
-            except PlayerError:
+            except PlayerError as error:
                 self.close()
                 if attempt:
                     raise
+                _note(error)
         return None
 
     def step(self, action: str, **arguments: Any) -> Any:
@@ -115,7 +117,8 @@ class Player:
         """
         try:
             event = self._step(action, **arguments)
-        except PlayerError:
+        except PlayerError as error:
+            _note(error)
             self.close()
             self._resume()
             event = self._step(action, **arguments)
@@ -142,7 +145,8 @@ class Player:
             self._controller = self._started()
         if self._house is not house:
             self._build(house)
-        event = self._step("ResetObjectFilter") if self._filter is not None else None
+        if self._filter is not None:
+            self._step("ResetObjectFilter")
         event = self._step("TeleportFull", **pose)
         if not event:
             return None
@@ -151,11 +155,13 @@ class Player:
         return self._step("SetObjectFilter", objectIds=self._filter)
 
     def _resume(self) -> None:
-        house, self._controller = self._last_house, self._started()
-        self._build(house)
+        told = self._filter
+        self._controller = self._started()
+        self._build(self._last_house)
         if not self._step("TeleportFull", forceAction=True, **self._pose):
             raise explained("go on in a fresh player", "it refuses the pose that the last one told")
-        self._step("SetObjectFilter", objectIds=self._filter)
+        self._filter = told
+        self._step("SetObjectFilter", objectIds=told)
 
     def _build(self, house: Mapping[str, Any]) -> None:
         self._filter = None
@@ -222,6 +228,10 @@ class Player:
             file.seek(max(self._log_start, _size(_LOG) - _LOG_BYTES))
             return file.read().decode(errors="replace").strip()
         return ""
+
+
+def _note(error: PlayerError) -> None:
+    logging.getLogger(__name__).warning("once more with a fresh player, after: %s", error)
 
 
 def _free(controller: Any) -> None:

@@ -74,7 +74,7 @@ def _texts(error: BaseException) -> Iterable[str]:
     """The texts of an error and of what it came from, the first cause last."""
     seen: set[int] = set()
     following: BaseException | None = error
-    while following is not None and id(following) not in seen:
+    while following is not None and id(following) not in seen and not isinstance(following, PlayerError):
         seen.add(id(following))
         yield f"{type(following).__name__}: {following}"
         following = following.__cause__ or following.__context__

@@ -25,11 +25,12 @@ class Form:
 
     def __init__(self, host: str, port: int, token: str) -> None:
         self._host, self._port, self._token = host, port, token
+        self._met = False
 
     def exchange(self, message: Message) -> dict[str, Any] | None:
         """Send a state and return the action that answers it; None where the Controller has ended or gone.
 
-        Raises ConnectionError where it refuses this player.
+        Raises ConnectionError where it refuses this player, or was never there.
         """
         boundary = uuid.uuid4().hex
         fields = [("metadata", json.dumps(message.metadata).encode()), ("token", self._token.encode())]
@@ -47,12 +48,15 @@ class Form:
             connection.request("POST", "/train", body, headers)
             answer = connection.getresponse()
             text = answer.read()
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as error:
+            if not self._met:
+                raise ConnectionError(f"no Controller answers at {self._host}:{self._port}") from error
             return None
         finally:
             connection.close()
         if answer.status != 200:
             raise ConnectionError(f"the Controller at {self._host}:{self._port} answers {answer.status}")
+        self._met = True
         return json.loads(text) or None
 
     def close(self) -> None:
