@@ -5,4 +5,5 @@ import envs.house.thor.looking
 import envs.house.thor.motion
 import envs.house.thor.routes
 import envs.house.thor.running
-import envs.house.thor.switching  # noqa: F401
+import envs.house.thor.switching
+import envs.house.thor.varying  # noqa: F401

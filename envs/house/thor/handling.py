@@ -19,7 +19,7 @@ from envs.house.thor.errors import (
     ActionError,
 )
 from envs.house.thor.objects import kind, opens, target
-from envs.house.thor.placing import Spot, free_at, landing, spots
+from envs.house.thor.placing import Spot, first_free, landing, spots
 from envs.house.thor.registry import action
 from envs.house.thor.session import Session
 
@@ -88,11 +88,10 @@ def put(
     places = spots(session, held, onto, inside)
     if not places:
         raise ActionError(f"{held.id} cannot be placed in {onto.id}", NOT_ALLOWED_IN_RECEPTACLE)
-    for spot in places:
-        if free_at(session, held, spot, onto.id):
-            session.simulator.put(held.id, spot.position, spot.rotation, parent=onto.id)
-            return
-    raise ActionError(f"No valid positions to place object found on {onto.id}", RECEPTACLE_FULL)
+    spot = first_free(session, held, places, onto.id)
+    if spot is None:
+        raise ActionError(f"No valid positions to place object found on {onto.id}", RECEPTACLE_FULL)
+    session.simulator.put(held.id, spot.position, spot.rotation, parent=onto.id)
 
 
 def _closed(session: Session, thing: Thing) -> bool:
@@ -114,7 +113,7 @@ def throw(session: Session, *, moveMagnitude: float = 50.0, forceAction: bool = 
     speed = max(0.0, moveMagnitude) / _NEWTON * -looking(stance.yaw, stance.pitch)[:, 2]
     for _ in range(200):
         ahead = at + _TICK * speed
-        if not free_at(session, held, Spot(ahead, held.rotation)):
+        if first_free(session, held, [Spot(ahead, held.rotation)]) is None:
             break
         at, speed = ahead, speed - (0, 0, _TICK * _GRAVITY)
     _let_go(session, held, at)
@@ -136,8 +135,10 @@ def move_held(
     held = _held(session, "Agent can only move held object if it holds one")
     axes = looking(session.simulator.stance.yaw, 0.0)
     shift = axes @ (right, up, -ahead)
-    if not free_at(session, held, Spot(np.array(held.position) + shift, held.rotation)):
-        raise ActionError(f"{held.id} would collide with something there")
+    for share in np.linspace(0, 1, 2 + int(np.linalg.norm(shift) / _PUSH_STEP))[1:]:
+        spot = Spot(np.array(held.position) + share * shift, held.rotation)
+        if first_free(session, held, [spot]) is None:
+            raise ActionError(f"{held.id} would collide with something on its way")
     session.simulator.hold(np.array(held.position) + shift, held.rotation)
 
 
@@ -195,7 +196,10 @@ def _slide(
     now = session.simulator.now(thing.id)
     at, moved = np.array(now.position), 0.0
     parent = session.simulator.states[thing.id].parent
-    while moved < force / _FORCE and free_at(session, now, Spot(at + _PUSH_STEP * way, now.rotation), parent):
+    while (
+        moved < force / _FORCE
+        and first_free(session, now, [Spot(at + _PUSH_STEP * way, now.rotation)], parent) is not None
+    ):
         at, moved = at + _PUSH_STEP * way, moved + _PUSH_STEP
     if not moved:
         raise ActionError(f"{thing.id} cannot move that way")

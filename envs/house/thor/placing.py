@@ -17,6 +17,9 @@ _TOUCH = 0.008
 _BOTTOM = 0.05
 """Height of an inner floor, as a share of the receptacle's, where its type tells none."""
 
+_BATCH = 200
+"""Spots that are looked at together."""
+
 
 @dataclass(frozen=True)
 class Spot:
@@ -54,18 +57,28 @@ def spots(session: Session, held: Thing, onto: Thing, inside: bool) -> list[Spot
     return sorted(found, key=lambda spot: float(np.linalg.norm(spot.position[:2] - here)))
 
 
-def free_at(session: Session, thing: Thing, spot: Spot, within: str | None = None) -> bool:
-    """Return whether a thing at a pose meets nothing but what it stands `within`; the agent counts too."""
+def first_free(session: Session, thing: Thing, spots: list[Spot], within: str | None = None) -> Spot | None:
+    """Return the first pose at which a thing meets nothing but what it stands `within`; the agent counts too.
+
+    None where there is none.
+    """
     simulator = session.simulator
-    without = [thing.id, *simulator.standing_on(thing.id), *([within] if within else ())]
-    low, high = simulator.solid_boxes(without)
-    body = simulator.obstacles.body
-    here, wide = simulator.stance.point, body.radius
+    low, high = simulator.solid_boxes(
+        [thing.id, *simulator.standing_on(thing.id), *([within] if within else ())]
+    )
+    here, wide = simulator.stance.point, simulator.obstacles.body.radius
     low = np.vstack([low, [*(here - wide), 0.0]])
     high = np.vstack([high, [*(here + wide), simulator.stance.eye]])
-    half = np.abs(spot.rotation) @ (np.array(thing.size) / 2) - _TOUCH
-    meets = (low < spot.position + half) & (high > spot.position - half)
-    return not meets.all(1).any()
+    for start in range(0, len(spots), _BATCH):
+        batch = spots[start : start + _BATCH]
+        at = np.array([spot.position for spot in batch])[:, None]
+        half = (
+            np.array([np.abs(spot.rotation) @ (np.array(thing.size) / 2) for spot in batch])[:, None] - _TOUCH
+        )
+        meets = ((low < at + half) & (high > at - half)).all(2).any(1)
+        if not meets.all():
+            return batch[int(meets.argmin())]
+    return None
 
 
 def landing(session: Session, thing: Thing, at: np.ndarray) -> tuple[np.ndarray, str | None] | None:

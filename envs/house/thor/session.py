@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from envs.errors import EnvError
+from envs.house.navigation import Footprint
 from envs.house.objects.sizes import AssetSizes
 from envs.house.rendering import Camera
 from envs.house.scene import Scene
@@ -23,6 +24,7 @@ from envs.house.schema.records import House
 from envs.house.simulator import HouseSimulator, Stance
 from envs.house.thor.errors import INVALID_ARGUMENT, UNDEFINED, ActionError
 from envs.house.thor.frames import wrapped
+from envs.house.thor.looks import Looks
 from envs.house.thor.registry import arguments, find
 from envs.house.thor.scenes import PROCEDURAL, scene_house, scene_names
 from envs.house.thor.settings import CENTRE, CROUCH, FAR, Settings
@@ -66,6 +68,10 @@ class Session:
         self.width, self.height = width, height
         self.sizes = sizes
         self.simulator: HouseSimulator | None = None
+        self._standing: dict[bool, tuple[House | None, Footprint, HouseSimulator]] = {}
+        """What was built last with a house (True) and without: coming back to it costs nothing."""
+        self.looks: Looks | None = None
+        """How the scene looked before it was varied."""
         self.drawing = True
         """Whether the last action wants pictures."""
         self.reset(PROCEDURAL)
@@ -95,20 +101,32 @@ class Session:
         The agent stands at the origin of a created house, as AI2-THOR leaves it, and at the start of a
         scene's own.
         """
-        body = self.settings.mode.footprint
-        if house is None:
-            simulator = HouseSimulator(Scene(()), body)
-        else:
-            simulator = HouseSimulator.of_house(house, body, self.sizes)
-        self.close()
-        self.simulator, self.house = simulator, house
+        if self.looks is not None:
+            self.looks.restore()
+        self.simulator, self.house = self._build(house), house
+        self.looks = None
         self.yaw, self.horizon, self.standing = 0.0, 0.0, True
         self.x, self.z = 0.0, 0.0
         if self.scene != PROCEDURAL and house is not None and house.start is not None:
             self.x, _, self.z = house.start.position
             self.yaw, self.horizon = house.start.yaw, min(house.start.horizon, self.settings.mode.lowest)
-        self.told, self.bounds = None, simulator.scene.bounds
+        self.told, self.bounds = None, self.simulator.scene.bounds
         self.place_agent()
+
+    def _build(self, house: House | None) -> HouseSimulator:
+        body, key = self.settings.mode.footprint, house is not None
+        last = self._standing.get(key)
+        if last is not None and last[:2] == (house, body):
+            last[2].restore()
+            return last[2]
+        if house is None:
+            simulator = HouseSimulator(Scene(()), body)
+        else:
+            simulator = HouseSimulator.of_house(house, body, self.sizes)
+        if last is not None:
+            last[2].close()
+        self._standing[key] = house, body, simulator
+        return simulator
 
     def configure(self, settings: Settings) -> None:
         """Take new settings; a body of another size needs the house anew."""
@@ -169,8 +187,8 @@ class Session:
 
     def close(self) -> None:
         """Give back what pictures cost."""
-        if self.simulator is not None:
-            self.simulator.close()
+        for *_, simulator in self._standing.values():
+            simulator.close()
 
 
 def _sequence(command: Mapping[str, Any], last: int) -> int:
