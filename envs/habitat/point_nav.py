@@ -11,7 +11,7 @@ import numpy as np
 
 from envs.house.experts import follower
 from envs.house.simulator import Stance
-from envs.house.tasks.navigation import AHEAD, LEFT, RIGHT, STOP, Body, NavigationEnv
+from envs.house.tasks.navigation import AHEAD, DOWN, LEFT, RIGHT, STOP, UP, Body, NavigationEnv
 
 REACH = 0.2
 """Metres along the floor within which the goal is reached."""
@@ -71,6 +71,8 @@ class PointNavEnv(NavigationEnv):
         return [self._simulator.grid.index(self._goal)]
 
     def _expert_action(self) -> int | None:
+        if abs(pitch := self._simulator.stance.pitch) > 1e-6:
+            return DOWN if pitch > 0 else UP
         move = follower.next_move(
             self._simulator,
             self._goal_cells(),
