@@ -74,7 +74,9 @@ def read_box_scene(path: str | Path) -> BoxScene:
         if not isinstance(name, str) or not name or name in names:
             raise HouseError(f"{where}.name={name!r}: give each box a name of its own")
         names.append(name)
-    center = [_three(box, "center", f"{path}: boxes[{k}]", -_FARTHEST, _FARTHEST) for k, box in enumerate(boxes)]
+    center = [
+        _three(box, "center", f"{path}: boxes[{k}]", -_FARTHEST, _FARTHEST) for k, box in enumerate(boxes)
+    ]
     size = [_three(box, "size", f"{path}: boxes[{k}]", 1e-4, _FARTHEST) for k, box in enumerate(boxes)]
     color = [_three(box, "color", f"{path}: boxes[{k}]", 0.0, 1.0) for k, box in enumerate(boxes)]
     return BoxScene(tuple(names), np.array(center), np.array(size), np.array(color))

@@ -36,38 +36,43 @@ class EmbeddedSimulator(Simulator):
         cameras: Sequence[CameraSpec] = (CameraSpec(),),
         settings: NavMeshSettings | None = None,
     ) -> None:
-        agent = agent or AgentSpec()
-        super().__init__(agent, cameras)
-        boxes = scene if isinstance(scene, BoxScene) else read_box_scene(scene)
-        settings = settings or NavMeshSettings(agent_height=agent.height, agent_radius=agent.radius)
-        self.pathfinder = PathFinder.of_boxes(boxes.low, boxes.high, settings)
-        self._drawn = HouseSimulator(boxes.scene(), Footprint(agent.radius, agent.height))
-        self._pose = Pose(np.zeros(3))
+        super().__init__(agent or AgentSpec(), cameras)
+        self._settings = settings
+        self._drawn: HouseSimulator | None = None
+        self.load(scene)
 
-    def pose(self) -> Pose:
-        return self._pose
+    def load(self, scene: BoxScene | str | Path) -> None:
+        boxes, agent = scene if isinstance(scene, BoxScene) else read_box_scene(scene), self.agent
+        settings = self._settings or NavMeshSettings(agent_height=agent.height, agent_radius=agent.radius)
+        self.pathfinder = PathFinder.of_boxes(boxes.low, boxes.high, settings)
+        self.close()
+        self._drawn = HouseSimulator(boxes.scene(), Footprint(agent.radius, agent.height))
+        self._at, self.closed = Pose(np.zeros(3)), False
+
+    def _pose(self) -> Pose:
+        return self._at
 
     def _stand(self, position: np.ndarray, yaw: float) -> None:
-        self._pose = Pose(position, yaw)
+        self._at = Pose(position, yaw)
 
     def _act(self, move: str) -> bool:
-        pose, turn, tilt = self._pose, math.radians(self.agent.turn), math.radians(self.agent.tilt)
+        pose, turn, tilt = self._at, math.radians(self.agent.turn), math.radians(self.agent.tilt)
         if move in ("turn_left", "turn_right"):
-            self._pose = replace(pose, yaw=pose.yaw + (turn if move == "turn_left" else -turn))
+            self._at = replace(pose, yaw=pose.yaw + (turn if move == "turn_left" else -turn))
         elif move in ("look_up", "look_down"):
-            self._pose = replace(pose, pitch=pose.pitch + (tilt if move == "look_up" else -tilt))
+            self._at = replace(pose, pitch=pose.pitch + (tilt if move == "look_up" else -tilt))
         else:
             ahead = self.agent.step if move == "move_forward" else -self.agent.step
             way = np.array([-math.sin(pose.yaw), 0.0, -math.cos(pose.yaw)]) * ahead
             wanted = pose.position + way
             place = self.pathfinder.try_step(pose.position, wanted, self.agent.sliding)
-            self._pose = replace(pose, position=place)
+            self._at = replace(pose, position=place)
             return bool(((place - pose.position) ** 2).sum() + _ENOUGH < (way**2).sum())
         return False
 
-    def observe(self) -> dict[str, np.ndarray]:
-        x, y, z = self._pose.position
-        axes = looking(self._pose.yaw, self._pose.pitch)
+    def _observe(self) -> dict[str, np.ndarray]:
+        x, y, z = self._at.position
+        axes = looking(self._at.yaw, self._at.pitch)
         found = {}
         for spec in self.cameras:
             lens = Camera(
@@ -101,8 +106,10 @@ class EmbeddedSimulator(Simulator):
     def random_point(self, rng: np.random.Generator) -> np.ndarray:
         return self.pathfinder.random_point(rng)
 
-    def topdown(self, metres_per_pixel: float, height: float) -> np.ndarray:
+    def _topdown(self, metres_per_pixel: float, height: float) -> np.ndarray:
         return self.pathfinder.topdown(metres_per_pixel, height)
 
     def close(self) -> None:
-        self._drawn.close()
+        super().close()
+        if self._drawn is not None:
+            self._drawn.close()

@@ -48,7 +48,7 @@ class PathFinder:
     def of_boxes(
         cls, low: np.ndarray, high: np.ndarray, settings: NavMeshSettings | None = None
     ) -> "PathFinder":
-        """Make the mesh of boxes with corners `low` and `high`, (K, 3) metres. Raises EnvError without one."""
+        """Make the mesh of boxes with corners (K, 3) in metres. Raises EnvError where there are none."""
         settings = settings or NavMeshSettings()
         if not len(low):
             raise EnvError("a navigation mesh needs something to stand on: the scene has no boxes")
@@ -99,7 +99,9 @@ class PathFinder:
         return None if found is None else int(self._surface.islands[found[0]])
 
     def island_radius(self, point: Sequence[float]) -> float:
-        """Return how far the island of a point reaches from the mean of its pieces' corners, metres; 0 away from any."""
+        """Return how far the island of a point reaches from the mean of its pieces' corners, metres; 0 away
+        from any.
+        """
         island = self.island(point)
         if island is None:
             return 0.0

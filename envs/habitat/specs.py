@@ -1,4 +1,4 @@
-"""What a body, its cameras and a place are to Habitat, refused here where habitat-sim would end the process."""
+"""Bodies, cameras and places as Habitat takes them; refused here where habitat-sim would end the process."""
 
 import math
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class CameraSpec:
         for name, low, high in (("hfov", 0, 180), ("near", 0, math.inf), ("far", 0, math.inf)):
             value = getattr(self, name)
             if not _finite(value) or not low < value < high:
-                raise EnvError(f"{told}: {name}={value!r}, give more than {low:g}" + f" and less than {high:g}")
+                raise EnvError(f"{told}: {name}={value!r}, give more than {low:g} and less than {high:g}")
         if not self.near < self.far:
             raise EnvError(f"{told}: near={self.near:g} is not less than far={self.far:g}")
         if not _finite(self.eye):
@@ -98,7 +98,7 @@ def checked_point(point: object, name: str = "point") -> np.ndarray:
 
 
 def checked_rotation(rotation: object) -> np.ndarray:
-    """Return a unit quaternion (x, y, z, w). Raises EnvError for another length, and for a body that leans."""
+    """Return a unit quaternion (x, y, z, w). Raises EnvError for another, and for a body that leans."""
     try:
         found = np.asarray(rotation, float)
     except (TypeError, ValueError) as error:

@@ -30,4 +30,6 @@ class NavMeshSettings:
             value = getattr(self, field.name)
             lowest = 1e-3 if field.name in ("cell_size", "cell_height", "agent_height") else 0.0
             if not (isinstance(value, int | float) and math.isfinite(value) and value >= lowest):
-                raise EnvError(f"navigation mesh: {field.name}={value!r}, give a number of at least {lowest:g}")
+                raise EnvError(
+                    f"navigation mesh: {field.name}={value!r}, give a number of at least {lowest:g}"
+                )

@@ -119,7 +119,10 @@ def _low_steps(tops: np.ndarray, stands: np.ndarray, climb: int) -> np.ndarray:
     found = stands.copy()
     for layer in range(1, len(tops)):
         found[layer] |= (
-            ~stands[layer] & stands[layer - 1] & (tops[layer] - tops[layer - 1] <= climb) & (tops[layer] < _FAR)
+            ~stands[layer]
+            & stands[layer - 1]
+            & (tops[layer] - tops[layer - 1] <= climb)
+            & (tops[layer] < _FAR)
         )
     return found
 
@@ -183,7 +186,9 @@ def border_distance(cells: Cells) -> np.ndarray:
     distance = np.where((cells.beside < 0).any(1), 0, _FAR)
     beside = cells.beside
     corners = [
-        np.where(beside[:, k] >= 0, beside[beside[:, k], (k + turn) % 4], -1) for k in range(4) for turn in (1, 3)
+        np.where(beside[:, k] >= 0, beside[beside[:, k], (k + turn) % 4], -1)
+        for k in range(4)
+        for turn in (1, 3)
     ]
     ways = [(beside[:, k], 2) for k in range(4)] + [(corner, 3) for corner in corners]
     while True:
