@@ -12,3 +12,6 @@ _CLASSES = {each.task: each for each in (PointNavEnv, ObjectNavEnv)}
 def make(task: str, **arguments: Any) -> HabitatEnv:
     """Return the environment of a task; arguments are those of its class."""
     return _CLASSES[task](task, **arguments)
+
+
+make.metadata = HabitatEnv.metadata

@@ -17,7 +17,7 @@ from envs.habitat.task import HabitatEnv, flat, lifted
 from envs.house.experts import follower
 from envs.house.navigation.grid import length
 from envs.house.simulator import Stance
-from envs.house.tasks.navigation import AHEAD, LEFT, RIGHT, STOP, Body
+from envs.house.tasks.navigation import AHEAD, DOWN, LEFT, RIGHT, STOP, UP, Body
 
 REACH = 0.2
 """Metres along the floor within which the goal is reached."""
@@ -99,6 +99,8 @@ class PointNavEnv(HabitatEnv):
         return length(path)
 
     def _expert_action(self) -> int | None:
+        if abs(pitch := self._simulator.stance.pitch) > 1e-3:
+            return DOWN if pitch > 0 else UP
         move = follower.next_move(
             self._simulator,
             self._goal_cells(),

@@ -12,7 +12,6 @@ SUITE = Suite(
         "house": "the embedded house simulator",
         "habitat_sim": "habitat-sim, where it is installed; it plays episodes=FILE",
     },
-    packages={"habitat_sim": "backend=habitat_sim"},
     levels=LEVELS,
     default_level="medium",
     tested_levels=tuple(LEVELS),
