@@ -138,7 +138,9 @@ def _episodes(path: Path, record: Mapping[str, Any]) -> Iterable[Episode]:
         if not isinstance(each, dict):
             raise EnvError(f"{path}: {where} is no mapping")
         if unknown := sorted(set(each) - set(_EPISODE_KEYS)):
-            raise EnvError(f"{path}: {where} has the key {shown(unknown[0])}, unknown to PointNav and ObjectNav")
+            raise EnvError(
+                f"{path}: {where} has the key {shown(unknown[0])}, unknown to PointNav and ObjectNav"
+            )
         scene, category = each.get("scene_id"), each.get("object_category")
         if not isinstance(scene, str) or not scene:
             raise EnvError(f"{path}: {where}.scene_id={shown(scene)}: give the scene's file")
@@ -148,7 +150,9 @@ def _episodes(path: Path, record: Mapping[str, Any]) -> Iterable[Episode]:
         if category is not None and not mine:
             key = f"{Path(scene).name}_{category}"
             if key not in goals:
-                raise EnvError(f"{path}: {where} looks for {shown(key)}: 'goals_by_category' does not hold it")
+                raise EnvError(
+                    f"{path}: {where} looks for {shown(key)}: 'goals_by_category' does not hold it"
+                )
             mine = goals[key]
         if not mine:
             raise EnvError(f"{path}: {where}.goals is empty: give at least one goal")
@@ -274,7 +278,10 @@ def _plain_goal(goal: Goal, category: str) -> dict[str, Any]:
         "room_id": None,
         "room_name": None,
         "view_points": [
-            {"agent_state": {"position": list(view.position), "rotation": list(view.rotation)}, "iou": view.iou}
+            {
+                "agent_state": {"position": list(view.position), "rotation": list(view.rotation)},
+                "iou": view.iou,
+            }
             for view in goal.view_points
         ],
     }

@@ -19,7 +19,7 @@ from envs.habitat.point_nav import MOVES
 from envs.habitat.specs import rotation_of
 from envs.habitat.task import HabitatEnv, lifted
 from envs.house.experts import follower
-from envs.house.experts.route import route
+from envs.house.experts.route import route, search
 from envs.house.sight import box_points, sees
 from envs.house.simulator import Stance
 from envs.house.tasks.navigation import STOP, Body, actions_of
@@ -33,6 +33,8 @@ _EVERY = 2
 """View points lie in each so many cells both ways."""
 _LEAST_WAY = 1.0
 _EXPERT_STOPS = 0.08
+_APPROACH = 1.0
+"""Metres of way on a mesh before which the expert follows it; from there on it plans each step."""
 _HABITATS = {"HousePlant": "plant", "Television": "tv_monitor"}
 
 
@@ -178,8 +180,27 @@ class ObjectNavEnv(HabitatEnv):
         return self._distance() < REACH
 
     def _planned(self) -> list[int]:
-        """A search over the body's own steps; for meshes, `_expert_action` follows the way."""
-        grid, goals = self._simulator.grid, list(self._goals)
+        """All actions to the end, found by a search over the body's own steps."""
+        place = self._simulator
+        turns = round(360 / self.body.turn)
+        if isinstance(place, MeshPlace):
+            spots = np.array([(x, -z) for x, _, z in self._goals])
+
+            def left(point: np.ndarray) -> float:
+                return float(np.linalg.norm(spots - point, axis=1).min())
+
+            found = search(
+                place.stance,
+                left,
+                place.free,
+                lambda point: (
+                    left(point) < _EXPERT_STOPS and place.geodesic(point, self._goals) < _EXPERT_STOPS
+                ),
+                step=self.body.step,
+                turns=turns,
+            )
+            return [] if found is None else [*actions_of(found.headings, turns), STOP]
+        grid, goals = place.grid, list(self._goals)
         field = grid.field(goals)
 
         def reached(point: np.ndarray) -> bool:
@@ -188,12 +209,12 @@ class ObjectNavEnv(HabitatEnv):
                 return False
             return grid.geodesic(point, goals) < _EXPERT_STOPS
 
-        turns = round(360 / self.body.turn)
-        found = route(self._simulator, self._simulator.stance, goals, reached, step=self.body.step, turns=turns)
+        found = route(place, place.stance, goals, reached, step=self.body.step, turns=turns)
         return [] if found is None else [*actions_of(found.headings, turns), STOP]
 
     def _expert_action(self) -> int | None:
-        if not isinstance(self._simulator, MeshPlace):
+        far = isinstance(self._simulator, MeshPlace) and self._distance() > _APPROACH
+        if self._plan or not far:
             return super()._expert_action()
         turn = math.radians(self.body.turn)
         move = follower.next_move(

@@ -43,6 +43,7 @@ class PathFinder:
 
     def __init__(self, surface: Surface, bounds: tuple[np.ndarray, np.ndarray]) -> None:
         self._surface, self.bounds = surface, bounds
+        self._asked, self._found = b"", True  # the last goals, and whether all are on the mesh
 
     @classmethod
     def of_boxes(
@@ -161,19 +162,26 @@ class PathFinder:
         habitat-sim.
         """
         surface, start = self._loaded(), checked_point(start, "start")
-        goals = [checked_point(goal, "goal") for goal in goals]
-        if any(surface.nearest(goal) is None for goal in goals):
+        goals = np.array([checked_point(goal, "goal") for goal in goals]).reshape(-1, 3)
+        if not self._all_on_mesh(goals):
             return _NO_WAY
-        best = _NO_WAY
-        for number, goal in enumerate(goals):
-            if math.dist(start, goal) >= best.geodesic:
-                continue
-            points = surface.path(start, goal)
+        best, away = _NO_WAY, np.linalg.norm(goals - start, axis=1)
+        for number in np.argsort(away, kind="stable").tolist():
+            if away[number] >= best.geodesic:
+                break
+            points = surface.path(start, goals[number])
             if points is not None:
                 long = float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())
                 if long < best.geodesic:
                     best = Way(long, points, number)
         return best
+
+    def _all_on_mesh(self, goals: np.ndarray) -> bool:
+        key = goals.tobytes()
+        if self._asked != key:
+            found = all(self._surface.nearest(goal) is not None for goal in goals)
+            self._asked, self._found = key, found
+        return self._found
 
 
 def surface_of(cells: Cells, origin: np.ndarray, settings: NavMeshSettings) -> Surface:

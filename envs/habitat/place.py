@@ -67,12 +67,18 @@ class MeshPlace:
         point = np.array([x, -z])
         return point, bool(np.abs(point - end).max() > 1e-3)
 
+    def free(self, start: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Return for straight moves from one point to many (N, 2) whether none is held up; bool (N,)."""
+        return np.array([self.way_blocked(start, end) is None for end in ends], bool)
+
     def _at(self, point: Sequence[float]) -> Goal:
         return float(point[0]), float(self.simulator.pose().position[1]), -float(point[1])
 
     # sight
 
-    def view(self, camera: Camera, *, rgb: bool = True, depth: bool = False, segmentation: bool = False) -> View:
+    def view(
+        self, camera: Camera, *, rgb: bool = True, depth: bool = False, segmentation: bool = False
+    ) -> View:
         """Return what the body sees, in the size of `camera`."""
         seen = self.simulator.observe()
         metres = seen["depth"]
