@@ -26,7 +26,7 @@ from envs.vima.things.meshes import Part, meshes
 from envs.vima.things.textures import DARK, GRAY, TEXTURES, texture_image
 
 MAX_GEOMS = 600
-WHITE_PAPER = np.array([255, 255, 255, 0], np.uint8).view(np.uint32)[0]
+WHITE_PAPER = np.uint32(0xFFFFFF)
 """A pixel as `Renderer.render` gives them: white, with the id of nothing."""
 PLANE_ID, MAT_ID = 0, 1
 
@@ -154,8 +154,8 @@ class Renderer:
         height: int = HEIGHT,
         width: int = WIDTH,
     ) -> np.ndarray:
-        """Draw things with one camera or two: uint32 (height, cameras × width), side by side, the bytes of a
-        pixel being red, green, blue and id + 1; 0 where there is nothing.
+        """Draw things with one camera or two: uint32 (height, cameras × width), side by side, a pixel being
+        red + 256 green + 256² blue + 256³ (id + 1); 0 where there is nothing.
         """
         from OpenGL import GL
 
@@ -164,7 +164,7 @@ class Renderer:
         mujoco.mjr_render(mujoco.MjrRect(0, 0, wide, height), self._scene, self._context)
         pixels = np.empty((height, wide, 4), np.uint8)  # mjr_readPixels would leave out the fourth byte
         GL.glReadPixels(0, 0, wide, height, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, pixels)
-        return pixels.view(np.uint32)[::-1, :, 0]
+        return pixels.view("<u4")[::-1, :, 0]
 
     def depth(
         self, things: Sequence[Drawable], cameras: Sequence[OrthographicCamera], height: int, width: int
