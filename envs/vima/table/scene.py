@@ -206,7 +206,7 @@ class Scene:
 
     def take_poses(self, positions: np.ndarray, quaternions: np.ndarray) -> None:
         """Move the free bodies to where physics has them (`Physics.free_poses`)."""
-        free = (body for body in self._bodies.values() if not body.fixed)
+        free = [body for body in self._bodies.values() if not body.fixed]
         for body, position, quaternion in zip(free, positions, quaternions, strict=True):
             body.position, body.quaternion, body.cells = position, quaternion, None
         self.resting = False
