@@ -169,7 +169,7 @@ class Scene:
         things = [*self._things(), *tool]
         camera = replace(VIDEO_CAMERA, extent=max(VIDEO_CAMERA.extent, 1.04 * height / width))
         pixels = renderer().render(things, [camera], height, width)
-        return np.ascontiguousarray(pixels.view(np.uint8).reshape(height, width, 4)[..., :3])
+        return np.ascontiguousarray(_bytes(pixels)[..., :3])
 
     def silhouette(self) -> np.ndarray:
         """Return which body shows in each cell seen from above: int16 (320, 160), 0 for the table."""
@@ -256,17 +256,20 @@ def _draw(things: Sequence[Drawable], views: Sequence[str], image_size: ImageSiz
     return renderer().render(things, agent_cameras(tuple(views), *image_size), *image_size)
 
 
+def _bytes(pixels: np.ndarray) -> np.ndarray:
+    """Return the bytes of pixels (H, W): uint8 (H, W, 4)."""
+    return pixels.view(np.uint8).reshape(*pixels.shape, 4)
+
+
 def _pictures(pixels: np.ndarray, below: np.ndarray | np.uint32, views: Sequence[str]) -> Pictures:
     """Lay what was drawn on something else, which shows where nothing is, and part the views."""
-    pixels = pixels + below * (pixels == 0)
+    np.copyto(pixels, below, where=pixels == 0)
     width = pixels.shape[1] // len(views)
     rgb, ids = {}, {}
     for i, view in enumerate(views):
-        part = pixels[:, i * width : (i + 1) * width]
-        rgb[view] = np.empty((3, *part.shape), np.uint8)
-        for channel in range(3):
-            rgb[view][channel] = part >> 8 * channel if channel else part  # the lowest byte stays
-        ids[view] = (part >> 24).astype(np.uint8) - np.uint8(1)  # 255 where there is nothing
+        part = _bytes(pixels)[:, i * width : (i + 1) * width]
+        rgb[view] = np.ascontiguousarray(part[..., :3].transpose(2, 0, 1))
+        ids[view] = part[..., 3] - np.uint8(1)  # 255 where there is nothing
     return rgb, ids
 
 
