@@ -177,10 +177,19 @@ def _run(words: list[str], begin: Callable[[], object]) -> int:
 
     for package in _PACKAGES:  # ours come first, whatever a person's own modules bring onto the path later
         importlib.import_module(package)
+    if config.get("policy", "") is None:
+        config["policy"] = _packaged_policy(config["env"])
     check(name, config)
     command = _function(COMMANDS[name].function)
     begin()
     return command(config) or 0
+
+
+def _packaged_policy(env: str) -> str:
+    from envs.suites import suite
+    from policies.loading import packaged_for
+
+    return packaged_for(suite(env).embodiment)
 
 
 def _function(place: str) -> Callable[..., Any]:

@@ -156,21 +156,23 @@ class HouseSimulator:
             self._stand(replace(start, x=float(target[0]), y=float(target[1])))
         return stopped
 
-    def slide(self, ahead: float) -> bool:
-        """Go straight by metres ahead; where something is in the way, up to it and then along it.
+    def slide(self, ahead: float, along: bool = True) -> bool:
+        """Go straight by metres ahead; where something is in the way, up to it, and then `along` it.
 
         Returns whether the body was held up.
         """
-        point, held = self.slid(self.stance, ahead)
+        point, held = self.slid(self.stance, ahead, along)
         self._stand(replace(self.stance, x=float(point[0]), y=float(point[1])))
         return held
 
-    def slid(self, stance: Stance, ahead: float) -> tuple[np.ndarray, bool]:
+    def slid(self, stance: Stance, ahead: float, along: bool = True) -> tuple[np.ndarray, bool]:
         """Return where `slide` would lead from a stance, (2,), and whether the body would be held up."""
         wanted = stance.point + ahead * stance.forward
         if self.way_blocked(stance.point, wanted) is None:
             return wanted, False
         touch = self._as_far(stance.point, wanted)
+        if not along:
+            return touch, True
         left, normal = wanted - touch, self._away(touch)
         return self._as_far(touch, touch + left - min(float(left @ normal), 0.0) * normal), True
 

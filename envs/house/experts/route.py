@@ -47,22 +47,45 @@ def route(
         turns: headings in a full circle.
     """
     grid, obstacles = simulator.grid, simulator.obstacles
-    field = grid.field(goals)
+    distances = grid.field(goals).distances
+
+    def left(point: np.ndarray) -> float:
+        cell = grid.snap(point, 0.2)
+        return math.inf if cell is None else float(distances[cell])
+
+    def free(point: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        return obstacles.free(point, ends) & [simulator.on_floor(end) for end in ends]
+
+    return search(start, left, free, reached, step=step, turns=turns)
+
+
+def search(
+    start: Stance,
+    left: Callable[[np.ndarray], float],
+    free: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    reached: Callable[[np.ndarray], bool],
+    *,
+    step: float,
+    turns: int,
+) -> Route | None:
+    """Return the moves from `start` to a place that is `reached`; None where none is found.
+
+    Args:
+        left: about how far it still is from a place (x, y), inf where there is no way.
+        free: (place, ends (N, 2)) → which straight moves to the ends nothing stops, bool (N,).
+        reached, step, turns: see `route`.
+    """
     angles = start.yaw + np.arange(turns) * (2 * math.pi / turns)
     moves = step * np.stack([-np.sin(angles), np.cos(angles)], 1)  # (turns, 2)
-
-    def ahead(point: np.ndarray) -> float:
-        cell = grid.snap(point, 0.2)
-        return math.inf if cell is None else float(field.distances[cell])
 
     first = start.point
     if reached(first):
         return Route((), tuple(first))
-    if not math.isfinite(ahead(first)):
+    if not math.isfinite(left(first)):
         return None
     count = itertools.count()
     best: dict[tuple[int, int], float] = {}
-    waiting = [(ahead(first), next(count), 0.0, tuple(first), 0, None)]
+    waiting = [(left(first), next(count), 0.0, tuple(first), 0, None)]
     while waiting and len(best) < _MOST_PLACES:
         _, _, cost, place, heading, before = heapq.heappop(waiting)
         key = (round(place[0] / _SAME_PLACE), round(place[1] / _SAME_PLACE))
@@ -73,14 +96,14 @@ def route(
         if before is not None and reached(point):
             return Route(_headings((heading, before)), place)
         ends = point + moves
-        for turn in np.flatnonzero(obstacles.free(point, ends)):
-            left = ahead(ends[turn])
-            if math.isfinite(left) and simulator.on_floor(ends[turn]):
+        for turn in np.flatnonzero(free(point, ends)):
+            still = left(ends[turn])
+            if math.isfinite(still):
                 away = abs((turn - heading + turns // 2) % turns - turns // 2)
                 spent = cost + step + _TURN_COST * away
                 heapq.heappush(
                     waiting,
-                    (spent + left, next(count), spent, tuple(ends[turn]), int(turn), (heading, before)),
+                    (spent + still, next(count), spent, tuple(ends[turn]), int(turn), (heading, before)),
                 )
     return None
 

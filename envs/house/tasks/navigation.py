@@ -22,6 +22,7 @@ from envs.house.rendering import Camera, View
 from envs.house.schema import House, parse_house
 from envs.house.simulator import HouseSimulator, Stance
 from envs.house.tasks import houses as house_sources
+from envs.house.tasks import metrics
 from envs.house.tasks.levels import LEVELS
 from envs.inputs import whole_number
 from envs.suites import canonical_level
@@ -159,19 +160,22 @@ class NavigationEnv(SimulatorEnv):
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         self._begin(seed, options)
-        for attempt in range(_TRIES):
-            rng = np.random.default_rng([0x4E4156, self._seed, attempt])
-            self._move_in(self._a_house(attempt))
-            if self._set(rng) and self._put():
-                break
-        else:
-            raise SpawnError(f"seed {self._seed}: no start and goal found in {_TRIES} houses")
+        self._place()
         self._origin = self._simulator.stance
         self._walked, self._stopped, self._collisions = 0.0, False, 0
         self._shortest = self._distance()
         self._plan, self.in_episode = None, True
         self._show()
         return self._observation(), self._info()
+
+    def _place(self) -> None:
+        """Move into the seed's house, and draw start and goal there."""
+        for attempt in range(_TRIES):
+            rng = np.random.default_rng([0x4E4156, self._seed, attempt])
+            self._move_in(self._a_house(attempt))
+            if self._set(rng) and self._put():
+                return
+        raise SpawnError(f"seed {self._seed}: no start and goal found in {_TRIES} houses")
 
     def _a_house(self, attempt: int) -> House:
         if self._houses is not None:
@@ -192,14 +196,14 @@ class NavigationEnv(SimulatorEnv):
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         self._check_step()
         number = self._action(action)
-        before = self._simulator.stance.point
+        before = self._simulator.stance.position
         if number == STOP:
             self._stopped = True
         elif number == AHEAD:
             self._collisions += self._ahead()
         else:
             self._turn(number)
-        self._walked += float(np.linalg.norm(self._simulator.stance.point - before))
+        self._walked += float(np.linalg.norm(self._simulator.stance.position - before))
         self._steps += 1
         if self._plan:
             self._plan = self._plan[1:] if self._plan[0] == number else None
@@ -341,16 +345,14 @@ class NavigationEnv(SimulatorEnv):
         success = self._stopped and self._reached(self._simulator.stance)
         distance = self._distance()
         shortest, walked = self._shortest, self._walked
-        ratio = shortest / max(shortest, walked) if max(shortest, walked) > 0 else float(walked == 0)
-        soft = max(0.0, 1 - distance / shortest) if shortest > 0 else float(success)
         info = self._common_info(
             prompt=self._prompt(),
             prompt_assets=PromptAssets({}),
             success=success,
             failure=self._stopped and not success,
             metrics={
-                "spl": ratio * success,
-                "soft_spl": soft * ratio,
+                "spl": metrics.spl(success, shortest, walked),
+                "soft_spl": metrics.soft_spl(success, distance, shortest, walked),
                 "distance_to_goal": distance,
                 "path_length": walked,
                 "collisions": float(self._collisions),
@@ -389,14 +391,19 @@ class NavigationEnv(SimulatorEnv):
         )
         if found is None:
             return []
-        actions, heading = [], 0
-        for each in found.headings:
-            actions += _turns(heading, each, turns)
-            actions.append(AHEAD)
-            heading = each
+        heading = found.headings[-1] if found.headings else 0
         yaw = _wrapped(start.yaw + heading * math.radians(self.body.turn))
         end = replace(start, x=found.end[0], y=found.end[1], yaw=yaw)
-        return [*actions, *self._final(end), STOP]
+        return [*actions_of(found.headings, turns), *self._final(end), STOP]
+
+
+def actions_of(headings: Sequence[int], turns: int) -> list[int]:
+    """Return the turns and moves that follow a route's headings, of which a circle has `turns`."""
+    actions, heading = [], 0
+    for each in headings:
+        actions += [*_turns(heading, each, turns), AHEAD]
+        heading = each
+    return actions
 
 
 def _turns(now: int, wanted: int, turns: int) -> list[int]:
