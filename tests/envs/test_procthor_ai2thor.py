@@ -75,19 +75,19 @@ def test_both_backends_play_the_same_episode(thor: gymnasium.Env) -> None:
 
 
 def test_a_player_that_dies_or_falls_silent_is_replaced_where_it_was() -> None:
-    with_patience = make(timeout=15.0)
-    with_patience.reset(seed=3)
-    poses = [with_patience.step(LEFT)[0]["pose"]]
+    env = make()
+    env.reset(seed=3)
+    poses = [env.step(LEFT)[0]["pose"]]
     for send in (signal.SIGKILL, signal.SIGSTOP):
-        player = with_patience.unwrapped._player._controller.server.unity_proc
+        player = env.unwrapped._player._controller.server.unity_proc
         if send == signal.SIGSTOP:
-            with_patience.unwrapped._player._controller.server.timeout = 1.0
+            env.unwrapped._player._controller.server.timeout = 1.0
         os.kill(player.pid, send)
         time.sleep(0.2)
-        poses.append(with_patience.step(LEFT)[0]["pose"])
+        poses.append(env.step(LEFT)[0]["pose"])
     assert np.allclose(np.diff([pose[2] for pose in poses]), -np.pi / 6, atol=1e-5)
     assert np.allclose(poses[0][[0, 1, 3]], poses[2][[0, 1, 3]], atol=1e-5)
-    with_patience.close()
+    env.close()
     assert player.poll() is not None
 
 
@@ -101,11 +101,9 @@ def test_a_player_that_dies_or_falls_silent_is_replaced_where_it_was() -> None:
 def test_a_player_that_never_speaks(tmp_path: Path, script: str, said: tuple[str, ...]) -> None:
     """Of which the Controller alone would never tell."""
     (tmp_path / "player.py").write_text(script)
-    start = time.monotonic()
     with pytest.raises(EnvError) as error:
         make(executable=f"{sys.executable} {tmp_path}/player.py", start_timeout=2.0).reset(seed=0)
     assert all(part in str(error.value) for part in (*said, "backend='house'"))
-    assert time.monotonic() - start < 60
 
 
 @pytest.mark.parametrize(
