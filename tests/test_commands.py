@@ -34,6 +34,7 @@ PUBLIC = {
     "options device dtype tokenizer vocoder output",
     "convert": "source output official safetensors dtype tokenizer vocoder",
     "play": "env env_kwargs task level seed port",
+    "thor-player": "width height headless assets",
     "doctor": "output",
 }
 """The command line is public: a change here is a change for its users."""

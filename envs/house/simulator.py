@@ -209,6 +209,13 @@ class HouseSimulator:
         low, high = self._floors
         return bool(((low - 1e-6 <= point) & (point <= high + 1e-6)).all(1).any())
 
+    def floor_mask(self, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
+        """Return which points of a grid lie on any floor; bool (len(xs), len(ys))."""
+        low, high = self._floors
+        wide = (low[:, :1] - 1e-6 <= xs) & (xs <= high[:, :1] + 1e-6)  # (K, nx)
+        deep = (low[:, 1:] - 1e-6 <= ys) & (ys <= high[:, 1:] + 1e-6)
+        return (wide[:, :, None] & deep[:, None]).any(0)
+
     def stand(self, stance: Stance) -> None:
         """Put the body somewhere, whatever is there."""
         self._stand(stance)
@@ -280,6 +287,22 @@ class HouseSimulator:
         self.held = id
         self.states[id].parent = None
         self._carry()
+
+    def hold(self, position: np.ndarray, rotation: np.ndarray) -> None:
+        """Move and turn what is in the hand; with the body's next motion it is before the eye again."""
+        id = self.held
+        self.put(id, position, rotation)
+        self.held = id
+        for each in (id, *self.standing_on(id)):
+            self.obstacles.remove(self.place[each])
+
+    def solid_boxes(self, without: Iterable[str] = ()) -> tuple[np.ndarray, np.ndarray]:
+        """Return the axis-aligned boxes around all that is solid now, but for some things: corners (K, 3)."""
+        owners = self.model.geom_user[:, 0]
+        chosen = (self.model.geom_group == SOLID) & ~np.isin(owners, [self.place[id] for id in without])
+        centres, turns = self.data.geom_xpos[chosen], self.data.geom_xmat[chosen].reshape(-1, 3, 3)
+        halves = np.einsum("gij,gj->gi", np.abs(turns), self.model.geom_size[chosen])
+        return centres - halves, centres + halves
 
     def open(self, id: str, openness: float) -> None:
         """Open a thing from 0, closed, to 1."""

@@ -144,6 +144,16 @@ class NavigationEnv(SimulatorEnv):
     def _final(self, stance: Stance) -> list[int]:
         """What to do at the goal, before stopping."""
 
+    # where the body is, for those whose body stands in another simulator
+
+    def _put(self) -> bool:
+        """Follow the embedded body to where it has been put at once; False where nobody can stand there."""
+        return True
+
+    def _look(self, **pictures: bool) -> View:
+        """What the body sees (`Renderer.view` says which pictures there are)."""
+        return self._simulator.view(self.camera, **pictures)
+
     # gymnasium
 
     def reset(
@@ -163,7 +173,7 @@ class NavigationEnv(SimulatorEnv):
         for attempt in range(_TRIES):
             rng = np.random.default_rng([0x4E4156, self._seed, attempt])
             self._move_in(self._a_house(attempt))
-            if self._set(rng):
+            if self._set(rng) and self._put():
                 return
         raise SpawnError(f"seed {self._seed}: no start and goal found in {_TRIES} houses")
 
@@ -224,11 +234,11 @@ class NavigationEnv(SimulatorEnv):
         if self.render_mode is None:
             return None
         self._check_reset("render")
-        return np.ascontiguousarray(self._simulator.view(self.camera).rgb)
+        return np.ascontiguousarray(self._look().rgb)
 
     def depth(self) -> dict[str, np.ndarray]:
         self._check_reset("depth")
-        return {"front": self._measured(self._simulator.view(self.camera, rgb=False, depth=True))}
+        return {"front": self._measured(self._look(rgb=False, depth=True))}
 
     def watch(
         self,
@@ -286,6 +296,7 @@ class NavigationEnv(SimulatorEnv):
         self._simulator.set_state(state["simulator"])
         for name, value in state["episode"].items():
             setattr(self, name, value)
+        self._put()
         return self._observation(), self._info()
 
     # what is returned
@@ -306,7 +317,7 @@ class NavigationEnv(SimulatorEnv):
 
     def _view(self) -> View:
         kinds = {kind: kind in self.sensors for kind in SENSORS}
-        view = self._simulator.view(self.camera, **kinds)
+        view = self._look(**kinds)
         self._seen = np.unique(view.segmentation) if kinds["segmentation"] else ()
         return view
 
