@@ -64,17 +64,6 @@ class Surface:
         x, z = ring[:, 0], ring[:, 2]
         return abs(float((x * np.roll(z, -1) - np.roll(x, -1) * z).sum())) / 2
 
-    @property
-    def walls(self) -> np.ndarray:
-        """All edges without a neighbour, (W, 2, 3)."""
-        found = [
-            (self.corners[piece[k]], self.corners[piece[(k + 1) % len(piece)]])
-            for piece, around in zip(self.pieces, self.neighbours, strict=True)
-            for k, other in enumerate(around)
-            if other < 0
-        ]
-        return np.array(found).reshape(-1, 2, 3)
-
     def _grains(self, points: np.ndarray) -> np.ndarray:
         """Points in whole cells from the scene's corner, as coarse as habitat-sim looks for pieces."""
         return np.floor((np.asarray(points, np.float32) - self._origin) * self._grain).astype(int)
