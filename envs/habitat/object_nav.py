@@ -198,6 +198,8 @@ class ObjectNavEnv(HabitatEnv):
                 ),
                 step=self.body.step,
                 turns=turns,
+                same_place=0.05,
+                most_places=1_000,
             )
             return [] if found is None else [*actions_of(found.headings, turns), STOP]
         grid, goals = place.grid, list(self._goals)
@@ -213,9 +215,12 @@ class ObjectNavEnv(HabitatEnv):
         return [] if found is None else [*actions_of(found.headings, turns), STOP]
 
     def _expert_action(self) -> int | None:
-        far = isinstance(self._simulator, MeshPlace) and self._distance() > _APPROACH
-        if self._plan or not far:
+        if not isinstance(self._simulator, MeshPlace):
             return super()._expert_action()
+        if self._plan or self._distance() <= _APPROACH:
+            planned = super()._expert_action()
+            if planned is not None:
+                return planned
         turn = math.radians(self.body.turn)
         move = follower.next_move(
             self._simulator, self._goal_cells(), step=self.body.step, turn=turn, near=_EXPERT_STOPS

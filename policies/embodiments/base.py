@@ -225,6 +225,10 @@ class Embodiment(ABC):
         """Return what the wordings say of this body beside the instruction, by slot."""
         return {}
 
+    def state_text(self, state: np.ndarray) -> str:
+        """Return a state as text to be told and answered with; empty for a body that has no words for it."""
+        return ""
+
     def wordings(self, style: PromptStyle) -> Mapping[str, Any]:
         """Return the wordings of a style (`templates.yaml`): the body's own, or those for any body."""
         return wordings(self.name, style.wording)

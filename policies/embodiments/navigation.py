@@ -130,6 +130,9 @@ class Navigation(Embodiment):
     def told(self, step: str, number: int, state: np.ndarray | None) -> str:
         return step if state is None else f"{place_text(state)} {step}"
 
+    def state_text(self, state: np.ndarray) -> str:
+        return place_text(state)
+
     def words(self, state: np.ndarray, style: PromptStyle) -> dict[str, str]:
         return {"place": place_text(state), "goal": goal_text(state), "actions": ", ".join(ACTIONS)}
 

@@ -67,10 +67,14 @@ def search(
     *,
     step: float,
     turns: int,
+    same_place: float = _SAME_PLACE,
+    most_places: int = _MOST_PLACES,
 ) -> Route | None:
     """Return the moves from `start` to a place that is `reached`; None where none is found.
 
     Args:
+        same_place: metres within which two places are one.
+        most_places: how many are looked at before giving up.
         left: about how far it still is from a place (x, y), inf where there is no way.
         free: (place, ends (N, 2)) → which straight moves to the ends nothing stops, bool (N,).
         reached, step, turns: see `route`.
@@ -86,9 +90,9 @@ def search(
     count = itertools.count()
     best: dict[tuple[int, int], float] = {}
     waiting = [(left(first), next(count), 0.0, tuple(first), 0, None)]
-    while waiting and len(best) < _MOST_PLACES:
+    while waiting and len(best) < most_places:
         _, _, cost, place, heading, before = heapq.heappop(waiting)
-        key = (round(place[0] / _SAME_PLACE), round(place[1] / _SAME_PLACE))
+        key = (round(place[0] / same_place), round(place[1] / same_place))
         if best.get(key, math.inf) <= cost:
             continue
         best[key] = cost
