@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy import ndimage
 
-from policies.action_text import locations_text, numbered
+from policies.action_text import locations_text
 from policies.moment import Moment
 from policies.style import PromptStyle
 from uio2_agent.errors import UIO2Error
@@ -44,13 +44,16 @@ class Body(Protocol):
 
     def wordings(self, style: PromptStyle) -> Mapping[str, Any]: ...
 
+    def told(self, step: str, number: int, state: np.ndarray | None) -> str: ...
+
 
 def plan_request(
     body: Body, now: Moment, style: PromptStyle, rng: np.random.Generator | None = None
 ) -> Request:
     """Ask for the plan, or for what remains of it.
 
-    The first view is carried when steps were executed and an image marker is left. `rng` draws one of the
+    When steps were executed, the first view is carried if an image marker is left, or in its place the views
+    before the latest steps, where the style asks for them and they are known. `rng` draws one of the
     wordings; None takes the first.
 
     Raises
@@ -63,10 +66,19 @@ def plan_request(
     words = body.wordings(style)
     text, history = _instruction(body, now.prompt, now.prompt_assets, style)
     if now.executed and style.memory:
-        if now.first_views is not None and len(history) < style.max_history:
+        seen = min(style.told_views, len(now.past_views), style.max_history - len(history))
+        if not style.told_views and now.first_views is not None and len(history) < style.max_history:
             history.append(_scene(body, now.first_views, style))
             text += " " + words["memory"]["view"].format(j=len(history))
-        steps = [numbered(step, number) for number, step in enumerate(now.executed)][-style.told_steps :]
+        count = len(now.executed)
+        steps = []
+        for number in range(max(0, count - style.told_steps), count):
+            state = now.past_states[number] if len(now.past_states) else None
+            step = body.told(now.executed[number], number, state)
+            if number >= count - seen:
+                history.append(_scene(body, now.past_views[number - count], style))
+                step = f"<image_history_{len(history)}> {step}"
+            steps.append(step)
         text += " " + words["memory"]["steps"].format(steps=" ".join(steps))
     text = _draw(words["actions"], rng).format(instruction=text, **body.words(now.state, style))
     if style.object_boxes:

@@ -46,6 +46,9 @@ class PromptStyle:
     """After the first step, carry the first view and the executed steps."""
     told_steps: Annotated[int, Range(1, 1_000)] = 8
     """Most executed steps that are told, the latest ones; keeps long episodes within the text length."""
+    told_views: Annotated[int, Range(0, HISTORY_MARKERS)] = 0
+    """Most steps done that are told with what was seen before them, the latest ones; for bodies that tell
+    steps so."""
     wording: Name = "paper"
     """Key of the body's wordings in `templates.yaml`: paper or short."""
     max_history: Annotated[int, Range(0, HISTORY_MARKERS)] = 8

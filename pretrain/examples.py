@@ -70,7 +70,7 @@ def make_example(
     body = embodiments.get(record.embodiment)
     style = styles[body.name]
     flags = (rng.random(len(body.symmetries)) < 0.5) & options.augment
-    now = moment(record, int(rng.integers(record.length)), cameras_of(style), flags)
+    now = moment(record, int(rng.integers(record.length)), cameras_of(style), flags, past=style.told_views)
     if boxes and now.objects:
         target = boxes_target(body, now.objects, style, sizes_of(now.views))
         return Example(boxes_request(body, now, style, rng), target, now, body, style)
@@ -83,7 +83,9 @@ def plan_example(
     """Ask for what remains of the plan, as far as the body plans ahead, as a re-planning policy does."""
     first = len(now.executed)
     steps = now.remaining[: body.horizon]
-    target = " ".join(numbered(text, first + index) for index, text in enumerate(steps))
+    if body.numbers_steps:
+        steps = [numbered(text, first + index) for index, text in enumerate(steps)]
+    target = " ".join(steps)
     return Example(body.request(now, style, rng), target, now, body, style)
 
 

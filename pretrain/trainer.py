@@ -146,7 +146,7 @@ class Run:
             source, trained, processor, styles, options, config.batch_size, names, textures
         )
         labeller = Labeller(processor, names, textures)
-        examples = [_first_step(source[i], styles) for i in held]
+        examples = [_held_back(source[i], styles) for i in held]
         size = config.batch_size
         self.validation = [labeller(examples[i : i + size]) for i in range(0, len(examples), size)]
         held_back = f"{len(held)} held back" + (" (a tenth at most)" if config.validation_episodes else "")
@@ -355,11 +355,14 @@ def _styles(
     return styles
 
 
-def _first_step(record: StoredEpisode, styles: Mapping[str, PromptStyle]) -> Example:
-    """Ask for the whole plan of a stored episode, as it was."""
-    style = styles[record.embodiment]
-    now = moment(record, 0, cameras_of(style))
-    return plan_example(now, embodiments.get(record.embodiment), style)
+def _held_back(record: StoredEpisode, styles: Mapping[str, PromptStyle]) -> Example:
+    """Ask for the whole plan of a stored episode, as it was; of a body that plans one step at a time, for one
+    in the middle.
+    """
+    style, body = styles[record.embodiment], embodiments.get(record.embodiment)
+    step = 0 if body.horizon is None else record.length // 2
+    now = moment(record, step, cameras_of(style), past=style.told_views)
+    return plan_example(now, body, style)
 
 
 def _prepare_worker(worker: int) -> None:

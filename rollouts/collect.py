@@ -55,6 +55,8 @@ class CollectConfig:
     """Episodes played, over all tasks and shards; with `success_only` fewer are kept."""
     seed: int
     """First seed; every task gets this one and those after it."""
+    ask_expert: bool
+    """Ask the expert at every step, whoever acts, and keep what it says (`action.expert`)."""
     success_only: bool
     """Keep only episodes that solved the task."""
     workers: int
@@ -128,10 +130,12 @@ class CollectConfig:
 
     def make_env(self) -> MakeEnv:
         """Return the environment's maker."""
-        if self.policy != "oracle":
+        if self.policy != "oracle" and not self.ask_expert:
             return MakeEnv(dict(self.env_kwargs))
         suite = envs.suite(self.env)
         expert = suite.expert_options(self.env_kwargs)
+        if self.policy != "oracle":
+            return MakeEnv({**expert, **self.env_kwargs})
         return MakeEnv(
             {**expert, **suite.demonstration_options(self.env_kwargs, self.expert_style), **self.env_kwargs}
         )

@@ -26,7 +26,7 @@ WHAT, HOW = (
 PUBLIC = {
     "rollout": f"{WHAT} episodes seed {HOW} videos output",
     "evaluate": f"{WHAT} episodes seed {HOW} videos output",
-    "collect": f"{WHAT} expert_style episodes seed success_only {HOW} shard output",
+    "collect": f"{WHAT} expert_style episodes seed ask_expert success_only {HOW} shard output",
     "compare": "first second output",
     "inspect": "path episodes output",
     "generate": "text model image image_history audio audio_history video target max_new_tokens temperature "

@@ -156,6 +156,47 @@ class HouseSimulator:
             self._stand(replace(start, x=float(target[0]), y=float(target[1])))
         return stopped
 
+    def slide(self, ahead: float) -> bool:
+        """Go straight by metres ahead; where something is in the way, up to it and then along it.
+
+        Returns whether the body was held up.
+        """
+        point, held = self.slid(self.stance, ahead)
+        self._stand(replace(self.stance, x=float(point[0]), y=float(point[1])))
+        return held
+
+    def slid(self, stance: Stance, ahead: float) -> tuple[np.ndarray, bool]:
+        """Return where `slide` would lead from a stance, (2,), and whether the body would be held up."""
+        wanted = stance.point + ahead * stance.forward
+        if self.way_blocked(stance.point, wanted) is None:
+            return wanted, False
+        touch = self._as_far(stance.point, wanted)
+        left, normal = wanted - touch, self._away(touch)
+        return self._as_far(touch, touch + left - min(float(left @ normal), 0.0) * normal), True
+
+    def _as_far(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """Return the point furthest on a straight way that the body can go to, to a millimetre or so."""
+        if self.way_blocked(start, end) is None:
+            return end
+        low, high = 0.0, 1.0
+        for _ in range(8):
+            middle = (low + high) / 2
+            low, high = (
+                (middle, high)
+                if self.way_blocked(start, start + middle * (end - start)) is None
+                else (low, middle)
+            )
+        return start + low * (end - start)
+
+    def _away(self, point: np.ndarray) -> np.ndarray:
+        """Return the direction (2,) in which what is nearest to a point falls behind fastest."""
+        step = 0.01
+        sides = point + step * np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]])
+        east, west, north, south = self.obstacles.clearance(sides)
+        slope = np.array([east - west, north - south])
+        size = float(np.linalg.norm(slope))
+        return slope / size if size > 1e-9 else np.zeros(2)
+
     def way_blocked(self, start: np.ndarray, end: np.ndarray) -> int | None:
         """Return the place of what would stop the body on a straight way, -1 for the end of the floor."""
         found = self.obstacles.blocks(start, end)

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from policies.action_text import StepForm, read_steps
+from policies.action_text import StepForm, numbered, read_steps
 from policies.moment import Moment
 from policies.prompts import plan_request, wordings
 from policies.style import PromptStyle
@@ -100,6 +100,8 @@ class Embodiment(ABC):
     """Kinds of steps to how they are written."""
     horizon: ClassVar[int | None] = None
     """Most steps of a plan that is learned; None for all that remain."""
+    numbers_steps: ClassVar[bool] = True
+    """Whether steps are written with their number."""
     symmetries: ClassVar[tuple[str, ...]] = ()
     """Names of the independent changes under which a stored moment stays a possible one."""
 
@@ -179,7 +181,11 @@ class Embodiment(ABC):
             The action is impossible.
         """
         kind, values = self.values(action, state)
-        return self.forms[kind].write(values, number)
+        return self.forms[kind].write(values, number if self.numbers_steps else None)
+
+    def told(self, step: str, number: int, state: np.ndarray | None) -> str:
+        """Return how a request tells a step that was done in a state, None where that is not known."""
+        return numbered(step, number) if self.numbers_steps else step
 
     def parse(self, text: str, released: bool = False) -> list[ParsedStep]:
         """Read every whole step in a text, in order of appearance; what is no step is passed over.
@@ -195,17 +201,17 @@ class Embodiment(ABC):
                 step.bins,
                 step.text,
             )
-            for step in read_steps(self.forms, text)
+            for step in read_steps(self.forms, text, self.numbers_steps)
         ]
 
     def grammar(self, tokenizer: Any, state: np.ndarray, first: int = 0, max_steps: int = 1) -> Any:
         """The grammar of a plan: 1 to `max_steps` steps numbered from `first`, then the end token."""
         kinds = self.kinds(state)
         steps = [
-            grammar.choice(*(self.forms[kind].grammar(tokenizer, first + i) for kind in kinds))
+            grammar.choice(*(self.forms[kind].grammar(tokenizer, number) for kind in kinds))
             if len(kinds) > 1
-            else self.forms[kinds[0]].grammar(tokenizer, first + i)
-            for i in range(max_steps)
+            else self.forms[kinds[0]].grammar(tokenizer, number)
+            for number in (first + i if self.numbers_steps else None for i in range(max_steps))
         ]
         return grammar.Grammar(grammar.repeat(steps, at_least=1), tokenizer.vocabulary.eos)
 

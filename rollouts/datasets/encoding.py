@@ -11,7 +11,7 @@ It refuses to know where the files go.
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,12 +73,14 @@ def encode_episode(episode: Episode) -> EncodedEpisode:
         "frame_index": np.arange(length, dtype=np.int64),
     }
     style = body.style().fitted(body.cameras)
+    advice = _advice(episode, states)
     strings = {
         "observation.objects": [json.dumps(things) for things in objects[:length]],
         "observation.boxes": [
             boxes_target(body, things, style, record.cameras) for things in objects[:length]
         ],
         "action.text": episode.action_texts,
+        "action.expert": advice,
         "action.tokens": [
             "" if ids is None else json.dumps(np.asarray(ids).tolist()) for ids in episode.tokens
         ],
@@ -109,6 +111,7 @@ def encode_episode(episode: Episode) -> EncodedEpisode:
         "status": episode.status,
         "success": episode.success,
         "failure": episode.failure,
+        "has_expert": any(advice),
         "prompt": first["prompt"],
         "named_prompt": named_prompt(first["prompt"], first["prompt_assets"]),
         "prompt_assets": json.dumps(assets),
@@ -119,6 +122,16 @@ def encode_episode(episode: Episode) -> EncodedEpisode:
     }
     instruction = described_prompt(first["prompt"], first["prompt_assets"])
     return EncodedEpisode(record, instruction, length, frames, stats, facts, final, files)
+
+
+def _advice(episode: Episode, states: Sequence[np.ndarray]) -> list[str]:
+    """What the expert said before each action, as text; all empty where the episode is the expert's own."""
+    body, said = episode.body, []
+    for number, info in enumerate(episode.infos[: episode.steps]):
+        action = info.get("expert_action")
+        text = "" if action is None else body.action_text(body.checked(action), states[number], number)
+        said.append(text)
+    return [""] * len(said) if said == list(episode.action_texts) else said
 
 
 def statistics(values: np.ndarray) -> dict[str, Any]:

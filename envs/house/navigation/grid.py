@@ -8,7 +8,7 @@ the corners.
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.ndimage import label
@@ -29,6 +29,8 @@ class Field:
 
     distances: np.ndarray  # (cells,) metres, inf where there is no way
     next: np.ndarray  # (cells,) the cell to go to; negative at a goal and where there is no way
+    corners: dict[int, np.ndarray] = field(default_factory=dict)
+    """The ways that were asked for, pulled straight: (N, 2) by first cell."""
 
 
 class NavigationGrid:
@@ -132,14 +134,15 @@ class NavigationGrid:
         cell = self.snap(start, reach)
         if cell is None:
             return None
-        field = self.field(goals)
-        if not np.isfinite(field.distances[cell]):
+        ways = self.field(goals)
+        if not np.isfinite(ways.distances[cell]):
             return None
-        cells = [cell]
-        while field.next[cells[-1]] >= 0:
-            cells.append(int(field.next[cells[-1]]))
-        corners = self._pulled(self._cells[cells])
-        points = self.origin + corners * self.cell
+        if cell not in ways.corners:
+            cells = [cell]
+            while ways.next[cells[-1]] >= 0:
+                cells.append(int(ways.next[cells[-1]]))
+            ways.corners[cell] = self.origin + self._pulled(self._cells[cells]) * self.cell
+        points = ways.corners[cell].copy()
         points[0] = start[:2]
         return points
 

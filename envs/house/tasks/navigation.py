@@ -6,7 +6,7 @@ where it began; what a task is about, its subclass says.
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -18,7 +18,7 @@ from envs.base import SimulatorEnv
 from envs.errors import EnvError, SpawnError, shown, unknown_name
 from envs.house.experts.route import route
 from envs.house.navigation import Footprint
-from envs.house.rendering import Camera
+from envs.house.rendering import Camera, View
 from envs.house.schema import House, parse_house
 from envs.house.simulator import HouseSimulator, Stance
 from envs.house.tasks import houses as house_sources
@@ -28,6 +28,7 @@ from envs.suites import canonical_level
 
 STOP, AHEAD, LEFT, RIGHT, UP, DOWN = range(6)
 ACTIONS = ("stop", "move ahead", "turn left", "turn right", "look up", "look down")
+SENSORS = ("depth", "segmentation")
 _TRIES = 20
 
 
@@ -53,6 +54,10 @@ class NavigationEnv(SimulatorEnv):
         level: "small", "medium" or "large" houses; None for any.
         houses: a house file or a folder of them; None for generated ones.
         size: side of the square pictures, pixels.
+        sensors: what the camera gives besides colour, any of "depth" and "segmentation". Depth comes as
+            `observation["depth"]["front"]`, float32 (H, W) in metres along the optical axis, at most
+            `farthest_m`. Segmentation comes as `observation["segm"]["front"]`, int32 (H, W), and
+            `info["objects"]` tells of the things in sight whose ids it holds.
     """
 
     embodiment = "navigation"
@@ -65,7 +70,13 @@ class NavigationEnv(SimulatorEnv):
     max_steps = 500
 
     def __init__(
-        self, task: str, level: str | None = None, houses: str | None = None, size: int = 224, **options: Any
+        self,
+        task: str,
+        level: str | None = None,
+        houses: str | None = None,
+        size: int = 224,
+        sensors: Sequence[str] = ("depth",),
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         if task != self.task:
@@ -73,7 +84,12 @@ class NavigationEnv(SimulatorEnv):
         if isinstance(size, bool) or not isinstance(size, int) or not 32 <= size <= 1024:
             raise EnvError(f"size={size!r}: pictures have 32 to 1024 pixels a side")
         self.task_name, self.level = task, canonical_level(level, LEVELS)
-        self._houses = houses
+        if isinstance(sensors, str) or not isinstance(sensors, Sequence):
+            raise EnvError(f"sensors={shown(sensors)}: a list of {', '.join(SENSORS)}, or an empty one")
+        for sensor in sensors:
+            if sensor not in SENSORS:
+                raise unknown_name("sensor", sensor, SENSORS)
+        self._houses, self.sensors = houses, tuple(sensors)
         self.camera = Camera(size, size, self.body.vertical_fov)
         self.action_space = gymnasium.spaces.Discrete(len(ACTIONS))
         picture = gymnasium.spaces.Box(0, 255, (3, size, size), np.uint8)
@@ -81,6 +97,7 @@ class NavigationEnv(SimulatorEnv):
             {
                 "rgb": gymnasium.spaces.Dict({"front": picture}),
                 "pose": gymnasium.spaces.Box(-np.inf, np.inf, (4,), np.float32),
+                **self._sensor_spaces(size),
                 **self._more_spaces(),
             }
         )
@@ -88,6 +105,14 @@ class NavigationEnv(SimulatorEnv):
         self._house: House | None = None
         self._plan: list[int] | None = None
         self._watcher: tuple[Callable[[np.ndarray], None], int, int] | None = None
+
+    def _sensor_spaces(self, size: int) -> dict[str, gymnasium.Space]:
+        box, found = gymnasium.spaces.Box, {}
+        if "depth" in self.sensors:
+            found["depth"] = box(0, self.farthest_m, (size, size), np.float32)
+        if "segmentation" in self.sensors:
+            found["segm"] = box(-1, 2**31 - 1, (size, size), np.int32)
+        return {name: gymnasium.spaces.Dict({"front": space}) for name, space in found.items()}
 
     # what tasks say
 
@@ -199,7 +224,7 @@ class NavigationEnv(SimulatorEnv):
 
     def depth(self) -> dict[str, np.ndarray]:
         self._check_reset("depth")
-        return {"front": self._simulator.view(self.camera, rgb=False, depth=True).depth}
+        return {"front": self._measured(self._simulator.view(self.camera, rgb=False, depth=True))}
 
     def watch(
         self,
@@ -262,16 +287,44 @@ class NavigationEnv(SimulatorEnv):
     # what is returned
 
     def _observation(self) -> dict[str, Any]:
-        picture = self._simulator.view(self.camera).rgb
+        view = self._view()
         stance, origin = self._simulator.stance, self._origin
         away = stance.point - origin.point
         right, ahead = np.array([origin.forward[1], -origin.forward[0]]), origin.forward
         pose = (away @ right, away @ ahead, -_wrapped(stance.yaw - origin.yaw), stance.pitch)
         return {
-            "rgb": {"front": np.ascontiguousarray(np.moveaxis(picture, -1, 0))},
+            "rgb": {"front": np.ascontiguousarray(np.moveaxis(view.rgb, -1, 0))},
             "pose": np.array(pose, np.float32),
+            **({"depth": {"front": self._measured(view)}} if "depth" in self.sensors else {}),
+            **({"segm": {"front": view.segmentation}} if "segmentation" in self.sensors else {}),
             **self._more(),
         }
+
+    def _view(self) -> View:
+        kinds = {kind: kind in self.sensors for kind in SENSORS}
+        view = self._simulator.view(self.camera, **kinds)
+        self._seen = np.unique(view.segmentation) if kinds["segmentation"] else ()
+        return view
+
+    def _measured(self, view: View) -> np.ndarray:
+        return np.ascontiguousarray(np.minimum(view.depth, np.float32(self.farthest_m)))
+
+    def _objects(self) -> list[dict[str, Any]]:
+        """The things in the picture, without what the house itself is made of: number in the picture, id,
+        type, and where its middle is from the body, metres to the right, ahead and up.
+        """
+        stance, found = self._simulator.stance, []
+        right = np.array([stance.forward[1], -stance.forward[0]])
+        for number in self._seen:
+            thing = self._simulator.scene.things[number] if number >= 0 else None
+            if thing is None or not thing.movable:
+                continue
+            low, high = self._simulator.box(thing.id)
+            x, y = (low + high)[:2] / 2 - stance.point
+            away = (x * right[0] + y * right[1], x * stance.forward[0] + y * stance.forward[1])
+            position = [float(away[0]), float(away[1]), float((low + high)[2] / 2)]
+            found.append({"id": int(number), "name": thing.id, "type": thing.type, "position": position})
+        return found
 
     def _info(self) -> dict[str, Any]:
         success = self._stopped and self._reached(self._simulator.stance)
@@ -292,6 +345,8 @@ class NavigationEnv(SimulatorEnv):
                 "collisions": float(self._collisions),
             },
         )
+        if "segmentation" in self.sensors:
+            info["objects"] = self._objects()
         if self.expert and not self._stopped:
             info["expert_action"] = self._expert_action()
         return info
