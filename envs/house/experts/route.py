@@ -51,18 +51,19 @@ def route(
     angles = start.yaw + np.arange(turns) * (2 * math.pi / turns)
     moves = step * np.stack([-np.sin(angles), np.cos(angles)], 1)  # (turns, 2)
 
-    def ahead(point: np.ndarray) -> float:
-        cell = grid.snap(point, 0.2)
-        return math.inf if cell is None else float(field.distances[cell])
+    def ahead(points: np.ndarray) -> np.ndarray:
+        cells = grid.snaps(points, 0.2)
+        return np.where(cells >= 0, field.distances[cells], np.inf)
 
     first = start.point
     if reached(first):
         return Route((), tuple(first))
-    if not math.isfinite(ahead(first)):
+    left = ahead(first[None])[0]
+    if not math.isfinite(left):
         return None
     count = itertools.count()
     best: dict[tuple[int, int], float] = {}
-    waiting = [(ahead(first), next(count), 0.0, tuple(first), 0, None)]
+    waiting = [(left, next(count), 0.0, tuple(first), 0, None)]
     while waiting and len(best) < _MOST_PLACES:
         _, _, cost, place, heading, before = heapq.heappop(waiting)
         key = (round(place[0] / _SAME_PLACE), round(place[1] / _SAME_PLACE))
@@ -73,15 +74,15 @@ def route(
         if before is not None and reached(point):
             return Route(_headings((heading, before)), place)
         ends = point + moves
-        for turn in np.flatnonzero(obstacles.free(point, ends)):
-            left = ahead(ends[turn])
-            if math.isfinite(left) and simulator.on_floor(ends[turn]):
-                away = abs((turn - heading + turns // 2) % turns - turns // 2)
-                spent = cost + step + _TURN_COST * away
-                heapq.heappush(
-                    waiting,
-                    (spent + left, next(count), spent, tuple(ends[turn]), int(turn), (heading, before)),
-                )
+        lefts = ahead(ends)
+        open_ways = np.isfinite(lefts) & simulator.on_floors(ends) & obstacles.free(point, ends)
+        for turn in np.flatnonzero(open_ways).tolist():
+            away = abs((turn - heading + turns // 2) % turns - turns // 2)
+            spent = cost + step + _TURN_COST * away
+            heapq.heappush(
+                waiting,
+                (spent + lefts[turn], next(count), spent, tuple(ends[turn]), turn, (heading, before)),
+            )
     return None
 
 

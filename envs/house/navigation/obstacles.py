@@ -12,6 +12,7 @@ import numpy as np
 from envs.house.scene import Scene, Thing
 
 _CLOSE = 1e-6
+_CORNERS = np.array([(1, 1), (1, -1), (-1, 1), (-1, -1)])[:, None, None]
 
 
 @dataclass(frozen=True)
@@ -135,11 +136,11 @@ class Obstacles:
         to_ends = np.minimum(_to_box(a, half), _to_box(b, half))  # (N, K)
         direction = b - a
         length = np.maximum((direction**2).sum(-1), 1e-18)  # (N, K), squared
-        found = to_ends
-        for sx, sy in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
-            corner = half * (sx, sy)  # (K, 2)
-            share = np.clip((((corner - a) * direction).sum(-1)) / length, 0, 1)[..., None]
-            found = np.minimum(found, np.linalg.norm(a + share * direction - corner, axis=-1))
+        corners = half * _CORNERS  # (4, 1, K, 2)
+        shares = ((corners - a) * direction).sum(-1) / length  # (4, N, K)
+        shares = np.minimum(np.maximum(shares, 0), 1)[..., None]
+        away = a + shares * direction - corners
+        found = np.minimum(to_ends, np.sqrt((away * away).sum(-1)).min(0))
         return np.where(_crosses(a, direction, half), 0.0, found)
 
 
@@ -164,7 +165,8 @@ def _axes(yaw: np.ndarray) -> np.ndarray:
 
 
 def _to_box(points: np.ndarray, half: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(np.maximum(np.abs(points) - half, 0), axis=-1)
+    outside = np.maximum(np.abs(points) - half, 0)
+    return np.sqrt((outside * outside).sum(-1))
 
 
 def _crosses(a: np.ndarray, direction: np.ndarray, half: np.ndarray) -> np.ndarray:

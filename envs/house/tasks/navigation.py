@@ -171,7 +171,7 @@ class NavigationEnv(SimulatorEnv):
         )
 
     def _move_in(self, house: House) -> None:
-        if self._simulator is not None and self._house == house:
+        if self._simulator is not None and (self._house is house or self._house == house):
             self._simulator.restore()
             return
         if self._simulator is not None:
@@ -303,7 +303,9 @@ class NavigationEnv(SimulatorEnv):
     def _view(self) -> View:
         kinds = {kind: kind in self.sensors for kind in SENSORS}
         view = self._simulator.view(self.camera, **kinds)
-        self._seen = np.unique(view.segmentation) if kinds["segmentation"] else ()
+        self._seen = (
+            (np.flatnonzero(np.bincount(view.segmentation.ravel() + 1)) - 1) if kinds["segmentation"] else ()
+        )
         return view
 
     def _measured(self, view: View) -> np.ndarray:
