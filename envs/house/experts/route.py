@@ -61,9 +61,10 @@ def route(
     left = ahead(first[None])[0]
     if not math.isfinite(left):
         return None
+    certain = grid.ways(moves)
     count = itertools.count()
     best: dict[tuple[int, int], float] = {}
-    waiting = [(left, next(count), 0.0, tuple(first), 0, None)]
+    waiting = [(left, next(count), 0.0, tuple(first.tolist()), 0, None)]
     while waiting and len(best) < _MOST_PLACES:
         _, _, cost, place, heading, before = heapq.heappop(waiting)
         key = (round(place[0] / _SAME_PLACE), round(place[1] / _SAME_PLACE))
@@ -74,15 +75,19 @@ def route(
         if before is not None and reached(point):
             return Route(_headings((heading, before)), place)
         ends = point + moves
-        lefts = ahead(ends)
-        open_ways = np.isfinite(lefts) & simulator.on_floors(ends) & obstacles.free(point, ends)
-        for turn in np.flatnonzero(open_ways).tolist():
+        passes, never = certain(point)
+        turned = np.flatnonzero(~never & simulator.on_floors(ends))
+        asked = turned[~passes[turned]]
+        if len(asked):
+            passes[asked] = obstacles.free(point, ends[asked])
+            turned = turned[passes[turned]]
+        lefts, keys = ahead(ends[turned]), np.rint(ends[turned] / _SAME_PLACE).astype(int)
+        for turn, left, key in zip(turned.tolist(), lefts.tolist(), map(tuple, keys.tolist()), strict=True):
             away = abs((turn - heading + turns // 2) % turns - turns // 2)
             spent = cost + step + _TURN_COST * away
-            heapq.heappush(
-                waiting,
-                (spent + lefts[turn], next(count), spent, tuple(ends[turn]), turn, (heading, before)),
-            )
+            if left < math.inf and best.get(key, math.inf) > spent:
+                end = tuple(ends[turn].tolist())
+                heapq.heappush(waiting, (spent + left, next(count), spent, end, turn, (heading, before)))
     return None
 
 

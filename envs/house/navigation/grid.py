@@ -40,9 +40,18 @@ class NavigationGrid:
         free: bool (nx, ny), which cells are free.
         origin: centre of cell (0, 0).
         cell: side of a cell, metres.
+        safe, blocked: bool (nx, ny), of which cells it is certain that a body may, or may not, be anywhere in
+            them as far as obstacles go; None: of none.
     """
 
-    def __init__(self, free: np.ndarray, origin: Point, cell: float = CELL) -> None:
+    def __init__(
+        self,
+        free: np.ndarray,
+        origin: Point,
+        cell: float = CELL,
+        safe: np.ndarray | None = None,
+        blocked: np.ndarray | None = None,
+    ) -> None:
         if free.size > _MOST_CELLS:
             raise HouseError(
                 f"a floor of {free.shape[0] * cell:.0f} m by {free.shape[1] * cell:.0f} m is too large"
@@ -54,6 +63,8 @@ class NavigationGrid:
         self._fields: dict[bytes, Field] = {}
         self._wide = free.shape[1]
         self._free = np.ascontiguousarray(free).ravel()
+        none = np.zeros(free.shape, bool)
+        self._safe, self._blocked = none if safe is None else safe, none if blocked is None else blocked
 
     # places
 
@@ -123,6 +134,10 @@ class NavigationGrid:
         return found[found >= 0]
 
     # ways
+
+    def ways(self, moves: np.ndarray) -> "CertainWays":
+        """Return what is known of straight ways of these lengths (N, 2) from anywhere."""
+        return CertainWays(self.origin, self.cell, self._safe, self._blocked, moves)
 
     @functools.cached_property
     def _graph(self) -> csr_array:
@@ -210,6 +225,28 @@ class NavigationGrid:
             at += low
             kept.append(at)
         return cells[kept].astype(float)
+
+
+class CertainWays:
+    """Straight ways of fixed lengths and directions, as far as cells tell whether a body can go there."""
+
+    def __init__(
+        self, origin: np.ndarray, cell: float, safe: np.ndarray, blocked: np.ndarray, moves: np.ndarray
+    ) -> None:
+        longest = float(np.hypot(*moves.T).max(initial=0))
+        parts = 2 * math.ceil(longest / cell) + 1
+        shares = np.linspace(0, 1, parts)[:, None]
+        self._offsets = shares * moves[:, None] / cell  # (N, parts, 2) cells, at most half a cell apart
+        self._origin, self._cell, self._margin = origin, cell, math.ceil(longest / cell) + 2
+        self._known = np.pad(np.where(safe, 1, np.where(blocked, 2, 0)).astype(np.uint8), self._margin)
+
+    def __call__(self, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return of each way from a point on the grid whether a body certainly passes, and whether it
+        certainly does not; bool (N,) each. Where neither holds, the obstacles know.
+        """
+        cells = np.rint((start - self._origin) / self._cell + self._offsets).astype(int) + self._margin
+        known = self._known[cells[..., 0], cells[..., 1]]
+        return (known == 1).all(1), (known == 2).any(1) & (known[:, 0] == 1)
 
 
 @functools.lru_cache(maxsize=20_000)
