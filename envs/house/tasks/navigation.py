@@ -24,6 +24,7 @@ from envs.house.simulator import HouseSimulator, Stance
 from envs.house.tasks import houses as house_sources
 from envs.house.tasks.levels import LEVELS
 from envs.inputs import whole_number
+from envs.memory import give_back
 from envs.suites import canonical_level
 
 STOP, AHEAD, LEFT, RIGHT, UP, DOWN = range(6)
@@ -176,8 +177,10 @@ class NavigationEnv(SimulatorEnv):
             return
         if self._simulator is not None:
             self._simulator.close()
+            self._simulator = None
         self._house = house
         self._simulator = HouseSimulator.of_house(house, Footprint(self.body.radius, self.body.height))
+        give_back()
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         self._check_step()

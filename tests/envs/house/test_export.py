@@ -196,7 +196,10 @@ def test_every_corner_has_a_colour_of_its_thing(opened: House, tmp_path: Path) -
             known = np.round(255 * np.array([colour[:3] for colour in plain]))
             for node in _below(scene, thing.id):
                 visual = scene.geometry[scene.graph[node][1]].visual
-                if visual.material.baseColorTexture.size == (256, 256) and np.ptp(visual.uv, axis=0).max() < 1:
+                if (
+                    visual.material.baseColorTexture.size == (256, 256)
+                    and np.ptp(visual.uv, axis=0).max() < 1
+                ):
                     seen = visual.material.to_color(visual.uv)[:, None, :3].astype(int)
                     assert (np.abs(seen - known).max(-1).min(1) <= 1).all(), thing.id
                     checked += len(seen)
