@@ -205,7 +205,11 @@ def test_patches_are_drawn_where_there_are_too_many():
         (Request("x"), Target(), "holds nothing"),
         (Request(""), "y", "request 0 is empty"),
         (Request(" \n"), "y", "request 0 is empty"),
-        (Request("to <image_history_3>", None, (picture(0),) * 2), "y", "<image_history_3>, and 2 history ima"),
+        (
+            Request("to <image_history_3>", None, (picture(0),) * 2),
+            "y",
+            "<image_history_3>, and 2 history ima",
+        ),
         (Request("in <image_input>", None, (picture(0),)), "y", "<image_input>, and 0 images"),
         (Request("<audio_history_1>", audio=power(0)), "y", "<audio_history_1>, and 0 history sounds"),
         (Request("<audio_input>", picture(0)), "y", "<audio_input>, and 0 sounds"),
