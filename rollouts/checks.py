@@ -17,7 +17,7 @@ from envs.suites import suite
 from rollouts.errors import RolloutError
 from rollouts.output import claim
 from rollouts.worklist import one_level, one_task, shard_numbers, tasks_by_level
-from uio2_agent.errors import described, did_you_mean
+from uio2_agent.errors import described, did_you_mean, offered
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 HOUSE_FORMATS = ("glb", "mjcf", "procthor", "habitat")
@@ -173,7 +173,7 @@ _CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
 def _check_name(kind: str, asked: str | None, names: Iterable[str]) -> None:
     if asked is not None and asked not in names:
         raise RolloutError(
-            f"there is no {kind} {asked!r}{did_you_mean(asked, names)}: choose one of {', '.join(names)}"
+            f"there is no {kind} {asked!r}{did_you_mean(asked, names)}: choose one of {offered(asked, names)}"
         )
 
 
