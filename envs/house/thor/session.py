@@ -66,7 +66,7 @@ class Session:
 
     def __init__(self, width: int = 300, height: int = 300, sizes: AssetSizes | None = None) -> None:
         self.width, self.height = width, height
-        self.sizes = sizes
+        self.sizes = sizes or AssetSizes()
         self.simulator: HouseSimulator | None = None
         self._standing: dict[bool, tuple[House | None, Footprint, HouseSimulator]] = {}
         """What was built last with a house (True) and without: coming back to it costs nothing."""
@@ -110,7 +110,9 @@ class Session:
         if self.scene != PROCEDURAL and house is not None and house.start is not None:
             self.x, _, self.z = house.start.position
             self.yaw, self.horizon = house.start.yaw, min(house.start.horizon, self.settings.mode.lowest)
-        self.told, self.bounds = None, self.simulator.scene.bounds
+        self.told: Any = None
+        """What objects.records keeps until something changes."""
+        self.bounds = self.simulator.scene.bounds
         self.place_agent()
 
     def _build(self, house: House | None) -> HouseSimulator:
@@ -133,8 +135,8 @@ class Session:
         if settings.mode.footprint != self.settings.mode.footprint:
             self.settings = settings
             self.move_in(self.house)
-        self.settings, self.horizon = settings, min(self.horizon, settings.mode.lowest)
-        self.place_agent()
+        self.settings = settings
+        self.place_agent(horizon=min(self.horizon, settings.mode.lowest), standing=True)
 
     # the agent
 
