@@ -186,15 +186,16 @@ class ObjectNavEnv(HabitatEnv):
         if isinstance(place, MeshPlace):
             spots = np.array([(x, -z) for x, _, z in self._goals])
 
-            def left(point: np.ndarray) -> float:
-                return float(np.linalg.norm(spots - point, axis=1).min())
+            def left(points: np.ndarray) -> np.ndarray:
+                return np.linalg.norm(spots - points[:, None], axis=-1).min(1)
 
             found = search(
                 place.stance,
                 left,
                 place.free,
                 lambda point: (
-                    left(point) < _EXPERT_STOPS and place.geodesic(point, self._goals) < _EXPERT_STOPS
+                    left(point[None])[0] < _EXPERT_STOPS
+                    and place.geodesic(point, self._goals) < _EXPERT_STOPS
                 ),
                 step=self.body.step,
                 turns=turns,

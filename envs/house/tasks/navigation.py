@@ -25,6 +25,7 @@ from envs.house.tasks import houses as house_sources
 from envs.house.tasks import metrics
 from envs.house.tasks.levels import LEVELS
 from envs.inputs import whole_number
+from envs.memory import give_back
 from envs.suites import canonical_level
 
 STOP, AHEAD, LEFT, RIGHT, UP, DOWN = range(6)
@@ -185,13 +186,15 @@ class NavigationEnv(SimulatorEnv):
         )
 
     def _move_in(self, house: House) -> None:
-        if self._simulator is not None and self._house == house:
+        if self._simulator is not None and (self._house is house or self._house == house):
             self._simulator.restore()
             return
         if self._simulator is not None:
             self._simulator.close()
+            self._simulator = None
         self._house = house
         self._simulator = HouseSimulator.of_house(house, Footprint(self.body.radius, self.body.height))
+        give_back()
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         self._check_step()
@@ -318,7 +321,9 @@ class NavigationEnv(SimulatorEnv):
     def _view(self) -> View:
         kinds = {kind: kind in self.sensors for kind in SENSORS}
         view = self._look(**kinds)
-        self._seen = np.unique(view.segmentation) if kinds["segmentation"] else ()
+        self._seen = (
+            (np.flatnonzero(np.bincount(view.segmentation.ravel() + 1)) - 1) if kinds["segmentation"] else ()
+        )
         return view
 
     def _measured(self, view: View) -> np.ndarray:
