@@ -113,6 +113,7 @@ class CollectConfig:
             "level": self.level_name(),
             "policy": self.policy,
             "policy_identity": policy_identity(self.policy),
+            **({"by_identity": policy_identity(by)} if (by := self.policy_args.get("by")) else {}),
             "policy_args": {key: value for key, value in self.policy_args.items() if key != "device"},
             "make_env": dict(self.make_env().kwargs),
             "seed": self.seed,

@@ -183,9 +183,14 @@ class Embodiment(ABC):
         kind, values = self.values(action, state)
         return self.forms[kind].write(values, number if self.numbers_steps else None)
 
-    def told(self, step: str, number: int, state: np.ndarray | None) -> str:
-        """Return how a request tells a step that was done in a state, None where that is not known."""
-        return numbered(step, number) if self.numbers_steps else step
+    def told(self, step: str | None, number: int, state: np.ndarray | None) -> str:
+        """Return how a request tells a step that was done in a state, None where that is not known; of a
+        step None only the state is told.
+        """
+        place = "" if state is None else self.state_text(state)
+        if step is None:
+            return place
+        return f"{place} {numbered(step, number) if self.numbers_steps else step}".strip()
 
     def parse(self, text: str, released: bool = False) -> list[ParsedStep]:
         """Read every whole step in a text, in order of appearance; what is no step is passed over.

@@ -125,10 +125,13 @@ class Navigation(Embodiment):
         """What the camera sees, with the last few views; for a small model depth over colour, few words."""
         if not small:
             return PromptStyle(views=("front",), told_steps=4, told_views=4)
-        return PromptStyle(views=("depth", "front"), told_steps=4, wording="short", max_history=0)
-
-    def told(self, step: str, number: int, state: np.ndarray | None) -> str:
-        return step if state is None else f"{place_text(state)} {step}"
+        return PromptStyle(
+            views=("depth", "front"),
+            told_steps=7,
+            told_spacing="doubling",
+            wording="short",
+            max_history=0,
+        )
 
     def state_text(self, state: np.ndarray) -> str:
         return place_text(state)
