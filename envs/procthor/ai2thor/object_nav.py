@@ -51,8 +51,8 @@ class Ai2thorObjectNavEnv(ObjectNavEnv):
         platform: str | None = None,
         x_display: str | None = None,
         gpu_device: int | None = None,
-        timeout: float = 20.0,
-        start_timeout: float = 120.0,
+        timeout: float = 60.0,
+        start_timeout: float = 300.0,
         **arguments: Any,
     ) -> None:
         super().__init__(task, level, **arguments)

@@ -42,8 +42,8 @@ class Launch:
     platform: str | None = None
     x_display: str | None = None
     gpu_device: int | None = None
-    timeout: float = 20.0
-    start_timeout: float = 120.0
+    timeout: float = 60.0
+    start_timeout: float = 300.0
 
     def arguments(self) -> dict[str, Any]:
         """Return the Controller's arguments. EnvError for what there is not."""
