@@ -144,7 +144,8 @@ class CollectConfig:
     def job(self) -> Job:
         """Return what a worker does."""
         finish = _encode_success if self.success_only else _encode
-        return Job(self.policy, self.policy_args, self.make_env(), self.slots, finish, self.limits())
+        arguments = self.policy, self.policy_args, self.make_env(), self.slots, finish, self.limits()
+        return Job(*arguments, maps=True)
 
 
 @dataclass(frozen=True)
