@@ -23,7 +23,11 @@ from envs.errors import EnvError, unknown_name
 ALL = "all"
 ENTRY_POINTS = "uio2_agent.suites"
 
-_BUILT_IN = {"vima": "envs.vima.suite:SUITE", "procthor": "envs.procthor.suite:SUITE"}
+_BUILT_IN = {
+    "vima": "envs.vima.suite:SUITE",
+    "procthor": "envs.procthor.suite:SUITE",
+    "habitat": "envs.habitat.suite:SUITE",
+}
 
 TaskLevels = Mapping[str, tuple[str, ...]]
 """Task → the levels that hold it, both in order."""

@@ -31,8 +31,8 @@ _STEP_NUMBER = r"(?<![0-9])([0-9]{1,9}): "  # bounded, so that reading takes tim
 class StepText:
     """One step found in a text."""
 
-    number: int
-    """The step number as written."""
+    number: int | None
+    """The step number as written; None for steps without."""
     kind: Hashable
     """Key of its form."""
     bins: tuple[int, ...]
@@ -54,13 +54,12 @@ class StepForm:
         self.parts = parts
         self.count = sum(part for part in parts if isinstance(part, int))
         """Numbers in a step."""
-        self._pattern = re.compile(
-            _STEP_NUMBER
-            + " ".join(
-                rf"\( {' '.join([_LOCATION] * part)} \)" if isinstance(part, int) else re.escape(part)
-                for part in parts
-            )
+        pattern = " ".join(
+            rf"\( {' '.join([_LOCATION] * part)} \)" if isinstance(part, int) else re.escape(part)
+            for part in parts
         )
+        self._numbered = re.compile(_STEP_NUMBER + pattern)
+        self._bare = re.compile(rf"(?<!\w)(){pattern}(?!\w)")
 
     def write(self, values: Sequence[float], number: int | None = None) -> str:
         """Write a step from its values, clipped to [0, 1]; `number` None leaves the number out."""
@@ -72,31 +71,34 @@ class StepForm:
         text = " ".join(words)
         return text if number is None else f"{number}: {text}"
 
-    def find(self, text: str) -> list[tuple[int, StepText]]:
-        """Return every whole step of this form with its place in the text (the kind is left empty)."""
+    def find(self, text: str, with_number: bool = True) -> list[tuple[int, StepText]]:
+        """Return every whole step of this form, with a number or without, and its place in the text (the kind
+        is left empty).
+        """
         found = []
-        for match in self._pattern.finditer(text):
+        for match in (self._numbered if with_number else self._bare).finditer(text):
             bins = tuple(int(group) - SENTINELS for group in match.groups()[1:])
             if all(0 <= b < LOCATIONS for b in bins):
-                found.append((match.start(), StepText(int(match[1]), None, bins, match[0])))
+                number = int(match[1]) if match[1] else None
+                found.append((match.start(), StepText(number, None, bins, match[0])))
         return found
 
-    def grammar(self, tokenizer, number: int) -> grammar.Element:
-        """The tokens of this step with this number, its locations open.
+    def grammar(self, tokenizer, number: int | None) -> grammar.Element:
+        """The tokens of this step with this number, or (None) without, its locations open.
 
         Raises
         ------
         UIO2Error
             The tokenizer does not split the text at its words.
         """
-        literals, counts = [f"{number}:"], []
+        literals, counts = ["" if number is None else f"{number}:"], []
         for part in self.parts:
             if isinstance(part, int):
-                literals[-1] += " ("
+                literals[-1] = f"{literals[-1]} (".lstrip()
                 counts.append(part)
                 literals.append(")")
             else:
-                literals[-1] += f" {part}"
+                literals[-1] = f"{literals[-1]} {part}".lstrip()
         spots = [locations_text(np.linspace(0, 1, count)) for count in counts]
         whole = [text for pair in zip(literals, [*spots, None], strict=True) for text in pair if text]
         grammar.check_literals(tokenizer, [*whole, *whole[:2]])
@@ -107,15 +109,16 @@ class StepForm:
         return grammar.sequence(*elements)
 
 
-def read_steps(forms: Mapping[Hashable, StepForm], text: str) -> list[StepText]:
+def read_steps(forms: Mapping[Hashable, StepForm], text: str, with_number: bool = True) -> list[StepText]:
     """Read every whole step of any of the forms, in order of appearance; what is no step is passed over.
 
     Separators between steps and step numbers are free; inside a step every word stands between single spaces.
+    `with_number` False reads steps that are written without.
     """
     found = [
         (place, StepText(step.number, kind, step.bins, step.text))
         for kind, form in forms.items()
-        for place, step in form.find(text)
+        for place, step in form.find(text, with_number)
     ]
     return [step for _, step in sorted(found, key=lambda item: item[0])]
 

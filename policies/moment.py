@@ -25,6 +25,10 @@ class Moment:
     """What each camera saw before the first step."""
     executed: Sequence[str] = ()
     """Action texts of the steps done; they are numbered from 0 in requests."""
+    past_states: Sequence[np.ndarray] = ()
+    """The states before the steps done, as many; empty where nobody kept them."""
+    past_views: Sequence[Mapping[str, np.ndarray]] = ()
+    """What each camera saw before the latest steps done, oldest first; as many as are known."""
     remaining: Sequence[str] = ()
     """Action texts of the steps to come, where they are known."""
     objects: Sequence[Mapping[str, Any]] | None = None

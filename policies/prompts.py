@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy import ndimage
 
-from policies.action_text import locations_text, numbered
+from policies.action_text import locations_text
 from policies.moment import Moment
 from policies.style import PromptStyle
 from uio2_agent.errors import UIO2Error
@@ -44,13 +44,18 @@ class Body(Protocol):
 
     def wordings(self, style: PromptStyle) -> Mapping[str, Any]: ...
 
+    def told(self, step: str | None, number: int, state: np.ndarray | None) -> str: ...
+
+    def state_text(self, state: np.ndarray) -> str: ...
+
 
 def plan_request(
     body: Body, now: Moment, style: PromptStyle, rng: np.random.Generator | None = None
 ) -> Request:
     """Ask for the plan, or for what remains of it.
 
-    The first view is carried when steps were executed and an image marker is left. `rng` draws one of the
+    When steps were executed, the first view is carried if an image marker is left, or in its place the views
+    before the latest steps, where the style asks for them and they are known. `rng` draws one of the
     wordings; None takes the first.
 
     Raises
@@ -63,18 +68,36 @@ def plan_request(
     words = body.wordings(style)
     text, history = _instruction(body, now.prompt, now.prompt_assets, style)
     if now.executed and style.memory:
-        if now.first_views is not None and len(history) < style.max_history:
-            history.append(_scene(body, now.first_views, style))
+        seen = min(style.told_views, len(now.past_views), style.max_history - len(history))
+        if not style.told_views and now.first_views is not None and len(history) < style.max_history:
+            history.append(scene(body, now.first_views, style))
             text += " " + words["memory"]["view"].format(j=len(history))
-        steps = [numbered(step, number) for number, step in enumerate(now.executed)][-style.told_steps :]
+        count = len(now.executed)
+        steps = []
+        for number in _told(count, style):
+            state = now.past_states[number] if len(now.past_states) else None
+            done = number == count - 1 or style.told_spacing == "each"
+            step = body.told(now.executed[number] if done else None, number, state)
+            if number >= count - seen:
+                history.append(scene(body, now.past_views[number - count], style))
+                step = f"<image_history_{len(history)}> {step}"
+            steps.append(step)
         text += " " + words["memory"]["steps"].format(steps=" ".join(steps))
-    text = _draw(words["actions"], rng).format(instruction=text, **body.words(now.state, style))
+    text = draw(words["actions"], rng).format(instruction=text, **body.words(now.state, style))
     if style.object_boxes:
         if now.objects is None:
             raise UIO2Error("this prompt style tells the boxes of objects: hand in the moment's objects")
         boxes = boxes_target(body, now.objects, style, sizes_of(now.views))
-        text += " " + _draw(words["told_boxes"], rng).format(boxes=boxes)
-    return Request(text=text, image=_scene(body, now.views, style), image_history=tuple(history))
+        text += " " + draw(words["told_boxes"], rng).format(boxes=boxes)
+    return Request(text=text, image=scene(body, now.views, style), image_history=tuple(history))
+
+
+def _told(count: int, style: PromptStyle) -> list[int]:
+    """Numbers of the executed steps that are told, ascending."""
+    if style.told_spacing == "each":
+        return list(range(max(0, count - style.told_steps), count))
+    ago = (2**power for power in range(style.told_steps))
+    return [count - each for each in ago if each <= count][::-1]
 
 
 def boxes_request(
@@ -82,7 +105,7 @@ def boxes_request(
 ) -> Request:
     """Ask for the boxes and names of all objects; images as in `plan_request`."""
     style = style.fitted(body.cameras)
-    return Request(text=_draw(body.wordings(style)["boxes"], rng), image=_scene(body, now.views, style))
+    return Request(text=draw(body.wordings(style)["boxes"], rng), image=scene(body, now.views, style))
 
 
 def boxes_target(body: Body, objects: Sequence[Mapping[str, Any]], style: PromptStyle, sizes: Sizes) -> str:
@@ -220,7 +243,7 @@ def _instruction(
         if name not in markers:
             asset = assets[name]
             if asset["placeholder_type"] == "scene":
-                images.append(_scene(body, asset["rgb"], style))
+                images.append(scene(body, asset["rgb"], style))
                 markers[name] = f"<image_history_{len(images)}>"
             elif style.object_names:
                 markers[name] = _asset_name(asset)
@@ -242,8 +265,8 @@ def _instruction(
     return text, images
 
 
-def _scene(body: Body, rgb: Mapping[str, np.ndarray], style: PromptStyle) -> np.ndarray:
-    """The style's views of a scene stacked, (H, W, 3)."""
+def scene(body: Body, rgb: Mapping[str, np.ndarray], style: PromptStyle) -> np.ndarray:
+    """Return the style's views of a scene stacked, (H, W, 3)."""
     pictures = [_image(rgb, view) for view in style.views]
     kept = [
         picture[_kept(body, view, picture.shape[:2], style)]
@@ -286,7 +309,8 @@ def _kept(body: Body, view: str, size: tuple[int, int], style: PromptStyle) -> t
     return body.region(view, *size) if style.crop_to_mat else (slice(0, size[0]), slice(0, size[1]))
 
 
-def _draw(wordings: Sequence[str], rng: np.random.Generator | None) -> str:
+def draw(wordings: Sequence[str], rng: np.random.Generator | None) -> str:
+    """Return one of the wordings; the first where nothing draws."""
     return wordings[0] if rng is None else wordings[int(rng.integers(len(wordings)))]
 
 

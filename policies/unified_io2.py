@@ -45,6 +45,10 @@ class _Episode:
     seed: int
     first_views: Mapping[str, np.ndarray]
     executed: list[str] = field(default_factory=list)
+    states: list[np.ndarray] = field(default_factory=list)
+    """Those before the executed steps."""
+    views: deque[Mapping[str, np.ndarray]] = field(default_factory=deque)
+    """Those before the latest executed steps, as many as requests show."""
     plan: deque[ParsedStep] | None = None
     """Steps still to be played with plan="once"; None before the plan was made."""
     answer: Answer | None = None
@@ -160,6 +164,7 @@ class UnifiedIO2Policy(Policy):
             prompt_assets=info["prompt_assets"],
             seed=int(info.get("seed", 0)),
             first_views={view: views[view].copy() for view in style.views if view in views},
+            views=deque(maxlen=style.told_views),
         )
 
     def style_of(self, body: Embodiment) -> PromptStyle:
@@ -176,7 +181,12 @@ class UnifiedIO2Policy(Policy):
         for i, answer in zip(asking, answers, strict=True):
             episodes[i].answer = answer
             episodes[i].plan = deque(episodes[i].body.parse(answer.text, self.released))
-        return [self._next(episode, state) for episode, state in zip(episodes, states, strict=True)]
+        return [self._next(*each) for each in zip(episodes, steps, states, strict=True)]
+
+    def played(self, slot: int, action: Any) -> None:
+        episode = self._episode(slot)
+        number = len(episode.executed) - 1
+        episode.executed[-1] = episode.body.action_text(action, episode.states[-1], number)
 
     def answer(self, slot: int) -> Answer | None:
         """Return the last answer decoded for the slot's episode, or None before the first."""
@@ -195,9 +205,13 @@ class UnifiedIO2Policy(Policy):
             )
         return self._episodes[slot]
 
-    def _next(self, episode: _Episode, state: np.ndarray) -> dict[str, Any]:
+    def _next(self, episode: _Episode, step: Step, state: np.ndarray) -> dict[str, Any]:
         action = episode.plan.popleft().action if episode.plan else episode.body.idle_action(state)
         episode.executed.append(episode.body.action_text(action, state, len(episode.executed)))
+        episode.states.append(state)
+        if episode.style.told_views:
+            views = episode.body.views(step.observation)
+            episode.views.append({view: views[view].copy() for view in episode.style.views})
         return action
 
     def _decode(self, asked: Sequence[tuple[_Episode, Step, np.ndarray]]) -> list[Answer]:
@@ -231,15 +245,18 @@ class UnifiedIO2Policy(Policy):
             views=body.views(step.observation),
             first_views=episode.first_views,
             executed=episode.executed,
+            past_states=episode.states,
+            past_views=episode.views,
             objects=body.objects(step.observation, step.info) if style.object_boxes else None,
         )
         return body.request(now, style)
 
     def _grammar(self, episode: _Episode, state: np.ndarray) -> Any:
         steps = 1 if self.plan == "replan" else self.plan_steps
-        key = (episode.body.name, *episode.body.kinds(state), len(episode.executed), steps)
+        first = len(episode.executed) if episode.body.numbers_steps else 0
+        key = (episode.body.name, *episode.body.kinds(state), first, steps)
         if key not in self._grammars:
-            self._grammars[key] = episode.body.grammar(self.tokenizer, state, len(episode.executed), steps)
+            self._grammars[key] = episode.body.grammar(self.tokenizer, state, first, steps)
         return self._grammars[key]
 
 

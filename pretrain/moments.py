@@ -10,11 +10,16 @@ from policies.moment import Moment
 from pretrain.sources import StoredEpisode
 
 
-def moment(record: StoredEpisode, step: int, cameras: Sequence[str], flags: Sequence[bool] = ()) -> Moment:
-    """Take step `step` of an episode in the given camera views; `flags` ask for symmetries, in the order of
-    `Embodiment.symmetries`, where they are allowed.
+def moment(
+    record: StoredEpisode, step: int, cameras: Sequence[str], flags: Sequence[bool] = (), past: int = 0
+) -> Moment:
+    """Take step `step` of an episode in the given camera views, and the views before the `past` steps that
+    led there. Where the expert was asked, what remains is what it would have done. `flags` ask for
+    symmetries, in the order of `Embodiment.symmetries`, where they are allowed.
     """
     texts = record.action_texts
+    advice = record.expert_texts[step]
+    earlier = range(max(0, step - past), step)
     now = Moment(
         task=record.task,
         prompt=record.prompt,
@@ -23,7 +28,9 @@ def moment(record: StoredEpisode, step: int, cameras: Sequence[str], flags: Sequ
         views={camera: record.frames[camera][step] for camera in cameras},
         first_views={camera: record.frames[camera][0] for camera in cameras},
         executed=texts[:step],
-        remaining=texts[step:],
+        past_states=record.states[:step],
+        past_views=[{camera: record.frames[camera][i] for camera in cameras} for i in earlier],
+        remaining=[advice] if advice else texts[step:],
         objects=record.objects[step],
     )
     return embodiments.get(record.embodiment).changed(now, flags, cameras) if any(flags) else now

@@ -6,7 +6,8 @@ from pretrain.sources.schema import episode_identity
 
 
 def split_episodes(source: EpisodeFolders, validation: int) -> tuple[list[int], list[int]]:
-    """Return the successful episodes to train on, and `validation` others of them, held back.
+    """Return the episodes to train on, and `validation` others of them, held back: the successful ones, and
+    those whose every step the expert has judged.
 
     Raises TrainingError when one has a held-out seed or stands there twice, or too few are left.
     """
@@ -22,7 +23,7 @@ def split_episodes(source: EpisodeFolders, validation: int) -> tuple[list[int], 
             raise TrainingError(
                 f"episodes {other} and {index} of the data are the same one: name each set once in data="
             )
-    good = [index for index, fact in enumerate(facts) if fact["success"]]
+    good = [index for index, fact in enumerate(facts) if fact["success"] or fact["has_expert"]]
     validation = min(validation, len(good) // 10)
     if len(good) < 2:
         raise TrainingError(f"the data hold {len(good)} successful episodes: collect more")

@@ -55,6 +55,8 @@ class CollectConfig:
     """Episodes played, over all tasks and shards; with `success_only` fewer are kept."""
     seed: int
     """First seed; every task gets this one and those after it."""
+    ask_expert: bool
+    """Ask the expert at every step, whoever acts, and keep what it says (`action.expert`)."""
     success_only: bool
     """Keep only episodes that solved the task."""
     workers: int
@@ -111,6 +113,7 @@ class CollectConfig:
             "level": self.level_name(),
             "policy": self.policy,
             "policy_identity": policy_identity(self.policy),
+            **({"by_identity": policy_identity(by)} if (by := self.policy_args.get("by")) else {}),
             "policy_args": {key: value for key, value in self.policy_args.items() if key != "device"},
             "make_env": dict(self.make_env().kwargs),
             "seed": self.seed,
@@ -128,10 +131,12 @@ class CollectConfig:
 
     def make_env(self) -> MakeEnv:
         """Return the environment's maker."""
-        if self.policy != "oracle":
+        if self.policy != "oracle" and not self.ask_expert:
             return MakeEnv(dict(self.env_kwargs))
         suite = envs.suite(self.env)
         expert = suite.expert_options(self.env_kwargs)
+        if self.policy != "oracle":
+            return MakeEnv({**expert, **self.env_kwargs})
         return MakeEnv(
             {**expert, **suite.demonstration_options(self.env_kwargs, self.expert_style), **self.env_kwargs}
         )
@@ -139,7 +144,8 @@ class CollectConfig:
     def job(self) -> Job:
         """Return what a worker does."""
         finish = _encode_success if self.success_only else _encode
-        return Job(self.policy, self.policy_args, self.make_env(), self.slots, finish, self.limits())
+        arguments = self.policy, self.policy_args, self.make_env(), self.slots, finish, self.limits()
+        return Job(*arguments, maps=True)
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ class UnifiedIO2Config:
     )
     image_encoder: ViTConfig
     audio_encoder: ViTConfig | None = None
-    image_history: ResamplerConfig
+    image_history: ResamplerConfig | None = None
     audio_history: ResamplerConfig | None = None
     image_tokenizer: VQGANConfig | None = None
     audio_tokenizer: ViTVQGANConfig | None = None

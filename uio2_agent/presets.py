@@ -1,7 +1,8 @@
 """The named sizes in one table: three official ones, one between, and the one that ships.
 
 `nano` looks at the tabletop only: rectangular pictures, few patches, background left out, no audio towers,
-a small text vocabulary. `base` is an official layout at a third of the width, for a single GPU.
+a small text vocabulary. `nano_house` walks through houses and is smaller still: depth over colour, 64 pixels
+a side each. `base` is an official layout at a third of the width, for a single GPU.
 
 Unusual: plain dictionaries, as `UnifiedIO2Config.from_dict` takes them, which checks them and fills in what
 they leave out.
@@ -102,8 +103,40 @@ def _nano() -> dict[str, Any]:
     )
 
 
+def _nano_house() -> dict[str, Any]:
+    return dict(
+        width=128,
+        heads=4,
+        head_dim=32,
+        mlp_dim=384,
+        encoder_layers=3,
+        decoder_layers=2,
+        text_rows=Vocabulary(NANO_PIECES).padded_size,
+        text_input_length=80,
+        text_target_length=16,
+        input_modalities=("text", "image"),
+        target_modalities=("text",),
+        image_encoder=dict(
+            width=128,
+            heads=4,
+            head_dim=32,
+            mlp_dim=512,
+            layers=4,
+            patch_size=16,
+            channels=3,
+            positions=(8, 4),
+        ),
+        freeze_vit=False,
+        image_size=(128, 64),
+        image_tokens=32,
+        grid_scale=1.0,
+        position_init=0.5,
+    )
+
+
 PRESETS: dict[str, dict[str, Any]] = {
     "nano": _nano(),
+    "nano_house": _nano_house(),
     "base": _base(),
     "large": _large(),
     "xl": _xl(),

@@ -156,6 +156,49 @@ class HouseSimulator:
             self._stand(replace(start, x=float(target[0]), y=float(target[1])))
         return stopped
 
+    def slide(self, ahead: float, along: bool = True) -> bool:
+        """Go straight by metres ahead; where something is in the way, up to it, and then `along` it.
+
+        Returns whether the body was held up.
+        """
+        point, held = self.slid(self.stance, ahead, along)
+        self._stand(replace(self.stance, x=float(point[0]), y=float(point[1])))
+        return held
+
+    def slid(self, stance: Stance, ahead: float, along: bool = True) -> tuple[np.ndarray, bool]:
+        """Return where `slide` would lead from a stance, (2,), and whether the body would be held up."""
+        wanted = stance.point + ahead * stance.forward
+        if self.way_blocked(stance.point, wanted) is None:
+            return wanted, False
+        touch = self._as_far(stance.point, wanted)
+        if not along:
+            return touch, True
+        left, normal = wanted - touch, self._away(touch)
+        return self._as_far(touch, touch + left - min(float(left @ normal), 0.0) * normal), True
+
+    def _as_far(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """Return the point furthest on a straight way that the body can go to, to a millimetre or so."""
+        if self.way_blocked(start, end) is None:
+            return end
+        low, high = 0.0, 1.0
+        for _ in range(8):
+            middle = (low + high) / 2
+            low, high = (
+                (middle, high)
+                if self.way_blocked(start, start + middle * (end - start)) is None
+                else (low, middle)
+            )
+        return start + low * (end - start)
+
+    def _away(self, point: np.ndarray) -> np.ndarray:
+        """Return the direction (2,) in which what is nearest to a point falls behind fastest."""
+        step = 0.01
+        sides = point + step * np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]])
+        east, west, north, south = self.obstacles.clearance(sides)
+        slope = np.array([east - west, north - south])
+        size = float(np.linalg.norm(slope))
+        return slope / size if size > 1e-9 else np.zeros(2)
+
     def way_blocked(self, start: np.ndarray, end: np.ndarray) -> int | None:
         """Return the place of what would stop the body on a straight way, -1 for the end of the floor."""
         found = self.obstacles.blocks(start, end)
@@ -163,8 +206,20 @@ class HouseSimulator:
 
     def on_floor(self, point: np.ndarray) -> bool:
         """Return whether a point (x, y) lies on any floor."""
+        return bool(self.on_floors(point[None])[0])
+
+    def on_floors(self, points: np.ndarray) -> np.ndarray:
+        """Return the same for points (N, 2); bool (N,)."""
         low, high = self._floors
-        return bool(((low - 1e-6 <= point) & (point <= high + 1e-6)).all(1).any())
+        points = points[:, None]
+        return ((low - 1e-6 <= points) & (points <= high + 1e-6)).all(-1).any(-1)
+
+    def floor_mask(self, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
+        """Return which points of a grid lie on any floor; bool (len(xs), len(ys))."""
+        low, high = self._floors
+        wide = (low[:, :1] - 1e-6 <= xs) & (xs <= high[:, :1] + 1e-6)  # (K, nx)
+        deep = (low[:, 1:] - 1e-6 <= ys) & (ys <= high[:, 1:] + 1e-6)
+        return (wide[:, :, None] & deep[:, None]).any(0)
 
     def stand(self, stance: Stance) -> None:
         """Put the body somewhere, whatever is there."""
@@ -237,6 +292,22 @@ class HouseSimulator:
         self.held = id
         self.states[id].parent = None
         self._carry()
+
+    def hold(self, position: np.ndarray, rotation: np.ndarray) -> None:
+        """Move and turn what is in the hand; with the body's next motion it is before the eye again."""
+        id = self.held
+        self.put(id, position, rotation)
+        self.held = id
+        for each in (id, *self.standing_on(id)):
+            self.obstacles.remove(self.place[each])
+
+    def solid_boxes(self, without: Iterable[str] = ()) -> tuple[np.ndarray, np.ndarray]:
+        """Return the axis-aligned boxes around all that is solid now, but for some things: corners (K, 3)."""
+        owners = self.model.geom_user[:, 0]
+        chosen = (self.model.geom_group == SOLID) & ~np.isin(owners, [self.place[id] for id in without])
+        centres, turns = self.data.geom_xpos[chosen], self.data.geom_xmat[chosen].reshape(-1, 3, 3)
+        halves = np.einsum("gij,gj->gi", np.abs(turns), self.model.geom_size[chosen])
+        return centres - halves, centres + halves
 
     def open(self, id: str, openness: float) -> None:
         """Open a thing from 0, closed, to 1."""

@@ -2,7 +2,8 @@
 
 Requests tell the last views with the state and the action at each, `<image_history_j> ( X Z Y ) action`, then
 `<image_input> ( X Z Y )`; the answer is the next action's words. A state is where the body is from where it
-began, and which way it looks. Source: Unified-IO 2 (arXiv 2312.17172), embodied tasks.
+began, and which way it looks. Where the body measures depth, that is one more picture: black at the lens,
+white from `DEPTH_M` on. Source: Unified-IO 2 (arXiv 2312.17172), embodied tasks.
 """
 
 from __future__ import annotations
@@ -14,27 +15,78 @@ from typing import Any
 import numpy as np
 
 from policies.action_text import StepForm, locations_text
-from policies.embodiments.base import Embodiment
+from policies.embodiments.base import Controls, Embodiment, Key, Track
+from policies.prompts import seen_boxes
 from policies.style import PromptStyle
 from uio2_agent.errors import UIO2Error
+from uio2_agent.text.vocabulary import value_to_bin
 
 ACTIONS = ("stop", "move ahead", "turn left", "turn right", "look up", "look down")
 """In the order of their numbers."""
-STOP = 0
+STOP, AHEAD = 0, 1
+STEP_M = 0.25
+"""What a move ahead covers, metres, where nothing is in the way."""
+_SHORT_M = 1e-3
+"""What a move may lack without having been held up."""
 REACH_M = 20.0
 """Positions are told from -20 to 20 metres of where the body began: a bin is 4 cm."""
+
+
+DEPTH_M = 10.0
+"""What the depth picture shows as white, metres."""
+
+_KEYS = tuple(
+    Key(names, words, ACTIONS.index(words))
+    for words, names in (
+        ("move ahead", ("ArrowUp", "w")),
+        ("turn left", ("ArrowLeft", "a")),
+        ("turn right", ("ArrowRight", "d")),
+        ("look up", ("PageUp", "r")),
+        ("look down", ("PageDown", "f")),
+        ("stop", (" ", "Enter")),
+    )
+)
 
 
 class Navigation(Embodiment):
     """Moves by steps and turns; an action is its number in `ACTIONS`."""
 
     name = "navigation"
-    cameras = ("front",)
+    cameras = ("front", "depth")
     state_names = ("x", "z", "yaw", "pitch", "goal_distance", "goal_direction")
     action_names = ("action",)
     fps = 5
     horizon = 1
+    numbers_steps = False
     forms = {word: StepForm(word) for word in ACTIONS}  # noqa: RUF012
+
+    def views(self, observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        views = super().views(observation)
+        if "depth" in observation:
+            metres = np.asarray(observation["depth"]["front"])  # H W
+            grey = np.rint(255 * np.clip(metres / DEPTH_M, 0, 1)).astype(np.uint8)
+            views["depth"] = np.repeat(grey[..., None], 3, -1)
+        return views
+
+    def objects(self, observation: Mapping[str, Any], info: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Of what is in sight: id, name (its kind), position (metres to the right of the body, ahead and up)
+        and boxes. Empty where the camera tells nothing apart.
+        """
+        if "segm" not in observation:
+            return []
+        things = info["objects"]
+        segmentation = {"front": np.asarray(observation["segm"]["front"]) + 1}  # 0 is nothing
+        boxes = seen_boxes([thing["id"] + 1 for thing in things], segmentation)
+        return [
+            {
+                "id": thing["id"],
+                "name": _in_words(thing["type"]),
+                "texture": "",
+                "position": thing["position"],
+                "boxes": {camera: box["front"] for camera in self.cameras},
+            }
+            for thing, box in zip(things, boxes, strict=True)
+        ]
 
     def state(self, observation: Mapping[str, Any], info: Mapping[str, Any]) -> np.ndarray:
         """Metres to the right of and ahead of where it began, radians to the right and upwards, and where a
@@ -71,12 +123,52 @@ class Navigation(Embodiment):
     def from_values(self, kind: Hashable, values: np.ndarray) -> int:
         return ACTIONS.index(kind)
 
+    # the way
+
+    def track(self, states: Sequence[np.ndarray], actions: Sequence[Any]) -> Track:
+        states = np.asarray(states, float)
+        moved = np.linalg.norm(np.diff(states[:, :2], axis=0), axis=1)
+        held_up = (np.asarray(actions, int) == AHEAD) & (moved < STEP_M - _SHORT_M)
+        return Track(states[:, :2], states[:, 2], held_up)
+
+    # labels
+
+    def object_bins(self, objects: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Where they are from the body, to the right and ahead."""
+        shares = [[_share(metres) for metres in thing["position"][:2]] for thing in objects]
+        return value_to_bin(np.array(shares, np.float64).reshape(-1, 2))
+
     # for people
 
     def describe(self, action: Any, state: np.ndarray) -> str:
         return ACTIONS[self.checked(action)]
 
+    def controls(self, state: np.ndarray) -> Controls:
+        return Controls("front", keys=_KEYS)
+
+    def readout(self, state: np.ndarray) -> str:
+        far, left = float(state[4]), round(math.degrees(float(state[5])))
+        if far == 0 and left == 0:
+            return ""
+        side = f"{abs(left)}° to the {'left' if left > 0 else 'right'}" if left else "straight ahead"
+        return f"goal {far:.2f} m away, {side}"
+
     # requests
+
+    def style(self, small: bool = False) -> PromptStyle:
+        """What the camera sees, with the last few views; for a small model depth over colour, few words."""
+        if not small:
+            return PromptStyle(views=("front",), told_steps=4, told_views=4)
+        return PromptStyle(
+            views=("depth", "front"),
+            told_steps=7,
+            told_spacing="doubling",
+            wording="short",
+            max_history=0,
+        )
+
+    def state_text(self, state: np.ndarray) -> str:
+        return place_text(state)
 
     def words(self, state: np.ndarray, style: PromptStyle) -> dict[str, str]:
         return {"place": place_text(state), "goal": goal_text(state), "actions": ", ".join(ACTIONS)}
@@ -98,6 +190,11 @@ def goal_text(state: np.ndarray) -> str:
     if far == 0 and left == 0:
         return ""
     return f"( {locations_text([_share(-far * math.sin(left)), _share(far * math.cos(left))])} )"
+
+
+def _in_words(kind: str) -> str:
+    """Split a name in capitals: `AlarmClock` is "alarm clock"."""
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in kind).strip()
 
 
 def _share(metres: float) -> float:

@@ -26,10 +26,12 @@ class StoredEpisode(Protocol):
     actions: np.ndarray
     """float32 (T, A), in the order of the embodiment's `action_names`."""
     action_texts: Sequence[str]
+    expert_texts: Sequence[str]
+    """What the expert would have done in the place of a policy that acted; "" where it was not asked."""
     states: np.ndarray
     """float32 (T, S), in the order of the embodiment's `state_names`."""
-    frames: Mapping[str, np.ndarray]
-    """Camera to uint8 (T, H, W, 3)."""
+    frames: Mapping[str, Sequence[np.ndarray]]
+    """Camera to T pictures, uint8 (H, W, 3)."""
     final: Mapping[str, np.ndarray]
     """Camera to uint8 (H, W, 3), after the last action."""
     objects: Sequence[Sequence[Mapping[str, Any]]]

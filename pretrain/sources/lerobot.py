@@ -80,9 +80,9 @@ class EpisodeRecord:
         return f"EpisodeRecord({self.root.name}[{self.index}]: {what})"
 
     @cached_property
-    def frames(self) -> Mapping[str, np.ndarray]:
-        """Camera to (T, H, W, 3) uint8 RGB seen before each action. A view is decoded when looked at."""
-        return _Lazy({view: lambda view=view: self._decode(view) for view in self.record.cameras})
+    def frames(self) -> Mapping[str, "Film"]:
+        """Camera to (T, H, W, 3) uint8 RGB seen before each action."""
+        return {view: Film(self, view) for view in self.record.cameras}
 
     @cached_property
     def final(self) -> Mapping[str, np.ndarray]:
@@ -105,6 +105,13 @@ class EpisodeRecord:
     def action_texts(self) -> list[str]:
         """The executed actions in the model's action language, one string per step."""
         return self._table["action.text"].to_pylist()
+
+    @cached_property
+    def expert_texts(self) -> list[str]:
+        """What the expert would have done at each step, "" where nobody asked it or it knew nothing."""
+        if "action.expert" not in self._table.column_names:
+            return [""] * self.length
+        return self._table["action.expert"].to_pylist()
 
     @cached_property
     def tokens(self) -> list[np.ndarray | None]:
@@ -175,13 +182,30 @@ class EpisodeRecord:
     def _numbers(self, key: str) -> np.ndarray:
         return checks.numbers(self._table, key, f"{self._path} (episode {self.index})")
 
-    def _decode(self, view: str) -> np.ndarray:
-        key, size = schema.image_key(view), self.record.cameras[view]
-        pictures = [
-            checks.decoded(item["bytes"], f"{self._frame(number)} of {key}", size, 3)
-            for number, item in enumerate(self._table[key].to_pylist())
-        ]
-        return _frozen(np.stack(pictures))
+
+class Film(Sequence[np.ndarray]):
+    """The pictures of an episode's camera, (T, H, W, 3) uint8, each decoded when it is looked at; numpy takes
+    it as an array.
+    """
+
+    def __init__(self, record: EpisodeRecord, view: str):
+        self._record, self._key = record, schema.image_key(view)
+        self._size = record.record.cameras[view]
+        self.shape = (record.length, *self._size, 3)
+
+    def __len__(self) -> int:
+        return self._record.length
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        if not isinstance(index, int | np.integer):
+            return self.__array__()[index]
+        number = range(len(self))[index]
+        where = f"{self._record._frame(number)} of {self._key}"
+        content = self._record._table[self._key][number].as_py()["bytes"]
+        return _frozen(checks.decoded(content, where, self._size, 3))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.stack([self[number] for number in range(len(self))]).astype(dtype or np.uint8, copy=False)
 
 
 class LeRobotSource(Sequence[EpisodeRecord]):

@@ -18,6 +18,7 @@ fraction of a second.
     data/chunk-000/file-000.parquet                          T rows: the frames an action was taken in
     final/chunk-000/file-000-<view>.png                      the observation after the last action
     prompts/<2 hex>/<hash>.png                               prompt pictures, named by content, stored once
+    maps/chunk-000/file-000.jpg, .json                       the floor from above, where there is a map of it
 
 Which cameras, which sizes, what state and action: a set's `Record` says it, the features follow from it.
 
@@ -38,10 +39,10 @@ from policies.embodiments.base import Record
 from uio2_agent.errors import UIO2Error
 
 CODEBASE_VERSION = "v3.0"
-FORMAT = 3
+FORMAT = 4
 """Of our own columns. 1 lacked `observation.boxes` and `named_prompt`, 2 `embodiment` and `suite` and the
-record: readable, but not continued."""
-NEWER_COLUMNS = ("observation.boxes", "named_prompt", "embodiment", "suite")
+record, 3 what the expert would have done: readable, but not continued."""
+NEWER_COLUMNS = ("observation.boxes", "named_prompt", "embodiment", "suite", "action.expert", "has_expert")
 """What sets of older formats lack."""
 CHUNK_SIZE = 1000
 FIRST_HELD_OUT_SEED = 5_000_000
@@ -50,6 +51,7 @@ FIRST_HELD_OUT_SEED = 5_000_000
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 FINAL_PATH = "final/chunk-{chunk_index:03d}/file-{file_index:03d}-{view}.png"
+MAP_PATH = "maps/chunk-{chunk_index:03d}/file-{file_index:03d}.{kind}"
 INFO_PATH, STATS_PATH, TASKS_PATH = "meta/info.json", "meta/stats.json", "meta/tasks.parquet"
 PROVENANCE_PATH, ERRORS_PATH = "meta/uio2_agent.json", "meta/errors.jsonl"
 DROPPED_PATH = "meta/dropped.jsonl"
@@ -82,6 +84,9 @@ def features(record: Record) -> dict[str, dict[str, Any]]:
         "observation.boxes": _feature("string", (1,)),
         "action": _numbers(record.action),
         "action.text": _feature("string", (1,)),  # the executed action in the model's action language
+        # what the expert would have done in place of another policy, in the same language; "" where it was
+        # not asked or knew nothing
+        "action.expert": _feature("string", (1,)),
         # JSON list of the ids a model answered with at this step; "" when a script acted. A string, because
         # the length varies; episode column `vocabulary_hash` says which vocabulary the ids belong to.
         "action.tokens": _feature("string", (1,)),
@@ -113,6 +118,7 @@ EPISODE_COLUMNS: dict[str, pa.DataType] = {
     "status": pa.string(),  # success | failure | truncated
     "success": pa.bool_(),
     "failure": pa.bool_(),
+    "has_expert": pa.bool_(),  # whether action.expert says anything
     "prompt": pa.string(),  # with {placeholders}
     "named_prompt": pa.string(),  # derived, UIO-2's pure text: names for object placeholders, {scenes} stay
     "prompt_assets": pa.string(),  # JSON: name -> {placeholder_type, obj_info, rgb, segm: {view: path}}
@@ -262,6 +268,7 @@ def read_index(root: Path) -> list[dict[str, Any]]:
         raise DatasetError(f"{path} does not count 0, 1, 2, …: restore it or collect again")
     for row in rows:
         row.setdefault("embodiment", embodiments.DEFAULT)
+        row.setdefault("has_expert", False)
         row.setdefault("suite", row["env_id"].partition("/")[0])
         told = row["tasks"][:1]
         if row["length"] < 1 or not told or not isinstance(told[0], str):

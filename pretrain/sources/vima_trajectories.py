@@ -105,6 +105,11 @@ class VimaEpisode:
         ]
 
     @property
+    def expert_texts(self) -> list[str]:
+        """Nobody was asked."""
+        return [""] * self.length
+
+    @property
     def tokens(self) -> list[None]:
         """A script acted."""
         return [None] * self.length
@@ -265,6 +270,7 @@ class VimaTrajectories(Sequence[VimaEpisode]):
                 "task_name": e.task,
                 "seed": e.seed,
                 "success": e.success,
+                "has_expert": False,
                 "final_objects": json.dumps(e.final_objects),
             }
             for e in self

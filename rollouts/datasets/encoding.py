@@ -11,7 +11,7 @@ It refuses to know where the files go.
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ from policies.embodiments.base import Record
 from policies.prompts import boxes_target, described_prompt, named_prompt
 from pretrain.sources import schema
 from pretrain.sources.schema import Layout
+from rollouts.datasets.maps import encode_map
 from rollouts.runner import Episode
 from rollouts.versions import git_sha
 
@@ -50,6 +51,8 @@ class EncodedEpisode:
     """PNG of each view after the last action."""
     files: dict[str, bytes] = field(default_factory=dict)
     """Prompt pictures by relative path."""
+    floor_map: dict[str, bytes] = field(default_factory=dict)
+    """The files of the episode's map by kind; empty where there is none."""
 
 
 def encode_episode(episode: Episode) -> EncodedEpisode:
@@ -73,12 +76,14 @@ def encode_episode(episode: Episode) -> EncodedEpisode:
         "frame_index": np.arange(length, dtype=np.int64),
     }
     style = body.style().fitted(body.cameras)
+    advice = _advice(episode, states)
     strings = {
         "observation.objects": [json.dumps(things) for things in objects[:length]],
         "observation.boxes": [
             boxes_target(body, things, style, record.cameras) for things in objects[:length]
         ],
         "action.text": episode.action_texts,
+        "action.expert": advice,
         "action.tokens": [
             "" if ids is None else json.dumps(np.asarray(ids).tolist()) for ids in episode.tokens
         ],
@@ -109,6 +114,7 @@ def encode_episode(episode: Episode) -> EncodedEpisode:
         "status": episode.status,
         "success": episode.success,
         "failure": episode.failure,
+        "has_expert": any(advice),
         "prompt": first["prompt"],
         "named_prompt": named_prompt(first["prompt"], first["prompt_assets"]),
         "prompt_assets": json.dumps(assets),
@@ -118,7 +124,18 @@ def encode_episode(episode: Episode) -> EncodedEpisode:
         "git_sha": git_sha(),
     }
     instruction = described_prompt(first["prompt"], first["prompt_assets"])
-    return EncodedEpisode(record, instruction, length, frames, stats, facts, final, files)
+    drawn = {} if episode.floor_map is None else encode_map(episode.floor_map)
+    return EncodedEpisode(record, instruction, length, frames, stats, facts, final, files, drawn)
+
+
+def _advice(episode: Episode, states: Sequence[np.ndarray]) -> list[str]:
+    """What the expert said before each action, as text; all empty where the episode is the expert's own."""
+    body, said = episode.body, []
+    for number, info in enumerate(episode.infos[: episode.steps]):
+        action = info.get("expert_action")
+        text = "" if action is None else body.action_text(body.checked(action), states[number], number)
+        said.append(text)
+    return [""] * len(said) if said == list(episode.action_texts) else said
 
 
 def statistics(values: np.ndarray) -> dict[str, Any]:

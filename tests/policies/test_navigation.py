@@ -1,5 +1,6 @@
 """The body that walks: its actions as text and back, what it tells of where it is, and one step at a time."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ from envs.house.tasks.navigation import ACTIONS as ENVIRONMENT
 from policies import embodiments
 from policies.embodiments.navigation import ACTIONS, NAVIGATION, REACH_M, goal_text, place_text
 from policies.moment import Moment
+from policies.style import PromptStyle
 from pretrain.examples import plan_example
 from uio2_agent.errors import UIO2Error
 from uio2_agent.text.vocabulary import LOCATIONS, SENTINELS
@@ -23,9 +25,9 @@ def test_the_body_and_the_environment_mean_the_same_actions() -> None:
 @pytest.mark.parametrize("action", range(len(ACTIONS)))
 def test_actions_are_read_back_as_written(action: int) -> None:
     text = NAVIGATION.action_text(action, STATE, 3)
-    assert text == f"3: {ACTIONS[action]}"
+    assert text == ACTIONS[action]
     (step,) = NAVIGATION.parse(f"so {text}")
-    assert (step.number, step.action, step.bins) == (3, action, ())
+    assert (step.number, step.action, step.bins) == (None, action, ())
     assert NAVIGATION.action(NAVIGATION.vector(action)) == action
 
 
@@ -55,10 +57,73 @@ def test_one_step_is_learned_at_a_time() -> None:
         prompt="Find the mug.",
         prompt_assets={},
         state=STATE,
-        views={"front": np.zeros((32, 32, 3), np.uint8)},
+        views={camera: np.zeros((32, 32, 3), np.uint8) for camera in ("front", "depth")},
         executed=["turn left"],
         remaining=["move ahead", "move ahead", "stop"],
     )
     example = plan_example(now, NAVIGATION, NAVIGATION.style(small=True))
-    assert example.target == "1: move ahead"
-    assert example.request.text.startswith("Find the mug.") and "0: turn left" in example.request.text
+    assert example.target == "move ahead"
+    assert example.request.text.startswith("Find the mug.") and "turn left" in example.request.text
+
+
+def test_what_was_done_is_told_with_where_it_was_and_what_was_seen() -> None:
+    states = [np.array([step, 0, 0, 0, 0, 0], np.float32) for step in range(6)]
+    views = [{"front": np.full((32, 32, 3), step, np.uint8)} for step in range(6)]
+    now = Moment(
+        task="ObjectNav",
+        prompt="Find the mug.",
+        prompt_assets={},
+        state=np.array([6, 0, 0, 0, 0, 0], np.float32),
+        views={"front": np.full((32, 32, 3), 6, np.uint8)},
+        executed=["move ahead"] * 5 + ["turn left"],
+        past_states=states,
+        past_views=views[-4:],
+    )
+    style = PromptStyle(views=("front",), told_steps=4, told_views=2)
+    request = NAVIGATION.request(now, style)
+    told = [place_text(state) for state in states]
+    line = (
+        f"{told[2]} move ahead {told[3]} move ahead "
+        f"<image_history_1> {told[4]} move ahead <image_history_2> {told[5]} turn left"
+    )
+    assert line in request.text and told[1] not in request.text
+    assert [picture[0, 0, 0] for picture in request.image_history] == [4, 5]
+    assert request.image[0, 0, 0] == 6
+
+
+def test_depth_is_a_picture() -> None:
+    observation = {
+        "rgb": {"front": np.zeros((3, 2, 2), np.uint8)},
+        "depth": {"front": np.array([[0.0, 1.0], [5.0, 100.0]], np.float32)},
+    }
+    assert NAVIGATION.views(observation)["depth"][..., 0].tolist() == [[0, 26], [128, 255]]
+
+
+def test_things_in_sight_have_boxes() -> None:
+    observation = {
+        "rgb": {"front": np.zeros((3, 4, 4), np.uint8)},
+        "segm": {"front": np.array([[-1, 7, 7, -1], [-1, 7, 0, 0], [-1] * 4, [-1] * 4], np.int32)},
+    }
+    things = [{"id": 7, "name": "a", "type": "AlarmClock", "position": [1.0, 2.0, 0.5]}]
+    (seen,) = NAVIGATION.objects(observation, {"objects": things})
+    assert seen["name"] == "alarm clock" and seen["boxes"]["front"] == [0, 1, 1, 2]
+    assert NAVIGATION.object_bins([seen]).tolist() == [[math.floor(0.525 * 999), math.floor(0.55 * 999)]]
+
+
+def test_a_memory_that_doubles_reaches_far_back() -> None:
+    states = [np.array([step / 10, 0, 0, 0, 0, 0], np.float32) for step in range(40)]
+    now = Moment(
+        task="PointNav",
+        prompt="Go to the goal.",
+        prompt_assets={},
+        state=np.array([4, 0, 0, 0, 0, 0], np.float32),
+        views={camera: np.zeros((32, 32, 3), np.uint8) for camera in ("front", "depth")},
+        executed=["move ahead"] * 39 + ["turn left"],
+        past_states=states,
+    )
+    style = PromptStyle(views=("front",), told_steps=6, told_spacing="doubling", wording="short")
+    text = NAVIGATION.request(now, style).text
+    told = " ".join(place_text(states[40 - ago]) for ago in (32, 16, 8, 4, 2, 1))
+    assert f"{told} turn left" in text and "move ahead" not in text
+    first = dataclasses.replace(now, executed=["stop"], past_states=states[:1])
+    assert f"{place_text(states[0])} stop" in NAVIGATION.request(first, style).text

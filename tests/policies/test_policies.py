@@ -9,7 +9,7 @@ import pytest
 import policies
 from policies import OraclePolicy, Policy, RandomPolicy, Step, UnifiedIO2Policy, load_policy
 from policies.embodiments.vima import HIGH, LOW, VIMA, state_of, yaw_of
-from policies.loading import check_policy
+from policies.loading import check_policy, packaged_for
 from uio2_agent.errors import UIO2Error
 from uio2_agent.request import Answer
 from uio2_agent.text.tokenizer import TextTokenizer
@@ -208,7 +208,8 @@ def test_loading_by_name_and_by_class_from_the_working_directory(tmp_path, monke
         ("no_such_module:Policy", {}, "cannot import 'no_such_module'"),
         ("policies.random:Randem", {}, "has no 'Randem'.*RandomPolicy"),
         ("random", {"sed": 1}, "'sed'; policy_args it takes: seed"),
-        ("oracle", {"seed": 1}, "takes: none"),
+        ("oracle", {"sede": 1}, "takes: noise, astray, by, seed"),
+        ("oracle", {"noise": 2}, "share from 0 to below 1"),
         ("ws://localhost:1", {}, "not built yet"),
         ("collections:UserDict", {}, "it has no reset, act, answer, name; derive it from policies.Policy"),
     ],
@@ -284,3 +285,9 @@ def test_public_names_load_lazily():
         assert getattr(policies, name).__name__ == name
     with pytest.raises(AttributeError, match="RandomPolicy"):
         policies.RandomPolic  # noqa: B018
+
+
+def test_each_body_has_its_packaged_model():
+    assert packaged_for("vima") == "nano"
+    with pytest.raises(UIO2Error, match=r"none of the packaged models .nano.* acts as 'octopus': name one"):
+        packaged_for("octopus")

@@ -168,7 +168,7 @@ def test_a_flipped_bit_of_a_data_file_is_noticed_or_without_effect(whole: Path, 
     def read() -> tuple:
         episode = LeRobotSource(tmp_path / "set")[2]
         episode.check()
-        pictures = [view.tobytes() for view in episode.frames.values()]
+        pictures = [np.asarray(film).tobytes() for film in episode.frames.values()]
         return (
             episode.actions.tolist(),
             episode.states.tolist(),

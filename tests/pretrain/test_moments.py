@@ -45,6 +45,7 @@ def _record(task: str = "visual_manipulation") -> SimpleNamespace:
         states=np.stack([state_of(0)] * 2),
         frames={"top": image, "front": image},
         action_texts=[VIMA.action_text(action, state_of(0))],
+        expert_texts=["", ""],
         objects=[[thing]],
     )
 

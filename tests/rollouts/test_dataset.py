@@ -220,7 +220,8 @@ def test_sets_of_before_have_the_record_their_features_tell(collected, tmp_path)
     path.write_text(json.dumps(kept | {"format": 2}))
     index = old / schema.INDEX_PATH
     rows = [json.loads(line) for line in index.read_text().splitlines()]
-    plain = [{key: row[key] for key in row if key not in ("embodiment", "suite")} for row in rows]
+    newer = ("embodiment", "suite", "has_expert")
+    plain = [{key: row[key] for key in row if key not in newer} for row in rows]
     index.write_text("".join(json.dumps(row) + "\n" for row in plain))
     now, before = LeRobotSource(collected), LeRobotSource(old)
     assert before[0].record.to_dict() == record and before[0].embodiment == "vima"
@@ -228,5 +229,5 @@ def test_sets_of_before_have_the_record_their_features_tell(collected, tmp_path)
     for mine, theirs in zip(now, before, strict=True):
         assert np.array_equal(mine.actions, theirs.actions) and np.array_equal(mine.states, theirs.states)
         assert np.array_equal(mine.frames["top"], theirs.frames["top"])
-    with pytest.raises(DatasetError, match="format 2, this program writes 3"):
+    with pytest.raises(DatasetError, match="format 2, this program writes 4"):
         collect(configuration(old, episodes=8), progress=False)

@@ -6,7 +6,7 @@ where it began; what a task is about, its subclass says.
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -16,18 +16,22 @@ import numpy as np
 from envs.assets import PromptAssets
 from envs.base import SimulatorEnv
 from envs.errors import EnvError, SpawnError, shown, unknown_name
+from envs.floor_map import FloorMap
 from envs.house.experts.route import route
 from envs.house.navigation import Footprint
-from envs.house.rendering import Camera
+from envs.house.rendering import Camera, View
 from envs.house.schema import House, parse_house
 from envs.house.simulator import HouseSimulator, Stance
 from envs.house.tasks import houses as house_sources
+from envs.house.tasks import maps, metrics
 from envs.house.tasks.levels import LEVELS
 from envs.inputs import whole_number
+from envs.memory import give_back
 from envs.suites import canonical_level
 
 STOP, AHEAD, LEFT, RIGHT, UP, DOWN = range(6)
 ACTIONS = ("stop", "move ahead", "turn left", "turn right", "look up", "look down")
+SENSORS = ("depth", "segmentation")
 _TRIES = 20
 
 
@@ -53,10 +57,14 @@ class NavigationEnv(SimulatorEnv):
         level: "small", "medium" or "large" houses; None for any.
         houses: a house file or a folder of them; None for generated ones.
         size: side of the square pictures, pixels.
+        sensors: what the camera gives besides colour, any of "depth" and "segmentation". Depth comes as
+            `observation["depth"]["front"]`, float32 (H, W) in metres along the optical axis, at most
+            `farthest_m`. Segmentation comes as `observation["segm"]["front"]`, int32 (H, W), and
+            `info["objects"]` tells of the things in sight whose ids it holds.
     """
 
     embodiment = "navigation"
-    abilities = frozenset({"state", "watch", "expert", "depth"})
+    abilities = frozenset({"state", "watch", "expert", "depth", "map"})
     reasons: ClassVar = {"objects": "a house's objects stand where its file says: use houses= for your own"}
     metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": 5}
     task: ClassVar[str]
@@ -65,7 +73,13 @@ class NavigationEnv(SimulatorEnv):
     max_steps = 500
 
     def __init__(
-        self, task: str, level: str | None = None, houses: str | None = None, size: int = 224, **options: Any
+        self,
+        task: str,
+        level: str | None = None,
+        houses: str | None = None,
+        size: int = 224,
+        sensors: Sequence[str] = ("depth",),
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         if task != self.task:
@@ -73,7 +87,12 @@ class NavigationEnv(SimulatorEnv):
         if isinstance(size, bool) or not isinstance(size, int) or not 32 <= size <= 1024:
             raise EnvError(f"size={size!r}: pictures have 32 to 1024 pixels a side")
         self.task_name, self.level = task, canonical_level(level, LEVELS)
-        self._houses = houses
+        if isinstance(sensors, str) or not isinstance(sensors, Sequence):
+            raise EnvError(f"sensors={shown(sensors)}: a list of {', '.join(SENSORS)}, or an empty one")
+        for sensor in sensors:
+            if sensor not in SENSORS:
+                raise unknown_name("sensor", sensor, SENSORS)
+        self._houses, self.sensors = houses, tuple(sensors)
         self.camera = Camera(size, size, self.body.vertical_fov)
         self.action_space = gymnasium.spaces.Discrete(len(ACTIONS))
         picture = gymnasium.spaces.Box(0, 255, (3, size, size), np.uint8)
@@ -81,6 +100,7 @@ class NavigationEnv(SimulatorEnv):
             {
                 "rgb": gymnasium.spaces.Dict({"front": picture}),
                 "pose": gymnasium.spaces.Box(-np.inf, np.inf, (4,), np.float32),
+                **self._sensor_spaces(size),
                 **self._more_spaces(),
             }
         )
@@ -88,6 +108,14 @@ class NavigationEnv(SimulatorEnv):
         self._house: House | None = None
         self._plan: list[int] | None = None
         self._watcher: tuple[Callable[[np.ndarray], None], int, int] | None = None
+
+    def _sensor_spaces(self, size: int) -> dict[str, gymnasium.Space]:
+        box, found = gymnasium.spaces.Box, {}
+        if "depth" in self.sensors:
+            found["depth"] = box(0, self.farthest_m, (size, size), np.float32)
+        if "segmentation" in self.sensors:
+            found["segm"] = box(-1, 2**31 - 1, (size, size), np.int32)
+        return {name: gymnasium.spaces.Dict({"front": space}) for name, space in found.items()}
 
     # what tasks say
 
@@ -118,25 +146,42 @@ class NavigationEnv(SimulatorEnv):
     def _final(self, stance: Stance) -> list[int]:
         """What to do at the goal, before stopping."""
 
+    @abstractmethod
+    def _goal_spots(self) -> list[np.ndarray]:
+        """Where on the floor the goals are, (2,) each, for people."""
+
+    # where the body is, for those whose body stands in another simulator
+
+    def _put(self) -> bool:
+        """Follow the embedded body to where it has been put at once; False where nobody can stand there."""
+        return True
+
+    def _look(self, **pictures: bool) -> View:
+        """What the body sees (`Renderer.view` says which pictures there are)."""
+        return self._simulator.view(self.camera, **pictures)
+
     # gymnasium
 
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         self._begin(seed, options)
-        for attempt in range(_TRIES):
-            rng = np.random.default_rng([0x4E4156, self._seed, attempt])
-            self._move_in(self._a_house(attempt))
-            if self._set(rng):
-                break
-        else:
-            raise SpawnError(f"seed {self._seed}: no start and goal found in {_TRIES} houses")
+        self._place()
         self._origin = self._simulator.stance
         self._walked, self._stopped, self._collisions = 0.0, False, 0
         self._shortest = self._distance()
         self._plan, self.in_episode = None, True
         self._show()
         return self._observation(), self._info()
+
+    def _place(self) -> None:
+        """Move into the seed's house, and draw start and goal there."""
+        for attempt in range(_TRIES):
+            rng = np.random.default_rng([0x4E4156, self._seed, attempt])
+            self._move_in(self._a_house(attempt))
+            if self._set(rng) and self._put():
+                return
+        raise SpawnError(f"seed {self._seed}: no start and goal found in {_TRIES} houses")
 
     def _a_house(self, attempt: int) -> House:
         if self._houses is not None:
@@ -146,25 +191,27 @@ class NavigationEnv(SimulatorEnv):
         )
 
     def _move_in(self, house: House) -> None:
-        if self._simulator is not None and self._house == house:
+        if self._simulator is not None and (self._house is house or self._house == house):
             self._simulator.restore()
             return
         if self._simulator is not None:
             self._simulator.close()
+            self._simulator = None
         self._house = house
         self._simulator = HouseSimulator.of_house(house, Footprint(self.body.radius, self.body.height))
+        give_back()
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         self._check_step()
         number = self._action(action)
-        before = self._simulator.stance.point
+        before = self._simulator.stance.position
         if number == STOP:
             self._stopped = True
         elif number == AHEAD:
             self._collisions += self._ahead()
         else:
             self._turn(number)
-        self._walked += float(np.linalg.norm(self._simulator.stance.point - before))
+        self._walked += float(np.linalg.norm(self._simulator.stance.position - before))
         self._steps += 1
         if self._plan:
             self._plan = self._plan[1:] if self._plan[0] == number else None
@@ -195,11 +242,15 @@ class NavigationEnv(SimulatorEnv):
         if self.render_mode is None:
             return None
         self._check_reset("render")
-        return np.ascontiguousarray(self._simulator.view(self.camera).rgb)
+        return np.ascontiguousarray(self._look().rgb)
 
     def depth(self) -> dict[str, np.ndarray]:
         self._check_reset("depth")
-        return {"front": self._simulator.view(self.camera, rgb=False, depth=True).depth}
+        return {"front": self._measured(self._look(rgb=False, depth=True))}
+
+    def floor_map(self) -> FloorMap:
+        self._check_reset("floor_map")
+        return maps.house_map(self._simulator, self._origin, self._goal_spots())
 
     def watch(
         self,
@@ -257,41 +308,72 @@ class NavigationEnv(SimulatorEnv):
         self._simulator.set_state(state["simulator"])
         for name, value in state["episode"].items():
             setattr(self, name, value)
+        self._put()
         return self._observation(), self._info()
 
     # what is returned
 
     def _observation(self) -> dict[str, Any]:
-        picture = self._simulator.view(self.camera).rgb
+        view = self._view()
         stance, origin = self._simulator.stance, self._origin
         away = stance.point - origin.point
         right, ahead = np.array([origin.forward[1], -origin.forward[0]]), origin.forward
         pose = (away @ right, away @ ahead, -_wrapped(stance.yaw - origin.yaw), stance.pitch)
         return {
-            "rgb": {"front": np.ascontiguousarray(np.moveaxis(picture, -1, 0))},
+            "rgb": {"front": np.ascontiguousarray(np.moveaxis(view.rgb, -1, 0))},
             "pose": np.array(pose, np.float32),
+            **({"depth": {"front": self._measured(view)}} if "depth" in self.sensors else {}),
+            **({"segm": {"front": view.segmentation}} if "segmentation" in self.sensors else {}),
             **self._more(),
         }
+
+    def _view(self) -> View:
+        kinds = {kind: kind in self.sensors for kind in SENSORS}
+        view = self._look(**kinds)
+        self._seen = (
+            (np.flatnonzero(np.bincount(view.segmentation.ravel() + 1)) - 1) if kinds["segmentation"] else ()
+        )
+        return view
+
+    def _measured(self, view: View) -> np.ndarray:
+        return np.ascontiguousarray(np.minimum(view.depth, np.float32(self.farthest_m)))
+
+    def _objects(self) -> list[dict[str, Any]]:
+        """The things in the picture, without what the house itself is made of: number in the picture, id,
+        type, and where its middle is from the body, metres to the right, ahead and up.
+        """
+        stance, found = self._simulator.stance, []
+        right = np.array([stance.forward[1], -stance.forward[0]])
+        for number in self._seen:
+            thing = self._simulator.scene.things[number] if number >= 0 else None
+            if thing is None or not thing.movable:
+                continue
+            low, high = self._simulator.box(thing.id)
+            x, y = (low + high)[:2] / 2 - stance.point
+            away = (x * right[0] + y * right[1], x * stance.forward[0] + y * stance.forward[1])
+            position = [float(away[0]), float(away[1]), float((low + high)[2] / 2)]
+            found.append({"id": int(number), "name": thing.id, "type": thing.type, "position": position})
+        return found
 
     def _info(self) -> dict[str, Any]:
         success = self._stopped and self._reached(self._simulator.stance)
         distance = self._distance()
         shortest, walked = self._shortest, self._walked
-        ratio = shortest / max(shortest, walked) if max(shortest, walked) > 0 else float(walked == 0)
-        soft = max(0.0, 1 - distance / shortest) if shortest > 0 else float(success)
         info = self._common_info(
             prompt=self._prompt(),
             prompt_assets=PromptAssets({}),
             success=success,
             failure=self._stopped and not success,
             metrics={
-                "spl": ratio * success,
-                "soft_spl": soft * ratio,
+                "spl": metrics.spl(success, shortest, walked),
+                "soft_spl": metrics.soft_spl(success, distance, shortest, walked),
                 "distance_to_goal": distance,
                 "path_length": walked,
                 "collisions": float(self._collisions),
             },
         )
+        if "segmentation" in self.sensors:
+            info["objects"] = self._objects()
         if self.expert and not self._stopped:
             info["expert_action"] = self._expert_action()
         return info
@@ -323,14 +405,19 @@ class NavigationEnv(SimulatorEnv):
         )
         if found is None:
             return []
-        actions, heading = [], 0
-        for each in found.headings:
-            actions += _turns(heading, each, turns)
-            actions.append(AHEAD)
-            heading = each
+        heading = found.headings[-1] if found.headings else 0
         yaw = _wrapped(start.yaw + heading * math.radians(self.body.turn))
         end = replace(start, x=found.end[0], y=found.end[1], yaw=yaw)
-        return [*actions, *self._final(end), STOP]
+        return [*actions_of(found.headings, turns), *self._final(end), STOP]
+
+
+def actions_of(headings: Sequence[int], turns: int) -> list[int]:
+    """Return the turns and moves that follow a route's headings, of which a circle has `turns`."""
+    actions, heading = [], 0
+    for each in headings:
+        actions += [*_turns(heading, each, turns), AHEAD]
+        heading = each
+    return actions
 
 
 def _turns(now: int, wanted: int, turns: int) -> list[int]:
