@@ -1,4 +1,4 @@
-"""How fast houses are: `python -m benchmarks.house_env [--expert] [--workers 2]`.
+"""How fast houses are: `python -m benchmarks.house_env [--expert] [--workers 2] [--against player]`.
 
 A scripted body walks and turns in generated, furnished houses of three to five rooms, in a process of its
 own that imports `envs` alone and has one core. Printed are steps a second at 224 × 224 with colour, with
@@ -9,7 +9,8 @@ processor time: on a shared machine the wall clock measures the neighbours. The 
 compiling shaders, count for memory only.
 
 `--expert` lets the expert plan its way in every episode. `--workers 2` plays in one process and then in two
-at once.
+at once. `--against player` plays through the real Controller of ai2thor and our player too, and counts the
+processor time of both.
 """
 
 import argparse
@@ -163,11 +164,35 @@ def lines_of_workers(episodes: int, workers: int) -> Iterator[str]:
     yield f"{workers} workers are {wall:.2f} x one by the wall clock, {spent:.2f} x by processor time"
 
 
+def through_a_controller(steps: int) -> float:
+    """Return seconds of processor time of an episode through a Controller, its player's among them."""
+    from envs.house.thor.player.play import command_line
+
+    env = envs.suite("procthor").make(
+        "ObjectNav", LEVEL, size=SIZE, sensors=(), backend="ai2thor", executable=command_line()
+    )
+    env.reset(seed=FIRST)
+    for number in range(steps):
+        env.step(2 if number % 3 else 1)
+        if not env.unwrapped.in_episode:
+            env.reset(seed=FIRST)
+    env.close()
+    player = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + player.ru_utime + player.ru_stime
+
+
+def line_of_the_player(steps: int) -> str:
+    """Two episodes' difference, so that starting and the house do not count."""
+    short, long = (apart(through_a_controller, count) for count in (20, 20 + steps))
+    return f"through the Controller and our player: {steps / (long - short):.0f} steps/s, RGB and depth"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--houses", type=int, default=12)
     parser.add_argument("--expert", action="store_true")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--against", choices=["player"])
     options = parser.parse_args()
     os.environ.update(ONE_CORE)
     console = Console()
@@ -175,6 +200,8 @@ def main() -> None:
     console.print(table_of_steps(options.houses, options.expert))
     for line in lines_of_the_tiny_scene(600):
         console.print(line)
+    if options.against == "player":
+        console.print(line_of_the_player(400))
     if options.workers > 1:
         for line in lines_of_workers(options.houses, options.workers):
             console.print(line)

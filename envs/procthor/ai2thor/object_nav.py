@@ -85,7 +85,7 @@ class Ai2thorObjectNavEnv(ObjectNavEnv):
         pose = {
             "position": {"x": stance.x, "y": _CENTRE, "z": stance.y},
             "rotation": {"x": 0.0, "y": -math.degrees(stance.yaw) % 360, "z": 0.0},
-            "horizon": -math.degrees(stance.pitch),
+            "horizon": round(-math.degrees(stance.pitch), 6),
             "standing": True,
         }
         self._event = self._player.enter(self._house.json, pose, self._target)
