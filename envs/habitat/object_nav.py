@@ -67,7 +67,6 @@ class ObjectNavEnv(HabitatEnv):
     def __init__(
         self, task: str, level: str | None = None, target: str | None = None, **arguments: Any
     ) -> None:
-        self._wanted = None
         super().__init__(task, level, **arguments)
         if target is not None and target not in CATEGORIES:
             raise unknown_name("target", target, CATEGORIES)
@@ -179,7 +178,8 @@ class ObjectNavEnv(HabitatEnv):
         return {"goals": tuple(goals), "object_category": self._category, "category_id": self._number}
 
     def _prompt(self) -> str:
-        return f"Find the {self._category.replace('_', ' ')}."
+        target = CATEGORIES.get(self._category)
+        return f"Find the {words(target) if target else self._category.replace('_', ' ')}."
 
     def _reached(self, stance: Stance) -> bool:
         return self._distance() < REACH
