@@ -23,7 +23,8 @@ help:
 
 setup: gl $(STAMP)
 
-# torch comes first: with it in place, no other package pulls in a second build of it.
+# torch comes first: with it in place, no other package pulls in a second build of it. ai2thor, for tests, comes without
+# what it asks for: that is pinned too, but for opencv-python, which needs libGL and which only its video files use.
 $(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python >= 3.11 is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1): make PYTHON=python3.12"; exit 1; }
@@ -33,6 +34,7 @@ $(STAMP): requirements.txt pyproject.toml
 	@$(PIP) --upgrade pip
 	@$(PIP) torch==2.13.0
 	@$(PIP) -r requirements.txt
+	@$(PIP) --no-deps ai2thor==5.0.0
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -14,7 +14,7 @@ from typing import Any
 from policies import embodiments
 from policies.base import Policy
 from policies.style import STYLE_FILE, load_styles
-from uio2_agent.errors import UIO2Error, described, did_you_mean
+from uio2_agent.errors import UIO2Error, described, did_you_mean, offered
 from uio2_agent.formats.packaged import CONFIG, checkpoint_directory, packaged_checkpoints
 
 SCRIPTED = ("oracle", "random")
@@ -167,7 +167,7 @@ def _imported(spec: str) -> Callable[..., Policy]:
         ]
         raise UIO2Error(
             f"policy={spec}: {module_name} has no {class_name!r}{did_you_mean(class_name, classes)}; it has "
-            f"{', '.join(sorted(classes)) or 'no class'}"
+            f"{offered(class_name, sorted(classes)) or 'no class'}"
         )
     return made
 

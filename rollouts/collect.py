@@ -120,6 +120,7 @@ class CollectConfig:
             "level": self.level_name(),
             "policy": self.policy,
             "policy_identity": policy_identity(self.policy),
+            **({"by_identity": policy_identity(by)} if (by := self.policy_args.get("by")) else {}),
             "policy_args": {key: value for key, value in self.policy_args.items() if key != "device"},
             "make_env": dict(self.make_env().kwargs),
             "seed": self.seed,
@@ -151,7 +152,8 @@ class CollectConfig:
     def job(self) -> Job:
         """Return what a worker does."""
         finish = _encode_success if self.success_only else _encode
-        return Job(self.policy, self.policy_args, self.make_env(), self.slots, finish, self.limits())
+        arguments = self.policy, self.policy_args, self.make_env(), self.slots, finish, self.limits()
+        return Job(*arguments, maps=True)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from envs.habitat.episodes import Episode, Goal, ViewPoint
 from envs.habitat.place import MeshPlace
 from envs.habitat.point_nav import MOVES
 from envs.habitat.specs import rotation_of
-from envs.habitat.task import HabitatEnv, lifted
+from envs.habitat.task import HabitatEnv, flat, lifted
 from envs.house.experts import follower
 from envs.house.experts.route import route, search
 from envs.house.sight import box_points, sees
@@ -161,6 +161,11 @@ class ObjectNavEnv(HabitatEnv):
         known = list(CATEGORIES).index(self._category) if self._category in CATEGORIES else 0
         self._number = known if episode.category_id is None else int(episode.category_id)
 
+    def _goal_spots(self) -> list[np.ndarray]:
+        if self._file_episode is not None:
+            return [np.array(flat(goal.position)) for goal in self._file_episode.goals]
+        return [np.mean(self._simulator.box(id), axis=0)[:2] for id in self._ids]
+
     def _told(self) -> dict[str, Any]:
         points, goals = self._simulator.grid.points, []
         for number, (id, cells) in enumerate(self._views(self._ids).items()):
@@ -186,18 +191,21 @@ class ObjectNavEnv(HabitatEnv):
         if isinstance(place, MeshPlace):
             spots = np.array([(x, -z) for x, _, z in self._goals])
 
-            def left(point: np.ndarray) -> float:
-                return float(np.linalg.norm(spots - point, axis=1).min())
+            def left(points: np.ndarray) -> np.ndarray:
+                return np.linalg.norm(spots - points[:, None], axis=-1).min(1)
 
             found = search(
                 place.stance,
                 left,
                 place.free,
                 lambda point: (
-                    left(point) < _EXPERT_STOPS and place.geodesic(point, self._goals) < _EXPERT_STOPS
+                    left(point[None])[0] < _EXPERT_STOPS
+                    and place.geodesic(point, self._goals) < _EXPERT_STOPS
                 ),
                 step=self.body.step,
                 turns=turns,
+                same_place=0.05,
+                most_places=1_000,
             )
             return [] if found is None else [*actions_of(found.headings, turns), STOP]
         grid, goals = place.grid, list(self._goals)
@@ -213,9 +221,12 @@ class ObjectNavEnv(HabitatEnv):
         return [] if found is None else [*actions_of(found.headings, turns), STOP]
 
     def _expert_action(self) -> int | None:
-        far = isinstance(self._simulator, MeshPlace) and self._distance() > _APPROACH
-        if self._plan or not far:
+        if not isinstance(self._simulator, MeshPlace):
             return super()._expert_action()
+        if self._plan or self._distance() <= _APPROACH:
+            planned = super()._expert_action()
+            if planned is not None:
+                return planned
         turn = math.radians(self.body.turn)
         move = follower.next_move(
             self._simulator, self._goal_cells(), step=self.body.step, turn=turn, near=_EXPERT_STOPS

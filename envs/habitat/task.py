@@ -14,19 +14,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from envs.errors import EnvError, shown, unknown_name
+from envs.floor_map import FloorMap
 from envs.habitat.embedded import EmbeddedSimulator
 from envs.habitat.episodes import PREFIX, Episode, read_episodes
 from envs.habitat.habitat_sim import HabitatSim
 from envs.habitat.place import MeshPlace
 from envs.habitat.specs import AgentSpec, CameraSpec, rotation_of, yaw_of
+from envs.habitat.suite import BACKENDS
 from envs.house.schema import read_house
 from envs.house.simulator import HouseSimulator, Stance
+from envs.house.tasks import maps
 from envs.house.tasks.navigation import AHEAD, DOWN, LEFT, RIGHT, UP, NavigationEnv
 
-BACKENDS: Mapping[str, str] = {
-    "house": "the embedded house simulator",
-    "habitat_sim": "habitat-sim, where it is installed",
-}
 _MOVES = {AHEAD: "move_forward", LEFT: "turn_left", RIGHT: "turn_right", UP: "look_up", DOWN: "look_down"}
 _NEAR_START = 0.1
 """Metres from a free place up to which an episode's start is one in our houses."""
@@ -36,7 +35,7 @@ class HabitatEnv(NavigationEnv):
     """A task of Habitat's.
 
     Args:
-        backend: one of `BACKENDS`.
+        backend: "house" or "habitat_sim".
         episodes: an episode file, .json.gz; the level is left aside then.
         scenes: the folder that its `scene_id`s start from; None looks beside the file, and in
             data/scene_datasets.
@@ -197,6 +196,14 @@ class HabitatEnv(NavigationEnv):
             if not low - 1e-3 <= tilt <= high + 1e-3:
                 return
         self._simulator.simulator.act(_MOVES[number])
+
+    def floor_map(self) -> FloorMap:
+        place = self._simulator
+        if not isinstance(place, MeshPlace):
+            return super().floor_map()
+        picture, low, scale = place.plan()
+        frame = maps.frame_from(self._origin, low, (scale, scale), picture.shape[0])
+        return FloorMap(picture, frame, maps.relative(self._origin, self._goal_spots()))
 
     # state
 

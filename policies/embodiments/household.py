@@ -8,12 +8,14 @@ empty hand, what is put down a full one; so the grammar offers one or the other.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from policies.action_text import StepForm
 from policies.embodiments import navigation
+from policies.embodiments.base import Controls, Key, Track
 from policies.embodiments.drawing import ACCENT, label, ring
 from policies.embodiments.navigation import STOP, Navigation
 from policies.style import PromptStyle
@@ -24,6 +26,8 @@ ACTIONS = (*navigation.ACTIONS, PICK_UP, PUT, "open", "close")
 """In the order of their numbers."""
 POINTED = ACTIONS[len(navigation.ACTIONS) :]
 """Those that are about a point."""
+_HANDS = ("e", "q", "o", "c")
+"""The keys of `POINTED`."""
 _HOLDING = len(Navigation.state_names)
 _NOWHERE = np.array([0.5, 0.5], np.float32)
 
@@ -94,7 +98,20 @@ class Household(Navigation):
         idle = PICK_UP if _holds(state) else PUT
         return tuple(word for word in ACTIONS if word != idle)
 
+    # the way
+
+    def track(self, states: Sequence[np.ndarray], actions: Sequence[Any]) -> Track:
+        return super().track(states, [each["action"] for each in actions])
+
     # for people
+
+    def controls(self, state: np.ndarray) -> Controls:
+        """Navigation's keys; what is handled is what is in the middle of the picture."""
+        moves = super().controls(state)
+        keys = [replace(key, action=_action(key.action)) for key in moves.keys]
+        for name, word in zip(_HANDS, POINTED, strict=True):
+            keys.append(Key((name,), f"{word} (in the middle)", _action(ACTIONS.index(word))))
+        return replace(moves, keys=keys)
 
     def describe(self, action: Any, state: np.ndarray) -> str:
         """Where in per cent of the picture, across and down."""

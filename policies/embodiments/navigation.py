@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from policies.action_text import StepForm, locations_text
-from policies.embodiments.base import Embodiment
+from policies.embodiments.base import Controls, Embodiment, Key, Track
 from policies.prompts import seen_boxes
 from policies.style import PromptStyle
 from uio2_agent.errors import UIO2Error
@@ -23,13 +23,29 @@ from uio2_agent.text.vocabulary import value_to_bin
 
 ACTIONS = ("stop", "move ahead", "turn left", "turn right", "look up", "look down")
 """In the order of their numbers."""
-STOP = 0
+STOP, AHEAD = 0, 1
+STEP_M = 0.25
+"""What a move ahead covers, metres, where nothing is in the way."""
+_SHORT_M = 1e-3
+"""What a move may lack without having been held up."""
 REACH_M = 20.0
 """Positions are told from -20 to 20 metres of where the body began: a bin is 4 cm."""
 
 
 DEPTH_M = 10.0
 """What the depth picture shows as white, metres."""
+
+_KEYS = tuple(
+    Key(names, words, ACTIONS.index(words))
+    for words, names in (
+        ("move ahead", ("ArrowUp", "w")),
+        ("turn left", ("ArrowLeft", "a")),
+        ("turn right", ("ArrowRight", "d")),
+        ("look up", ("PageUp", "r")),
+        ("look down", ("PageDown", "f")),
+        ("stop", (" ", "Enter")),
+    )
+)
 
 
 class Navigation(Embodiment):
@@ -112,6 +128,14 @@ class Navigation(Embodiment):
     def from_values(self, kind: Hashable, values: np.ndarray) -> int:
         return ACTIONS.index(kind)
 
+    # the way
+
+    def track(self, states: Sequence[np.ndarray], actions: Sequence[Any]) -> Track:
+        states = np.asarray(states, float)
+        moved = np.linalg.norm(np.diff(states[:, :2], axis=0), axis=1)
+        held_up = (np.asarray(actions, int) == AHEAD) & (moved < STEP_M - _SHORT_M)
+        return Track(states[:, :2], states[:, 2], held_up)
+
     # labels
 
     def object_bins(self, objects: Sequence[Mapping[str, Any]]) -> np.ndarray:
@@ -124,16 +148,32 @@ class Navigation(Embodiment):
     def describe(self, action: Any, state: np.ndarray) -> str:
         return ACTIONS[self.checked(action)]
 
+    def controls(self, state: np.ndarray) -> Controls:
+        return Controls("front", keys=_KEYS)
+
+    def readout(self, state: np.ndarray) -> str:
+        far, left = float(state[4]), round(math.degrees(float(state[5])))
+        if far == 0 and left == 0:
+            return ""
+        side = f"{abs(left)}° to the {'left' if left > 0 else 'right'}" if left else "straight ahead"
+        return f"goal {far:.2f} m away, {side}"
+
     # requests
 
     def style(self, small: bool = False) -> PromptStyle:
         """What the camera sees, with the last few views; for a small model depth over colour, few words."""
         if not small:
             return PromptStyle(views=("front",), told_steps=4, told_views=4)
-        return PromptStyle(views=("depth", "front"), told_steps=4, wording="short", max_history=0)
+        return PromptStyle(
+            views=("depth", "front"),
+            told_steps=7,
+            told_spacing="doubling",
+            wording="short",
+            max_history=0,
+        )
 
-    def told(self, step: str, number: int, state: np.ndarray | None) -> str:
-        return step if state is None else f"{place_text(state)} {step}"
+    def state_text(self, state: np.ndarray) -> str:
+        return place_text(state)
 
     def words(self, state: np.ndarray, style: PromptStyle) -> dict[str, str]:
         return {"place": place_text(state), "goal": goal_text(state), "actions": ", ".join(ACTIONS)}

@@ -88,3 +88,10 @@ def test_what_people_see() -> None:
     rows, columns, _ = np.nonzero(np.asarray(picture)[40:61, 90:111])
     assert len(rows) and abs(np.mean(rows) - 10) < 2 and abs(np.mean(columns) - 10) < 3
     HOUSEHOLD.draw(ImageDraw.Draw(picture, "RGBA"), "depth", (200, 200), {**action, "action": 1}, FULL)
+
+
+def test_every_action_has_a_key() -> None:
+    keys = HOUSEHOLD.controls(EMPTY).keys
+    assert sorted(key.action["action"] for key in keys) == list(range(len(ACTIONS)))
+    names = [name for key in keys for name in key.names]
+    assert len(set(names)) == len(names)

@@ -16,15 +16,17 @@ import numpy as np
 from envs.assets import PromptAssets
 from envs.base import SimulatorEnv
 from envs.errors import EnvError, SpawnError, shown, unknown_name
+from envs.floor_map import FloorMap
 from envs.house.experts.route import route
 from envs.house.navigation import Footprint
 from envs.house.rendering import Camera, View
 from envs.house.schema import House, parse_house
 from envs.house.simulator import HouseSimulator, Stance
 from envs.house.tasks import houses as house_sources
-from envs.house.tasks import metrics
+from envs.house.tasks import maps, metrics
 from envs.house.tasks.levels import LEVELS
 from envs.inputs import whole_number
+from envs.memory import give_back
 from envs.suites import canonical_level
 
 STOP, AHEAD, LEFT, RIGHT, UP, DOWN = range(6)
@@ -62,7 +64,7 @@ class NavigationEnv(SimulatorEnv):
     """
 
     embodiment = "navigation"
-    abilities = frozenset({"state", "watch", "expert", "depth"})
+    abilities = frozenset({"state", "watch", "expert", "depth", "map"})
     reasons: ClassVar = {"objects": "a house's objects stand where its file says: use houses= for your own"}
     metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": 5}
     task: ClassVar[str]
@@ -147,6 +149,10 @@ class NavigationEnv(SimulatorEnv):
     def _final(self, stance: Stance) -> list[int]:
         """What to do at the goal, before stopping."""
 
+    @abstractmethod
+    def _goal_spots(self) -> list[np.ndarray]:
+        """Where on the floor the goals are, (2,) each, for people."""
+
     # where the body is, for those whose body stands in another simulator
 
     def _put(self) -> bool:
@@ -188,13 +194,15 @@ class NavigationEnv(SimulatorEnv):
         )
 
     def _move_in(self, house: House) -> None:
-        if self._simulator is not None and self._house == house:
+        if self._simulator is not None and (self._house is house or self._house == house):
             self._simulator.restore()
             return
         if self._simulator is not None:
             self._simulator.close()
+            self._simulator = None
         self._house = house
         self._simulator = HouseSimulator.of_house(house, Footprint(self.body.radius, self.body.height))
+        give_back()
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         self._check_step()
@@ -246,6 +254,10 @@ class NavigationEnv(SimulatorEnv):
     def depth(self) -> dict[str, np.ndarray]:
         self._check_reset("depth")
         return {"front": self._measured(self._look(rgb=False, depth=True))}
+
+    def floor_map(self) -> FloorMap:
+        self._check_reset("floor_map")
+        return maps.house_map(self._simulator, self._origin, self._goal_spots())
 
     def watch(
         self,
@@ -325,7 +337,9 @@ class NavigationEnv(SimulatorEnv):
     def _view(self) -> View:
         kinds = {kind: kind in self.sensors for kind in SENSORS}
         view = self._look(**kinds)
-        self._seen = np.unique(view.segmentation) if kinds["segmentation"] else ()
+        self._seen = (
+            (np.flatnonzero(np.bincount(view.segmentation.ravel() + 1)) - 1) if kinds["segmentation"] else ()
+        )
         return view
 
     def _measured(self, view: View) -> np.ndarray:

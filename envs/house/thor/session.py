@@ -49,7 +49,7 @@ class Session(Agent):
         settings = Settings()
         body = settings.mode.footprint
         super().__init__(HouseSimulator(Scene(()), body), settings, width, height)
-        self.sizes = sizes
+        self.sizes = sizes or AssetSizes()
         self._standing: dict[bool, tuple[House | None, Footprint, HouseSimulator]] = {
             False: (None, body, self.simulator)
         }
@@ -94,7 +94,9 @@ class Session(Agent):
         if self.scene != PROCEDURAL and house is not None and house.start is not None:
             self.x, _, self.z = house.start.position
             self.yaw, self.horizon = house.start.yaw, min(house.start.horizon, self.settings.mode.lowest)
-        self.told, self.bounds = None, self.simulator.scene.bounds
+        self.told: Any = None
+        """What objects.records keeps until something changes."""
+        self.bounds = self.simulator.scene.bounds
         self.place_agent()
 
     def _build(self, house: House | None) -> HouseSimulator:
@@ -117,8 +119,8 @@ class Session(Agent):
         if settings.mode.footprint != self.settings.mode.footprint:
             self.settings = settings
             self.move_in(self.house)
-        self.settings, self.horizon = settings, min(self.horizon, settings.mode.lowest)
-        self.place_agent()
+        self.settings = settings
+        self.place_agent(horizon=min(self.horizon, settings.mode.lowest), standing=True)
 
     # the agent
 

@@ -36,7 +36,7 @@ class Ai2thorObjectNavEnv(ObjectNavEnv):
         arguments: see ObjectNavEnv.
     """
 
-    abilities = frozenset({"state", "expert", "depth"})
+    abilities = frozenset({"state", "expert", "depth", "map"})
     reasons: ClassVar = {
         **ObjectNavEnv.reasons,
         "watch": "AI2-THOR draws pictures of one size: render() returns them; backend='house' can be watched",
@@ -51,8 +51,8 @@ class Ai2thorObjectNavEnv(ObjectNavEnv):
         platform: str | None = None,
         x_display: str | None = None,
         gpu_device: int | None = None,
-        timeout: float = 20.0,
-        start_timeout: float = 120.0,
+        timeout: float = 60.0,
+        start_timeout: float = 300.0,
         **arguments: Any,
     ) -> None:
         super().__init__(task, level, **arguments)

@@ -42,8 +42,8 @@ class Launch:
     platform: str | None = None
     x_display: str | None = None
     gpu_device: int | None = None
-    timeout: float = 20.0
-    start_timeout: float = 120.0
+    timeout: float = 60.0
+    start_timeout: float = 300.0
 
     def arguments(self) -> dict[str, Any]:
         """Return the Controller's arguments. EnvError for what there is not."""
@@ -96,8 +96,8 @@ class Player:
     def enter(self, house: Mapping[str, Any], pose: dict[str, Any], type: str) -> Any | None:
         """Put the agent at a pose in a house and return the event, None where it cannot stand there.
 
-        Metadata tell of the objects of one type only. Raises PlayerError where the player cannot be started
-        or does not build the house.
+        Metadata tell of the objects of one type only. Raises PlayerError where the player cannot be started,
+        EnvError where it cannot build the house.
         """
         for attempt in range(2):
             try:
@@ -167,11 +167,11 @@ class Player:
         self._filter = None
         event = self._guarded("create a house", lambda: self._controller.reset(house))
         if event.metadata["lastAction"] != "CreateHouse" or not event:
-            raise explained(
-                "create a house",
-                f"{event.metadata['lastAction']} failed: {event.metadata['errorMessage']}; Unity's player "
-                "builds houses of ProcTHOR's schema 1.0.0 whose every asset it has: houses=FILE takes such; "
-                "those that are generated here have assets of their own",
+            said = " ".join(event.metadata["errorMessage"].split())
+            raise EnvError(
+                f"AI2-THOR: {event.metadata['lastAction']} failed: {said}; Unity's player builds houses of "
+                "ProcTHOR's schema 1.0.0 whose every asset it has: houses=FILE takes such, and those that "
+                f"are generated here have assets of their own; {INSTEAD}"
             )
         self._house = self._last_house = house
 
@@ -246,11 +246,13 @@ def _free(controller: Any) -> None:
 def _stop(controller: Any) -> None:
     with contextlib.suppress(Exception):  # one that never began, or whose player is gone
         controller.stop()
-    process = getattr(getattr(controller, "server", None), "unity_proc", None)
-    if process is not None:
+    server = getattr(controller, "server", None)
+    if (process := getattr(server, "unity_proc", None)) is not None:
         with contextlib.suppress(Exception):
             process.kill()
             process.wait(5.0)
+    if (pipes := getattr(server, "tmp_dir", None)) is not None:
+        pipes.cleanup()
 
 
 def _size(path: Path) -> int:
