@@ -59,6 +59,8 @@ class Navigation(Embodiment):
     horizon = 1
     numbers_steps = False
     forms = {word: StepForm(word) for word in ACTIONS}  # noqa: RUF012
+    actions = ACTIONS
+    """What it can do, in the order of the numbers."""
 
     def views(self, observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
         views = super().views(observation)
@@ -98,9 +100,12 @@ class Navigation(Embodiment):
     # actions
 
     def checked(self, action: Any) -> int:
-        array = np.asarray(action)
-        if array.dtype.kind not in "iu" or array.size != 1 or not 0 <= int(array.item()) < len(ACTIONS):
-            raise UIO2Error(f"an action is a number from 0 to {len(ACTIONS) - 1} ({', '.join(ACTIONS)})")
+        return self._number(action)
+
+    def _number(self, value: Any) -> int:
+        array, last = np.asarray(value), len(self.actions) - 1
+        if array.dtype.kind not in "iu" or array.size != 1 or not 0 <= int(array.item()) <= last:
+            raise UIO2Error(f"an action is a number from 0 to {last} ({', '.join(self.actions)})")
         return int(array.item())
 
     def vector(self, action: Any) -> np.ndarray:
