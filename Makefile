@@ -61,6 +61,7 @@ proof: setup
 	$(BIN)/python -m tests.proof.oracle_table docs/proof/oracle.md
 	$(BIN)/python -m tests.proof.vima_levels docs/proof/vima.md
 	$(BIN)/python -m tests.proof.random_vs_nano docs/proof/random_vs_nano.md
+	$(BIN)/python -m tests.proof.habitat_experts docs/proof/habitat.md
 
 # The packaged model from nothing: demonstrations on SHARDS processes, then one training run (docs/nano.md, docs/gpu.md).
 SHARDS ?= $(shell nproc)

@@ -2,8 +2,8 @@
 
 A scripted body walks and turns in generated, furnished houses of three to five rooms, in a process of its own
 that imports `envs` alone and has one core. Printed are steps a second at 224 × 224 with colour, with depth
-too and with segmentation too; milliseconds of a reset in a new house, its generation included, and of one in the
-same house; and the peak of resident memory. The tiny scene is that of the recorded habitat-sim
+too and with segmentation too; milliseconds of a reset in a new house, its generation included, and of one in
+the same; and the peak of resident memory. The tiny scene is that of the recorded habitat-sim
 (shared/fixtures/habitat_sim), which made 1,124 and 525 steps a second of it on such a core. Rates are of
 processor time: on a shared machine the wall clock measures the neighbours. The first houses, which pay for
 compiling shaders, count for memory only.

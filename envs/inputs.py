@@ -33,9 +33,11 @@ def numbers(
     if fits and isinstance(value, list | tuple):
         fits = not any(isinstance(each, bool | np.bool_) for each in value)
     if fits:
-        with np.errstate(over="ignore"):  # a long double may be too large
-            values = values.astype(np.float64)
-        fits = bool(np.isfinite(values).all() and (values >= low).all() and (values <= high).all())
+        if values.dtype.itemsize > 8:
+            with np.errstate(over="ignore"):  # a long double may be too large
+                values = values.astype(np.float64)
+        values = values.astype(np.float64)  # a copy, also of what is float64
+        fits = all(math.isfinite(each) and low <= each <= high for each in values.tolist())
     if not fits:
         expected = " or ".join(map(str, counts))
         within = "" if math.isinf(low) and math.isinf(high) else f" from {low:g} to {high:g}"

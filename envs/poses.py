@@ -115,6 +115,10 @@ def unit_from_wxyz(quaternion: Sequence[float]) -> np.ndarray:
 
 def units_from_wxyz(quaternions: np.ndarray) -> np.ndarray:
     """Return MuJoCo's quaternions wxyz (..., 4) as `unit_from_wxyz` does each of them, to the bit."""
-    w, x, y, z = (quaternions[..., i] for i in range(4))
-    norm = np.sqrt(x * x + y * y + z * z + w * w)
-    return quaternions[..., _FROM_WXYZ] / norm[..., None]
+    xyzw = quaternions[..., _FROM_WXYZ]
+    squares = xyzw * xyzw
+    norm = squares[..., :1] + squares[..., 1:2]  # one after the other, as there
+    norm += squares[..., 2:3]
+    norm += squares[..., 3:]
+    xyzw /= np.sqrt(norm, out=norm)
+    return xyzw

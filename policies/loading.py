@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from policies import embodiments
 from policies.base import Policy
-from policies.style import STYLE_FILE
+from policies.style import STYLE_FILE, load_styles
 from uio2_agent.errors import UIO2Error, described, did_you_mean
 from uio2_agent.formats.packaged import CONFIG, checkpoint_directory, packaged_checkpoints
 
@@ -91,6 +92,23 @@ def _found(spec: str) -> tuple[Callable[..., Policy], tuple[str, ...]]:
     raise UIO2Error(
         f"policy {spec!r} is no directory and no known name{did_you_mean(spec, names)}: use "
         f"{', '.join(names)}, a directory or module:Class"
+    )
+
+
+def packaged_for(embodiment: str) -> str:
+    """Return the name of the packaged model that learned to act as an embodiment; loads no weights.
+
+    Raises
+    ------
+    UIO2Error
+        None has.
+    """
+    names = packaged_checkpoints()
+    for name in names:
+        if embodiment in load_styles(checkpoint_directory(name), unnamed=embodiments.DEFAULT):
+            return name
+    raise UIO2Error(
+        f"none of the packaged models ({', '.join(names)}) acts as {embodiment!r}: name one with policy="
     )
 
 

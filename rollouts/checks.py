@@ -26,7 +26,7 @@ _LEAST = {
     "collect": {"episodes": 1, "slots": 1, "workers": 1, "seed": 0},
     "train": {"evaluate.episodes": 1, "evaluate.seed": 0},
     "inspect": {"episodes": 1},
-    "house": {"index": 0},
+    "house": {"index": 0, "episodes": 0},
     "generate": {"max_new_tokens": 0, "temperature": 0, "top_p": 0, "seed": 0, "beams": 1, "guidance": 0},
     "play": {"seed": 0, "port": 0},
 }

@@ -30,10 +30,10 @@ class Command:
     function: str
     summary: str
     words: tuple[str, ...] = ()
-    dashed: tuple[str, ...] = ()
-    """Keys that may come as `--key value` too."""
     stopped: str = "the same command starts anew"
     """What becomes of it after Ctrl-C."""
+    translated: str | None = None
+    """The function that turns the words of whatever program starts it into key=value words."""
 
 
 _PACKAGES = ("uio2_agent", "envs", "policies", "pretrain")
@@ -76,9 +76,14 @@ COMMANDS = {
         "rollouts.commands.house:main",
         "a house for viewers and other simulators",
         ("action", "house"),
-        ("to", "from"),
+        translated="rollouts.words:undashed",
     ),
     "play": Command("rollouts.commands.play:main", "act with the mouse, on a page for this machine only"),
+    "thor-player": Command(
+        "rollouts.commands.thor_player:main",
+        "an AI2-THOR player without Unity; a Controller starts it",
+        translated="envs.house.thor.player.words:as_keys",
+    ),
     "doctor": Command("rollouts.commands.doctor:main", "what is installed and usable here"),
 }
 
@@ -169,6 +174,8 @@ def _run(words: list[str], begin: Callable[[], object]) -> int:
         return 0
     from rollouts.settings import resolve
 
+    if (translated := COMMANDS[name].translated) is not None:
+        rest = _function(translated)(rest)
     leading, overrides = _leading_words(name, rest)
     config = resolve(name, overrides, leading)
     check_envs()
@@ -176,33 +183,33 @@ def _run(words: list[str], begin: Callable[[], object]) -> int:
 
     for package in _PACKAGES:  # ours come first, whatever a person's own modules bring onto the path later
         importlib.import_module(package)
+    if config.get("policy", "") is None:
+        config["policy"] = _packaged_policy(config["env"])
     check(name, config)
-    module, function = COMMANDS[name].function.split(":")
-    command = getattr(importlib.import_module(module), function)
+    command = _function(COMMANDS[name].function)
     begin()
     return command(config) or 0
 
 
+def _packaged_policy(env: str) -> str:
+    from envs.suites import suite
+    from policies.loading import packaged_for
+
+    return packaged_for(suite(env).embodiment)
+
+
+def _function(place: str) -> Callable[..., Any]:
+    module, function = place.split(":")
+    return getattr(importlib.import_module(module), function)
+
+
 def _leading_words(name: str, rest: list[str]) -> tuple[dict[str, str], list[str]]:
     """Give the leading words that are no `key=value` to the keys they stand for; the others remain."""
-    leading, rest = {}, _undashed(COMMANDS[name].dashed, rest)
+    leading, rest = {}, list(rest)
     for key in COMMANDS[name].words:
         if rest and not _KEY.match(rest[0]):
             leading[key] = rest.pop(0)
     return leading, rest
-
-
-def _undashed(names: Sequence[str], words: Sequence[str]) -> list[str]:
-    """Write `--key value` and `--key=value` as `key=value`, for these keys."""
-    written: list[str] = []
-    waiting = list(words)
-    while waiting:
-        word = waiting.pop(0)
-        name, equals, _ = word.removeprefix("--").partition("=")
-        if word.startswith("--") and name in names:
-            word = word[2:] if equals else f"{name}={waiting.pop(0) if waiting else ''}"
-        written.append(word)
-    return written
 
 
 def check_envs() -> None:
@@ -228,7 +235,7 @@ def _expected(error: Exception) -> bool:
 
 def _overview() -> str:
     lines = ["usage: uio2 COMMAND [key=value ...]", ""]
-    lines += [f"  {name:<10}{command.summary}" for name, command in COMMANDS.items()]
+    lines += [f"  {name:<12}{command.summary}" for name, command in COMMANDS.items()]
     return "\n".join([*lines, "", "uio2 COMMAND --help lists the keys of a command.", "", *_VALUES])
 
 

@@ -14,6 +14,7 @@ is a list of free values, and a mapping, or a list within a list, is written in 
 import json
 import math
 import re
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -83,6 +84,20 @@ def free_value(word: str) -> Any:
         plain = all(_QUOTED.fullmatch(item) or not re.search(r"[][{}]", item) for item in items)
         return [free_value(item) for item in items] if plain else word
     return _unquoted(word)
+
+
+def undashed(words: Sequence[str]) -> list[str]:
+    """Return words in which `--key value` and `--key=value` stand as `key=value`.
+
+    >>> undashed(["7", "--to", "glb", "--from=habitat", "index=2"])
+    ['7', 'to=glb', 'from=habitat', 'index=2']
+    """
+    found, left = [], iter(words)
+    for word in left:
+        name, equals, value = word[2:].partition("=")
+        dashed = word.startswith("--") and name
+        found.append(f"{name}={value if equals else next(left, '')}" if dashed else word)
+    return found
 
 
 def _in_brackets(word: str) -> bool:

@@ -34,7 +34,8 @@ PUBLIC = {
     "options device dtype tokenizer vocoder output",
     "convert": "source output official safetensors dtype tokenizer vocoder",
     "play": "env env_kwargs task level seed port",
-    "house": "action house to from spec index assets output",
+    "house": "action house to from spec index assets episodes output",
+    "thor-player": "width height headless assets",
     "doctor": "output",
 }
 """The command line is public: a change here is a change for its users."""

@@ -152,7 +152,7 @@ MISTAKES = {
         ("export 7", "uio2 house needs to="),
         ("export 7 --to gbl", "there is no format 'gbl' (did you mean 'glb'?)"),
         ("export 7 --to", "there is no format ''"),
-        ("export 7 --too glb", "takes key=value words, found '--too'"),
+        ("export 7 --too glb", "did you mean 'to'?"),
         ("export 7 --to glb --from mjcf", "choose one of procthor, habitat"),
         ("export missing.json --to glb", "there is no file missing.json"),
         ("export 7 --to procthor assets=missing", "there is no file missing"),

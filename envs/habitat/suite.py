@@ -6,8 +6,12 @@ from envs.suites import Suite
 SUITE = Suite(
     name="habitat",
     embodiment="navigation",
-    entry_point="envs.habitat.point_nav:PointNavEnv",
-    tasks={"PointNav": tuple(LEVELS)},
+    entry_point="envs.habitat.making:make",
+    tasks={"PointNav": tuple(LEVELS), "ObjectNav": tuple(LEVELS)},
+    backends={
+        "house": "the embedded house simulator",
+        "habitat_sim": "habitat-sim, where it is installed; it plays episodes=FILE",
+    },
     levels=LEVELS,
     default_level="medium",
     tested_levels=tuple(LEVELS),

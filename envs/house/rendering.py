@@ -256,5 +256,5 @@ def _metres(depth: np.ndarray, camera: Camera, extent: float | None) -> np.ndarr
         metres = near + (far - near) * depth
     else:
         metres = near / (1 - depth * (1 - near / far))
-    metres[metres >= camera.far] = np.inf
+    metres[(metres >= camera.far) | (depth >= 1)] = np.inf
     return metres

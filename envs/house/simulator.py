@@ -156,21 +156,23 @@ class HouseSimulator:
             self._stand(replace(start, x=float(target[0]), y=float(target[1])))
         return stopped
 
-    def slide(self, ahead: float) -> bool:
-        """Go straight by metres ahead; where something is in the way, up to it and then along it.
+    def slide(self, ahead: float, along: bool = True) -> bool:
+        """Go straight by metres ahead; where something is in the way, up to it, and then `along` it.
 
         Returns whether the body was held up.
         """
-        point, held = self.slid(self.stance, ahead)
+        point, held = self.slid(self.stance, ahead, along)
         self._stand(replace(self.stance, x=float(point[0]), y=float(point[1])))
         return held
 
-    def slid(self, stance: Stance, ahead: float) -> tuple[np.ndarray, bool]:
+    def slid(self, stance: Stance, ahead: float, along: bool = True) -> tuple[np.ndarray, bool]:
         """Return where `slide` would lead from a stance, (2,), and whether the body would be held up."""
         wanted = stance.point + ahead * stance.forward
         if self.way_blocked(stance.point, wanted) is None:
             return wanted, False
         touch = self._as_far(stance.point, wanted)
+        if not along:
+            return touch, True
         left, normal = wanted - touch, self._away(touch)
         return self._as_far(touch, touch + left - min(float(left @ normal), 0.0) * normal), True
 
@@ -211,6 +213,13 @@ class HouseSimulator:
         low, high = self._floors
         points = points[:, None]
         return ((low - 1e-6 <= points) & (points <= high + 1e-6)).all(-1).any(-1)
+
+    def floor_mask(self, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
+        """Return which points of a grid lie on any floor; bool (len(xs), len(ys))."""
+        low, high = self._floors
+        wide = (low[:, :1] - 1e-6 <= xs) & (xs <= high[:, :1] + 1e-6)  # (K, nx)
+        deep = (low[:, 1:] - 1e-6 <= ys) & (ys <= high[:, 1:] + 1e-6)
+        return (wide[:, :, None] & deep[:, None]).any(0)
 
     def stand(self, stance: Stance) -> None:
         """Put the body somewhere, whatever is there."""
@@ -283,6 +292,22 @@ class HouseSimulator:
         self.held = id
         self.states[id].parent = None
         self._carry()
+
+    def hold(self, position: np.ndarray, rotation: np.ndarray) -> None:
+        """Move and turn what is in the hand; with the body's next motion it is before the eye again."""
+        id = self.held
+        self.put(id, position, rotation)
+        self.held = id
+        for each in (id, *self.standing_on(id)):
+            self.obstacles.remove(self.place[each])
+
+    def solid_boxes(self, without: Iterable[str] = ()) -> tuple[np.ndarray, np.ndarray]:
+        """Return the axis-aligned boxes around all that is solid now, but for some things: corners (K, 3)."""
+        owners = self.model.geom_user[:, 0]
+        chosen = (self.model.geom_group == SOLID) & ~np.isin(owners, [self.place[id] for id in without])
+        centres, turns = self.data.geom_xpos[chosen], self.data.geom_xmat[chosen].reshape(-1, 3, 3)
+        halves = np.einsum("gij,gj->gi", np.abs(turns), self.model.geom_size[chosen])
+        return centres - halves, centres + halves
 
     def open(self, id: str, openness: float) -> None:
         """Open a thing from 0, closed, to 1."""

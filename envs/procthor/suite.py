@@ -1,15 +1,18 @@
-"""The ProcTHOR suite."""
+"""The ProcTHOR suite. Loads no simulator."""
 
 from envs.house.tasks.levels import LEVELS
+from envs.procthor.registration import BACKENDS
 from envs.suites import Suite
 
 SUITE = Suite(
     name="procthor",
     embodiment="navigation",
-    entry_point="envs.procthor.object_nav:ObjectNavEnv",
+    entry_point="envs.procthor.registration:make_env",
     tasks={"ObjectNav": tuple(LEVELS)},
     levels=LEVELS,
     default_level="medium",
     tested_levels=tuple(LEVELS),
+    backends={name: meaning for name, (_, meaning) in BACKENDS.items()},
+    packages={"ai2thor": "AI2-THOR itself, for backend=ai2thor; pip install 'uio2-agent[ai2thor]'"},
     max_steps=lambda task, env_kwargs: 500,
 )

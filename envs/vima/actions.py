@@ -61,8 +61,8 @@ def read_action(action: Mapping[str, Any]) -> Motion:
 
 
 def _position(action: Mapping[str, Any], key: str) -> tuple[float, float]:
-    x, y = np.clip(numbers(action[key], f"action[{key!r}]", (2,)), LOW_XY, HIGH_XY)
-    return float(x), float(y)
+    x, y = numbers(action[key], f"action[{key!r}]", (2,)).tolist()
+    return min(max(x, LOW_XY[0]), HIGH_XY[0]), min(max(y, LOW_XY[1]), HIGH_XY[1])
 
 
 def _yaw(action: Mapping[str, Any], key: str) -> float:

@@ -1,12 +1,13 @@
 """`uio2 house export HOUSE --to FORMAT`: a house for viewers and other simulators."""
 
 import itertools
+import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from envs.house.building.boxes import is_boxes, parse_boxes
+from envs.habitat.box_scene import read_box_scene
 from envs.house.building.house_scene import house_scene
 from envs.house.export.ai2thor import for_ai2thor, known_assets
 from envs.house.generator import generate_house
@@ -36,6 +37,10 @@ def main(keys: Mapping[str, Any]) -> int:
     replace_files(files)
     for path in files:
         print(f"{'texture' if path.suffix == '.png' else 'house':<9}{path}")
+    if keys["to"] == "habitat" and isinstance(source, House) and keys["episodes"]:
+        path = output / "house.pointnav.json.gz"
+        _write_episodes(source, keys["episodes"], path)
+        print(f"episodes {path}")
     return 0
 
 
@@ -45,9 +50,9 @@ def _source(keys: Mapping[str, Any], sizes: AssetSizes) -> House | Scene:
         return generate_house(int(seed), keys["spec"])
     path = Path(name).expanduser()
     if ".jsonl" not in path.suffixes:
-        data = read_json(path)
-        if keys["from"] == "habitat" or (keys["from"] is None and is_boxes(data)):
-            return parse_boxes(data, name)
+        data = read_json(path) if keys["from"] is None else None
+        if keys["from"] == "habitat" or (isinstance(data, dict) and "boxes" in data and "rooms" not in data):
+            return read_box_scene(path).scene()
     found = next(itertools.islice(read_houses(path, box_size=sizes.box), keys["index"], None), None)
     if found is None:
         raise RolloutError(f"{name} has no house number {keys['index']}; index= counts from 0")
@@ -67,6 +72,25 @@ def _files(to: str, source: House | Scene, known: AssetSizes | None) -> dict[str
         return house_mjcf(HouseSimulator(scene, house=house))
     files = stage_files(scene, house)
     return files if to == "glb" else files | dataset_files()
+
+
+def _write_episodes(house: House, count: int, path: Path) -> None:
+    """Write PointNav episodes in a house whose stage lies beside their file."""
+    from envs.habitat.episodes import write_episodes
+    from envs.suites import suite
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "house.json"
+        write_json(file, house.json)
+        env = suite("habitat").make("PointNav", houses=str(file), size=32, sensors=())
+        try:
+            episodes = []
+            for seed in range(count):
+                env.reset(seed=seed)
+                episodes.append(env.episode(str(seed), "house.glb"))
+        finally:
+            env.close()
+    write_episodes(path, episodes)
 
 
 def _tell(what: str, types: Counter) -> None:

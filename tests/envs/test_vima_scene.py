@@ -145,7 +145,7 @@ def _oracle_view(scene: Scene) -> np.ndarray:
     half = 0.5 / 630
     oracle = OrthographicCamera((0.5 + half, -half, 0.0), (0.0, 0.0, -1.0), (-1.0, 0.0, 0.0), 480 / 630)
     things = [*TABLE, *(body.drawable() for body in scene.bodies)]
-    _, (ids,) = renderer().render(things, [oracle], 480, 640)
+    ids = renderer().render(things, [oracle], 480, 640).view(np.uint8)[:, 3::4].astype(int) - 1
     x, y = 0.5 + (np.arange(480) - 240) / 630, (np.arange(640) - 320) / 630
     v, u = np.floor((x - 0.25) / 0.003125).astype(int), np.floor((y + 0.5) / 0.003125).astype(int)
     seen = np.zeros((320, 160), int)

@@ -9,7 +9,7 @@ import pytest
 import policies
 from policies import OraclePolicy, Policy, RandomPolicy, Step, UnifiedIO2Policy, load_policy
 from policies.embodiments.vima import HIGH, LOW, VIMA, state_of, yaw_of
-from policies.loading import check_policy
+from policies.loading import check_policy, packaged_for
 from uio2_agent.errors import UIO2Error
 from uio2_agent.request import Answer
 from uio2_agent.text.tokenizer import TextTokenizer
@@ -285,3 +285,9 @@ def test_public_names_load_lazily():
         assert getattr(policies, name).__name__ == name
     with pytest.raises(AttributeError, match="RandomPolicy"):
         policies.RandomPolic  # noqa: B018
+
+
+def test_each_body_has_its_packaged_model():
+    assert packaged_for("vima") == "nano"
+    with pytest.raises(UIO2Error, match=r"none of the packaged models .nano.* acts as 'octopus': name one"):
+        packaged_for("octopus")

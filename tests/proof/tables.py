@@ -14,12 +14,12 @@ ROOT = Path(__file__).parents[2]
 SEEDS = 200
 
 
-def played(name: str, **keys: Any) -> dict[str, Any]:
-    """The result of an evaluation on 200 held-out seeds of each task."""
+def played(name: str, episodes: int = SEEDS, **keys: Any) -> dict[str, Any]:
+    """The result of an evaluation on that many held-out seeds of each task and level."""
     output = claim(ROOT / "build" / "proof" / name)
     if (output / RESULT).exists() and load(output)["git_sha"] != git_sha():  # about another code
         (output / RESULT).unlink()
-    return evaluate(EvaluateConfig(output=str(output), episodes=SEEDS, videos=0, **keys), output)
+    return evaluate(EvaluateConfig(output=str(output), episodes=episodes, videos=0, **keys), output)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -47,27 +47,55 @@ def route(
         turns: headings in a full circle.
     """
     grid, obstacles = simulator.grid, simulator.obstacles
-    field = grid.field(goals)
-    angles = start.yaw + np.arange(turns) * (2 * math.pi / turns)
-    moves = step * np.stack([-np.sin(angles), np.cos(angles)], 1)  # (turns, 2)
+    distances = grid.field(goals).distances
+    certain = grid.ways(_moves(start, step, turns))
 
-    def ahead(points: np.ndarray) -> np.ndarray:
+    def left(points: np.ndarray) -> np.ndarray:
         cells = grid.snaps(points, 0.2)
-        return np.where(cells >= 0, field.distances[cells], np.inf)
+        return np.where(cells >= 0, distances[cells], np.inf)
 
-    first = start.point
+    def free(point: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        (passes, never), there = certain(point), simulator.on_floors(ends)
+        passes, asked = passes & there, np.flatnonzero(~passes & ~never & there)
+        if len(asked):
+            passes[asked] = obstacles.free(point, ends[asked])
+        return passes
+
+    return search(start, left, free, reached, step=step, turns=turns)
+
+
+def search(
+    start: Stance,
+    left: Callable[[np.ndarray], np.ndarray],
+    free: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    reached: Callable[[np.ndarray], bool],
+    *,
+    step: float,
+    turns: int,
+    same_place: float = _SAME_PLACE,
+    most_places: int = _MOST_PLACES,
+) -> Route | None:
+    """Return the moves from `start` to a place that is `reached`; None where none is found.
+
+    Args:
+        same_place: metres within which two places are one.
+        most_places: how many are looked at before giving up.
+        left: places (N, 2) → about how far it still is, inf where there is no way; (N,).
+        free: (place, ends (N, 2)) → which straight moves to the ends nothing stops, bool (N,).
+        reached, step, turns: see `route`.
+    """
+    moves, first = _moves(start, step, turns), start.point
     if reached(first):
         return Route((), tuple(first))
-    left = ahead(first[None])[0]
-    if not math.isfinite(left):
+    far = float(left(first[None])[0])
+    if not math.isfinite(far):
         return None
-    certain = grid.ways(moves)
     count = itertools.count()
     best: dict[tuple[int, int], float] = {}
-    waiting = [(left, next(count), 0.0, tuple(first.tolist()), 0, None)]
-    while waiting and len(best) < _MOST_PLACES:
+    waiting = [(far, next(count), 0.0, tuple(first.tolist()), 0, None)]
+    while waiting and len(best) < most_places:
         _, _, cost, place, heading, before = heapq.heappop(waiting)
-        key = (round(place[0] / _SAME_PLACE), round(place[1] / _SAME_PLACE))
+        key = (round(place[0] / same_place), round(place[1] / same_place))
         if best.get(key, math.inf) <= cost:
             continue
         best[key] = cost
@@ -75,20 +103,21 @@ def route(
         if before is not None and reached(point):
             return Route(_headings((heading, before)), place)
         ends = point + moves
-        passes, never = certain(point)
-        turned = np.flatnonzero(~never & simulator.on_floors(ends))
-        asked = turned[~passes[turned]]
-        if len(asked):
-            passes[asked] = obstacles.free(point, ends[asked])
-            turned = turned[passes[turned]]
-        lefts, keys = ahead(ends[turned]), np.rint(ends[turned] / _SAME_PLACE).astype(int)
-        for turn, left, key in zip(turned.tolist(), lefts.tolist(), map(tuple, keys.tolist()), strict=True):
+        ways = np.flatnonzero(free(point, ends))
+        stills, keys = left(ends[ways]), np.rint(ends[ways] / same_place).astype(int)
+        for turn, still, key in zip(ways.tolist(), stills.tolist(), map(tuple, keys.tolist()), strict=True):
             away = abs((turn - heading + turns // 2) % turns - turns // 2)
             spent = cost + step + _TURN_COST * away
-            if left < math.inf and best.get(key, math.inf) > spent:
+            if still < math.inf and best.get(key, math.inf) > spent:
                 end = tuple(ends[turn].tolist())
-                heapq.heappush(waiting, (spent + left, next(count), spent, end, turn, (heading, before)))
+                heapq.heappush(waiting, (spent + still, next(count), spent, end, turn, (heading, before)))
     return None
+
+
+def _moves(start: Stance, step: float, turns: int) -> np.ndarray:
+    """Return the moves in all directions from a stance, (turns, 2)."""
+    angles = start.yaw + np.arange(turns) * (2 * math.pi / turns)
+    return step * np.stack([-np.sin(angles), np.cos(angles)], 1)
 
 
 def _headings(chain) -> tuple[int, ...]:

@@ -13,6 +13,8 @@ from envs.house.scene import Scene, Thing
 
 _CLOSE = 1e-6
 _CORNERS = np.array([(1, 1), (1, -1), (-1, 1), (-1, -1)])[:, None]  # (4, 1, 2)
+_TILE = 1.0
+"""Metres of floor whose ways are looked at together."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,14 @@ class Obstacles:
         """Return for segments (N, 2) to (N, 2) the distance to the nearest rectangle; (N,)."""
         return self._distances(starts, ends, np.flatnonzero(self._active)).min(1, initial=np.inf)
 
+    def touched(self, point: np.ndarray) -> int | None:
+        """Return the place in the scene of what a body at a point would touch, None where it stands free."""
+        rows = np.flatnonzero(self._active)
+        away = self._distances(point[None], point[None], rows)[0]
+        if not len(rows) or away.min() >= self.body.radius - _CLOSE:
+            return None
+        return int(self._owner[rows[away.argmin()]])
+
     def blocks(self, start: np.ndarray, end: np.ndarray) -> int | None:
         """Return the place in the scene of what stops a body on its straight way, None if nothing does.
 
@@ -100,6 +110,20 @@ class Obstacles:
         ends = np.asarray(ends, float)
         rows, limit = self._near(start, float(np.linalg.norm(ends - start, axis=1).max()))
         return (self._distances(start[None], ends, rows) >= limit).all(1)
+
+    def all_free(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Return for many straight ways (N, 2) to (N, 2) whether nothing stops a body; bool (N,)."""
+        found = np.ones(len(starts), bool)
+        if not len(starts):
+            return found
+        far = float(np.linalg.norm(ends - starts, axis=1).max())
+        tiles, tile_of = np.unique(np.floor(starts / _TILE).astype(int), axis=0, return_inverse=True)
+        for number, tile in enumerate(tiles):
+            here = np.flatnonzero(tile_of == number)
+            rows, _ = self._near((tile + 0.5) * _TILE, _TILE * 0.71 + far)
+            limits = np.minimum(self.body.radius, self._distances(starts[here], starts[here], rows)) - _CLOSE
+            found[here] = (self._distances(starts[here], ends[here], rows) >= limits).all(1)
+        return found
 
     def _near(self, start: np.ndarray, far: float) -> tuple[np.ndarray, np.ndarray]:
         """The rectangles that a way of at most `far` can come too near to, and how near each may come."""

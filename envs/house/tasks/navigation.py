@@ -22,6 +22,7 @@ from envs.house.rendering import Camera, View
 from envs.house.schema import House, parse_house
 from envs.house.simulator import HouseSimulator, Stance
 from envs.house.tasks import houses as house_sources
+from envs.house.tasks import metrics
 from envs.house.tasks.levels import LEVELS
 from envs.inputs import whole_number
 from envs.memory import give_back
@@ -144,25 +145,38 @@ class NavigationEnv(SimulatorEnv):
     def _final(self, stance: Stance) -> list[int]:
         """What to do at the goal, before stopping."""
 
+    # where the body is, for those whose body stands in another simulator
+
+    def _put(self) -> bool:
+        """Follow the embedded body to where it has been put at once; False where nobody can stand there."""
+        return True
+
+    def _look(self, **pictures: bool) -> View:
+        """What the body sees (`Renderer.view` says which pictures there are)."""
+        return self._simulator.view(self.camera, **pictures)
+
     # gymnasium
 
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         self._begin(seed, options)
-        for attempt in range(_TRIES):
-            rng = np.random.default_rng([0x4E4156, self._seed, attempt])
-            self._move_in(self._a_house(attempt))
-            if self._set(rng):
-                break
-        else:
-            raise SpawnError(f"seed {self._seed}: no start and goal found in {_TRIES} houses")
+        self._place()
         self._origin = self._simulator.stance
         self._walked, self._stopped, self._collisions = 0.0, False, 0
         self._shortest = self._distance()
         self._plan, self.in_episode = None, True
         self._show()
         return self._observation(), self._info()
+
+    def _place(self) -> None:
+        """Move into the seed's house, and draw start and goal there."""
+        for attempt in range(_TRIES):
+            rng = np.random.default_rng([0x4E4156, self._seed, attempt])
+            self._move_in(self._a_house(attempt))
+            if self._set(rng) and self._put():
+                return
+        raise SpawnError(f"seed {self._seed}: no start and goal found in {_TRIES} houses")
 
     def _a_house(self, attempt: int) -> House:
         if self._houses is not None:
@@ -185,14 +199,14 @@ class NavigationEnv(SimulatorEnv):
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         self._check_step()
         number = self._action(action)
-        before = self._simulator.stance.point
+        before = self._simulator.stance.position
         if number == STOP:
             self._stopped = True
         elif number == AHEAD:
             self._collisions += self._ahead()
         else:
             self._turn(number)
-        self._walked += float(np.linalg.norm(self._simulator.stance.point - before))
+        self._walked += float(np.linalg.norm(self._simulator.stance.position - before))
         self._steps += 1
         if self._plan:
             self._plan = self._plan[1:] if self._plan[0] == number else None
@@ -223,11 +237,11 @@ class NavigationEnv(SimulatorEnv):
         if self.render_mode is None:
             return None
         self._check_reset("render")
-        return np.ascontiguousarray(self._simulator.view(self.camera).rgb)
+        return np.ascontiguousarray(self._look().rgb)
 
     def depth(self) -> dict[str, np.ndarray]:
         self._check_reset("depth")
-        return {"front": self._measured(self._simulator.view(self.camera, rgb=False, depth=True))}
+        return {"front": self._measured(self._look(rgb=False, depth=True))}
 
     def watch(
         self,
@@ -285,6 +299,7 @@ class NavigationEnv(SimulatorEnv):
         self._simulator.set_state(state["simulator"])
         for name, value in state["episode"].items():
             setattr(self, name, value)
+        self._put()
         return self._observation(), self._info()
 
     # what is returned
@@ -305,10 +320,10 @@ class NavigationEnv(SimulatorEnv):
 
     def _view(self) -> View:
         kinds = {kind: kind in self.sensors for kind in SENSORS}
-        view = self._simulator.view(self.camera, **kinds)
-        self._seen = (
-            (np.flatnonzero(np.bincount(view.segmentation.ravel() + 1)) - 1) if kinds["segmentation"] else ()
-        )
+        view = self._look(**kinds)
+        self._seen = ()
+        if kinds["segmentation"]:
+            self._seen = np.flatnonzero(np.bincount(view.segmentation.ravel() + 1)) - 1
         return view
 
     def _measured(self, view: View) -> np.ndarray:
@@ -335,16 +350,14 @@ class NavigationEnv(SimulatorEnv):
         success = self._stopped and self._reached(self._simulator.stance)
         distance = self._distance()
         shortest, walked = self._shortest, self._walked
-        ratio = shortest / max(shortest, walked) if max(shortest, walked) > 0 else float(walked == 0)
-        soft = max(0.0, 1 - distance / shortest) if shortest > 0 else float(success)
         info = self._common_info(
             prompt=self._prompt(),
             prompt_assets=PromptAssets({}),
             success=success,
             failure=self._stopped and not success,
             metrics={
-                "spl": ratio * success,
-                "soft_spl": soft * ratio,
+                "spl": metrics.spl(success, shortest, walked),
+                "soft_spl": metrics.soft_spl(success, distance, shortest, walked),
                 "distance_to_goal": distance,
                 "path_length": walked,
                 "collisions": float(self._collisions),
@@ -383,14 +396,19 @@ class NavigationEnv(SimulatorEnv):
         )
         if found is None:
             return []
-        actions, heading = [], 0
-        for each in found.headings:
-            actions += _turns(heading, each, turns)
-            actions.append(AHEAD)
-            heading = each
+        heading = found.headings[-1] if found.headings else 0
         yaw = _wrapped(start.yaw + heading * math.radians(self.body.turn))
         end = replace(start, x=found.end[0], y=found.end[1], yaw=yaw)
-        return [*actions, *self._final(end), STOP]
+        return [*actions_of(found.headings, turns), *self._final(end), STOP]
+
+
+def actions_of(headings: Sequence[int], turns: int) -> list[int]:
+    """Return the turns and moves that follow a route's headings, of which a circle has `turns`."""
+    actions, heading = [], 0
+    for each in headings:
+        actions += [*_turns(heading, each, turns), AHEAD]
+        heading = each
+    return actions
 
 
 def _turns(now: int, wanted: int, turns: int) -> list[int]:

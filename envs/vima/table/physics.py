@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import math
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,8 @@ STATIC_SPEED = 5e-3
 """Linear speed (m/s) below which a body counts as at rest."""
 MAX_SETTLE_STEPS = 1000
 _MIN_SETTLE_STEPS, _CHECK_STEPS = 10, 5
+_BOUND_ERROR = 1e-3
+"""How far a computed distance (metres) may be below what bounding spheres say, with much to spare."""
 _UNSTABLE = (
     mujoco.mjtWarning.mjWARN_BADQPOS,
     mujoco.mjtWarning.mjWARN_BADQVEL,
@@ -146,6 +148,7 @@ class Physics:
         }
         self.body_of_geom = {geom: body for body, geoms in self.geoms_of.items() for geom in geoms}
         self.table_geom = 0
+        self._others: dict[int, list[int]] = {}
         self._plate_geom = model.ngeom - 1
         self._plate_qpos, self._plate_qvel = model.nq - 4, model.nv - 4
 
@@ -195,17 +198,12 @@ class Physics:
 
     def separate(self) -> None:
         """Move free bodies that were born inside each other apart, sideways, until they only touch."""
-        segment = np.empty(6)
         for _ in range(60):
             mujoco.mj_kinematics(self.model, self.data)
             moved = False
             for n, first in enumerate(self.free):
                 for second in self.free[n + 1 :]:
-                    gap = min(
-                        mujoco.mj_geomDistance(self.model, self.data, a, b, 0.01, segment)
-                        for a in self.geoms_of[first]
-                        for b in self.geoms_of[second]
-                    )
+                    gap = self._gap(first, self.geoms_of[second], 0.01)
                     if gap < -1e-4:
                         self._push_apart(first, second, -gap)
                         moved = True
@@ -282,12 +280,31 @@ class Physics:
         """Return the smallest distance (metres, at most `limit`) between a body and everything else but the
         plate.
         """
-        best = limit
-        segment = np.empty(6)
         mujoco.mj_kinematics(self.model, self.data)
+        if body not in self._others:
+            owners = self.body_of_geom.items()
+            self._others[body] = [self.table_geom, *(geom for geom, owner in owners if owner != body)]
+        return self._gap(body, self._others[body], limit)
+
+    def touches(self, body: int, other: int, distance: float) -> bool:
+        """Whether two bodies are nearer to each other than this, in metres; after `mj_kinematics`."""
+        return self._gap(body, self.geoms_of[other], 2 * distance) < distance
+
+    def _gap(self, body: int, geoms: Sequence[int], limit: float) -> float:
+        """Return the smallest distance (metres, at most `limit`) between a body and some geoms.
+
+        Those whose bounding spheres are farther apart than the nearest so far are not looked at.
+        """
+        best, segment = limit, np.empty(6)
+        places, radii = self.data.geom_xpos, self.model.geom_rbound
+        endless = radii[geoms] == 0  # a plane
         for mine in self.geoms_of[body]:
-            for other in (self.table_geom, *(g for g, b in self.body_of_geom.items() if b != body)):
-                best = min(best, mujoco.mj_geomDistance(self.model, self.data, mine, other, best, segment))
+            apart = np.sqrt(((places[geoms] - places[mine]) ** 2).sum(1)) - radii[geoms] - radii[mine]
+            apart[endless] = -np.inf
+            for other, at_least in zip(geoms, apart.tolist(), strict=True):
+                if at_least < best + _BOUND_ERROR:
+                    gap = mujoco.mj_geomDistance(self.model, self.data, mine, other, best, segment)
+                    best = min(best, gap)
         return best
 
 

@@ -258,14 +258,7 @@ def _probe(world: Physics, x: float, y: float) -> tuple[int | None, float]:
 
 def _leans_on(world: Physics, index: int) -> bool:
     """Whether another free body is close enough to be touched by this one."""
-    segment = np.empty(6)
-    return any(
-        mujoco.mj_geomDistance(world.model, world.data, a, b, 2 * _LEAN, segment) < _LEAN
-        for other in world.free
-        if other != index
-        for a in world.geoms_of[index]
-        for b in world.geoms_of[other]
-    )
+    return any(world.touches(index, other, _LEAN) for other in world.free if other != index)
 
 
 def _descend(world: Physics, index: int, position: np.ndarray, quaternion: np.ndarray) -> None:

@@ -3,8 +3,9 @@
 Unusual: one MuJoCo model holds only meshes and materials and serves every scene of the process; a picture
 is drawn from a list of things by filling the geom buffer directly, so nothing is compiled or uploaded again
 between episodes. Textures are uploaded when first worn, and sampled without filtering as the benchmark's
-software rasteriser does. All views and their segmentations are drawn side by side in one buffer and read
-back once each. Refuses to know physics, tasks and what a body is beyond its parts, texture, pose and id.
+software rasteriser does. All views are drawn side by side, colours and ids at once: a pixel's fourth byte is
+the id plus one, so a picture is drawn and read back a single time. Refuses to know physics, tasks and what a
+body is beyond its parts, texture, pose and id.
 """
 
 from __future__ import annotations
@@ -25,13 +26,40 @@ from envs.vima.things.meshes import Part, meshes
 from envs.vima.things.textures import DARK, GRAY, TEXTURES, texture_image
 
 MAX_GEOMS = 600
-BACKGROUND = 255
-"""Segmentation id where nothing is drawn."""
+WHITE_PAPER = np.uint32(0xFFFFFF)
+"""A pixel as `Renderer.render` gives them: white, with the id of nothing."""
 PLANE_ID, MAT_ID = 0, 1
 
 _AMBIENT, _DIFFUSE = 0.594, 0.35
 _TOWARDS_LIGHT = np.array([-0.18, 0.163, 0.97])
+_PLAIN = "plain"
+"""What wears no texture wears this one, a white pixel."""
 _WHITE, _MAT_COLOUR = (1.0, 1.0, 1.0, 1.0), (0.198, 0.198, 0.198, 1.0)
+
+# OpenGL's fixed pipeline operation by operation, so that colours are the same to the bit; the id comes in the
+# place of the gloss, which no light here shows
+_VERTEX = """#version 120
+varying vec4 lit;
+void main() {
+    gl_Position = ftransform();
+    gl_TexCoord[0] = gl_MultiTexCoord0;
+    mat4 inverse = gl_ModelViewMatrixInverse;
+    vec3 normal = normalize(vec3(
+        dot(gl_Normal, inverse[0].xyz), dot(gl_Normal, inverse[1].xyz), dot(gl_Normal, inverse[2].xyz)
+    ));
+    float towards = max(dot(normal, normalize(gl_LightSource[0].position.xyz)), 0.0);
+    lit = gl_FrontLightModelProduct.sceneColor + gl_FrontLightProduct[0].ambient
+        + towards * gl_FrontLightProduct[0].diffuse;
+    lit = vec4(clamp(lit.rgb, 0.0, 1.0), gl_FrontMaterial.specular.r);
+}
+"""
+_FRAGMENT = """#version 120
+uniform sampler2D picture;
+varying vec4 lit;
+void main() {
+    gl_FragColor = vec4(lit.rgb * texture2D(picture, gl_TexCoord[0].st).rgb, lit.a);
+}
+"""
 
 
 @dataclass(frozen=True)
@@ -68,13 +96,14 @@ class Renderer:
     """An OpenGL context with all meshes in it: one per process and thread, as OpenGL wants it."""
 
     def __init__(self) -> None:
-        self._texture_id = {name: i for i, name in enumerate((*TEXTURES, *DARK, GRAY))}
+        self._texture_id = {name: i for i, name in enumerate((_PLAIN, *TEXTURES, *DARK, GRAY))}
         self._meshes = {name: i for i, name in enumerate(meshes())}
         self._model = _asset_model(self._texture_id)
         self._context_gl = gl.open_context(2 * WIDTH, 2 * HEIGHT)
         self._context = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_50)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
-        self._uploaded: set[str] = set()
+        _use_shaders()
+        self._uploaded = {_PLAIN}
         self._aimed: tuple | None = None
         self._scene = mujoco.MjvScene(self._model, MAX_GEOMS)
         self._mesh_frames = [_mesh_frame(self._model, i) for i in range(self._model.nmesh)]
@@ -124,22 +153,18 @@ class Renderer:
         cameras: Sequence[OrthographicCamera],
         height: int = HEIGHT,
         width: int = WIDTH,
-        segmentation: bool = True,
-    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Draw things with one camera or two: pictures uint8 (height, width, 4), whose fourth byte says
-        nothing, and id pictures uint8 (height, width).
+    ) -> np.ndarray:
+        """Draw things with one camera or two: uint32 (height, cameras × width), side by side, a pixel being
+        red + 256 green + 256² blue + 256³ (id + 1); 0 where there is nothing.
         """
+        from OpenGL import GL
+
         self._begin(things, cameras, height, width)
-        colours = self._draw(len(cameras), height, width)
-        pictures = [colours[:, i * width : (i + 1) * width] for i in range(len(cameras))]
-        if not segmentation:
-            return pictures, []
-        flags = self._scene.flags
-        flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 1
-        codes = self._draw(len(cameras), height, width)
-        flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
-        ids = codes[..., 0] - np.uint8(1)  # the renderer writes id + 1; nothing (0) wraps to 255
-        return pictures, [ids[:, i * width : (i + 1) * width] for i in range(len(cameras))]
+        wide = width * len(cameras)
+        mujoco.mjr_render(mujoco.MjrRect(0, 0, wide, height), self._scene, self._context)
+        pixels = np.empty((height, wide, 4), np.uint8)  # mjr_readPixels would leave out the fourth byte
+        GL.glReadPixels(0, 0, wide, height, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, pixels)
+        return pixels.view("<u4")[::-1, :, 0]
 
     def depth(
         self, things: Sequence[Drawable], cameras: Sequence[OrthographicCamera], height: int, width: int
@@ -184,25 +209,14 @@ class Renderer:
         self._scene.stereo = stereo.mjSTEREO_SIDEBYSIDE if len(cameras) == 2 else stereo.mjSTEREO_NONE
         self._aimed = (cameras, height, width)
 
-    def _draw(self, count: int, height: int, width: int) -> np.ndarray:
-        """Draw the scene and return it, uint8 (height, width × count, 4), the top row first."""
-        from OpenGL import GL
-
-        mujoco.mjr_render(mujoco.MjrRect(0, 0, width * count, height), self._scene, self._context)
-        # mjr_readPixels leaves out the fourth byte, which takes longer than to copy it
-        pixels = np.empty((height, width * count, 4), np.uint8)
-        GL.glReadPixels(0, 0, width * count, height, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, pixels)
-        return pixels[::-1]
-
     def _fill(self, things: Sequence[Drawable]) -> None:
         used = 0
         geoms = self._scene.geoms
         for thing in things:
-            texture = -1
-            if thing.texture is not None:
-                if thing.texture not in self._uploaded:
-                    self._upload(thing.texture)
-                texture = self._texture_id[thing.texture]
+            worn = thing.texture or _PLAIN
+            if worn not in self._uploaded:
+                self._upload(worn)
+            texture = self._texture_id[worn]
             for part in thing.parts:
                 geom = geoms[used]
                 mesh = self._meshes[part.mesh]
@@ -214,7 +228,7 @@ class Renderer:
                 geom.dataid = 2 * mesh
                 geom.matid = texture
                 geom.rgba = thing.colour
-                geom.segid = thing.id
+                geom.specular = (thing.id + 1) / 255
                 used += 1
         self._scene.ngeom = used
 
@@ -237,6 +251,17 @@ class Renderer:
         self._uploaded.add(name)
 
 
+def _use_shaders() -> None:
+    """Let the current context draw with our shaders, and write what they say without blending."""
+    from OpenGL import GL
+    from OpenGL.GL import shaders
+
+    stages = ((_VERTEX, GL.GL_VERTEX_SHADER), (_FRAGMENT, GL.GL_FRAGMENT_SHADER))
+    GL.glUseProgram(shaders.compileProgram(*(shaders.compileShader(*stage) for stage in stages)))
+    GL.glEnable(GL.GL_COLOR_LOGIC_OP)  # which switches blending off, whatever MuJoCo sets
+    GL.glLogicOp(GL.GL_COPY)
+
+
 def _asset_model(textures: dict[str, int]) -> mujoco.MjModel:
     """Compile the model that holds every mesh and one material per texture (of one pixel, filled later)."""
     spec = mujoco.MjSpec()
@@ -253,6 +278,7 @@ def _asset_model(textures: dict[str, int]) -> mujoco.MjModel:
             name=name,
             type=mujoco.mjtTexture.mjTEXTURE_2D,
             builtin=mujoco.mjtBuiltin.mjBUILTIN_FLAT,
+            rgb1=(1, 1, 1),
             width=1,
             height=1,
         )

@@ -17,7 +17,7 @@ import numpy as np
 from envs.poses import Vector, rotation_matrix, unit
 from envs.vima.table.camera import HEIGHT, VIDEO_CAMERA, VIEWS, WIDTH
 from envs.vima.table.physics import BodyShape, Physics, physics
-from envs.vima.table.render import BACKGROUND, TABLE, Drawable, agent_cameras, renderer
+from envs.vima.table.render import TABLE, WHITE_PAPER, Drawable, agent_cameras, renderer
 from envs.vima.table.silhouette import UPRIGHT, covered_cells, half_extents, silhouette
 from envs.vima.table.spawning import CELL_M, GRID_SHAPE
 from envs.vima.table.tools import FIRST_ID, SUCTION
@@ -168,8 +168,8 @@ class Scene:
         """Draw an oblique view for people: uint8 (height, width, 3), with the parts of a tool if given."""
         things = [*self._things(), *tool]
         camera = replace(VIDEO_CAMERA, extent=max(VIDEO_CAMERA.extent, 1.04 * height / width))
-        pictures, _ = renderer().render(things, [camera], height, width, segmentation=False)
-        return np.ascontiguousarray(pictures[0][..., :3])
+        pixels = renderer().render(things, [camera], height, width)
+        return np.ascontiguousarray(_bytes(pixels)[..., :3])
 
     def silhouette(self) -> np.ndarray:
         """Return which body shows in each cell seen from above: int16 (320, 160), 0 for the table."""
@@ -206,7 +206,7 @@ class Scene:
 
     def take_poses(self, positions: np.ndarray, quaternions: np.ndarray) -> None:
         """Move the free bodies to where physics has them (`Physics.free_poses`)."""
-        free = (body for body in self._bodies.values() if not body.fixed)
+        free = [body for body in self._bodies.values() if not body.fixed]
         for body, position, quaternion in zip(free, positions, quaternions, strict=True):
             body.position, body.quaternion, body.cells = position, quaternion, None
         self.resting = False
@@ -247,52 +247,41 @@ def _shape_size(body: Body) -> Vector:
     return body.size if OBJECTS[body.name].extrusion_scale is None else OBJECTS[body.name].size_high
 
 
-@dataclass(frozen=True)
-class _Drawn:
-    """A picture as it comes from the renderer."""
-
-    pixels: np.ndarray
-    """uint32 (H, W), the bytes red, green, blue, and one that says nothing."""
-    ids: np.ndarray
-    """uint8 (H, W)."""
-
-    def laid_on(self, below: _Drawn) -> _Drawn:
-        """Return this picture with another one where it shows nothing."""
-        bare = self.ids == BACKGROUND
-        return _Drawn(np.where(bare, below.pixels, self.pixels), np.where(bare, below.ids, self.ids))
-
-    def rgb(self) -> np.ndarray:
-        """Return the colours, uint8 (3, H, W)."""
-        channels = self.pixels.view(np.uint8).reshape(*self.pixels.shape, 4)[..., :3]
-        return np.ascontiguousarray(channels.transpose(2, 0, 1))
-
-
 Pictures = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 """RGB uint8 (3, H, W) and ids uint8 (H, W), by view."""
 
 
-def _draw(things: Sequence[Drawable], views: Sequence[str], image_size: ImageSize) -> list[_Drawn]:
-    height, width = image_size
-    pictures, ids = renderer().render(things, agent_cameras(tuple(views), height, width), height, width)
-    pixels = [np.ascontiguousarray(picture).view(np.uint32)[..., 0] for picture in pictures]
-    return [_Drawn(*each) for each in zip(pixels, map(np.ascontiguousarray, ids), strict=True)]
+def _draw(things: Sequence[Drawable], views: Sequence[str], image_size: ImageSize) -> np.ndarray:
+    """Draw the views side by side, as `Renderer.render` does."""
+    return renderer().render(things, agent_cameras(tuple(views), *image_size), *image_size)
 
 
-def _pictures(drawn: Sequence[_Drawn], views: Sequence[str]) -> Pictures:
-    rgb = {view: each.rgb() for view, each in zip(views, drawn, strict=True)}
-    return rgb, {view: each.ids for view, each in zip(views, drawn, strict=True)}
+def _bytes(pixels: np.ndarray) -> np.ndarray:
+    """Return the bytes of pixels (H, W): uint8 (H, W, 4)."""
+    return pixels.view(np.uint8).reshape(*pixels.shape, 4)
+
+
+def _pictures(pixels: np.ndarray, below: np.ndarray | np.uint32, views: Sequence[str]) -> Pictures:
+    """Lay what was drawn on something else, which shows where nothing is, and part the views."""
+    np.copyto(pixels, below, where=pixels == 0)
+    width = pixels.shape[1] // len(views)
+    rgb, ids = {}, {}
+    for i, view in enumerate(views):
+        part = _bytes(pixels)[:, i * width : (i + 1) * width]
+        rgb[view] = np.ascontiguousarray(part[..., :3].transpose(2, 0, 1))
+        ids[view] = part[..., 3] - np.uint8(1)  # 255 where there is nothing
+    return rgb, ids
 
 
 def _table_pictures(things: Sequence[Drawable], views: Sequence[str], image_size: ImageSize) -> Pictures:
     """Draw things that stand on the table; the table itself is drawn once and laid under, for it hides no
     more than the lowest half millimetre of them.
     """
-    table, drawn = _empty_table(tuple(views), image_size), _draw(things, views, image_size)
-    return _pictures([above.laid_on(below) for above, below in zip(drawn, table, strict=True)], views)
+    return _pictures(_draw(things, views, image_size), _empty_table(tuple(views), image_size), views)
 
 
 @functools.lru_cache(maxsize=4)
-def _empty_table(views: tuple[str, ...], image_size: ImageSize) -> list[_Drawn]:
+def _empty_table(views: tuple[str, ...], image_size: ImageSize) -> np.ndarray:
     return _draw(TABLE, views, image_size)
 
 
@@ -327,8 +316,7 @@ def _object_pictures(
 ) -> Pictures:
     turned = rotation_matrix(PORTRAIT_POSE[1])
     thing = Drawable(parts(name, size), texture, np.array(position), turned, 0, scale)
-    paper = _Drawn(np.uint32(0xFFFFFFFF), np.uint8(BACKGROUND))
-    rgb, ids = _pictures([each.laid_on(paper) for each in _draw([thing], views, image_size)], views)
+    rgb, ids = _pictures(_draw([thing], views, image_size), WHITE_PAPER, views)
     for view in views:
         rgb[view].setflags(write=False)
         ids[view].setflags(write=False)

@@ -63,11 +63,12 @@ def _mask(name: str, size: tuple[float, float, float]) -> tuple[np.ndarray, floa
         right, under = np.ceil(corners.max(0)).astype(int)
         box = inside[row : under + 1, column : right + 1]
         box |= _filled(corners - (column, row), *box.shape)
-    border = np.zeros_like(inside)
-    for step in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        differs = inside != np.roll(inside, step, (0, 1))
-        border |= differs | np.roll(differs, (-step[0], -step[1]), (0, 1))
-    return np.where(border, _BORDER, inside).astype(np.uint8), float(low[0]), float(low[1])
+    kinds = inside.view(np.uint8)
+    around = np.zeros_like(kinds)  # how many of a point and its eight neighbours are in; the rim is not
+    three = kinds[:, :-2] + kinds[:, 1:-1] + kinds[:, 2:]
+    around[1:-1, 1:-1] = three[:-2] + three[1:-1] + three[2:]
+    kinds[(around > 0) & (around < 9)] = _BORDER
+    return kinds, float(low[0]), float(low[1])
 
 
 def _filled(corners: np.ndarray, rows: int, columns: int) -> np.ndarray:
@@ -77,7 +78,7 @@ def _filled(corners: np.ndarray, rows: int, columns: int) -> np.ndarray:
         row = np.arange(math.ceil(min(y0, y1)), math.ceil(max(y0, y1)))
         if len(row):
             crossings[row, np.ceil(x0 + (row - y0) * (x1 - x0) / (y1 - y0)).astype(int)] += 1
-    return np.cumsum(crossings[:, :columns], axis=1, dtype=np.uint8) % 2 == 1
+    return (np.cumsum(crossings[:, :columns], axis=1, dtype=np.uint8) & 1).view(bool)
 
 
 @functools.lru_cache(maxsize=64)

@@ -241,11 +241,9 @@ def _inside(world: World, zone: Zone, bodies: tuple[int, ...]) -> np.ndarray:
 
 def _any_inside(world: World, zone: Zone, bodies: tuple[int, ...]) -> bool:
     """Tell whether a sample point of any block is in the zone; most blocks are too far for a closer look."""
-    for body in bodies:
-        x, y, _ = world.scene.body(body).position
-        if zone.is_near(x, y, BLOCK_REACH_M) and zone.contains(_points(world, body)).any():
-            return True
-    return False
+    places = [world.scene.body(body).position.tolist() for body in bodies]
+    near = zone.near(places, BLOCK_REACH_M)
+    return any(zone.contains(_points(world, bodies[index])).any() for index in near)
 
 
 def _points(world: World, body: int) -> np.ndarray:

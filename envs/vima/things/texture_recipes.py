@@ -1,18 +1,23 @@
 """How each kind of texture is drawn: uint8 (256, 256, 3) pictures from formulas and seeded noise.
 
-Unusual: nothing is loaded; the natural textures are thresholded value noise and Worley cells whose seeds
-are constants, so that a texture is the same in every process. Means and feature sizes follow measured
-statistics of the benchmark's pictures. Refuses to know texture names (`textures.py`) and objects.
+Unusual: the natural textures are thresholded value noise and Worley cells whose seeds are constants. They
+take long to draw, a third of a second for all, so what these recipes drew lies beside them in a file:
+`np.savez_compressed(KEPT, **draw_kept())` writes it anew, and a test draws and compares. Means and feature
+sizes follow measured statistics of the benchmark's pictures. Refuses to know texture names (`textures.py`)
+and objects.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 SIDE = 256
+KEPT = Path(__file__).with_name("natural_textures.npz")
+"""The natural textures and the paisley mask as drawn, by name."""
 
 Colour = tuple[int, int, int]
 
@@ -70,6 +75,10 @@ def paisley(colour: Colour) -> np.ndarray:
 
 @functools.cache
 def _paisley_mask() -> np.ndarray:
+    return _kept("paisley")
+
+
+def _draw_paisley_mask() -> np.ndarray:
     rng = np.random.default_rng(36)
     warp_u, warp_v = _noise(rng, 12), _noise(rng, 12)
     u, v = _U + 0.012 * warp_u, _V + 0.012 * warp_v
@@ -206,16 +215,25 @@ def _black_dots() -> np.ndarray:
     return dots((0, 0, 0), (255, 255, 255))
 
 
-PATTERNS: dict[str, Callable[[], np.ndarray]] = {
+def _kept(name: str) -> np.ndarray:
+    with np.load(KEPT) as pictures:
+        return pictures[name]
+
+
+NATURAL: dict[str, Callable[[], np.ndarray]] = {
     "brick": _brick,
     "tiles": _tiles,
     "wooden": _wooden,
     "granite": _granite,
     "plastic": _plastic,
-    "polka dot": _black_dots,
     "checkerboard": _checkerboard,
     "tiger": _tiger,
     "magma": _magma,
+}
+"""Those of noise."""
+PATTERNS: dict[str, Callable[[], np.ndarray]] = {
+    **{name: functools.partial(_kept, name) for name in NATURAL},
+    "polka dot": _black_dots,
     "rainbow": _rainbow,
 }
 """The ten textures without a colour argument."""
@@ -286,3 +304,8 @@ def _jittered_sites(rng: np.random.Generator, count: int) -> np.ndarray:
     """
     grid = np.stack(np.meshgrid(np.arange(-1, count + 1), np.arange(-1, count + 1)), -1).reshape(-1, 2)
     return (grid + 0.5 + rng.uniform(-0.25, 0.25, grid.shape)) / count
+
+
+def draw_kept() -> dict[str, np.ndarray]:
+    """Draw everything that is kept, by name: pictures, and the paisley mask, bool (256, 256)."""
+    return {**{name: draw() for name, draw in NATURAL.items()}, "paisley": _draw_paisley_mask()}

@@ -1,9 +1,8 @@
 """The 82 textures (49 light, 33 dark) and the neutral gray of object placeholders, drawn by our own code.
 
-Unusual: every picture is computed (seeded noise for the natural ones), never kept on disk, and
-equal in every process. The order of `TEXTURES` is part of the benchmark: its first 24 are the default pool
-of moved objects, the last 25 that of bases. Refuses to know which object wears a texture and how it is
-mapped.
+Unusual: every picture comes from a formula, the natural ones from seeded noise, and is equal in every
+process. The order of `TEXTURES` is part of the benchmark: its first 24 are the default pool of moved
+objects, the last 25 that of bases. Refuses to know which object wears a texture and how it is mapped.
 
 Source: VIMA-Bench's published colour values, texture names and their order.
 """

@@ -11,7 +11,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from envs.house.building.boxes import parse_boxes
+from envs.habitat.box_scene import read_box_scene
+from envs.habitat.episodes import read_episodes
 from envs.house.building.house_scene import house_scene
 from envs.house.building.model import CEILING, VISUAL
 from envs.house.errors import HouseError
@@ -209,7 +210,7 @@ def test_every_corner_has_a_colour_of_its_thing(opened: House, tmp_path: Path) -
 def test_boxes_become_the_stage_that_habitat_sim_was_given(shared: Path, tmp_path: Path) -> None:
     folder = shared / "fixtures/habitat_sim"
     boxes = json.loads((folder / "house.json").read_text())
-    files = stage_files(parse_boxes(boxes, "house.json"))
+    files = stage_files(read_box_scene(folder / "house.json").scene())
     assert json.loads(files["house.stage_config.json"]) == json.loads(
         (folder / "house.stage_config.json").read_text()
     )
@@ -335,6 +336,22 @@ def test_the_command_writes(
     assert all(str(tmp_path / "out" / name) in said for name in names)
 
 
+def test_episodes_lead_from_free_floor_to_free_floor(tmp_path: Path) -> None:
+    """In the frame of the stage beside them; the body of PointNav has a radius of 0.1 m."""
+    house = generate_house(3, "bedroom")
+    words = ["3", "spec=bedroom", "to=habitat", "episodes=3", f"output={tmp_path}"]
+    assert main(["house", "export", *words]) == 0
+    episodes = read_episodes(tmp_path / "house.pointnav.json.gz")
+    assert len(episodes) == 3
+    simulator = HouseSimulator.of_house(house)
+    for episode in episodes:
+        assert (tmp_path / episode.scene_id).exists()
+        for x, y, z in (episode.start_position, episode.goals[0].position):
+            point = np.array([[x, -z]])
+            assert abs(y) < 1e-6 and simulator.obstacles.clearance(point)[0] > 0.099
+            assert simulator.on_floors(point)[0]
+
+
 def test_an_upgraded_house_is_written_as_schema_1(shared: Path, tmp_path: Path) -> None:
     source = shared / "fixtures/procthor/cc_kitchenliving_schema_0_0_1.json"
     table = shared / "fixtures/procthor/asset_boxes.json"
@@ -352,12 +369,12 @@ def test_what_cannot_be_exported_is_told_in_one_line(
     out = f"output={tmp_path}"
     assert "boxes tell no rooms" in _said(capsys, str(boxes), "--to", "procthor", out)
     assert "is not understood" in _said(capsys, str(boxes), "--to", "glb", "--from", "procthor", out)
-    assert "lacks 'boxes'" in _said(capsys, str(empty), "--to", "glb", "--from", "habitat", out)
+    assert "'boxes' is missing" in _said(capsys, str(empty), "--to", "glb", "--from", "habitat", out)
     assert "nothing to write" in _said(capsys, str(empty), "--to", "glb", out)
     (tmp_path / "nan.json").write_text('{"boxes": [{"name": "a", "center": [0, NaN, 0]}]}')
     assert "NaN" in _said(capsys, str(tmp_path / "nan.json"), "--to", "glb", out)
     box = {"name": "a", "center": [0, 0, 0], "size": [1, 1, 0], "color": [1, 1, 1]}
     (tmp_path / "flat.json").write_text(json.dumps({"boxes": [box]}))
-    assert "boxes[0].size[2] must be" in _said(capsys, str(tmp_path / "flat.json"), "--to", "glb", out)
+    assert "boxes[0].size=" in _said(capsys, str(tmp_path / "flat.json"), "--to", "glb", out)
     (tmp_path / "two.jsonl").write_text((shared / "fixtures/procthor/gs_bedroom.json").read_text() + "\n")
     assert "no house number 3" in _said(capsys, str(tmp_path / "two.jsonl"), "--to", "glb", "index=3", out)

@@ -1,0 +1,1 @@
+"""Navigation meshes of scenes made of boxes, as habitat-sim's path finder has them."""

@@ -1,0 +1,1 @@
+"""Comparison of our Habitat backends with what the real habitat-sim answered."""
