@@ -16,6 +16,7 @@ import gymnasium
 import numpy as np
 
 from envs.errors import EnvError, shown, unknown_name
+from envs.floor_map import FloorMap
 from envs.inputs import whole_number
 
 FIRST_HELD_OUT_SEED = 5_000_000
@@ -24,9 +25,9 @@ FIRST_HELD_OUT_SEED = 5_000_000
 LARGEST_SEED = 2**63 - 1
 """What fits into the 64 bits that datasets keep a seed in."""
 
-ABILITIES = ("objects", "state", "watch", "expert", "depth")
+ABILITIES = ("objects", "state", "watch", "expert", "depth", "map")
 """What an environment may offer: recorded scenes in `reset`, `state` and `set_state`, motion inside a step,
-`expert=True`, and depth pictures."""
+`expert=True`, depth pictures, and a map of the floor."""
 
 INFO_KEYS = (
     *("prompt", "prompt_assets", "task", "level", "seed", "embodiment"),
@@ -171,6 +172,12 @@ class SimulatorEnv(gymnasium.Env):
     def depth(self) -> dict[str, np.ndarray]:
         """Measure the scene as it stands: float32 (H, W) by view, in metres (ability `depth`)."""
         raise self._refusal("depth")
+
+    def floor_map(self) -> FloorMap:
+        """Draw the scene as it stands from above, with where the body began and where it is to go (ability
+        `map`).
+        """
+        raise self._refusal("map")
 
     # helpers for those who derive
 

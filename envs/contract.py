@@ -56,6 +56,7 @@ CHECKS: dict[str, Check] = {
     "render": uses.check_render,
     "watch": uses.check_watch,
     "depth": uses.check_depth,
+    "map": uses.check_map,
     "close": uses.check_close,
 }
 """By name, in the order they run."""

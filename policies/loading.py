@@ -95,8 +95,8 @@ def _found(spec: str) -> tuple[Callable[..., Policy], tuple[str, ...]]:
     )
 
 
-def packaged_for(embodiment: str) -> str:
-    """Return the name of the packaged model that learned to act as an embodiment; loads no weights.
+def packaged_for(*bodies: str) -> str:
+    """Return the name of the packaged model that learned to act as some embodiments; loads no weights.
 
     Raises
     ------
@@ -105,10 +105,11 @@ def packaged_for(embodiment: str) -> str:
     """
     names = packaged_checkpoints()
     for name in names:
-        if embodiment in load_styles(checkpoint_directory(name), unnamed=embodiments.DEFAULT):
+        if set(bodies) <= load_styles(checkpoint_directory(name), unnamed=embodiments.DEFAULT).keys():
             return name
     raise UIO2Error(
-        f"none of the packaged models ({', '.join(names)}) acts as {embodiment!r}: name one with policy="
+        f"none of the packaged models ({', '.join(names)}) acts as "
+        f"{' and '.join(map(repr, bodies))}: name one with policy="
     )
 
 

@@ -44,7 +44,7 @@ class Body(Protocol):
 
     def wordings(self, style: PromptStyle) -> Mapping[str, Any]: ...
 
-    def told(self, step: str, number: int, state: np.ndarray | None) -> str: ...
+    def told(self, step: str | None, number: int, state: np.ndarray | None) -> str: ...
 
     def state_text(self, state: np.ndarray) -> str: ...
 
@@ -74,9 +74,10 @@ def plan_request(
             text += " " + words["memory"]["view"].format(j=len(history))
         count = len(now.executed)
         steps = []
-        for number in range(max(0, count - style.told_steps), count):
+        for number in _told(count, style):
             state = now.past_states[number] if len(now.past_states) else None
-            step = body.told(now.executed[number], number, state)
+            done = number == count - 1 or style.told_spacing == "each"
+            step = body.told(now.executed[number] if done else None, number, state)
             if number >= count - seen:
                 history.append(scene(body, now.past_views[number - count], style))
                 step = f"<image_history_{len(history)}> {step}"
@@ -89,6 +90,14 @@ def plan_request(
         boxes = boxes_target(body, now.objects, style, sizes_of(now.views))
         text += " " + draw(words["told_boxes"], rng).format(boxes=boxes)
     return Request(text=text, image=scene(body, now.views, style), image_history=tuple(history))
+
+
+def _told(count: int, style: PromptStyle) -> list[int]:
+    """Numbers of the executed steps that are told, ascending."""
+    if style.told_spacing == "each":
+        return list(range(max(0, count - style.told_steps), count))
+    ago = (2**power for power in range(style.told_steps))
+    return [count - each for each in ago if each <= count][::-1]
 
 
 def boxes_request(

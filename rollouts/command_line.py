@@ -12,7 +12,7 @@ import os
 import re
 import select
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -186,18 +186,18 @@ def _run(words: list[str], begin: Callable[[], object]) -> int:
     for package in _PACKAGES:  # ours come first, whatever a person's own modules bring onto the path later
         importlib.import_module(package)
     if config.get("policy", "") is None:
-        config["policy"] = _packaged_policy(config["env"])
+        config["policy"] = _packaged_policy(config)
     check(name, config)
     command = _function(COMMANDS[name].function)
     begin()
     return command(config) or 0
 
 
-def _packaged_policy(env: str) -> str:
-    from envs.suites import suite
+def _packaged_policy(config: Mapping[str, Any]) -> str:
     from policies.loading import packaged_for
+    from rollouts.worklist import bodies
 
-    return packaged_for(suite(env).embodiment)
+    return packaged_for(*bodies(config["env"], config["task"], config["level"]))
 
 
 def _function(place: str) -> Callable[..., Any]:

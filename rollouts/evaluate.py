@@ -83,7 +83,8 @@ class EvaluateConfig:
         expert = suite.expert_options(self.env_kwargs) if self.policy == "oracle" else {}
         make_env = MakeEnv({**expert, **self.env_kwargs})
         finish = partial(_finish, encode=encode)
-        return Job(self.policy, self.policy_args, make_env, self.slots, finish, self.limits())
+        arguments = self.policy, self.policy_args, make_env, self.slots, finish, self.limits()
+        return Job(*arguments, maps=encode)
 
     def recipe(self) -> dict[str, Any]:
         """What decides the numbers of an episode; a directory is continued only with the same."""

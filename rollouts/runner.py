@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from envs.floor_map import FloorMap
 from policies import embodiments
 from policies.base import Policy, Step
 from policies.embodiments.base import Embodiment
@@ -58,6 +59,8 @@ class Episode:
     tokens: list[np.ndarray | None] = field(default_factory=list)
     """Ids the model answered with before each action; None when a script acted."""
     rewards: list[float] = field(default_factory=list)
+    floor_map: FloorMap | None = None
+    """The floor from above when the episode began, where that was asked for and the environment draws it."""
     status: str = "running"
     """success, failure, truncated or error."""
     message: str = ""
@@ -160,13 +163,15 @@ def run_episodes(
     *,
     slots: int = 1,
     watch: Watch = unwatched,
+    maps: bool = False,
 ) -> Iterator[Episode]:
     """Play every piece of `work` and yield one episode each, in the order of the list.
 
     `make_env` gets the first piece of work of its kind; later pieces with the same task and level reuse
     that environment. Observations are kept as they come: an environment must not write into what it returned.
     Environments that say `one_at_a_time` are played one episode after the other, whatever `slots`.
-    `watch` stands around each call of environment and policy (`rollouts.limits`). An environment is closed
+    `watch` stands around each call of environment and policy (`rollouts.limits`). `maps` keeps the floor map
+    of environments that draw one. An environment is closed
     after its last episode was handed out, so that one that hangs there costs none.
     After KeyboardInterrupt the episodes that finished behind a slower one are handed out too (so there may be
     gaps) and the interrupt goes on.
@@ -201,7 +206,7 @@ def run_episodes(
             while waiting and free_numbers:
                 slot = _Slot(free_numbers.pop(), _new_episode(waiting.popleft(), policy), None)
                 running.append(slot)
-                _start(slot, pool, policy, watch)
+                _start(slot, pool, policy, watch, maps)
                 if slot.alone:
                     free_numbers.clear()
                 if slot.episode.status != "running":
@@ -234,7 +239,7 @@ def _new_episode(work: Work, policy: Policy) -> Episode:
     return Episode(work, policy=policy.name, vocabulary_hash=getattr(policy, "vocabulary_hash", ""))
 
 
-def _start(slot: _Slot, pool: _EnvPool, policy: Policy, watch: Watch) -> None:
+def _start(slot: _Slot, pool: _EnvPool, policy: Policy, watch: Watch, maps: bool) -> None:
     episode, began = slot.episode, time.perf_counter()
     try:
         with watch("reset", [episode]):
@@ -247,6 +252,9 @@ def _start(slot: _Slot, pool: _EnvPool, policy: Policy, watch: Watch) -> None:
         _check_info(info)
         episode.observations.append(observation)
         episode.infos.append(info)
+        if maps and "map" in getattr(slot.env.unwrapped, "abilities", ()):
+            with watch("reset", [episode]):
+                episode.floor_map = slot.env.unwrapped.floor_map()
         began = time.perf_counter()
         with watch("policy", [episode]):
             policy.reset(slot.number, observation, info)

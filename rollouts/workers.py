@@ -57,6 +57,8 @@ class Job:
     """Makes the result, in the worker."""
     limits: Limits = field(default_factory=Limits)
     """Of worker processes; where some are named, even one worker is a process."""
+    maps: bool = False
+    """Whether episodes keep their floor map."""
 
     def load_policy(self) -> Policy:
         """Load the policy in the process that acts."""
@@ -68,7 +70,9 @@ class Job:
         self, work: Sequence[Work], policy: Policy, watch: Watch = unwatched
     ) -> Iterator[tuple[int, Any]]:
         """Yield (index, result) in the order of `work`."""
-        for episode in run_episodes(work, self.make_env, policy, slots=self.slots, watch=watch):
+        for episode in run_episodes(
+            work, self.make_env, policy, slots=self.slots, watch=watch, maps=self.maps
+        ):
             yield episode.work.index, self._finished(episode)
 
     def failed(self, work: Work, error: BaseException) -> Any:

@@ -27,9 +27,9 @@ def check_embodiment(subject: Subject) -> str:
     """The embodiment is one that policies can resolve."""
     from policies import embodiments
 
-    found = embodiments.get(subject.suite.embodiment)
-    require(found is not None, f"no embodiment {subject.suite.embodiment!r}")
-    return subject.suite.embodiment
+    name = subject.suite.embodiment_of(subject.task)
+    require(embodiments.get(name) is not None, f"no embodiment {name!r}")
+    return name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -244,6 +244,30 @@ def check_depth(subject: Subject) -> str:
     return ", ".join(maps)
 
 
+def check_map(subject: Subject) -> str:
+    """A map is a picture that holds where the body began, and drawing it changes nothing."""
+    with closing(subject.played()) as env:
+        act, seed = actions(env, 0), subject.seeds[0]
+        _, info = env.reset(seed=seed)
+        if "map" not in env.unwrapped.abilities:
+            with refused("floor_map()") as said:
+                env.unwrapped.floor_map()
+            raise NotOffered(*said)
+        action = act(info)
+        ahead = fingerprint(env.step(action))
+        env.reset(seed=seed)
+        drawn = env.unwrapped.floor_map()
+        said = _size(drawn.picture, "floor_map()")
+        require(fingerprint(env.step(action)) == ahead, "drawing a map changes what follows")
+        (start,) = drawn.pixels([(0, 0)])
+        height, width = drawn.picture.shape[:2]
+        inside = (start >= 0).all() and start[0] <= width and start[1] <= height
+        require(bool(inside), "the map does not hold the place where the body began")
+        again = env.unwrapped.floor_map()
+        require(np.allclose(again.frame, drawn.frame), "the map moves with the body")
+    return f"{said}, {len(drawn.goals)} goals"
+
+
 def check_close(subject: Subject) -> None:
     """Closing ends the episode, twice is fine, and an environment can be closed unused."""
     subject.make().close()

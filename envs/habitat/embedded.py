@@ -107,6 +107,9 @@ class EmbeddedSimulator(Simulator):
     def random_point(self, rng: np.random.Generator) -> np.ndarray:
         return self.pathfinder.random_point(rng)
 
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.pathfinder.bounds
+
     def _topdown(self, metres_per_pixel: float, height: float) -> np.ndarray:
         return self.pathfinder.topdown(metres_per_pixel, height)
 

@@ -198,6 +198,10 @@ class HabitatSim(Simulator):
         self._paths.seed(int(rng.integers(1, 2**31 - 1)))
         return np.array(self._paths.get_random_navigable_point(), float)
 
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        low, high = self._paths.get_bounds()
+        return np.array(low), np.array(high)
+
     def _topdown(self, metres_per_pixel: float, height: float) -> np.ndarray:
         return np.array(self._paths.get_topdown_view(metres_per_pixel, height), bool)
 

@@ -17,7 +17,7 @@ from envs.habitat.episodes import Episode, Goal, ViewPoint
 from envs.habitat.place import MeshPlace
 from envs.habitat.point_nav import MOVES
 from envs.habitat.specs import rotation_of
-from envs.habitat.task import HabitatEnv, lifted
+from envs.habitat.task import HabitatEnv, flat, lifted
 from envs.house.experts import follower
 from envs.house.experts.route import route, search
 from envs.house.sight import box_points, sees
@@ -67,7 +67,6 @@ class ObjectNavEnv(HabitatEnv):
     def __init__(
         self, task: str, level: str | None = None, target: str | None = None, **arguments: Any
     ) -> None:
-        self._wanted = None
         super().__init__(task, level, **arguments)
         if target is not None and target not in CATEGORIES:
             raise unknown_name("target", target, CATEGORIES)
@@ -161,6 +160,11 @@ class ObjectNavEnv(HabitatEnv):
         known = list(CATEGORIES).index(self._category) if self._category in CATEGORIES else 0
         self._number = known if episode.category_id is None else int(episode.category_id)
 
+    def _goal_spots(self) -> list[np.ndarray]:
+        if self._file_episode is not None:
+            return [np.array(flat(goal.position)) for goal in self._file_episode.goals]
+        return [np.mean(self._simulator.box(id), axis=0)[:2] for id in self._ids]
+
     def _told(self) -> dict[str, Any]:
         points, goals = self._simulator.grid.points, []
         for number, (id, cells) in enumerate(self._views(self._ids).items()):
@@ -174,7 +178,8 @@ class ObjectNavEnv(HabitatEnv):
         return {"goals": tuple(goals), "object_category": self._category, "category_id": self._number}
 
     def _prompt(self) -> str:
-        return f"Find the {self._category.replace('_', ' ')}."
+        target = CATEGORIES.get(self._category)
+        return f"Find the {words(target) if target else self._category.replace('_', ' ')}."
 
     def _reached(self, stance: Stance) -> bool:
         return self._distance() < REACH

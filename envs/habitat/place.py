@@ -16,6 +16,9 @@ from envs.house.simulator import Stance
 
 Goal = tuple[float, float, float]
 """A point in Habitat's frame."""
+_FINEST, _CELLS, _PIXELS = 0.1, 100, 4
+"""Of a plan: least metres of a cell, most cells a side, and pixels a cell."""
+_FLOOR, _OUTSIDE = (236, 236, 230), (150, 156, 164)
 
 
 class MeshPlace:
@@ -29,6 +32,7 @@ class MeshPlace:
     def __init__(self, simulator: Simulator, scene: str) -> None:
         self.simulator, self.scene = simulator, scene
         self.eye = simulator.cameras[0].eye
+        self._plan: tuple[Any, tuple[np.ndarray, np.ndarray, float]] | None = None
 
     @property
     def grid(self) -> "MeshPlace":
@@ -85,6 +89,21 @@ class MeshPlace:
         pictures = seen["rgb"], np.where(metres > 0, metres, np.float32(np.inf))
         picture, metres = (_sized(each, camera.height, camera.width) for each in pictures)
         return View(picture if rgb else None, metres if depth else None, None)
+
+    def plan(self) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return where the body can stand as a picture from above, uint8 (H, W, 3), its lower left corner
+        (2,) and its pixels a metre.
+        """
+        height = float(self.simulator.pose().position[1])
+        if self._plan is None or self._plan[0] != (self.scene, height):
+            low, high = self.simulator.bounds()
+            metres = max(_FINEST, float((high - low)[[0, 2]].max()) / _CELLS)
+            free = self.simulator.topdown(metres, height)  # (z, x): z grows downwards in the picture
+            picture = np.where(free[..., None], np.uint8(_FLOOR), np.uint8(_OUTSIDE))
+            picture = picture.repeat(_PIXELS, 0).repeat(_PIXELS, 1)
+            corner = np.array([low[0] - metres / 2, -low[2] - (free.shape[0] - 0.5) * metres])
+            self._plan = (self.scene, height), (picture, corner, _PIXELS / metres)
+        return self._plan[1]
 
     # state
 

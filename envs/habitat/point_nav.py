@@ -79,6 +79,9 @@ class PointNavEnv(HabitatEnv):
         self._goal = np.array(flat(episode.goals[0].position))
         return [goal.position for goal in episode.goals]
 
+    def _goal_spots(self) -> list[np.ndarray]:
+        return [self._goal]
+
     def _told(self) -> dict[str, Any]:
         return {"goals": (Goal(lifted(self._goal), REACH),)}
 

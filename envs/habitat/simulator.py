@@ -104,6 +104,10 @@ class Simulator(ABC):
     def random_point(self, rng: np.random.Generator) -> np.ndarray:
         """Draw a place on the mesh, (3,)."""
 
+    @abstractmethod
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return two corners (3,) of the box that `topdown` shows."""
+
     def topdown(self, metres_per_pixel: float, height: float) -> np.ndarray:
         """Return where a body can stand, from above, bool (z, x)."""
         if not (isinstance(metres_per_pixel, int | float) and metres_per_pixel > 0):

@@ -1,6 +1,6 @@
 """The Habitat suite."""
 
-from envs.house.tasks.levels import LEVELS
+from envs.house.tasks.levels import LEVELS, played_by_a_person
 from envs.suites import Suite
 
 BACKENDS = {
@@ -16,5 +16,6 @@ SUITE = Suite(
     levels=LEVELS,
     default_level="medium",
     tested_levels=tuple(LEVELS),
+    play_options=played_by_a_person,
     max_steps=lambda task, env_kwargs: 500,
 )

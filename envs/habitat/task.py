@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from envs.errors import EnvError, shown, unknown_name
+from envs.floor_map import FloorMap
 from envs.habitat.embedded import EmbeddedSimulator
 from envs.habitat.episodes import PREFIX, Episode, read_episodes
 from envs.habitat.habitat_sim import HabitatSim
@@ -22,6 +23,7 @@ from envs.habitat.specs import AgentSpec, CameraSpec, rotation_of, yaw_of
 from envs.habitat.suite import BACKENDS
 from envs.house.schema import read_house
 from envs.house.simulator import HouseSimulator, Stance
+from envs.house.tasks import maps
 from envs.house.tasks.navigation import AHEAD, DOWN, LEFT, RIGHT, UP, NavigationEnv
 
 _MOVES = {AHEAD: "move_forward", LEFT: "turn_left", RIGHT: "turn_right", UP: "look_up", DOWN: "look_down"}
@@ -194,6 +196,14 @@ class HabitatEnv(NavigationEnv):
             if not low - 1e-3 <= tilt <= high + 1e-3:
                 return
         self._simulator.simulator.act(_MOVES[number])
+
+    def floor_map(self) -> FloorMap:
+        place = self._simulator
+        if not isinstance(place, MeshPlace):
+            return super().floor_map()
+        picture, low, scale = place.plan()
+        frame = maps.frame_from(self._origin, low, (scale, scale), picture.shape[0])
+        return FloorMap(picture, frame, maps.relative(self._origin, self._goal_spots()))
 
     # state
 

@@ -105,6 +105,9 @@ class ObjectNavEnv(NavigationEnv):
             self._cells[key] = sorted(found)
         return self._cells[key]
 
+    def _goal_spots(self) -> list[np.ndarray]:
+        return [np.mean(self._simulator.box(id), axis=0)[:2] for id in self._ids]
+
     def _in_tilt(self, eye: np.ndarray, point: np.ndarray) -> bool:
         """Whether some tilt of the head brings a point into view."""
         flat = math.hypot(*(point - eye)[:2])

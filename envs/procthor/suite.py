@@ -1,6 +1,6 @@
 """The ProcTHOR suite. Loads no simulator."""
 
-from envs.house.tasks.levels import LEVELS
+from envs.house.tasks.levels import LEVELS, played_by_a_person
 from envs.procthor.registration import BACKENDS
 from envs.suites import Suite
 
@@ -8,11 +8,13 @@ SUITE = Suite(
     name="procthor",
     embodiment="navigation",
     entry_point="envs.procthor.registration:make_env",
-    tasks={"ObjectNav": tuple(LEVELS)},
+    other_embodiments={"PickAndPlace": "household"},
+    tasks={"ObjectNav": tuple(LEVELS), "PickAndPlace": tuple(LEVELS)},
     levels=LEVELS,
     default_level="medium",
     tested_levels=tuple(LEVELS),
-    backends={name: meaning for name, (_, meaning) in BACKENDS.items()},
+    backends=BACKENDS,
     packages={"ai2thor": "AI2-THOR itself, for backend=ai2thor; pip install 'uio2-agent[ai2thor]'"},
+    play_options=played_by_a_person,
     max_steps=lambda task, env_kwargs: 500,
 )

@@ -9,7 +9,7 @@ import copy
 import itertools
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -72,7 +72,8 @@ class VimaEnv(SimulatorEnv):
     """
 
     embodiment = "vima"
-    abilities = frozenset(ABILITIES)
+    abilities = frozenset(ABILITIES) - {"map"}
+    reasons: ClassVar = {"map": "a table has no floor to walk on: the camera `top` shows it from above"}
     farthest_m = FAR_M
 
     def __init__(

@@ -75,15 +75,43 @@ class ParsedStep:
 
 
 @dataclass(frozen=True)
+class Track:
+    """The way of a body over the floor, in metres from where it began, as it looked then."""
+
+    points: np.ndarray
+    """(N, 2): to the right, ahead."""
+    headings: np.ndarray
+    """(N,): radians clockwise from ahead."""
+    held_up: np.ndarray
+    """bool (N - 1,): whether something was in the way of the action after each point."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """An action that a key carries out at once."""
+
+    names: Sequence[str]
+    """The keys that do, as browsers call them (`KeyboardEvent.key`; letters small)."""
+    words: str
+    """What they do, in words for the person."""
+    action: Any
+    """What the environment takes."""
+
+
+@dataclass(frozen=True)
 class Controls:
-    """How a person acts with this body on a page: points clicked in a camera's picture, and a turn."""
+    """How a person acts with this body on a page: by points clicked in a camera's picture, and a turn, or by
+    keys.
+    """
 
     camera: str
-    """The picture that is clicked."""
-    points: Sequence[str]
+    """The picture that is clicked, or what is looked at."""
+    points: Sequence[str] = ()
     """What to click, in order, in words for the person."""
     turn: bool = False
     """Whether what was clicked first is turned by an angle on its way."""
+    keys: Sequence[Key] = ()
+    """Where there are any, an action is one of them, and nothing is clicked."""
 
 
 class Embodiment(ABC):
@@ -183,9 +211,14 @@ class Embodiment(ABC):
         kind, values = self.values(action, state)
         return self.forms[kind].write(values, number if self.numbers_steps else None)
 
-    def told(self, step: str, number: int, state: np.ndarray | None) -> str:
-        """Return how a request tells a step that was done in a state, None where that is not known."""
-        return numbered(step, number) if self.numbers_steps else step
+    def told(self, step: str | None, number: int, state: np.ndarray | None) -> str:
+        """Return how a request tells a step that was done in a state, None where that is not known; of a
+        step None only the state is told.
+        """
+        place = "" if state is None else self.state_text(state)
+        if step is None:
+            return place
+        return f"{place} {numbered(step, number) if self.numbers_steps else step}".strip()
 
     def parse(self, text: str, released: bool = False) -> list[ParsedStep]:
         """Read every whole step in a text, in order of appearance; what is no step is passed over.
@@ -247,6 +280,14 @@ class Embodiment(ABC):
         """
         return plan_request(self, moment, style, rng)
 
+    # the way
+
+    def track(self, states: Sequence[np.ndarray], actions: Sequence[Any]) -> Track | None:
+        """Return the way through N states, between which N - 1 checked actions were taken; None for a body
+        that stays where it is.
+        """
+        return None
+
     # symmetries, labels
 
     def changed(self, moment: Moment, flags: Sequence[bool], cameras: Sequence[str]) -> Moment:
@@ -271,6 +312,10 @@ class Embodiment(ABC):
     def describe(self, action: Any, state: np.ndarray) -> str:
         """Return an action in a line a person reads."""
 
+    def readout(self, state: np.ndarray) -> str:
+        """Return what a person who acts must know beside the pictures; "" where they show it all."""
+        return ""
+
     def draw(  # noqa: B027 - a body may have nothing to draw
         self, pen: Any, camera: str, size: tuple[int, int], action: Any, state: np.ndarray
     ) -> None:
@@ -279,8 +324,8 @@ class Embodiment(ABC):
         """
 
     def controls(self, state: np.ndarray) -> Controls:
-        """Return how a person acts in this state; UIO2Error for a body that cannot be driven by clicks."""
-        raise UIO2Error(f"embodiment {self.name!r} cannot be driven by clicks")
+        """Return how a person acts in this state; UIO2Error for a body that no person can drive."""
+        raise UIO2Error(f"embodiment {self.name!r} has no controls for a person")
 
     def clicked(self, points: Sequence[tuple[float, float]], turn: float, state: np.ndarray) -> Any:
         """Return the action of the clicks that `controls` asks for: each (across, down) in 0…1 of the

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from policies.action_text import StepForm, locations_text
-from policies.embodiments.base import Embodiment
+from policies.embodiments.base import Controls, Embodiment, Key, Track
 from policies.prompts import seen_boxes
 from policies.style import PromptStyle
 from uio2_agent.errors import UIO2Error
@@ -23,13 +23,29 @@ from uio2_agent.text.vocabulary import value_to_bin
 
 ACTIONS = ("stop", "move ahead", "turn left", "turn right", "look up", "look down")
 """In the order of their numbers."""
-STOP = 0
+STOP, AHEAD = 0, 1
+STEP_M = 0.25
+"""What a move ahead covers, metres, where nothing is in the way."""
+_SHORT_M = 1e-3
+"""What a move may lack without having been held up."""
 REACH_M = 20.0
 """Positions are told from -20 to 20 metres of where the body began: a bin is 4 cm."""
 
 
 DEPTH_M = 10.0
 """What the depth picture shows as white, metres."""
+
+_KEYS = tuple(
+    Key(names, words, ACTIONS.index(words))
+    for words, names in (
+        ("move ahead", ("ArrowUp", "w")),
+        ("turn left", ("ArrowLeft", "a")),
+        ("turn right", ("ArrowRight", "d")),
+        ("look up", ("PageUp", "r")),
+        ("look down", ("PageDown", "f")),
+        ("stop", (" ", "Enter")),
+    )
+)
 
 
 class Navigation(Embodiment):
@@ -43,6 +59,8 @@ class Navigation(Embodiment):
     horizon = 1
     numbers_steps = False
     forms = {word: StepForm(word) for word in ACTIONS}  # noqa: RUF012
+    actions = ACTIONS
+    """What it can do, in the order of the numbers."""
 
     def views(self, observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
         views = super().views(observation)
@@ -82,9 +100,12 @@ class Navigation(Embodiment):
     # actions
 
     def checked(self, action: Any) -> int:
-        array = np.asarray(action)
-        if array.dtype.kind not in "iu" or array.size != 1 or not 0 <= int(array.item()) < len(ACTIONS):
-            raise UIO2Error(f"an action is a number from 0 to {len(ACTIONS) - 1} ({', '.join(ACTIONS)})")
+        return self._number(action)
+
+    def _number(self, value: Any) -> int:
+        array, last = np.asarray(value), len(self.actions) - 1
+        if array.dtype.kind not in "iu" or array.size != 1 or not 0 <= int(array.item()) <= last:
+            raise UIO2Error(f"an action is a number from 0 to {last} ({', '.join(self.actions)})")
         return int(array.item())
 
     def vector(self, action: Any) -> np.ndarray:
@@ -107,6 +128,14 @@ class Navigation(Embodiment):
     def from_values(self, kind: Hashable, values: np.ndarray) -> int:
         return ACTIONS.index(kind)
 
+    # the way
+
+    def track(self, states: Sequence[np.ndarray], actions: Sequence[Any]) -> Track:
+        states = np.asarray(states, float)
+        moved = np.linalg.norm(np.diff(states[:, :2], axis=0), axis=1)
+        held_up = (np.asarray(actions, int) == AHEAD) & (moved < STEP_M - _SHORT_M)
+        return Track(states[:, :2], states[:, 2], held_up)
+
     # labels
 
     def object_bins(self, objects: Sequence[Mapping[str, Any]]) -> np.ndarray:
@@ -119,16 +148,29 @@ class Navigation(Embodiment):
     def describe(self, action: Any, state: np.ndarray) -> str:
         return ACTIONS[self.checked(action)]
 
+    def controls(self, state: np.ndarray) -> Controls:
+        return Controls("front", keys=_KEYS)
+
+    def readout(self, state: np.ndarray) -> str:
+        far, left = float(state[4]), round(math.degrees(float(state[5])))
+        if far == 0 and left == 0:
+            return ""
+        side = f"{abs(left)}° to the {'left' if left > 0 else 'right'}" if left else "straight ahead"
+        return f"goal {far:.2f} m away, {side}"
+
     # requests
 
     def style(self, small: bool = False) -> PromptStyle:
         """What the camera sees, with the last few views; for a small model depth over colour, few words."""
         if not small:
             return PromptStyle(views=("front",), told_steps=4, told_views=4)
-        return PromptStyle(views=("depth", "front"), told_steps=4, wording="short", max_history=0)
-
-    def told(self, step: str, number: int, state: np.ndarray | None) -> str:
-        return step if state is None else f"{place_text(state)} {step}"
+        return PromptStyle(
+            views=("depth", "front"),
+            told_steps=7,
+            told_spacing="doubling",
+            wording="short",
+            max_history=0,
+        )
 
     def state_text(self, state: np.ndarray) -> str:
         return place_text(state)

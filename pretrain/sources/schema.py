@@ -18,6 +18,7 @@ fraction of a second.
     data/chunk-000/file-000.parquet                          T rows: the frames an action was taken in
     final/chunk-000/file-000-<view>.png                      the observation after the last action
     prompts/<2 hex>/<hash>.png                               prompt pictures, named by content, stored once
+    maps/chunk-000/file-000.jpg, .json                       the floor from above, where there is a map of it
 
 Which cameras, which sizes, what state and action: a set's `Record` says it, the features follow from it.
 
@@ -50,6 +51,7 @@ FIRST_HELD_OUT_SEED = 5_000_000
 DATA_PATH = "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 EPISODES_PATH = "meta/episodes/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"
 FINAL_PATH = "final/chunk-{chunk_index:03d}/file-{file_index:03d}-{view}.png"
+MAP_PATH = "maps/chunk-{chunk_index:03d}/file-{file_index:03d}.{kind}"
 INFO_PATH, STATS_PATH, TASKS_PATH = "meta/info.json", "meta/stats.json", "meta/tasks.parquet"
 PROVENANCE_PATH, ERRORS_PATH = "meta/uio2_agent.json", "meta/errors.jsonl"
 DROPPED_PATH = "meta/dropped.jsonl"

@@ -1,27 +1,34 @@
 """`uio2 inspect DIR`: a page with videos, prompts and actions of a dataset or an evaluation.
 
-A dataset is shown as it was stored, frame by frame, with the recorded actions drawn over it: nothing is
-simulated, so this also works where the environments are not installed. An evaluation's page is made anew from
-its result.
+A dataset is shown as it was stored, frame by frame, with the recorded actions drawn over it, and of a body
+that walks the way on the map that was stored: nothing is simulated, so this also works where the environments
+are not installed. An evaluation's page is made anew from its result.
 """
 
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from envs.floor_map import FloorMap
 from policies import embodiments
+from policies.embodiments.base import Embodiment
 from pretrain.progress import progress
 from pretrain.sources.lerobot import EpisodeRecord, LeRobotSource
+from rollouts.datasets.maps import read_map
 from rollouts.errors import RolloutError
 from rollouts.output import claim
 from rollouts.pages import report
 from rollouts.pages.film import Moment, storyboard, write_film
+from rollouts.pages.maps import draw_map, plain_map, told
 from rollouts.results import files as results
 from uio2_agent.files import replace_file
+
+_MAP = 400
+"""Pixels of a map's longer side on the page."""
 
 
 def main(keys: Mapping[str, Any]) -> int:
@@ -51,11 +58,7 @@ def inspect_dataset(path: Path, output: Path, episodes: int) -> Path:
         for place in places:
             record = source[int(place)]
             record.check()
-            name = f"episode-{record.index:06d}.mp4"
-            write_film(output / name, storyboard(*_story(record)))
-            heading = f"episode {record.index}, seed {record.seed}, {record.policy}"
-            poster = name.replace(".mp4", ".jpg")
-            card = report.Card(heading, record.status, record.instruction, record.action_texts, name, poster)
+            card = _card(record, output)
             cards.setdefault(f"{record.task} · {record.level}", []).append(card)
             advance("")
     outcomes = Counter(row["status"] for row in source.facts)
@@ -68,15 +71,60 @@ def inspect_dataset(path: Path, output: Path, episodes: int) -> Path:
     return page
 
 
-def _story(record: EpisodeRecord) -> tuple[Any, ...]:
-    """What `storyboard` takes, from a stored episode."""
+def _card(record: EpisodeRecord, output: Path) -> report.Card:
+    """Write an episode's film and map, and return what the page shows of it."""
+    name, drawn = f"episode-{record.index:06d}", read_map(record.root, record.index)
     body = embodiments.get(record.embodiment)
+    actions = [body.action(action) for action in record.actions]
+    write_film(output / f"{name}.mp4", storyboard(*_story(record, body, actions, drawn)))
+    track = body.track(record.states, actions[: record.length - 1])
+    walked: dict[str, str] = {}
+    if track is not None:
+        chart = draw_map(drawn or plain_map(track), track, (_MAP, _MAP))
+        chart.save(output / f"{name}-map.jpg", quality=88)
+        walked = {"map": f"{name}-map.jpg", "map_words": told(track, drawn)}
+    return report.Card(
+        f"episode {record.index}, seed {record.seed}, {record.policy}",
+        record.status,
+        record.instruction,
+        record.action_texts,
+        f"{name}.mp4",
+        f"{name}.jpg",
+        notes=_notes(record, drawn),
+        **walked,
+    )
+
+
+def _notes(record: EpisodeRecord, drawn: FloorMap | None) -> list[tuple[str, str]]:
+    """The objects that the episode tells of, and those of its rooms where they are known."""
+    notes = []
+    seen: dict[Any, str] = {}
+    for things in (*record.objects, record.final_objects):
+        for place, thing in enumerate(things):
+            seen.setdefault(thing.get("id", place), f"{thing['texture']} {thing['name']}".strip())
+    if seen:
+        notes.append((f"{len(seen)} objects seen", _counted(seen.values())))
+    if drawn is not None and drawn.rooms:
+        count = sum(len(room.objects) for room in drawn.rooms)
+        lines = [f"{room.name}: {_counted(room.objects) or 'nothing'}" for room in drawn.rooms]
+        notes.append((f"{len(drawn.rooms)} rooms, {count} objects", "\n".join(lines)))
+    return notes
+
+
+def _counted(names: Iterable[str]) -> str:
+    counts = Counter(names)
+    return ", ".join(name if counts[name] == 1 else f"{name} × {counts[name]}" for name in sorted(counts))
+
+
+def _story(
+    record: EpisodeRecord, body: Embodiment, actions: Sequence[Any], drawn: FloorMap | None
+) -> tuple[Any, ...]:
+    """What `storyboard` takes, from a stored episode."""
     info = {"prompt": record.prompt, "prompt_assets": record.prompt_assets}
     moments = [
         Moment({camera: seen[step] for camera, seen in record.frames.items()}, record.states[step], ())
         for step in range(record.length)
     ]
-    moments.append(Moment(dict(record.final), record.states[-1], ()))  # the last state is not stored
+    moments.append(Moment(dict(record.final), None, ()))
     heading = f"{record.task} · {record.level} · seed {record.seed}"
-    actions = [body.action(action) for action in record.actions]
-    return body, info, moments, actions, heading, record.status
+    return body, info, moments, actions, heading, record.status, drawn

@@ -1,9 +1,9 @@
-"""`uio2 play`: a person acts with the mouse, on a page served to this machine only.
+"""`uio2 play`: a person acts with the mouse or with keys, on a page served to this machine only.
 
-The page shows the prompt with its pictures and one camera's view; clicks in it are an action, as the
-embodiment says, and a slider turns what is carried. Everything that touches the environment runs on one
-thread, because a renderer belongs to the thread that opened it, while requests may come on several at once;
-whose requests are answered, `pages.local_server` decides.
+The page shows the prompt with its pictures and one camera's view. As the embodiment says, clicks in it are an
+action, and a slider turns what is carried; or keys are actions, each of them a button, too. Everything that
+touches the environment runs on one thread, because a renderer belongs to the thread that opened it, while
+requests may come on several at once; whose requests are answered, `pages.local_server` decides.
 Knows no task and draws nothing itself.
 """
 
@@ -11,7 +11,6 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from PIL import Image
 import envs
 from envs.errors import EnvError
 from policies import embodiments
+from policies.embodiments.base import Controls
 from rollouts.errors import RolloutError
 from rollouts.pages.local_server import LocalServer, Refusal, Reply, json_reply
 from rollouts.pages.pictures import thumbnail
@@ -74,8 +74,8 @@ class Game:
     def state(self) -> dict[str, Any]:
         """Return what the page shows besides pictures, as plain values.
 
-        `prompt` is a list of words and of names of pictures, `{"text": …}` or `{"picture": …}`; `status` is
-        empty until the episode ends.
+        `prompt` is a list of words and of names of pictures, `{"text": …}` or `{"picture": …}`; `readout` is
+        what the pictures do not show; `status` is empty until the episode ends.
         """
         return self._do(self._state)
 
@@ -90,7 +90,14 @@ class Game:
         down) from 0 to 1; `turn` is by how many degrees what is carried is turned clockwise, as seen there.
         Raises RolloutError when these are no such numbers or the episode is over.
         """
-        return self._do(self._step, points, turn)
+        return self._do(self._click, points, turn)
+
+    def press(self, key: Any) -> dict[str, Any]:
+        """Carry out the action of a key, as browsers name it, and return the state.
+
+        Raises RolloutError when the embodiment's controls have no such key or the episode is over.
+        """
+        return self._do(self._press, key)
 
     def picture(self, name: str) -> bytes | None:
         """Return a picture as PNG: a camera's view as it is now, or one of the prompt's; None if there is
@@ -112,14 +119,33 @@ class Game:
     def _now(self) -> np.ndarray:
         return self._body.state(self._observation, self._info)
 
-    def _step(self, points: Any, turn: Any) -> dict[str, Any]:
+    def _controls(self) -> Controls:
         if self._status:
             raise RolloutError(f"this episode ended in {self._status}: start the next one")
-        wanted = len(self._body.controls(self._now()).points)
+        return self._body.controls(self._now())
+
+    def _press(self, key: Any) -> dict[str, Any]:
+        keys = self._controls().keys
+        for each in keys:
+            if key in each.names:
+                return self._step(each.action)
+        known = ", ".join(repr(name) for each in keys for name in each.names)
+        raise RolloutError(
+            f"the key {_short(key)} does nothing here: " + (f"press one of {known}" if known else "click")
+        )
+
+    def _click(self, points: Any, turn: Any) -> dict[str, Any]:
+        controls = self._controls()
+        if controls.keys:
+            raise RolloutError("an action is a key here, found points")
+        wanted = len(controls.points)
         if not isinstance(points, list) or len(points) != wanted:
             raise RolloutError(f"an action is {wanted} points, found {_short(points)}")
         clicked = [tuple(_numbers(point, 2)) for point in points]
-        action = self._body.checked(self._body.clicked(clicked, _numbers(turn, 1)[0], self._now()))
+        return self._step(self._body.clicked(clicked, _numbers(turn, 1)[0], self._now()))
+
+    def _step(self, action: Any) -> dict[str, Any]:
+        action = self._body.checked(action)
         self._observation, _, terminated, truncated, self._info = self._env.step(action)
         self._steps += 1
         if terminated or truncated:
@@ -134,8 +160,19 @@ class Game:
         info, parts = self._info, _PARTS.split(self._info["prompt"])
         prompt = [{"picture" if i % 2 else "text": part} for i, part in enumerate(parts) if part]
         facts = {key: info[key] for key in ("task", "level", "seed", "max_steps")}
-        controls = {**asdict(self._body.controls(self._now())), "cameras": list(self._body.cameras)}
-        done = {"steps": self._steps, "status": self._status}
+        asked = self._body.controls(self._now())
+        controls = {
+            "camera": asked.camera,
+            "cameras": list(self._body.views(self._observation)),
+            "points": list(asked.points),
+            "turn": asked.turn,
+            "keys": [{"names": list(key.names), "words": key.words} for key in asked.keys],
+        }
+        done = {
+            "steps": self._steps,
+            "status": self._status,
+            "readout": self._body.readout(self._now()),
+        }
         return {**facts, "prompt": prompt, "controls": controls, **done}
 
     def _picture(self, name: str) -> bytes | None:
@@ -153,7 +190,7 @@ class Game:
 
 
 class Server(LocalServer):
-    """Serves a game: `/`, `/state`, `/picture/NAME`; POST `/act` {points, turn} and `/start` {seed}."""
+    """Serves a game: `/`, `/state`, `/picture/NAME`; POST `/act` {points, turn} or {key}, `/start` {seed}."""
 
     def __init__(self, game: Game, port: int) -> None:
         self.game = game
@@ -181,6 +218,8 @@ class Server(LocalServer):
 
     def _done(self, path: str, asked: Mapping[str, Any]) -> Reply | None:
         if path == "/act":
+            if "key" in asked:
+                return json_reply(self.game.press(asked["key"]))
             return json_reply(self.game.act(asked.get("points"), asked.get("turn", 0.0)))
         if path == "/start":
             seed = asked.get("seed")

@@ -24,6 +24,7 @@ from policies.embodiments.base import Record
 from policies.prompts import boxes_target, described_prompt, named_prompt
 from pretrain.sources import schema
 from pretrain.sources.schema import Layout
+from rollouts.datasets.maps import encode_map
 from rollouts.runner import Episode
 from rollouts.versions import git_sha
 
@@ -50,6 +51,8 @@ class EncodedEpisode:
     """PNG of each view after the last action."""
     files: dict[str, bytes] = field(default_factory=dict)
     """Prompt pictures by relative path."""
+    floor_map: dict[str, bytes] = field(default_factory=dict)
+    """The files of the episode's map by kind; empty where there is none."""
 
 
 def encode_episode(episode: Episode) -> EncodedEpisode:
@@ -121,7 +124,8 @@ def encode_episode(episode: Episode) -> EncodedEpisode:
         "git_sha": git_sha(),
     }
     instruction = described_prompt(first["prompt"], first["prompt_assets"])
-    return EncodedEpisode(record, instruction, length, frames, stats, facts, final, files)
+    drawn = {} if episode.floor_map is None else encode_map(episode.floor_map)
+    return EncodedEpisode(record, instruction, length, frames, stats, facts, final, files, drawn)
 
 
 def _advice(episode: Episode, states: Sequence[np.ndarray]) -> list[str]:

@@ -12,6 +12,7 @@ from pretrain.sources import checks, schema
 from pretrain.sources.lerobot import EpisodeRecord
 from pretrain.sources.schema import DatasetError
 from rollouts.datasets.encoding import EncodedEpisode
+from rollouts.datasets.maps import map_paths
 from rollouts.datasets.writer import DatasetWriter, episode_statistics, read_config
 
 
@@ -101,6 +102,7 @@ def _encoded_from(root: Path, row: dict[str, Any]) -> EncodedEpisode:
     assets = json.loads(row["prompt_assets"])
     files = [path for asset in assets.values() for kind in ("rgb", "segm") for path in asset[kind].values()]
     final = {view: root / schema.FINAL_PATH.format(**place, view=view) for view in record.cameras}
+    drawn = map_paths(root, row["episode_index"])
     keys = [key for key in layout.features if key not in schema.RANK_COLUMNS]
     return EncodedEpisode(
         record=record,
@@ -111,4 +113,5 @@ def _encoded_from(root: Path, row: dict[str, Any]) -> EncodedEpisode:
         facts={key: row[key] for key in schema.EPISODE_COLUMNS},
         final={view: checks.read_bytes(path) for view, path in final.items()},
         files={path: checks.read_bytes(root / path) for path in files},
+        floor_map={kind: path.read_bytes() for kind, path in drawn.items() if path.exists()},
     )

@@ -24,6 +24,7 @@ from policies.embodiments.base import Record
 from pretrain.sources import schema
 from pretrain.sources.schema import DatasetError
 from rollouts.datasets.encoding import EncodedEpisode, StatisticsFold
+from rollouts.datasets.maps import map_paths
 from rollouts.versions import git_sha, versions
 from uio2_agent.files import PARTIAL, append_line, replace_files
 from uio2_agent.locks import FolderLock
@@ -120,6 +121,8 @@ class DatasetWriter:
         new_files = {path: content for path, content in episode.files.items() if self._is_new(path)}
         for view, content in episode.final.items():
             new_files[schema.FINAL_PATH.format(**place, view=view)] = content
+        for kind, content in episode.floor_map.items():
+            new_files[schema.MAP_PATH.format(**place, kind=kind)] = content
         table = pa.table(columns, schema=self._layout.data)
         new_files[schema.DATA_PATH.format(**place)] = _parquet(table)
         new_files[schema.EPISODES_PATH.format(**place)] = _parquet(_one_row(row, self._layout.episodes))
@@ -201,6 +204,7 @@ class DatasetWriter:
         for path in [
             *(self.root / name for name in leftovers),
             *final.parent.glob(final.name),
+            *map_paths(self.root, self.episodes).values(),
             *self.root.rglob(f"*{PARTIAL}"),
         ]:
             path.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from envs.floor_map import FloorMap
 from policies import embodiments
 from policies.embodiments.base import Embodiment
 from pretrain.progress import progress
@@ -23,6 +24,7 @@ from rollouts.errors import RolloutError
 from rollouts.output import claim
 from rollouts.pages.pictures import MOTION_PLACE, Scene, draw, motion_picture
 from rollouts.pages.video import Patch, write_video
+from rollouts.pages.walk import walk
 from rollouts.runner import Work
 from rollouts.workers import MakeEnv
 
@@ -32,14 +34,17 @@ _EVERY = (
 )
 _OPENING, _AIM, _AFTER, _ENDING = 16, 14, 12, 30  # pictures of each part
 
+Shown = Scene | np.ndarray | Image.Image | Patch
+"""A whole picture, to be drawn or drawn, or a part: of the motion, or by its place."""
+
 
 class Moment(NamedTuple):
     """One step of a film."""
 
     views: Mapping[str, np.ndarray]
     """What the agent's cameras see, uint8 (H, W, 3) by camera."""
-    state: np.ndarray
-    """The body before the action."""
+    state: np.ndarray | None
+    """The body before the action; None after the last one where that is not known."""
     motion: Sequence[np.ndarray]
     """What is seen of the motion that follows: the scene as it stands, then the way of the body. Empty where
     an environment cannot be watched."""
@@ -72,7 +77,7 @@ def record(output: Path, result: Mapping[str, Any], each: int) -> list[Path]:
     return [output / video_path(row) for row in chosen]
 
 
-def _write(path: Path, board: Iterable[tuple[Scene | np.ndarray, int]]) -> None:
+def _write(path: Path, board: Iterable[tuple[Shown, int]]) -> None:
     with _blaming(path):
         write_film(path, board)
 
@@ -104,14 +109,21 @@ def video_path(row: Mapping[str, Any]) -> str:
     return f"videos/{row['task']}-{row['level']}-{row['seed']}.mp4"
 
 
-def write_film(path: Path, board: Iterable[tuple[Scene | np.ndarray, int]]) -> None:
-    """Write the film of a storyboard, and as its poster the first picture that shows an action."""
+def write_film(path: Path, board: Iterable[tuple[Shown, int]]) -> None:
+    """Write the film of a storyboard, and as its poster the first picture that shows an action; of a walk,
+    the last.
+    """
     poster = None
 
     def shots() -> Iterator[tuple[Image.Image | Patch, int]]:
         nonlocal poster
         for shown, count in board:
-            if isinstance(shown, Scene):
+            if isinstance(shown, Patch):
+                yield shown, count
+            elif isinstance(shown, Image.Image):
+                poster = shown
+                yield shown, count
+            elif isinstance(shown, Scene):
                 picture = draw(shown)
                 if shown.action is not None and poster is None:
                     poster = picture
@@ -126,7 +138,7 @@ def write_film(path: Path, board: Iterable[tuple[Scene | np.ndarray, int]]) -> N
 
 def play_again(
     row: Mapping[str, Any], env: str, make_env: Callable[[Work], Any]
-) -> Iterator[tuple[Any, int]]:
+) -> Iterator[tuple[Shown, int]]:
     """The storyboard of an episode of a result."""
     env = make_env(Work(index=0, env=env, task=row["task"], level=row["level"], seed=row["seed"]))
     moments = []
@@ -134,9 +146,11 @@ def play_again(
         observation, first = env.reset(seed=row["seed"])
         info, body = first, embodiments.of(first)
         actions = [body.action(np.asarray(vector)) for vector in row["actions"]]
+        abilities = getattr(env.unwrapped, "abilities", ())
+        drawn = env.unwrapped.floor_map() if "map" in abilities else None
         for action in [*actions, None]:
             seen: list[np.ndarray] = []
-            if "watch" in getattr(env.unwrapped, "abilities", ()):
+            if "watch" in abilities and not _walks(body):
                 env.unwrapped.watch(seen.append, every=_EVERY)
             views = {camera: view.copy() for camera, view in body.views(observation).items()}
             moment = Moment(views, body.state(observation, info), seen)
@@ -146,7 +160,7 @@ def play_again(
     finally:
         env.close()
     heading = f"{row['task']} · {row['level']} · seed {row['seed']}"
-    return storyboard(body, first, moments, actions, heading, row["status"])
+    return storyboard(body, first, moments, actions, heading, row["status"], drawn)
 
 
 def storyboard(
@@ -156,11 +170,18 @@ def storyboard(
     actions: Sequence[Any],
     heading: str,
     status: str,
-) -> Iterator[tuple[Scene | np.ndarray, int]]:
+    floor_map: FloorMap | None = None,
+) -> Iterator[tuple[Shown, int]]:
     """From T + 1 moments and T actions: what is shown, and for how many pictures of the film.
 
     A scene is drawn whole; a picture after it replaces its motion, the rest of the scene stays as it is.
+    A body with a rate is shown as it walks (`rollouts.pages.walk`).
     """
+    if _walks(body):
+        states = [moment.state for moment in moments if moment.state is not None]
+        views = [moment.views for moment in moments]
+        yield from walk(body, info, views, states, actions, heading, status, floor_map, FPS)
+        return
     done: list[str] = []
     made: dict[Any, Any] = {}
 
@@ -186,4 +207,9 @@ def storyboard(
         yield scene(step, state, action=action), _AIM
         yield from ((picture, 1) for picture in moments[step].motion[1:])
         yield scene(step + 1, state, action=action), _AFTER
-    yield scene(-1, moments[-1].state, status=status), _ENDING
+    yield scene(-1, moments[0].state, status=status), _ENDING
+
+
+def _walks(body: Embodiment) -> bool:
+    """Whether a step of a body is a moment and no whole motion."""
+    return body.fps > 1

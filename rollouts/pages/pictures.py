@@ -91,7 +91,7 @@ def motion_picture(motion: np.ndarray) -> Image.Image:
     if picture.size == place:
         return picture
     canvas = Image.new("RGB", place, PAPER)
-    canvas.paste(picture.resize(_fitted(picture.size, place), Image.LANCZOS))
+    canvas.paste(picture.resize(fitted(picture.size, place), Image.LANCZOS))
     return canvas
 
 
@@ -101,7 +101,7 @@ def annotated(scene: Scene, camera: str, place: tuple[int, int] = (SIDE_WIDTH, S
     key = id(view), place
     if key not in scene.made:
         picture = Image.fromarray(np.ascontiguousarray(view))
-        scene.made[key] = picture.resize(_fitted(picture.size, place), Image.LANCZOS)
+        scene.made[key] = picture.resize(fitted(picture.size, place), Image.LANCZOS)
     picture = scene.made[key].copy()
     pen = ImageDraw.Draw(picture, "RGBA")
     if scene.action is not None:
@@ -110,7 +110,7 @@ def annotated(scene: Scene, camera: str, place: tuple[int, int] = (SIDE_WIDTH, S
     return picture
 
 
-def _fitted(size: tuple[int, int], place: tuple[int, int]) -> tuple[int, int]:
+def fitted(size: tuple[int, int], place: tuple[int, int]) -> tuple[int, int]:
     """Return the largest (width, height) of this shape that a place holds."""
     factor = min(place[0] / size[0], place[1] / size[1])
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
@@ -141,17 +141,17 @@ def _panel(scene: Scene) -> Image.Image:
     panel = Image.new("RGB", (PROMPT_WIDTH, height), PAPER)
     pen = ImageDraw.Draw(panel)
     pen.text((0, 0), scene.heading, FAINT, font(15))
-    bottom = _flow(panel, scene, top=30) + 10
+    bottom = flow(panel, scene, top=30) + 10
     for number, line in enumerate(scene.done, start=1):
         if number > len(scene.done) - (height - 40 - bottom) // 20:  # the last ones, where not all find room
             pen.text((0, bottom), f"{number}  {line}", INK, font(15))
             bottom += 20
     if scene.status:
-        _badge(pen, (0, height - 36), scene.status)
+        badge(pen, (0, height - 36), scene.status)
     return panel
 
 
-def _flow(panel: Image.Image, scene: Scene, top: int) -> int:
+def flow(panel: Image.Image, scene: Scene, top: int) -> int:
     """Set words and images in lines, each line's items centred on one height; returns where the last line
     ends.
     """
@@ -192,7 +192,8 @@ def _flow(panel: Image.Image, scene: Scene, top: int) -> int:
     return top
 
 
-def _badge(pen: ImageDraw.ImageDraw, place: tuple[int, int], status: str) -> None:
+def badge(pen: ImageDraw.ImageDraw, place: tuple[int, int], status: str) -> None:
+    """Write how an episode ended on a rounded ground whose upper left corner is `place`."""
     lettering = font(20)
     width = pen.textlength(status, lettering)
     x, y = place

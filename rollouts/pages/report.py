@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from rollouts.results.benchmark_tables import panels
 from rollouts.results.files import policy_name
 from uio2_agent.files import replace_file
 
+_MOST_LINES = 12
 _STYLE = (Path(__file__).parent / "page.css").read_text()
 
 
@@ -27,6 +29,12 @@ class Card:
     lines: Sequence[str]
     video: str
     poster: str = ""
+    map: str = ""
+    """A picture of the way from above."""
+    map_words: str = ""
+    """The same in words."""
+    notes: Sequence[tuple[str, str]] = ()
+    """Further things to unfold: a title, and what it tells."""
 
 
 def write_evaluation(directory: Path, result: Mapping[str, Any], page: Path | None = None) -> Path:
@@ -126,7 +134,11 @@ def benchmark_tables(result: Mapping[str, Any]) -> list[Any]:
 
 
 def _card(card: Card) -> str:
-    lines = "".join(f"<p><code>{escape(line)}</code></p>" for line in card.lines)
+    lines = _lines(card.lines)
+    if card.map:
+        words = escape(card.map_words)
+        lines = f'<img class=map src="{escape(card.map)}" alt="{words}"><p class="faint">{words}</p>{lines}'
+    lines += "".join(_unfolded(title, escape(text)) for title, text in card.notes)
     options = "controls loop muted playsinline preload=none"
     poster = f' poster="{escape(card.poster)}"' if card.poster else ""
     return (
@@ -134,6 +146,19 @@ def _card(card: Card) -> str:
         f'<div>{_tag(card.status)} <span class="faint">{escape(card.heading)}</span>'
         f"<p>{escape(card.prompt)}</p>{lines}</div></div>"
     )
+
+
+def _lines(lines: Sequence[str]) -> str:
+    """A line each, or many of them in one, to unfold."""
+    if len(lines) <= _MOST_LINES:
+        return "".join(f"<p><code>{escape(line)}</code></p>" for line in lines)
+    runs = [(line, len(list(same))) for line, same in groupby(lines)]
+    text = ", ".join(line if count == 1 else f"{line} × {count}" for line, count in runs)
+    return _unfolded(f"{len(lines)} actions", f"<code>{escape(text)}</code>")
+
+
+def _unfolded(title: str, content: str) -> str:
+    return f"<details class=note><summary>{escape(title)}</summary><p>{content}</p></details>"
 
 
 def _episode_card(directory: Path, page: Path, row: Mapping[str, Any]) -> Card:

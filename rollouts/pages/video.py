@@ -25,7 +25,8 @@ class Patch(NamedTuple):
 
 def write_video(path: Path, shots: Iterable[tuple[Image.Image | Patch, int]], fps: int = 15) -> int:
     """Encode pictures of one even size, each with the number of 1/`fps` seconds that it stands; returns the
-    sum of these. The first shot is no patch. The file appears when it is whole.
+    sum of these. The first shot is no patch. What stands for 0 is shown together with the next. The file
+    appears when it is whole.
     """
     import av
 
@@ -56,6 +57,8 @@ class _Film:
         if self._stream is None:
             self._open(*picture.size)
         self._put(np.asarray(picture), *place)
+        if not duration:
+            return
         frame = av.VideoFrame.from_ndarray(self._now, format="yuv420p")
         frame.pts, self._durations[self.length] = self.length, duration
         self.length += duration

@@ -9,6 +9,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from envs.floor_map import FloorMap
+
 PAGE = Path(__file__).parents[2] / "docs" / "environments.md"
 EXAMPLE, USE, CHECK = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
 example = SimpleNamespace(__name__=__name__)
@@ -16,9 +18,9 @@ exec(compile(EXAMPLE, str(PAGE), "exec"), vars(example))
 
 
 class ToyEnv(example.LineEnv):
-    """The example, which can be watched and measures depth."""
+    """The example, which can be watched, measures depth and draws a map."""
 
-    abilities = frozenset({*example.LineEnv.abilities, "watch", "depth"})
+    abilities = frozenset({*example.LineEnv.abilities, "watch", "depth", "map"})
     callback = None
 
     def watch(self, callback, height=288, width=512, every=1):
@@ -35,6 +37,9 @@ class ToyEnv(example.LineEnv):
 
     def depth(self):
         return {"front": np.ones((8, 64), np.float32)}
+
+    def floor_map(self):
+        return FloorMap(np.zeros((20, 30, 3), np.uint8), np.array([[10.0, 0, 15], [0, -10, 10]]))
 
 
 FLAWS: dict[str, type] = {}

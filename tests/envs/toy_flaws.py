@@ -1,6 +1,7 @@
 """Toys that break the contract, one for each way; `CASES` tells which check must find it and what it says."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 
@@ -361,6 +362,35 @@ class EndlessDepth(ToyEnv):
 @flaw("depth", "is taken without")
 class DepthInSecret(ToyEnv):
     abilities = ToyEnv.abilities - {"depth"}
+
+
+@flaw("map", "does not hold the place")
+class MapOfAnotherPlace(ToyEnv):
+    def floor_map(self):
+        return replace(super().floor_map(), frame=np.array([[10.0, 0, -15], [0, -10, 10]]))
+
+
+@flaw("map", "moves with the body")
+class MapOfTheBody(ToyEnv):
+    steps = 0
+
+    def step(self, action):
+        self.steps += 1
+        return super().step(action)
+
+    def floor_map(self):
+        return replace(super().floor_map(), frame=np.array([[10.0, 0, 15 - self.steps], [0, -10, 10]]))
+
+
+@flaw("map", "uint8")
+class MapInGrey(ToyEnv):
+    def floor_map(self):
+        return replace(super().floor_map(), picture=np.zeros((20, 30), np.uint8))
+
+
+@flaw("map", "is taken without")
+class MapInSecret(ToyEnv):
+    abilities = ToyEnv.abilities - {"map"}
 
 
 @flaw("close", "RuntimeError")

@@ -60,7 +60,7 @@ class NavigationGrid:
         self._number = np.full(free.shape, -1, int)
         self._number[free] = np.arange(np.count_nonzero(free))
         self._cells = np.argwhere(free)  # (cells, 2)
-        self._fields: dict[bytes, Field] = {}
+        self._fields: dict[tuple[bytes, bytes], Field] = {}
         self._wide = free.shape[1]
         self._free = np.ascontiguousarray(free).ravel()
         none = np.zeros(free.shape, bool)
@@ -157,36 +157,55 @@ class NavigationGrid:
         entries = (np.concatenate(lengths), (np.concatenate(rows), np.concatenate(columns)))
         return csr_array(entries, shape=(size, size))
 
-    def field(self, goals: Sequence[int]) -> Field:
-        """Return the distances of all cells to the nearest of some cells, kept for the last few goals."""
-        key = np.unique(np.asarray(goals, int)).tobytes()
+    def field(self, goals: Sequence[int], further: Sequence[float] | None = None) -> Field:
+        """Return the distances of all cells to the nearest of some cells, kept for the last few goals.
+
+        Args:
+            goals: the cells.
+            further: metres of way still to go from each of them; they count.
+        """
+        cells, first = np.unique(np.asarray(goals, int), return_index=True)
+        lengths = None if further is None else np.asarray(further, float)[first]
+        key = cells.tobytes(), b"" if lengths is None else lengths.tobytes()
         if key not in self._fields:
             if len(self._fields) >= 8:
                 self._fields.pop(next(iter(self._fields)))
-            size = len(self._cells)
-            if not len(goals):
-                self._fields[key] = Field(np.full(size, np.inf), np.full(size, -1))
-            else:
-                distances, before, _ = dijkstra(
-                    self._graph,
-                    directed=False,
-                    indices=np.frombuffer(key, int),
-                    min_only=True,
-                    return_predecessors=True,
-                )
-                self._fields[key] = Field(distances, before)
+            self._fields[key] = self._searched(cells, lengths)
         return self._fields[key]
 
-    def path(self, start: Sequence[float], goals: Sequence[int], reach: float = 0.3) -> np.ndarray | None:
+    def _searched(self, goals: np.ndarray, further: np.ndarray | None) -> Field:
+        size = len(self._cells)
+        if not len(goals):
+            return Field(np.full(size, np.inf), np.full(size, -1))
+        if further is None:
+            distances, before, _ = dijkstra(
+                self._graph, directed=False, indices=goals, min_only=True, return_predecessors=True
+            )
+            return Field(distances, before)
+        edges = self._graph.tocoo()  # one more node, which is `further` away from each goal
+        rows = np.concatenate([edges.row, np.full(len(goals), size)])
+        columns = np.concatenate([edges.col, goals])
+        lengths = np.concatenate([edges.data, np.maximum(further, 1e-9)])
+        graph = csr_array((lengths, (rows, columns)), shape=(size + 1, size + 1))
+        distances, before = dijkstra(graph, directed=False, indices=size, return_predecessors=True)
+        return Field(distances[:size], np.where(before[:size] == size, -1, before[:size]))
+
+    def path(
+        self,
+        start: Sequence[float],
+        goals: Sequence[int],
+        reach: float = 0.3,
+        further: Sequence[float] | None = None,
+    ) -> np.ndarray | None:
         """Return the shortest way from a point to the nearest of some cells: corners (N, 2), the start first.
 
         None where there is no way, or no free cell within `reach` of the start. A start between cells begins
-        at its own point.
+        at its own point. `further` as `field` takes it; what comes after the cell is not part of the way.
         """
         cell = self.snap(start, reach)
         if cell is None:
             return None
-        ways = self.field(goals)
+        ways = self.field(goals, further)
         if not np.isfinite(ways.distances[cell]):
             return None
         if cell not in ways.corners:

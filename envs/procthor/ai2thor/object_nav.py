@@ -36,7 +36,7 @@ class Ai2thorObjectNavEnv(ObjectNavEnv):
         arguments: see ObjectNavEnv.
     """
 
-    abilities = frozenset({"state", "expert", "depth"})
+    abilities = frozenset({"state", "expert", "depth", "map"})
     reasons: ClassVar = {
         **ObjectNavEnv.reasons,
         "watch": "AI2-THOR draws pictures of one size: render() returns them; backend='house' can be watched",

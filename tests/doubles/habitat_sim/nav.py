@@ -97,6 +97,10 @@ class PathFinder:
             raise MemoryError("std::bad_alloc")
         return self._ours.topdown(meters_per_pixel, height)
 
+    def get_bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        low, high = self._loaded().bounds
+        return np.asarray(low, np.float32), np.asarray(high, np.float32)
+
     def find_path(self, path) -> bool:
         ours = self._loaded()
         if not isinstance(path, ShortestPath | MultiGoalShortestPath):

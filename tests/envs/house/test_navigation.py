@@ -87,6 +87,18 @@ def test_ways_around_a_wall_have_the_length_of_a_string() -> None:
     assert field.distances[grid.index(goal)] == 0 and np.isfinite(field.distances).all()
 
 
+def test_a_way_beyond_the_goal_counts() -> None:
+    scene = _scene((0.0, -0.5, 0.2, 3.0, 0.0))
+    grid = navigation_grid(scene, Obstacles(scene, Footprint(radius=0.2)))
+    goals = [grid.index(point) for point in ((-2.0, -1.0), (2.0, -1.0), (0.0, 1.5))]
+    further = [0.0, 1.5, 3.0]
+    alone = [grid.field([goal]).distances + rest for goal, rest in zip(goals, further, strict=True)]
+    assert np.allclose(grid.field(goals, further).distances, np.min(alone, 0))
+    for start in ((1.0, -1.0), (0.0, 1.3), (-1.0, 1.0)):
+        path, cell = grid.path(start, goals, further=further), grid.index(start)
+        assert grid.index(path[-1]) == goals[int(np.argmin([each[cell] for each in alone]))]
+
+
 def test_an_open_door_is_a_way_and_a_closed_one_is_none() -> None:
     house = generate_house(11, "bedroom-bathroom")
     simulator = HouseSimulator.of_house(house)
