@@ -45,8 +45,8 @@ def read_house(path: str | Path, *, box_size: BoxSize = _unknown_size) -> House:
     Raises HouseError, naming file, key and remedy, for what is no house.
     """
     path = Path(path)
-    text = _text(_bytes(path), str(path))
-    return parse_house(_json(text, str(path)), str(path), box_size=box_size)
+    text = text_of(_bytes(path), str(path))
+    return parse_house(json_of(text, str(path)), str(path), box_size=box_size)
 
 
 def read_houses(path: str | Path, *, box_size: BoxSize = _unknown_size) -> Iterator[House]:
@@ -60,9 +60,9 @@ def read_houses(path: str | Path, *, box_size: BoxSize = _unknown_size) -> Itera
             for number, line in enumerate(file, 1):
                 if line.strip():
                     source = f"{path}, line {number}"
-                    yield parse_house(_json(_text(line, source), source), source, box_size=box_size)
+                    yield parse_house(json_of(text_of(line, source), source), source, box_size=box_size)
     except (OSError, EOFError, zlib.error) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def parse_house(
@@ -103,13 +103,13 @@ def _bytes(path: Path) -> bytes:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if len(content) > MAX_FILE_BYTES:
         raise HouseError(f"{path}: more than {MAX_FILE_BYTES >> 20} MiB; no house is that large")
     return content
 
 
-def _unreadable(path: Path, error: Exception) -> HouseError:
+def unreadable(path: Path, error: Exception) -> HouseError:
     if isinstance(error, gzip.BadGzipFile):
         with open(path, "rb") as file:
             if file.read(7) == b"version":
@@ -121,7 +121,7 @@ def _unreadable(path: Path, error: Exception) -> HouseError:
     return HouseError(f"{path}: cannot be read ({reason})")
 
 
-def _text(content: bytes, source: str) -> str:
+def text_of(content: bytes, source: str) -> str:
     if content.startswith(b"version https://git-lfs"):
         raise HouseError(f"{source}: holds a pointer of git-lfs, not the data: run `git lfs pull` there")
     try:
@@ -130,7 +130,7 @@ def _text(content: bytes, source: str) -> str:
         raise HouseError(f"{source}: is not UTF-8 text (byte {error.start})") from error
 
 
-def _json(text: str, source: str) -> Any:
+def json_of(text: str, source: str) -> Any:
     def refuse(word: str) -> None:
         raise HouseError(f"{source}: holds {word}, which is no number of JSON; write a finite one")
 
