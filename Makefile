@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_AR
 GL_LINE := apt-get install -y libegl1 libegl-mesa0 libgl1-mesa-dri
 WORKERS ?= 2
 
-.PHONY: help setup gl rollout test lint proof nano images clean
+.PHONY: help setup gl rollout test lint proof nano nano_house images clean
 
 help:
 	@echo "make rollout   VIMA episodes with the packaged policy: table, videos, dataset, page"
@@ -18,12 +18,14 @@ help:
 	@echo "make lint      ruff check and ruff format --check"
 	@echo "make proof     the long checks; their tables go to docs/proof/"
 	@echo "make nano      the packaged model's training from nothing (docs/nano.md)"
+	@echo "make nano_house  that of the packaged walker (docs/nano_house.md)"
 	@echo "make images    the pictures of the README and docs/, made by our own code"
 	@echo "make clean     removes the virtual environment and caches"
 
 setup: gl $(STAMP)
 
-# torch comes first: with it in place, no other package pulls in a second build of it.
+# torch comes first: with it in place, no other package pulls in a second build of it. ai2thor, for tests, comes without
+# what it asks for: that is pinned too, but for opencv-python, which needs libGL and which only its video files use.
 $(STAMP): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python >= 3.11 is needed, $(PYTHON) is $$($(PYTHON) --version 2>&1): make PYTHON=python3.12"; exit 1; }
@@ -33,6 +35,7 @@ $(STAMP): requirements.txt pyproject.toml
 	@$(PIP) --upgrade pip
 	@$(PIP) torch==2.13.0
 	@$(PIP) -r requirements.txt
+	@$(PIP) --no-deps ai2thor==5.0.0
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -62,6 +65,7 @@ proof: setup
 	$(BIN)/python -m tests.proof.vima_levels docs/proof/vima.md
 	$(BIN)/python -m tests.proof.random_vs_nano docs/proof/random_vs_nano.md
 	$(BIN)/python -m tests.proof.habitat_experts docs/proof/habitat.md
+	$(BIN)/python -m tests.proof.household_expert docs/proof/household.md
 
 # The packaged model from nothing: demonstrations on SHARDS processes, then one training run (docs/nano.md, docs/gpu.md).
 SHARDS ?= $(shell nproc)
@@ -76,6 +80,20 @@ nano: $(UIO2_SETUP)
 			shard=$$i/$(SHARDS) output=data/nano/$$i & jobs="$$jobs $$!"; done; \
 	for job in $$jobs; do wait $$job || status=1; done; exit $$status
 	$(UIO2) train model=nano data=[$$(seq -s, -f 'data/nano/%g' $(SHARDS))] output=runs/nano $(NANO_TRAIN)
+
+# The packaged walker from nothing: the expert with strays, a first policy, the expert where that one goes (docs/nano_house.md).
+WALKS ?= 740
+LED ?= 210
+HOUSE_TRAIN ?= batch_size=48 eye_steps=0 decay_share=0.5
+nano_house: $(UIO2_SETUP)
+	$(UIO2) collect env=habitat task=PointNav level=medium env_kwargs.size=64 episodes=$(WALKS) workers=$(WORKERS) \
+		policy_args.noise=0.08 output=data/nano_house/strays
+	$(UIO2) train model=nano_house data=data/nano_house/strays output=runs/nano_house/first steps=1900 warmup=100 \
+		$(HOUSE_TRAIN)
+	$(UIO2) collect env=habitat task=PointNav level=medium env_kwargs.size=64 episodes=$(LED) workers=$(WORKERS) seed=100000 \
+		policy_args.noise=0.06 policy_args.astray=40 policy_args.by=runs/nano_house/first output=data/nano_house/led
+	$(UIO2) train model=runs/nano_house/first data=[data/nano_house/strays,data/nano_house/led] \
+		output=runs/nano_house/second steps=2100 warmup=60 learning_rate=0.0008 $(HOUSE_TRAIN)
 
 images: setup
 	$(BIN)/python docs/make_images.py

@@ -5,6 +5,8 @@ import reprlib
 from collections.abc import Iterable
 
 _SHOWN = 80
+_LISTED, _NEAREST = 20, 5
+"""Up to so many names an error lists all of them, of more the nearest alone."""
 _REPR = reprlib.Repr()
 _REPR.maxother = _REPR.maxstring = _SHOWN
 
@@ -32,7 +34,8 @@ def shown(value: object) -> str:
 
 def unknown_name(kind: str, asked: object, names: Iterable[str], others: Iterable[str] = ()) -> EnvError:
     """Build the error for a name that does not exist: the one that was probably meant, and those there are,
-    in their order. `others` are understood too, but not listed.
+    in their order, or of more than 20 their number and the nearest. `others` are understood too, but not
+    listed.
     """
     names = list(names)
     if not names:
@@ -41,4 +44,9 @@ def unknown_name(kind: str, asked: object, names: Iterable[str], others: Iterabl
     spelled = {name.lower(): name for name in (*names, *others)}
     close = difflib.get_close_matches(text.lower(), spelled, n=1)
     meant = f" (did you mean {spelled[close[0]]!r}?)" if close else ""
-    return EnvError(f"unknown {kind} {shown(asked)}{meant}: choose one of {', '.join(names)}")
+    offered = ", ".join(names)
+    if len(names) > _LISTED:
+        alike = difflib.get_close_matches(text.lower(), [name.lower() for name in names], _NEAREST, cutoff=0)
+        nearest = [name for each in alike for name in names if name.lower() == each]
+        offered = f"{len(names)}, the nearest {', '.join(nearest[:_NEAREST])}"
+    return EnvError(f"unknown {kind} {shown(asked)}{meant}: choose one of {offered}")

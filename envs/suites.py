@@ -77,6 +77,9 @@ class Suite:
     """Gymnasium's namespace: ids are `{name}/{task}-v0`."""
     embodiment: str
     """Who acts: a registered name or `module:attribute`, which policies.embodiments resolves."""
+    other_embodiments: Mapping[str, str] = field(default_factory=dict)
+    """Task → who acts there instead. Such a task is played where it is named; `all` leaves it out, because a
+    policy and a dataset are about one body."""
     entry_point: str | Callable[..., gymnasium.Env]
     """Makes an environment, as `gymnasium.register` takes it: called with `task=` and the caller's arguments,
     `level=` among them. Its `metadata` name the render modes."""
@@ -123,6 +126,14 @@ class Suite:
     def task_levels(self) -> TaskLevels:
         """Return every task there is now with the levels that hold it."""
         return self.tasks() if callable(self.tasks) else self.tasks
+
+    def embodiment_of(self, task: str) -> str:
+        """Return who acts in a task."""
+        return self.other_embodiments.get(task, self.embodiment)
+
+    def own_tasks(self) -> tuple[str, ...]:
+        """Return the tasks of the suite's own body."""
+        return tuple(name for name in self.task_levels() if name not in self.other_embodiments)
 
     def task_names(self, words: str | Sequence[str]) -> list[str]:
         """Return the tasks that "all", "a", "a,b" or ["a", "b"] name, each once.

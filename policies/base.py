@@ -40,6 +40,11 @@ class Policy(ABC):
     def act(self, steps: list[Step]) -> list[dict[str, Any]]:
         """Return one action per step, in order. The caller executes each of them."""
 
+    def played(self, slot: int, action: Any) -> None:  # noqa: B027
+        """Tell that another action than the one `act` last returned for `slot` was executed. Policies that
+        remember what they did override it.
+        """
+
     def answer(self, slot: int) -> Any | None:
         """Return the model's last decoded `Answer` for `slot`; None for policies without a model."""
         return None

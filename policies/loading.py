@@ -14,7 +14,7 @@ from typing import Any
 from policies import embodiments
 from policies.base import Policy
 from policies.style import STYLE_FILE, load_styles
-from uio2_agent.errors import UIO2Error, described, did_you_mean
+from uio2_agent.errors import UIO2Error, described, did_you_mean, offered
 from uio2_agent.formats.packaged import CONFIG, checkpoint_directory, packaged_checkpoints
 
 SCRIPTED = ("oracle", "random")
@@ -95,8 +95,8 @@ def _found(spec: str) -> tuple[Callable[..., Policy], tuple[str, ...]]:
     )
 
 
-def packaged_for(embodiment: str) -> str:
-    """Return the name of the packaged model that learned to act as an embodiment; loads no weights.
+def packaged_for(*bodies: str) -> str:
+    """Return the name of the packaged model that learned to act as some embodiments; loads no weights.
 
     Raises
     ------
@@ -105,10 +105,11 @@ def packaged_for(embodiment: str) -> str:
     """
     names = packaged_checkpoints()
     for name in names:
-        if embodiment in load_styles(checkpoint_directory(name), unnamed=embodiments.DEFAULT):
+        if set(bodies) <= load_styles(checkpoint_directory(name), unnamed=embodiments.DEFAULT).keys():
             return name
     raise UIO2Error(
-        f"none of the packaged models ({', '.join(names)}) acts as {embodiment!r}: name one with policy="
+        f"none of the packaged models ({', '.join(names)}) acts as "
+        f"{' and '.join(map(repr, bodies))}: name one with policy="
     )
 
 
@@ -166,7 +167,7 @@ def _imported(spec: str) -> Callable[..., Policy]:
         ]
         raise UIO2Error(
             f"policy={spec}: {module_name} has no {class_name!r}{did_you_mean(class_name, classes)}; it has "
-            f"{', '.join(sorted(classes)) or 'no class'}"
+            f"{offered(class_name, sorted(classes)) or 'no class'}"
         )
     return made
 

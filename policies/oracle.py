@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,39 +22,76 @@ class OraclePolicy(Policy):
     Parameters
     ----------
     noise
-        Chance at each step of going astray: a random action is played, up to `astray` times in a row. Such
-        episodes show what to do off the expert's way; a dataset keeps what the expert would have done.
+        Chance at each step of going astray for 1 to `astray` steps. Such episodes show what to do off the
+        expert's way; a dataset keeps what the expert would have done.
     astray
-        Most repetitions.
+        Most steps in a row.
+    by
+        Who leads astray: a policy, as `policy=` takes it (DAgger, Ross et al. 2011: a learner is taught where
+        it goes itself). None repeats one random action.
     seed
         Of the noise, beside each episode's own.
     """
 
     name = "oracle"
 
-    def __init__(self, noise: float = 0.0, astray: int = 6, seed: int = 0) -> None:
+    def __init__(self, noise: float = 0.0, astray: int = 6, by: str | None = None, seed: int = 0) -> None:
         if not 0 <= noise < 1 or int(astray) < 1:
             raise UIO2Error(f"noise={noise}, astray={astray}: a share from 0 to below 1, and at least 1")
         self.noise, self.astray, self.seed = float(noise), int(astray), int(seed)
-        self._generators: dict[int, np.random.Generator] = {}
-        self._strays: dict[int, list[Any]] = {}
+        self._other: Policy | None = None
+        if by is not None:
+            from policies.loading import load_policy
+
+            self._other = load_policy(by)
+        self._strays: dict[int, _Stray] = {}
 
     def reset(self, slot: int, observation: Mapping[str, Any], info: Mapping[str, Any]) -> None:
-        self._generators[slot] = np.random.default_rng([0x4E4F4953, self.seed, int(info["seed"])])
-        self._strays[slot] = []
+        self._strays[slot] = _Stray(np.random.default_rng([0x4E4F4953, self.seed, int(info["seed"])]))
+        if self._other is not None:
+            self._other.reset(slot, observation, info)
 
-    def act(self, steps: list[Step]) -> list[dict[str, Any]]:
-        return [self._stray(step) if self.noise else _expert(step) for step in steps]
+    def act(self, steps: list[Step]) -> list[Any]:
+        experts = [_expert(step) for step in steps]
+        if not self.noise:
+            return experts
+        others = experts if self._other is None else self._other.act(steps)
+        return [self._chosen(*each) for each in zip(steps, experts, others, strict=True)]
 
-    def _stray(self, step: Step) -> Any:
-        expert, rng, left = _expert(step), self._generators[step.slot], self._strays[step.slot]
-        if not left and rng.random() < self.noise:
-            body = embodiments.of(step.info)
-            state = body.state(step.observation, step.info)
-            action, idle = body.random_action(state, rng), body.vector(body.idle_action(state))
-            if not np.array_equal(body.vector(action), idle):  # doing nothing leads nowhere, and may end it
-                left += [action] * int(rng.integers(1, self.astray + 1))
-        return left.pop() if left else expert
+    def _chosen(self, step: Step, expert: Any, other: Any) -> Any:
+        stray = self._strays[step.slot]
+        if not stray.left and stray.rng.random() < self.noise:
+            stray.left = int(stray.rng.integers(1, self.astray + 1))
+            stray.action = _aimless(step, stray.rng) if self._other is None else None
+        if not stray.left:
+            if self._other is not None:
+                self._other.played(step.slot, expert)
+            return expert
+        stray.left -= 1
+        action = stray.action if self._other is None else other
+        body = embodiments.of(step.info)
+        idle = body.vector(body.idle_action(body.state(step.observation, step.info)))
+        if not np.array_equal(body.vector(action), idle):
+            return action
+        if self._other is not None:  # doing nothing leads nowhere, and may end the episode
+            self._other.played(step.slot, expert)
+        return expert
+
+
+@dataclass
+class _Stray:
+    """How an episode goes astray."""
+
+    rng: np.random.Generator
+    left: int = 0
+    """Steps that are still astray."""
+    action: Any = None
+    """What is repeated meanwhile."""
+
+
+def _aimless(step: Step, rng: np.random.Generator) -> Any:
+    body = embodiments.of(step.info)
+    return body.random_action(body.state(step.observation, step.info), rng)
 
 
 def _expert(step: Step) -> dict[str, Any]:

@@ -44,7 +44,9 @@ class Body(Protocol):
 
     def wordings(self, style: PromptStyle) -> Mapping[str, Any]: ...
 
-    def told(self, step: str, number: int, state: np.ndarray | None) -> str: ...
+    def told(self, step: str | None, number: int, state: np.ndarray | None) -> str: ...
+
+    def state_text(self, state: np.ndarray) -> str: ...
 
 
 def plan_request(
@@ -68,25 +70,34 @@ def plan_request(
     if now.executed and style.memory:
         seen = min(style.told_views, len(now.past_views), style.max_history - len(history))
         if not style.told_views and now.first_views is not None and len(history) < style.max_history:
-            history.append(_scene(body, now.first_views, style))
+            history.append(scene(body, now.first_views, style))
             text += " " + words["memory"]["view"].format(j=len(history))
         count = len(now.executed)
         steps = []
-        for number in range(max(0, count - style.told_steps), count):
+        for number in _told(count, style):
             state = now.past_states[number] if len(now.past_states) else None
-            step = body.told(now.executed[number], number, state)
+            done = number == count - 1 or style.told_spacing == "each"
+            step = body.told(now.executed[number] if done else None, number, state)
             if number >= count - seen:
-                history.append(_scene(body, now.past_views[number - count], style))
+                history.append(scene(body, now.past_views[number - count], style))
                 step = f"<image_history_{len(history)}> {step}"
             steps.append(step)
         text += " " + words["memory"]["steps"].format(steps=" ".join(steps))
-    text = _draw(words["actions"], rng).format(instruction=text, **body.words(now.state, style))
+    text = draw(words["actions"], rng).format(instruction=text, **body.words(now.state, style))
     if style.object_boxes:
         if now.objects is None:
             raise UIO2Error("this prompt style tells the boxes of objects: hand in the moment's objects")
         boxes = boxes_target(body, now.objects, style, sizes_of(now.views))
-        text += " " + _draw(words["told_boxes"], rng).format(boxes=boxes)
-    return Request(text=text, image=_scene(body, now.views, style), image_history=tuple(history))
+        text += " " + draw(words["told_boxes"], rng).format(boxes=boxes)
+    return Request(text=text, image=scene(body, now.views, style), image_history=tuple(history))
+
+
+def _told(count: int, style: PromptStyle) -> list[int]:
+    """Numbers of the executed steps that are told, ascending."""
+    if style.told_spacing == "each":
+        return list(range(max(0, count - style.told_steps), count))
+    ago = (2**power for power in range(style.told_steps))
+    return [count - each for each in ago if each <= count][::-1]
 
 
 def boxes_request(
@@ -94,7 +105,7 @@ def boxes_request(
 ) -> Request:
     """Ask for the boxes and names of all objects; images as in `plan_request`."""
     style = style.fitted(body.cameras)
-    return Request(text=_draw(body.wordings(style)["boxes"], rng), image=_scene(body, now.views, style))
+    return Request(text=draw(body.wordings(style)["boxes"], rng), image=scene(body, now.views, style))
 
 
 def boxes_target(body: Body, objects: Sequence[Mapping[str, Any]], style: PromptStyle, sizes: Sizes) -> str:
@@ -232,7 +243,7 @@ def _instruction(
         if name not in markers:
             asset = assets[name]
             if asset["placeholder_type"] == "scene":
-                images.append(_scene(body, asset["rgb"], style))
+                images.append(scene(body, asset["rgb"], style))
                 markers[name] = f"<image_history_{len(images)}>"
             elif style.object_names:
                 markers[name] = _asset_name(asset)
@@ -254,8 +265,8 @@ def _instruction(
     return text, images
 
 
-def _scene(body: Body, rgb: Mapping[str, np.ndarray], style: PromptStyle) -> np.ndarray:
-    """The style's views of a scene stacked, (H, W, 3)."""
+def scene(body: Body, rgb: Mapping[str, np.ndarray], style: PromptStyle) -> np.ndarray:
+    """Return the style's views of a scene stacked, (H, W, 3)."""
     pictures = [_image(rgb, view) for view in style.views]
     kept = [
         picture[_kept(body, view, picture.shape[:2], style)]
@@ -298,7 +309,8 @@ def _kept(body: Body, view: str, size: tuple[int, int], style: PromptStyle) -> t
     return body.region(view, *size) if style.crop_to_mat else (slice(0, size[0]), slice(0, size[1]))
 
 
-def _draw(wordings: Sequence[str], rng: np.random.Generator | None) -> str:
+def draw(wordings: Sequence[str], rng: np.random.Generator | None) -> str:
+    """Return one of the wordings; the first where nothing draws."""
     return wordings[0] if rng is None else wordings[int(rng.integers(len(wordings)))]
 
 

@@ -12,7 +12,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from uio2_agent.errors import UIO2Error
 from uio2_agent.fields import Range, build, check_fields, shown
@@ -46,6 +46,9 @@ class PromptStyle:
     """After the first step, carry the first view and the executed steps."""
     told_steps: Annotated[int, Range(1, 1_000)] = 8
     """Most executed steps that are told, the latest ones; keeps long episodes within the text length."""
+    told_spacing: Literal["each", "doubling"] = "each"
+    """Which executed steps are told: each of the latest, or those 1, 2, 4, 8, … steps ago, which reach far
+    back; of these only the last is told with its action, of the others where they were."""
     told_views: Annotated[int, Range(0, HISTORY_MARKERS)] = 0
     """Most steps done that are told with what was seen before them, the latest ones; for bodies that tell
     steps so."""

@@ -183,6 +183,11 @@ class UnifiedIO2Policy(Policy):
             episodes[i].plan = deque(episodes[i].body.parse(answer.text, self.released))
         return [self._next(*each) for each in zip(episodes, steps, states, strict=True)]
 
+    def played(self, slot: int, action: Any) -> None:
+        episode = self._episode(slot)
+        number = len(episode.executed) - 1
+        episode.executed[-1] = episode.body.action_text(action, episode.states[-1], number)
+
     def answer(self, slot: int) -> Answer | None:
         """Return the last answer decoded for the slot's episode, or None before the first."""
         episode = self._episodes.get(slot)

@@ -6,6 +6,7 @@ that is stopped and resumed sees exactly the batches it would have seen. Request
 where acting takes them from too; one batch may hold episodes of several.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,16 @@ from policies import embodiments
 from policies.action_text import numbered
 from policies.embodiments.base import Embodiment
 from policies.moment import Moment
-from policies.prompts import boxes_request, boxes_target, image_boxes, shown_assets, sizes_of
+from policies.prompts import (
+    boxes_request,
+    boxes_target,
+    described_prompt,
+    image_boxes,
+    scene,
+    shown_assets,
+    sizes_of,
+)
+from policies.questions import caption_request, next_state_request, next_view_request
 from policies.style import PromptStyle
 from pretrain.dense_heads import NOTHING, Labels, image_labels
 from pretrain.moments import moment
@@ -26,9 +36,11 @@ from pretrain.sources import EpisodeFolders, StoredEpisode
 from pretrain.sources.checks import json_objects
 from uio2_agent.inputs.batch import Batch
 from uio2_agent.inputs.processor import Processor
-from uio2_agent.request import Request
+from uio2_agent.request import Request, Target
 
 _SORTED_BATCHES = 8
+QUESTIONS = ("boxes", "state", "view", "caption")
+"""Kinds of questions beside the plan: each has a share of the batches."""
 
 Styles = Mapping[str, PromptStyle]
 """How requests look, by embodiment; all cameras named."""
@@ -39,7 +51,7 @@ class Example:
     """A question, its answer, and the moment it is about."""
 
     request: Request
-    target: str
+    target: str | Target
     moment: Moment
     body: Embodiment
     style: PromptStyle
@@ -52,6 +64,12 @@ class ExampleOptions:
     boxes_share: float = 0.1
     """Share of batches that ask for the boxes of all objects, where there are any; the others ask for the
     plan. Answers of one kind are of like length, so that little is padded."""
+    state_share: float = 0.0
+    """Share of batches that ask where the body is after an action, of bodies that have words for it."""
+    view_share: float = 0.0
+    """Share of batches that ask for the view after an action, a picture."""
+    caption_share: float = 0.0
+    """Share of batches that ask what an episode was for."""
     augment: bool = True
     """Draw symmetries of the embodiment at random."""
     seed: int = 0
@@ -59,22 +77,78 @@ class ExampleOptions:
 
 def make_example(
     record: StoredEpisode,
-    boxes: bool,
+    kind: str,
     styles: Styles,
     options: ExampleOptions,
     rng: np.random.Generator,
 ) -> Example:
-    """Draw a step of the episode and symmetries of its body; ask for the boxes of all objects, or for the
-    plan.
+    """Draw a step of the episode and symmetries of its body, and ask a question of a kind (`QUESTIONS`), or
+    for the plan where this episode cannot answer it.
     """
     body = embodiments.get(record.embodiment)
     style = styles[body.name]
     flags = (rng.random(len(body.symmetries)) < 0.5) & options.augment
-    now = moment(record, int(rng.integers(record.length)), cameras_of(style), flags, past=style.told_views)
-    if boxes and now.objects:
+    if kind == "caption":
+        return caption_example(record, body, style, rng)
+    if kind == "view":
+        return next_view_example(record, int(rng.integers(record.length)), body, style, rng)
+    if kind == "state" and record.length > 1 and body.state_text(record.states[0]):
+        return next_state_example(record, int(rng.integers(record.length - 1)), body, style, rng)
+    step = int(rng.integers(record.length))
+    now = moment(record, step, cameras_of(style), flags, past=style.told_views)
+    if kind == "boxes" and now.objects:
         target = boxes_target(body, now.objects, style, sizes_of(now.views))
         return Example(boxes_request(body, now, style, rng), target, now, body, style)
     return plan_example(now, body, style, rng)
+
+
+def next_state_example(
+    record: StoredEpisode,
+    step: int,
+    body: Embodiment,
+    style: PromptStyle,
+    rng: np.random.Generator | None = None,
+) -> Example:
+    """Ask where the body is after the action taken at a step that is not the last."""
+    now = _unlabelled(moment(record, step, cameras_of(style)))
+    request = next_state_request(body, now, record.action_texts[step], style, rng)
+    return Example(request, body.state_text(record.states[step + 1]), now, body, style)
+
+
+def next_view_example(
+    record: StoredEpisode,
+    step: int,
+    body: Embodiment,
+    style: PromptStyle,
+    rng: np.random.Generator | None = None,
+) -> Example:
+    """Ask for the view after the action taken at a step: a picture, the style's views stacked."""
+    cameras = cameras_of(style)
+    now = _unlabelled(moment(record, step, cameras))
+    request = next_view_request(body, now, record.action_texts[step], style, rng)
+    after = record.final if step + 1 == record.length else None
+    views = {camera: after[camera] if after else record.frames[camera][step + 1] for camera in cameras}
+    target = Target(image=scene(body, views, style.fitted(body.cameras)))
+    return Example(request, target, now, body, style)
+
+
+def _unlabelled(now: Moment) -> Moment:
+    """A moment of which nothing is asked patch by patch."""
+    return dataclasses.replace(now, prompt="", prompt_assets={}, objects=None)
+
+
+def caption_example(
+    record: StoredEpisode, body: Embodiment, style: PromptStyle, rng: np.random.Generator | None = None
+) -> Example:
+    """Ask what an episode was for, from views spread over it, the last one after its last action."""
+    cameras = cameras_of(style)
+    count = min(style.max_history, record.length)
+    steps = np.linspace(0, record.length - 1, count).astype(int) if count else []
+    seen = [{camera: record.frames[camera][int(step)] for camera in cameras} for step in steps]
+    seen.append({camera: record.final[camera] for camera in cameras})
+    now = dataclasses.replace(_unlabelled(moment(record, 0, cameras)), views=seen[-1])
+    target = described_prompt(record.prompt, record.prompt_assets)
+    return Example(caption_request(body, seen, style, rng), target, now, body, style)
 
 
 def plan_example(
@@ -119,10 +193,18 @@ class TrainingBatches(Dataset[tuple[Batch, Labels]]):
         """Return batch `step`."""
         rng = np.random.default_rng([self._options.seed, step])
         chosen = [self._source[int(self._episodes[i])] for i in self._order(step)]
-        boxes = bool(rng.random() < self._options.boxes_share)
+        kind = self._kind(rng.random())
         return self._labeller(
-            [make_example(record, boxes, self._styles, self._options, rng) for record in chosen]
+            [make_example(record, kind, self._styles, self._options, rng) for record in chosen]
         )
+
+    def _kind(self, drawn: float) -> str:
+        """The kind of question that a number from 0 to 1 draws."""
+        for kind in QUESTIONS:
+            drawn -= getattr(self._options, f"{kind}_share")
+            if drawn < 0:
+                return kind
+        return "plan"
 
     def _order(self, step: int) -> np.ndarray:
         """Places of the batch's episodes: passes over all of them, each in an order of its own.

@@ -1,18 +1,12 @@
-"""The folder of a run: one process at a time writes it, and what cannot be written is said in a line.
+"""The folder of a run: one run at a time writes it, and what cannot be written is said in a line."""
 
-Unusual: the lock is a POSIX record lock, which the processes that prepare batches do not inherit, so that a
-run that was killed leaves its folder free at once.
-"""
-
-import fcntl
-import os
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pretrain.errors import TrainingError
 from uio2_agent.errors import CheckpointError
+from uio2_agent.locks import FolderLock
 
 LOCK = ".training.lock"
 
@@ -27,20 +21,19 @@ class Output:
         self.path = Path(path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+            self._lock = FolderLock(self.path / LOCK)
+        except BlockingIOError as error:
+            raise TrainingError(
+                f"another process trains in {self.path}: wait for it, or name another folder with output="
+            ) from error
         except OSError as error:
             raise TrainingError(
                 f"cannot write to {self.path}: {error.strerror}; name another folder with output="
             ) from error
-        self.close = weakref.finalize(self, os.close, self._lock)
+
+    def close(self) -> None:
         """Leave the folder to others."""
-        try:
-            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self.close()
-            raise TrainingError(
-                f"another process trains in {self.path}: wait for it, or name another folder with output="
-            ) from error
+        self._lock.close()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -48,14 +41,11 @@ class Output:
 
         A folder that was removed or unmounted is no longer written to.
         """
-        try:
-            if not os.path.samestat(os.stat(self.path / LOCK), os.fstat(self._lock)):
-                raise FileNotFoundError
-        except OSError as error:
+        if not self._lock.in_place():
             raise TrainingError(
                 f"{self.path} was removed, moved or unmounted during the run: put it back, or name another "
                 "folder with output="
-            ) from error
+            )
         try:
             yield
         except (OSError, CheckpointError) as error:

@@ -22,7 +22,7 @@ BOUNDS: dict[str, tuple[int, int]] = {
         ("eye_steps", "warmup", "validation_episodes", "evaluate_every", "lora_rank"), (0, _MOST)
     ),
     **dict.fromkeys(("learning_rate", "weight_decay", "eye_weight", "lora_alpha", "stop_after"), (0, _MOST)),
-    **dict.fromkeys(("decay_share", "boxes_share"), (0, 1)),
+    **dict.fromkeys(("decay_share", "boxes_share", "state_share", "view_share", "caption_share"), (0, 1)),
     **dict.fromkeys(("threads", "workers"), (0, 1024)),
     "batch_size": (1, 10**6),
     "sigma": (0, 1000),
@@ -48,6 +48,9 @@ SETTINGS = [
     "eye_weight",
     "sigma",
     "boxes_share",
+    "state_share",
+    "view_share",
+    "caption_share",
     "augment",
     "validation_episodes",
     "seed",
@@ -94,7 +97,11 @@ class TrainConfig:
     style: Mapping[str, Any]
     """Changes to the styles of requests (`policies.style.PromptStyle`) of the model and its embodiments."""
     boxes_share: float
-    """Share of examples that ask for all objects' boxes."""
+    """Share of batches that ask for all objects' boxes; so are the next: where the body is after an action,
+    what it sees then, what the episode was for. The others ask for the plan."""
+    state_share: float
+    view_share: float
+    caption_share: float
     augment: bool
     """Draw symmetries of the embodiment (a mirrored table) at random, where a task allows them."""
     validation_episodes: int
@@ -125,6 +132,9 @@ class TrainConfig:
                 raise TrainingError(f"{name} must be at least {low}, found {name}={value}")
             if value > high:
                 raise TrainingError(f"{name} must be at most {high}, found {name}={value}")
+        shares = [f"{kind}_share" for kind in ("boxes", "state", "view", "caption")]
+        if (total := sum(getattr(self, name) for name in shares)) > 1:
+            raise TrainingError(f"{', '.join(shares)} are {total:g} together: at most 1 can be shared out")
         if self.dtype not in DTYPES:
             raise TrainingError(f"there is no dtype {self.dtype!r}: choose one of {', '.join(DTYPES)}")
         if Path(self.model).is_dir() and Path(self.model).resolve() == Path(self.output).resolve():

@@ -30,7 +30,15 @@ from pretrain.checkpointing import STATE, content_digest, load_state, save_state
 from pretrain.curves import Curves, Means
 from pretrain.dense_heads import DenseHeads, Labels, Watch, look
 from pretrain.errors import TrainingError, explained
-from pretrain.examples import Example, ExampleOptions, Labeller, TrainingBatches, cameras_of, plan_example
+from pretrain.examples import (
+    QUESTIONS,
+    Example,
+    ExampleOptions,
+    Labeller,
+    TrainingBatches,
+    cameras_of,
+    plan_example,
+)
 from pretrain.initialization import start_model
 from pretrain.interrupts import Interrupts
 from pretrain.lora import Lora
@@ -102,6 +110,11 @@ class Run:
         adapted = config.lora_rank != 0
         dtype = torch.bfloat16 if adapted and config.dtype == "bfloat16" else torch.float32
         self.model, self.styles = start_model(config.model, adapted, dtype)
+        if config.view_share and "image" not in self.model.config.target_modalities:
+            raise TrainingError(
+                f"view_share={config.view_share:g} asks for pictures, which model={config.model} does not "
+                "answer with: leave it out, or start from one of the released sizes"
+            )
         bodies = {fact["embodiment"] for fact in source.facts}
         styles = _styles(self.styles, bodies, config)
         self.styles |= styles
@@ -141,7 +154,8 @@ class Run:
             if not self.step:
                 (self.directory / STATE).unlink(missing_ok=True)  # of a run that is started anew
             self.curves = Curves(self.directory, self.step)
-        options = ExampleOptions(boxes_share=config.boxes_share, augment=config.augment, seed=config.seed)
+        shares = {f"{kind}_share": getattr(config, f"{kind}_share") for kind in QUESTIONS}
+        options = ExampleOptions(**shares, augment=config.augment, seed=config.seed)
         self.batches = TrainingBatches(
             source, trained, processor, styles, options, config.batch_size, names, textures
         )
@@ -278,10 +292,14 @@ class Run:
                 look(self.model, batch)
             else:
                 encoded = self.model.encode(batch)
-                output = self.model.score(batch.text_target, encoded)
-                losses["locations"], losses["words"] = self.text_loss(
-                    output.logits["text"], output.targets["text"], output.masks["text"]
-                )
+                for name, target in self.model.token_targets(batch).items():
+                    output = self.model.score(target, encoded, modality=name)
+                    if name == "text":
+                        losses["locations"], losses["words"] = self.text_loss(
+                            output.logits[name], output.targets[name], output.masks[name]
+                        )
+                    else:
+                        losses[name] = output.loss
                 if batch.image_history is not None:  # a plan is asked for; boxes are asked for without images
                     losses["role"] = self.eye.role_loss(encoded, batch, labels)
             features = self.watch.take(batch)

@@ -4,8 +4,6 @@
 importing this package loads no simulator, no ray and no torch.
 """
 
-from importlib import import_module
-
 _HOME = {
     "CollectConfig": "rollouts.collect",
     "replay": "rollouts.collect",
@@ -26,4 +24,6 @@ def __getattr__(name: str) -> object:
     """Import a public name from its module."""
     if name not in _HOME:
         raise AttributeError(f"module 'rollouts' has no attribute {name!r}")
+    from importlib import import_module  # here, for nothing is loaded before `cli` answers Ctrl-C
+
     return getattr(import_module(_HOME[name]), name)

@@ -17,14 +17,16 @@ from envs.suites import suite
 from rollouts.errors import RolloutError
 from rollouts.output import claim
 from rollouts.worklist import one_level, one_task, shard_numbers, tasks_by_level
-from uio2_agent.errors import described, did_you_mean
+from uio2_agent.errors import described, did_you_mean, offered
 
 PRECISIONS = ("float32", "bfloat16", "float16")
+HOUSE_FORMATS = ("glb", "mjcf", "procthor", "habitat")
 _LEAST = {
     "rollout": {"episodes": 1, "slots": 1, "workers": 1, "videos": 0, "seed": 0},
     "collect": {"episodes": 1, "slots": 1, "workers": 1, "seed": 0},
     "train": {"evaluate.episodes": 1, "evaluate.seed": 0},
     "inspect": {"episodes": 1},
+    "house": {"index": 0},
     "generate": {"max_new_tokens": 0, "temperature": 0, "top_p": 0, "seed": 0, "beams": 1, "guidance": 0},
     "play": {"seed": 0, "port": 0},
 }
@@ -148,17 +150,30 @@ def _inspected(keys: Mapping[str, Any]) -> None:
     _check_folder(keys["path"], "name a dataset or an evaluation")
 
 
+def _exported(keys: Mapping[str, Any]) -> None:
+    _check_name("action", keys["action"], ("export",))
+    _check_name("format", keys["to"], HOUSE_FORMATS)
+    _check_name("format", keys["from"], HOUSE_FORMATS[2:])
+    seeded = keys["house"].removeprefix("seed:").isdecimal()
+    if seeded and len(keys["house"]) > 20:
+        raise RolloutError("a house's seed has at most 15 digits")
+    if not seeded:
+        _check_files("house", [Path(keys["house"]).expanduser()])
+    if keys["assets"] is not None:
+        _check_files("assets", [Path(keys["assets"]).expanduser()])
+
+
 _CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
     **{"rollout": _played, "evaluate": _played, "collect": _collected, "play": _watched},
     **{"train": _trained, "generate": _generated, "convert": _converted},
-    **{"compare": _compared, "inspect": _inspected},
+    **{"compare": _compared, "inspect": _inspected, "house": _exported},
 }
 
 
 def _check_name(kind: str, asked: str | None, names: Iterable[str]) -> None:
     if asked is not None and asked not in names:
         raise RolloutError(
-            f"there is no {kind} {asked!r}{did_you_mean(asked, names)}: choose one of {', '.join(names)}"
+            f"there is no {kind} {asked!r}{did_you_mean(asked, names)}: choose one of {offered(asked, names)}"
         )
 
 

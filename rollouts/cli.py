@@ -2,7 +2,8 @@
 
 Unusual: while modules are loaded a signal ends the process at once. Nothing is begun by then, and an
 exception in the middle of an import might be swallowed there. From the command's own work on it is
-KeyboardInterrupt.
+KeyboardInterrupt. Once the work is over, saved or done, a signal ends the process at once with the status it
+has earned. What comes before the first line here, while Python itself starts, nobody can answer.
 """
 
 import os
@@ -27,15 +28,20 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 2 a request that cannot be met, 130 interrupted."""
     before = _answer(_leave)
+    status = None
     try:
         from rollouts.command_line import run
 
-        return run(
+        status = run(
             sys.argv[1:] if arguments is None else arguments, lambda: _answer(signal.default_int_handler)
         )
+        return status
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if arguments is None and status is not None:  # the process ends: modules may take seconds to do so
+            _answer(lambda *_: os._exit(status))
+        else:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _answer(handler: object) -> dict:

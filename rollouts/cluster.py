@@ -133,12 +133,14 @@ def check_alive(node: str) -> None:
 
 
 def _start(workers: int, address: str | None) -> None:
-    """Start Ray. A busy machine may be too slow for its patience."""
+    """Start Ray, or join one. A busy machine may be too slow for the patience that Ray has with itself; a
+    cluster that does not answer is asked once.
+    """
     import ray
 
     stopped_by = signal.getsignal(signal.SIGTERM)
     local = {} if address else {"num_cpus": workers, "include_dashboard": False}
-    for _ in range(_TRIES):
+    for _ in range(1 if address else _TRIES):
         try:
             # Ray puts the driver's folder first on the workers' path; a person's may hold an `envs` too.
             with chdir(_PACKAGES):

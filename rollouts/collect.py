@@ -78,6 +78,13 @@ class CollectConfig:
                 f"1, seed={self.seed} at least 0"
             )
         self.limits()
+        suite = envs.suite(self.env)
+        bodies = {suite.embodiment_of(task): task for task in self._played()}
+        if len(bodies) > 1:
+            found = ", ".join(f"{task} is {body}'s" for body, task in bodies.items())
+            raise DatasetError(
+                f"a dataset keeps one embodiment, and {found}: name the tasks of one with task="
+            )
         last = self.work()[-1:]
         highest = max((item.seed for item in last), default=0)
         if highest >= FIRST_HELD_OUT_SEED and not self.allow_held_out:
@@ -113,6 +120,7 @@ class CollectConfig:
             "level": self.level_name(),
             "policy": self.policy,
             "policy_identity": policy_identity(self.policy),
+            **({"by_identity": policy_identity(by)} if (by := self.policy_args.get("by")) else {}),
             "policy_args": {key: value for key, value in self.policy_args.items() if key != "device"},
             "make_env": dict(self.make_env().kwargs),
             "seed": self.seed,
@@ -121,7 +129,8 @@ class CollectConfig:
         }
 
     def _played(self) -> tuple[str, ...]:
-        return self.tasks or envs.suite(self.env).tasks_at(self.level_name())
+        suite = envs.suite(self.env)
+        return self.tasks or suite.tasks_at(self.level_name(), suite.own_tasks())
 
     def level_name(self) -> str:
         """Return the level that is played."""

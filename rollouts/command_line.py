@@ -12,7 +12,7 @@ import os
 import re
 import select
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ class Command:
     function: str
     summary: str
     words: tuple[str, ...] = ()
+    dashed: tuple[str, ...] = ()
+    """Keys that may come as `--key value` too."""
     stopped: str = "the same command starts anew"
     """What becomes of it after Ctrl-C."""
     translated: str | None = None
@@ -71,6 +73,12 @@ COMMANDS = {
         "rollouts.commands.convert:convert",
         "a model directory, official to ours or back",
         ("source", "output"),
+    ),
+    "house": Command(
+        "rollouts.commands.house:main",
+        "a house for viewers and other simulators",
+        ("action", "house"),
+        ("to", "from"),
     ),
     "play": Command("rollouts.commands.play:main", "act with the mouse, on a page for this machine only"),
     "thor-player": Command(
@@ -178,18 +186,18 @@ def _run(words: list[str], begin: Callable[[], object]) -> int:
     for package in _PACKAGES:  # ours come first, whatever a person's own modules bring onto the path later
         importlib.import_module(package)
     if config.get("policy", "") is None:
-        config["policy"] = _packaged_policy(config["env"])
+        config["policy"] = _packaged_policy(config)
     check(name, config)
     command = _function(COMMANDS[name].function)
     begin()
     return command(config) or 0
 
 
-def _packaged_policy(env: str) -> str:
-    from envs.suites import suite
+def _packaged_policy(config: Mapping[str, Any]) -> str:
     from policies.loading import packaged_for
+    from rollouts.worklist import bodies
 
-    return packaged_for(suite(env).embodiment)
+    return packaged_for(*bodies(config["env"], config["task"], config["level"]))
 
 
 def _function(place: str) -> Callable[..., Any]:
@@ -199,11 +207,24 @@ def _function(place: str) -> Callable[..., Any]:
 
 def _leading_words(name: str, rest: list[str]) -> tuple[dict[str, str], list[str]]:
     """Give the leading words that are no `key=value` to the keys they stand for; the others remain."""
-    leading, rest = {}, list(rest)
+    leading, rest = {}, _undashed(COMMANDS[name].dashed, rest)
     for key in COMMANDS[name].words:
         if rest and not _KEY.match(rest[0]):
             leading[key] = rest.pop(0)
     return leading, rest
+
+
+def _undashed(names: Sequence[str], words: Sequence[str]) -> list[str]:
+    """Write `--key value` and `--key=value` as `key=value`, for these keys."""
+    written: list[str] = []
+    waiting = list(words)
+    while waiting:
+        word = waiting.pop(0)
+        name, equals, _ = word.removeprefix("--").partition("=")
+        if word.startswith("--") and name in names:
+            word = word[2:] if equals else f"{name}={waiting.pop(0) if waiting else ''}"
+        written.append(word)
+    return written
 
 
 def check_envs() -> None:

@@ -34,12 +34,15 @@ def work_items(env: str, task: Words, level: Words, *, seed: int, episodes: int)
 def tasks_by_level(env: str, task: Words, level: Words) -> dict[str, tuple[str, ...]]:
     """The tasks that are played at each level; every task that is named is at one of them at least.
 
-    No task are those the suite shows. Without a level it is the suite's default; a task named which exists at
-    one other level only is played there.
+    No task are those the suite shows, and `all` those of its own body. Without a level it is the suite's
+    default; a task named which exists at one other level only is played there.
     """
     suite = find_suite(env)
     named = task is not None and not _is_all(task)
-    tasks = suite.task_names((suite.default_tasks or ALL) if task is None else task)
+    if task is None:
+        tasks = list(suite.default_tasks or suite.own_tasks())
+    else:
+        tasks = suite.task_names(task) if named else list(suite.own_tasks())
     if level is None and named:
         own = {each: _own_level(suite, each) for each in tasks}
         places = {name: tuple(each for each in tasks if own[each] == name) for name in suite.levels}
@@ -51,6 +54,12 @@ def tasks_by_level(env: str, task: Words, level: Words) -> dict[str, tuple[str, 
         where = suite.default_level if level is None else level
         raise RolloutError(f"level={_word(where)} lacks {_places(suite, absent) or 'every task: task=[]'}")
     return {name: held for name, held in places.items() if held}
+
+
+def bodies(env: str, task: Words, level: Words) -> tuple[str, ...]:
+    """Who acts in what is played, each once."""
+    suite, places = find_suite(env), tasks_by_level(env, task, level)
+    return tuple(dict.fromkeys(suite.embodiment_of(each) for held in places.values() for each in held))
 
 
 def one_level(env: str, task: Words, level: Words) -> tuple[str, tuple[str, ...]]:

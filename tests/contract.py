@@ -18,6 +18,7 @@ import envs
 from envs.checks.subject import Subject, require
 from envs.contract import CHECKS, OFF, Row, check, passed
 from envs.errors import EnvError, unknown_name
+from rollouts.words import free_value
 
 STYLES = {"ok": "green", OFF: "bold red", "not offered": "dim"}
 
@@ -26,9 +27,9 @@ def check_embodiment(subject: Subject) -> str:
     """The embodiment is one that policies can resolve."""
     from policies import embodiments
 
-    found = embodiments.get(subject.suite.embodiment)
-    require(found is not None, f"no embodiment {subject.suite.embodiment!r}")
-    return subject.suite.embodiment
+    name = subject.suite.embodiment_of(subject.task)
+    require(embodiments.get(name) is not None, f"no embodiment {name!r}")
+    return name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("suite", help="a name, or module:attribute")
     parser.add_argument("--task", default="all", help="a,b; all if left out")
     parser.add_argument("--backend", help="the suite's first if left out")
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="NAME=VALUE", help="a further argument of gym.make"
+    )
     parser.add_argument("--seeds", type=int, default=2, metavar="N", help="episodes for each check (2)")
     parser.add_argument("--check", metavar="A,B", help=f"only these of: {', '.join(CHECKS)}, embodiment")
     asked = parser.parse_args(arguments)
@@ -53,7 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows = check(
             asked.suite,
             tasks=asked.task,
-            options={"backend": asked.backend} if asked.backend else {},
+            options={
+                **({"backend": asked.backend} if asked.backend else {}),
+                **{name: free_value(value) for name, _, value in (o.partition("=") for o in asked.option)},
+            },
             seeds=range(asked.seeds),
             checks={name: checks[name] for name in names},
             say=lambda row: row.verdict == OFF and console.print(f"off: {row.task}, {row.check}: {row.said}"),

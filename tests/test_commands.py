@@ -35,6 +35,7 @@ PUBLIC = {
     "convert": "source output official safetensors dtype tokenizer vocoder",
     "play": "env env_kwargs task level seed port",
     "thor-player": "width height headless assets",
+    "house": "action house to from spec index assets output",
     "doctor": "output",
 }
 """The command line is public: a change here is a change for its users."""
@@ -182,7 +183,7 @@ def test_what_ctrl_c_leaves_is_said_for_each_command(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a").mkdir()
     words = {"compare": ["a", "a"], "inspect": ["a"], "generate": ["a"], "convert": ["nano", "b"]}
-    words["train"] = ["data=a"]
+    words |= {"train": ["data=a"], "house": ["export", "1", "--to", "glb"]}
     assert main([command, *words.get(command, [])]) == 130
     said = capsys.readouterr().err
     assert said.startswith("\nstopped; ") and said.count("\n") == 2

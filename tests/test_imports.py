@@ -24,7 +24,7 @@ ALLOWED = {
     "rollouts": set(PACKAGES),
 }
 REQUEST_MODULES = (
-    *("policies.action_text", "policies.moment", "policies.style", "policies.prompts"),
+    *("policies.action_text", "policies.moment", "policies.style", "policies.prompts", "policies.questions"),
     *("policies.embodiments", "policies.embodiments.base", "policies.embodiments.vima"),
 )
 SIMULATORS = {"envs", "mujoco", "gymnasium", "ray", "rollouts"}

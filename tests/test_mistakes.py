@@ -145,6 +145,20 @@ MISTAKES = {
         ("path=empty", "neither a dataset"),
         ("path=empty episodes=0", "episodes must be at least 1"),
     ],
+    "house": [
+        ("", "uio2 house needs action="),
+        ("exprot 7 --to glb", "there is no action 'exprot' (did you mean 'export'?)"),
+        ("export", "uio2 house needs house="),
+        ("export 7", "uio2 house needs to="),
+        ("export 7 --to gbl", "there is no format 'gbl' (did you mean 'glb'?)"),
+        ("export 7 --to", "there is no format ''"),
+        ("export 7 --too glb", "takes key=value words, found '--too'"),
+        ("export 7 --to glb --from mjcf", "choose one of procthor, habitat"),
+        ("export missing.json --to glb", "there is no file missing.json"),
+        ("export 7 --to procthor assets=missing", "there is no file missing"),
+        ("export 7 --to glb index=-1", "index must be at least 0"),
+        ("export 7 --to glb output=file", "cannot write to file"),
+    ],
     "doctor": [("output=file", "cannot write to file"), ("ouput=x", "did you mean 'output'?")],
     "colect": [("", "unknown command 'colect' (did you mean 'collect'?); uio2 --help lists them")],
     "--task=rotate": [("", "unknown command '--task=rotate'")],
@@ -270,6 +284,39 @@ def test_a_stop_while_modules_are_loaded_is_one_line(module: str, number: int, f
         [sys.executable, "-c", _STOPPED, *words], cwd=folder, env=environment(), capture_output=True
     )
     assert (run.returncode, run.stderr) == (130, b"\nstopped before the work began\n")
+
+
+def test_ctrl_c_before_signals_can_be_answered_is_one_line(folder: Path) -> None:
+    words = ["signal", str(int(signal.SIGINT)), "--version"]
+    run = subprocess.run(
+        [sys.executable, "-c", _STOPPED, *words], cwd=folder, env=environment(), capture_output=True
+    )
+    assert (run.returncode, run.stderr) == (130, b"\nstopped before the work began\n")
+
+
+_LATE = """
+import atexit, os, sys
+number, status = map(int, sys.argv[1:])
+sys.argv = ["uio2", "--version"]
+atexit.register(lambda: os.kill(os.getpid(), number))
+from rollouts import command_line
+def stopped(*_):
+    raise KeyboardInterrupt
+if status:
+    command_line._run = stopped
+from rollouts.cli import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("status", [0, 130])
+def test_a_signal_after_the_work_changes_nothing(status: int, number: int, folder: Path) -> None:
+    """The status says whether all was done, or what is done was saved."""
+    words = [sys.executable, "-c", _LATE, str(int(number)), str(status)]
+    run = subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (status, "\nstopped\n" if status else "")
+    assert status or run.stdout.startswith("uio2-agent ")
 
 
 # where the words of a command go

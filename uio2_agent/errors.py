@@ -6,6 +6,8 @@ A message is one line: what was asked, what was found, what to do.
 import difflib
 from collections.abc import Iterable
 
+_LISTED = 20
+"""Most names that an error lists."""
 _LONGEST = 2000
 """Most characters that are repeated of another's text."""
 
@@ -37,6 +39,20 @@ def did_you_mean(asked: str, names: Iterable[str]) -> str:
     """Return " (did you mean 'name'?)" for an error about an unknown name; nothing if none is near."""
     close = nearest(asked, names)
     return "" if close is None else f" (did you mean {close!r}?)"
+
+
+def offered(asked: str, names: Iterable[str]) -> str:
+    """Return the names there are, for an error about an unknown one; of more than 20 their number and the
+    five nearest.
+
+    >>> offered("b", "abc")
+    'a, b, c'
+    """
+    names = list(names)
+    if len(names) <= _LISTED:
+        return ", ".join(names)
+    alike = difflib.get_close_matches(asked, names, n=5, cutoff=0)
+    return f"{len(names)}, the nearest {', '.join(alike)}"
 
 
 def described(error: BaseException) -> str:

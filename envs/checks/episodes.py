@@ -93,7 +93,7 @@ def check_info(subject: Subject) -> str:
                     subject.task,
                     subject.suite.level_name(subject.level),
                     seed,
-                    subject.suite.embodiment,
+                    subject.suite.embodiment_of(subject.task),
                 )
                 said = tuple(info[key] for key in ("task", "level", "seed", "embodiment"))
                 require(said == which, f"info says {said} of episode {which}")

@@ -38,6 +38,10 @@ class EmbeddedSimulator(Simulator):
     ) -> None:
         super().__init__(agent or AgentSpec(), cameras)
         self._settings = settings
+        passes: dict[CameraSpec, dict[str, str]] = {}
+        for camera in self.cameras:
+            passes.setdefault(replace(camera, name="any", kind="color"), {})[camera.name] = camera.kind
+        self._passes = tuple(passes.items())  # colour and depth through one lens are drawn at once
         self._drawn: HouseSimulator | None = None
         self.load(scene)
 
@@ -74,18 +78,15 @@ class EmbeddedSimulator(Simulator):
         x, y, z = self._at.position
         axes = looking(self._at.yaw, self._at.pitch)
         found = {}
-        for spec in self.cameras:
-            lens = Camera(
-                spec.width,
-                spec.height,
-                Camera.vertical(spec.hfov, spec.width, spec.height),
-                spec.near,
-                spec.far,
-            )
-            eye = np.array([x, -z, y + spec.eye])
-            deep = spec.kind == "depth"
-            view = self._drawn.renderer.view(lens, eye, axes, rgb=not deep, depth=deep)
-            found[spec.name] = np.where(np.isfinite(view.depth), view.depth, 0) if deep else view.rgb.copy()
+        for alike, names in self._passes:
+            up = Camera.vertical(alike.hfov, alike.width, alike.height)
+            lens = Camera(alike.width, alike.height, up, alike.near, alike.far)
+            eye = np.array([x, -z, y + alike.eye])
+            kinds = set(names.values())
+            view = self._drawn.renderer.view(lens, eye, axes, rgb="color" in kinds, depth="depth" in kinds)
+            for name, kind in names.items():
+                deep = kind == "depth"
+                found[name] = np.where(np.isfinite(view.depth), view.depth, 0) if deep else view.rgb.copy()
         return found
 
     def snap(self, point: Sequence[float]) -> np.ndarray:

@@ -121,7 +121,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise EnvError(f"{path}: more than {_MOST} episodes: split the file by scene into content/")
     names = [name for name in (*_MAPS, _OLD_MAP) if name in record]
     for name in names:
-        if not isinstance(record[name], dict) or set(record[name]) != set(record[names[0]]):
+        numbers = record[name].values() if isinstance(record[name], dict) else [None]
+        if not all(isinstance(each, int) for each in numbers) or set(record[name]) != set(record[names[0]]):
             raise EnvError(f"{path}: {' and '.join(names)} must map the same categories to numbers")
     return record
 
@@ -146,6 +147,11 @@ def _episodes(path: Path, record: Mapping[str, Any]) -> Iterable[Episode]:
             raise EnvError(f"{path}: {where}.scene_id={shown(scene)}: give the scene's file")
         if category is not None and not isinstance(category, str):
             raise EnvError(f"{path}: {where}.object_category={shown(category)}: give a name")
+        for key, kind in (("info", dict), ("scene_dataset_config", str)):
+            if each.get(key) is not None and not isinstance(each[key], kind):
+                raise EnvError(
+                    f"{path}: {where}.{key}={shown(each[key])}: give a {kind.__name__}, or leave it out"
+                )
         mine = _goals(path, f"{where}.goals", each.get("goals") or [])
         if category is not None and not mine:
             key = f"{Path(scene).name}_{category}"

@@ -67,7 +67,6 @@ class ObjectNavEnv(HabitatEnv):
     def __init__(
         self, task: str, level: str | None = None, target: str | None = None, **arguments: Any
     ) -> None:
-        self._wanted = None
         super().__init__(task, level, **arguments)
         if target is not None and target not in CATEGORIES:
             raise unknown_name("target", target, CATEGORIES)
@@ -179,7 +178,8 @@ class ObjectNavEnv(HabitatEnv):
         return {"goals": tuple(goals), "object_category": self._category, "category_id": self._number}
 
     def _prompt(self) -> str:
-        return f"Find the {self._category.replace('_', ' ')}."
+        target = CATEGORIES.get(self._category)
+        return f"Find the {words(target) if target else self._category.replace('_', ' ')}."
 
     def _reached(self, stance: Stance) -> bool:
         return self._distance() < REACH
@@ -191,18 +191,21 @@ class ObjectNavEnv(HabitatEnv):
         if isinstance(place, MeshPlace):
             spots = np.array([(x, -z) for x, _, z in self._goals])
 
-            def left(point: np.ndarray) -> float:
-                return float(np.linalg.norm(spots - point, axis=1).min())
+            def left(points: np.ndarray) -> np.ndarray:
+                return np.linalg.norm(spots - points[:, None], axis=-1).min(1)
 
             found = search(
                 place.stance,
                 left,
                 place.free,
                 lambda point: (
-                    left(point) < _EXPERT_STOPS and place.geodesic(point, self._goals) < _EXPERT_STOPS
+                    left(point[None])[0] < _EXPERT_STOPS
+                    and place.geodesic(point, self._goals) < _EXPERT_STOPS
                 ),
                 step=self.body.step,
                 turns=turns,
+                same_place=0.05,
+                most_places=1_000,
             )
             return [] if found is None else [*actions_of(found.headings, turns), STOP]
         grid, goals = place.grid, list(self._goals)
@@ -218,9 +221,12 @@ class ObjectNavEnv(HabitatEnv):
         return [] if found is None else [*actions_of(found.headings, turns), STOP]
 
     def _expert_action(self) -> int | None:
-        far = isinstance(self._simulator, MeshPlace) and self._distance() > _APPROACH
-        if self._plan or not far:
+        if not isinstance(self._simulator, MeshPlace):
             return super()._expert_action()
+        if self._plan or self._distance() <= _APPROACH:
+            planned = super()._expert_action()
+            if planned is not None:
+                return planned
         turn = math.radians(self.body.turn)
         move = follower.next_move(
             self._simulator, self._goal_cells(), step=self.body.step, turn=turn, near=_EXPERT_STOPS

@@ -78,6 +78,11 @@ class PathFinder:
         """Square metres of floor to stand on."""
         return float(self._areas.sum())
 
+    @property
+    def corners(self) -> np.ndarray:
+        """The corners of the mesh's pieces, (V, 3)."""
+        return self._surface.corners
+
     # places
 
     def snap(self, point: Sequence[float]) -> np.ndarray:

@@ -3,15 +3,16 @@
 from envs.house.tasks.levels import LEVELS, SHOWN_METRICS, played_by_a_person
 from envs.suites import Suite
 
+BACKENDS = {
+    "house": "the embedded house simulator",
+    "habitat_sim": "habitat-sim, where it is installed; it plays episodes=FILE",
+}
 SUITE = Suite(
     name="habitat",
     embodiment="navigation",
     entry_point="envs.habitat.making:make",
     tasks={"PointNav": tuple(LEVELS), "ObjectNav": tuple(LEVELS)},
-    backends={
-        "house": "the embedded house simulator",
-        "habitat_sim": "habitat-sim, where it is installed; it plays episodes=FILE",
-    },
+    backends=BACKENDS,
     levels=LEVELS,
     default_level="medium",
     tested_levels=tuple(LEVELS),

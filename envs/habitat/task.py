@@ -20,15 +20,12 @@ from envs.habitat.episodes import PREFIX, Episode, read_episodes
 from envs.habitat.habitat_sim import HabitatSim
 from envs.habitat.place import MeshPlace
 from envs.habitat.specs import AgentSpec, CameraSpec, rotation_of, yaw_of
+from envs.habitat.suite import BACKENDS
 from envs.house.schema import read_house
 from envs.house.simulator import HouseSimulator, Stance
 from envs.house.tasks import maps
 from envs.house.tasks.navigation import AHEAD, DOWN, LEFT, RIGHT, UP, NavigationEnv
 
-BACKENDS: Mapping[str, str] = {
-    "house": "the embedded house simulator",
-    "habitat_sim": "habitat-sim, where it is installed",
-}
 _MOVES = {AHEAD: "move_forward", LEFT: "turn_left", RIGHT: "turn_right", UP: "look_up", DOWN: "look_down"}
 _NEAR_START = 0.1
 """Metres from a free place up to which an episode's start is one in our houses."""
@@ -38,7 +35,7 @@ class HabitatEnv(NavigationEnv):
     """A task of Habitat's.
 
     Args:
-        backend: one of `BACKENDS`.
+        backend: "house" or "habitat_sim".
         episodes: an episode file, .json.gz; the level is left aside then.
         scenes: the folder that its `scene_id`s start from; None looks beside the file, and in
             data/scene_datasets.

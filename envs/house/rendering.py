@@ -6,19 +6,17 @@ nothing else. What the camera cannot see is left out before anything is drawn.
 This module refuses to know bodies, actions and house files.
 """
 
-import functools
 import math
-import os
-import threading
 from dataclasses import dataclass
 
 import numpy as np
 
-from envs import gl  # isort: skip  (chooses the OpenGL backend before mujoco is imported)
+from envs import gl  # noqa: F401  # isort: skip  (chooses the OpenGL backend before mujoco is imported)
 import mujoco
 
 from envs.house.building.model import CEILING, SKY_DISTANCE, SOLID, VISUAL
 from envs.house.scene import rotation_about
+from envs.house.window import window
 
 _HIDDEN = 5
 """A geom group that is never drawn."""
@@ -72,10 +70,8 @@ class Renderer:
 
     def __init__(self, model: mujoco.MjModel, data: mujoco.MjData) -> None:
         self._model, self._data = model, data
-        self._window = _window(os.getpid(), threading.get_ident())
-        self._window.make_current()
-        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        self._window = window()
+        self._context = self._window.context(model, self)
         self._scene = mujoco.MjvScene(model, MAX_GEOMS)
         for flag in (
             mujoco.mjtRndFlag.mjRND_SHADOW,
@@ -121,10 +117,7 @@ class Renderer:
             ceilings: False leaves them out, for a look from above.
             extent: height in metres of what an orthographic camera sees; None for a pinhole.
         """
-        self._window.make_current()
-        mujoco.mjr_setBuffer(
-            mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context
-        )  # others draw in this window
+        self._window.enter(self._context)
         height, width = camera.height, camera.width
         if height > self._context.offHeight or width > self._context.offWidth:
             size = max(width, self._context.offWidth), max(height, self._context.offHeight)
@@ -154,8 +147,7 @@ class Renderer:
 
     def close(self) -> None:
         """Give back the house's textures."""
-        self._window.make_current()
-        self._context.free()
+        self._window.free(self._context)
 
     def _cull(
         self, camera: Camera, position: np.ndarray, axes: np.ndarray, ceilings: bool, extent: float | None
@@ -266,8 +258,3 @@ def _metres(depth: np.ndarray, camera: Camera, extent: float | None) -> np.ndarr
         metres = near / (1 - depth * (1 - near / far))
     metres[(metres >= camera.far) | (depth >= 1)] = np.inf
     return metres
-
-
-@functools.cache
-def _window(process: int, thread: int):
-    return gl.open_context(64, 64)

@@ -25,12 +25,16 @@ def box_points(simulator: HouseSimulator, id: str) -> np.ndarray:
 
 def distance(simulator: HouseSimulator, id: str, stance: Stance) -> float:
     """Return how far a body is from a thing's box along the floor, metres."""
-    thing = simulator.now(id)
-    x, y, half_x, half_y, yaw = thing.floor_box
-    dx, dy = stance.x - x, stance.y - y
+    return float(distances(simulator, id, stance.point[None])[0])
+
+
+def distances(simulator: HouseSimulator, id: str, points: np.ndarray) -> np.ndarray:
+    """Return the same for bodies at points (N, 2): metres (N,)."""
+    x, y, half_x, half_y, yaw = simulator.now(id).floor_box
+    dx, dy = points[:, 0] - x, points[:, 1] - y
     c, s = math.cos(yaw), math.sin(yaw)
-    u, v = abs(c * dx + s * dy) - half_x, abs(-s * dx + c * dy) - half_y
-    return math.hypot(max(u, 0.0), max(v, 0.0))
+    u, v = np.abs(c * dx + s * dy) - half_x, np.abs(-s * dx + c * dy) - half_y
+    return np.hypot(np.maximum(u, 0.0), np.maximum(v, 0.0))
 
 
 def visible(

@@ -206,8 +206,13 @@ class HouseSimulator:
 
     def on_floor(self, point: np.ndarray) -> bool:
         """Return whether a point (x, y) lies on any floor."""
+        return bool(self.on_floors(point[None])[0])
+
+    def on_floors(self, points: np.ndarray) -> np.ndarray:
+        """Return the same for points (N, 2); bool (N,)."""
         low, high = self._floors
-        return bool(((low - 1e-6 <= point) & (point <= high + 1e-6)).all(1).any())
+        points = points[:, None]
+        return ((low - 1e-6 <= points) & (points <= high + 1e-6)).all(-1).any(-1)
 
     def floor_mask(self, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
         """Return which points of a grid lie on any floor; bool (len(xs), len(ys))."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from envs.errors import EnvError, unknown_name
-from envs.house.sight import box_points, distance, sees, visible
+from envs.house.sight import box_points, distance, distances, sees, visible
 from envs.house.simulator import Stance
 from envs.house.tasks.navigation import DOWN, LEFT, RIGHT, UP, NavigationEnv
 from envs.procthor.targets import TARGETS, words
@@ -93,11 +93,12 @@ class ObjectNavEnv(NavigationEnv):
                 points = grid.points
                 gap = np.maximum(np.maximum(low[:2] - points, points - high[:2]), 0)
                 near = np.flatnonzero((np.hypot(gap[:, 0], gap[:, 1]) <= _NEAR) & (grid.components == 0))
+                near = near[:: max(1, len(near) // 60)]
+                near = near[distances(self._simulator, id, points[near]) <= _NEAR]
                 marks = box_points(self._simulator, id)[:11]
-                for cell in near[:: max(1, len(near) // 60)]:
+                for cell in near:
                     eye = np.array([*points[cell], self.body.eye])
-                    stance = Stance(*points[cell], eye=self.body.eye)
-                    if distance(self._simulator, id, stance) <= _NEAR and any(
+                    if any(
                         sees(self._simulator, id, eye, mark) and self._in_tilt(eye, mark) for mark in marks
                     ):
                         found.add(int(cell))

@@ -4,23 +4,35 @@ import importlib
 
 import gymnasium
 
-from envs.errors import unknown_name
+from envs.errors import EnvError, unknown_name
 
 BACKENDS = {
-    "house": ("envs.procthor.object_nav:ObjectNavEnv", "ours, on MuJoCo"),
-    "ai2thor": (
-        "envs.procthor.ai2thor.object_nav:Ai2thorObjectNavEnv",
-        "an installed ai2thor, with Unity's player or ours",
-    ),
+    "house": "ours, on MuJoCo",
+    "ai2thor": "an installed ai2thor, with Unity's player or ours",
 }
-"""Name → class by import path, and what it is; the first is the default."""
+"""Name → what it is; the first is the default."""
+_CLASSES = {
+    "house": {
+        "ObjectNav": "envs.procthor.object_nav:ObjectNavEnv",
+        "PickAndPlace": "envs.procthor.pick_and_place:PickAndPlaceEnv",
+    },
+    "ai2thor": {"ObjectNav": "envs.procthor.ai2thor.object_nav:Ai2thorObjectNavEnv"},
+}
+"""Backend → task → class by import path."""
 
 
 def make_env(task: str, *, backend: str = "house", **options) -> gymnasium.Env:
     """Make a task's environment: `ObjectNavEnv`, or with backend="ai2thor" the same in the real AI2-THOR."""
     if not isinstance(backend, str) or backend not in BACKENDS:
         raise unknown_name("backend", backend, BACKENDS)
-    module, _, name = BACKENDS[backend][0].partition(":")
+    if task not in _CLASSES["house"]:
+        raise unknown_name("task", task, _CLASSES["house"])
+    if task not in _CLASSES[backend]:
+        played = ", ".join(_CLASSES[backend])
+        raise EnvError(
+            f"backend={backend!r} plays {played}; for {task} leave it out, or take backend='house'"
+        )
+    module, _, name = _CLASSES[backend][task].partition(":")
     return getattr(importlib.import_module(module), name)(task, **options)
 
 

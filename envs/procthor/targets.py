@@ -1,4 +1,4 @@
-"""What an agent is sent to find: the 16 categories of RoboTHOR's object navigation, and words for them.
+"""What an agent is sent to find: the 16 categories of RoboTHOR's object navigation; and words for categories.
 
 Source: Deitke et al. 2022, ProcTHOR (arXiv 2206.06994), which trains on the categories of RoboTHOR.
 """
@@ -8,7 +8,15 @@ TARGETS = (
     *("HousePlant", "Laptop", "Mug", "Sofa", "SprayBottle", "Television", "Toilet", "Vase"),
 )
 
-_WORDS = {"BasketBall": "basketball", "Television": "television"}
+_WORDS = {
+    "ArmChair": "armchair",
+    "BasketBall": "basketball",
+    "CD": "CD",
+    "CounterTop": "countertop",
+    "TableTopDecor": "tabletop decoration",
+    "Television": "television",
+    "TVStand": "TV stand",
+}
 
 
 def words(target: str) -> str:

@@ -20,6 +20,7 @@ GROUP = "uio2_agent.embodiments"
 _OURS = {
     "vima": "policies.embodiments.vima:VIMA",
     "navigation": "policies.embodiments.navigation:NAVIGATION",
+    "household": "policies.embodiments.household:HOUSEHOLD",
 }
 
 

@@ -211,9 +211,14 @@ class Embodiment(ABC):
         kind, values = self.values(action, state)
         return self.forms[kind].write(values, number if self.numbers_steps else None)
 
-    def told(self, step: str, number: int, state: np.ndarray | None) -> str:
-        """Return how a request tells a step that was done in a state, None where that is not known."""
-        return numbered(step, number) if self.numbers_steps else step
+    def told(self, step: str | None, number: int, state: np.ndarray | None) -> str:
+        """Return how a request tells a step that was done in a state, None where that is not known; of a
+        step None only the state is told.
+        """
+        place = "" if state is None else self.state_text(state)
+        if step is None:
+            return place
+        return f"{place} {numbered(step, number) if self.numbers_steps else step}".strip()
 
     def parse(self, text: str, released: bool = False) -> list[ParsedStep]:
         """Read every whole step in a text, in order of appearance; what is no step is passed over.
@@ -252,6 +257,10 @@ class Embodiment(ABC):
     def words(self, state: np.ndarray, style: PromptStyle) -> dict[str, str]:
         """Return what the wordings say of this body beside the instruction, by slot."""
         return {}
+
+    def state_text(self, state: np.ndarray) -> str:
+        """Return a state as text to be told and answered with; empty for a body that has no words for it."""
+        return ""
 
     def wordings(self, style: PromptStyle) -> Mapping[str, Any]:
         """Return the wordings of a style (`templates.yaml`): the body's own, or those for any body."""

@@ -9,13 +9,15 @@ from typing import Any
 from PIL import ImageFont
 
 ACCENT = (255, 92, 40)
+_STROKES = (((255, 255, 255, 230), 8), ((*ACCENT, 255), 4))
+"""Colour and width: a light edge below the stroke."""
 
 
 def arrow(pen: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
     """Draw a ring at `start` and an arrow to `end`, (column, row) in pixels, on a PIL ImageDraw."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     length = math.hypot(dx, dy)
-    for colour, width in (((255, 255, 255, 230), 8), ((*ACCENT, 255), 4)):
+    for colour, width in _STROKES:
         grow = (width - 4) / 2
         if length > 14:
             ux, uy = dx / length, dy / length
@@ -28,9 +30,18 @@ def arrow(pen: Any, start: tuple[float, float], end: tuple[float, float]) -> Non
                 (tip, (back[0] - wide * uy, back[1] + wide * ux), (back[0] + wide * uy, back[1] - wide * ux)),
                 colour,
             )
-        radius = 7 + grow
-        box = (start[0] - radius, start[1] - radius, start[0] + radius, start[1] + radius)
-        pen.ellipse(box, None, colour, width // 2 + 1)
+        _ring(pen, start, 7 + grow, colour, width)
+
+
+def ring(pen: Any, place: tuple[float, float]) -> None:
+    """Draw a ring around a place, (column, row) in pixels."""
+    for colour, width in _STROKES:
+        _ring(pen, place, 7 + (width - 4) / 2, colour, width)
+
+
+def _ring(pen: Any, place: tuple[float, float], radius: float, colour: tuple, width: int) -> None:
+    box = (place[0] - radius, place[1] - radius, place[0] + radius, place[1] + radius)
+    pen.ellipse(box, None, colour, width // 2 + 1)
 
 
 def label(pen: Any, place: tuple[float, float], text: str, colour: tuple = (40, 44, 52)) -> None:

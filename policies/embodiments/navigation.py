@@ -59,6 +59,8 @@ class Navigation(Embodiment):
     horizon = 1
     numbers_steps = False
     forms = {word: StepForm(word) for word in ACTIONS}  # noqa: RUF012
+    actions = ACTIONS
+    """What it can do, in the order of the numbers."""
 
     def views(self, observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
         views = super().views(observation)
@@ -98,9 +100,12 @@ class Navigation(Embodiment):
     # actions
 
     def checked(self, action: Any) -> int:
-        array = np.asarray(action)
-        if array.dtype.kind not in "iu" or array.size != 1 or not 0 <= int(array.item()) < len(ACTIONS):
-            raise UIO2Error(f"an action is a number from 0 to {len(ACTIONS) - 1} ({', '.join(ACTIONS)})")
+        return self._number(action)
+
+    def _number(self, value: Any) -> int:
+        array, last = np.asarray(value), len(self.actions) - 1
+        if array.dtype.kind not in "iu" or array.size != 1 or not 0 <= int(array.item()) <= last:
+            raise UIO2Error(f"an action is a number from 0 to {last} ({', '.join(self.actions)})")
         return int(array.item())
 
     def vector(self, action: Any) -> np.ndarray:
@@ -159,10 +164,16 @@ class Navigation(Embodiment):
         """What the camera sees, with the last few views; for a small model depth over colour, few words."""
         if not small:
             return PromptStyle(views=("front",), told_steps=4, told_views=4)
-        return PromptStyle(views=("depth", "front"), told_steps=4, wording="short", max_history=0)
+        return PromptStyle(
+            views=("depth", "front"),
+            told_steps=7,
+            told_spacing="doubling",
+            wording="short",
+            max_history=0,
+        )
 
-    def told(self, step: str, number: int, state: np.ndarray | None) -> str:
-        return step if state is None else f"{place_text(state)} {step}"
+    def state_text(self, state: np.ndarray) -> str:
+        return place_text(state)
 
     def words(self, state: np.ndarray, style: PromptStyle) -> dict[str, str]:
         return {"place": place_text(state), "goal": goal_text(state), "actions": ", ".join(ACTIONS)}

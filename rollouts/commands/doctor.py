@@ -74,10 +74,6 @@ def examine() -> list[Finding]:
         _package("mujoco", "the simulator", needed=True),
         _package("ray", "needed for workers > 1", needed=True),
         _package(
-            "ai2thor",
-            "optional: procthor environments with the real simulator; pip install 'uio2-agent[ai2thor]'",
-        ),
-        _package(
             "habitat_sim", "optional: habitat environments with the real simulator; conda packages only"
         ),
         *(_package(name, f"optional: {purpose}") for name, purpose in _suite_packages().items()),

@@ -9,9 +9,7 @@ episodes before, and opening the folder again removes what was published by half
 It refuses to know how episodes come about.
 """
 
-import fcntl
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -29,6 +27,7 @@ from rollouts.datasets.encoding import EncodedEpisode, StatisticsFold
 from rollouts.datasets.maps import map_paths
 from rollouts.versions import git_sha, versions
 from uio2_agent.files import PARTIAL, append_line, replace_files
+from uio2_agent.locks import FolderLock
 
 
 class DatasetWriter:
@@ -273,11 +272,7 @@ class DatasetWriter:
 
     def _check_folder(self) -> None:
         """Raise DatasetError where the folder is no longer the one that was opened: removed or unmounted."""
-        try:
-            there = os.path.samestat(os.stat(self._lock.name), os.fstat(self._lock.fileno()))
-        except OSError:
-            there = False
-        if not there:
+        if not self._lock.in_place():
             raise DatasetError(
                 f"{self.root} was removed, moved or unmounted while it was written: put it back, or choose "
                 "another output="
@@ -291,23 +286,19 @@ class DatasetWriter:
         )
 
 
-def _locked(root: Path) -> Any:
-    """Make the folder and take its lock, which the system releases when the process ends, however it ends."""
+def _locked(root: Path) -> FolderLock:
+    """Make the folder and take its lock."""
     try:
         (root / "meta").mkdir(parents=True, exist_ok=True)
-        lock = open(root / "meta" / ".lock", "w")  # noqa: SIM115 - open while the writer lives
+        return FolderLock(root / "meta" / ".lock")
+    except BlockingIOError as error:
+        raise DatasetError(
+            f"another process is writing the dataset {root}: wait for it or choose another output="
+        ) from error
     except OSError as error:
         raise DatasetError(
             f"cannot write the dataset to {root}: {error.strerror}; choose another output="
         ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise DatasetError(
-            f"another process is writing the dataset {root}: wait for it or choose another output="
-        ) from error
-    return lock
 
 
 def _recover_statistics(root: Path, episodes: int, frames: int) -> StatisticsFold:

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from envs.habitat.box_scene import read_box_scene
+from envs.habitat.navmesh.settings import NavMeshSettings
+from envs.habitat.pathfinder import PathFinder
 from tests.habitat_parity.__main__ import main
 
 RECORDED = Path(__file__).parents[3] / "shared" / "fixtures" / "habitat_sim"
@@ -30,6 +34,23 @@ def test_the_adapter_hands_on_what_the_library_answers(case: str, capsys: pytest
 def test_calls_that_end_habitat_sim_are_refused_before(backend: str, capsys: pytest.CaptureFixture) -> None:
     said = [str(RECORDED), "--case", "api_facts_raw", "--backend", backend, "--strict"]
     assert main(said) == 0, capsys.readouterr().out
+
+
+@needs_recordings
+@pytest.mark.parametrize("radius", [0.10, 0.18])
+def test_the_mesh_itself_is_the_recorded_one(radius: float) -> None:
+    with np.load(RECORDED / f"nav_house_r{round(100 * radius):03d}.npz") as file:
+        boxes = read_box_scene(RECORDED / "house.json")
+        paths = PathFinder.of_boxes(boxes.low, boxes.high, NavMeshSettings(0.88, radius))
+        recorded = {
+            tuple(corner) for corner in np.round(file["navmesh_tri_vertices"].reshape(-1, 3), 3).tolist()
+        }
+        assert {tuple(corner) for corner in np.round(paths.corners, 3).astype("f4").tolist()} == recorded
+        assert paths.navigable_area == pytest.approx(float(file["navigable_area"]), abs=1e-4)
+        for point, reach in zip(file["query_point"][:40], file["query_island_radius"], strict=False):
+            assert paths.island_radius(point) == pytest.approx(float(reach), abs=1e-4)
+        for point, place in zip(file["query_point"], file["query_hit_pos"], strict=True):
+            np.testing.assert_allclose(paths.distance_to_obstacle(point)[1], place, atol=1e-4)
 
 
 @needs_recordings

@@ -62,6 +62,17 @@ def test_whatever_is_shown_fits_on_a_line():
     for value in (*NOT_NUMBERS, "a" * 10**6, "a\nb", np.zeros((50, 50)), list(range(10**6))):
         assert "\n" not in shown(value) and len(shown(value)) <= 81
         assert "choose one of" in str(unknown_name("thing", value, ["a", "b"]))
+        assert len(str(unknown_name("thing", value, map(str, range(1000))))) < 250
+
+
+def test_of_many_names_the_nearest_are_told():
+    environment = VimaEnv("rotate")
+    records = [dict(vars(record)) for record in environment.reset(seed=0)[1]["objects"]]
+    records[0]["texture"] = "red swril"
+    with pytest.raises(EnvError) as told:
+        environment.reset(seed=0, options={"objects": records})
+    assert "unknown texture 'red swril' (did you mean 'red swirl'?): choose one of 8" in str(told.value)
+    assert "the nearest red swirl, green swirl, dark " in str(told.value) and len(str(told.value)) < 250
 
 
 # the environment

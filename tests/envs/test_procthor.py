@@ -13,7 +13,7 @@ from envs.procthor.targets import TARGETS, words
 
 
 def test_the_contract() -> None:
-    rows = check("procthor", options={"size": 64}, seeds=(0,))
+    rows = check("procthor", tasks="ObjectNav", options={"size": 64}, seeds=(0,))
     assert passed(rows), [row for row in rows if row.verdict == "off"]
 
 

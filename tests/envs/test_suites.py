@@ -179,7 +179,8 @@ def test_a_suite_of_an_installed_package(monkeypatch):
     monkeypatch.setattr(suites, "entry_points", lambda group: points if group == "uio2_agent.suites" else [])
     assert envs.suite_names() == [*suites._BUILT_IN, "zoo"]
     assert envs.suite("zoo") is VIMA
-    with pytest.raises(EnvError, match=r"did you mean 'zoo'.*of vima, procthor, zoo, or module:attribute"):
+    choice = r"did you mean 'zoo'.*of vima, procthor, habitat, zoo, or module:attribute"
+    with pytest.raises(EnvError, match=choice):
         envs.suite("zo")
 
 

@@ -1,5 +1,6 @@
 """Sweeping around a line: recorded episodes, births, what solves it, what loses it, the expert."""
 
+import dataclasses
 import math
 import pickle
 
@@ -277,3 +278,15 @@ def test_expert_solves_held_out_seeds(style):
 def test_expert_in_tight_places(swept, distractors, seed):
     env, info = begin(scene(swept, distractors), seed, expert=True)
     assert outcome(play(env, info)[1]) == "success"
+
+
+@pytest.mark.parametrize("task", ["sweep_without_exceeding", "sweep_without_touching"])
+def test_of_a_recorded_scene_that_is_lost_the_expert_knows_nothing(task):
+    """A distractor lies in the frame from the start: no push is tried."""
+    env = VimaEnv(task, expert=True)
+    _, info = env.reset(seed=3)
+    assert info["expert_action"] is not None
+    frame, *_, distractor = info["objects"]
+    inside = dataclasses.replace(distractor, position=(*frame.position[:2], distractor.position[2]))
+    _, info = env.reset(seed=3, options={"objects": [*info["objects"][:-1], inside]})
+    assert info["expert_action"] is None

@@ -1,5 +1,6 @@
 """The body that walks: its actions as text and back, what it tells of where it is, and one step at a time."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -107,3 +108,22 @@ def test_things_in_sight_have_boxes() -> None:
     (seen,) = NAVIGATION.objects(observation, {"objects": things})
     assert seen["name"] == "alarm clock" and seen["boxes"]["front"] == [0, 1, 1, 2]
     assert NAVIGATION.object_bins([seen]).tolist() == [[math.floor(0.525 * 999), math.floor(0.55 * 999)]]
+
+
+def test_a_memory_that_doubles_reaches_far_back() -> None:
+    states = [np.array([step / 10, 0, 0, 0, 0, 0], np.float32) for step in range(40)]
+    now = Moment(
+        task="PointNav",
+        prompt="Go to the goal.",
+        prompt_assets={},
+        state=np.array([4, 0, 0, 0, 0, 0], np.float32),
+        views={camera: np.zeros((32, 32, 3), np.uint8) for camera in ("front", "depth")},
+        executed=["move ahead"] * 39 + ["turn left"],
+        past_states=states,
+    )
+    style = PromptStyle(views=("front",), told_steps=6, told_spacing="doubling", wording="short")
+    text = NAVIGATION.request(now, style).text
+    told = " ".join(place_text(states[40 - ago]) for ago in (32, 16, 8, 4, 2, 1))
+    assert f"{told} turn left" in text and "move ahead" not in text
+    first = dataclasses.replace(now, executed=["stop"], past_states=states[:1])
+    assert f"{place_text(states[0])} stop" in NAVIGATION.request(first, style).text

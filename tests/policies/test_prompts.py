@@ -151,6 +151,10 @@ def test_wordings():
             "paper": ["actions", "goal", "instruction", "place"],
             "short": ["goal", "instruction", "place"],
         },
+        "household": {
+            "paper": ["actions", "goal", "hand", "instruction", "place"],
+            "short": ["goal", "hand", "instruction", "place"],
+        },
         "any": {key: ["instruction"] for key in ("paper", "short")},
     }
     assert {body: set(styles) for body, styles in slots.items()} == {

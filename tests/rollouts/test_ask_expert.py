@@ -1,10 +1,13 @@
 """What the expert would have done in the place of another policy is kept and learned."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
 from envs import suite
 from policies import embodiments
+from policies.base import Policy
 from policies.oracle import OraclePolicy
 from pretrain.moments import moment
 from pretrain.selection import split_episodes
@@ -12,6 +15,7 @@ from pretrain.sources import EpisodeFolders
 from rollouts.collect import collect
 from rollouts.runner import run_episodes, work_list
 from tests.rollouts.test_dataset import configuration
+from uio2_agent.errors import UIO2Error
 
 
 def _advice(record) -> list[str]:
@@ -65,6 +69,36 @@ def test_noise_is_the_episodes_own() -> None:
     assert 0 < sum(same) < 12
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+class Pupil(Policy):
+    """Plays into a corner, and remembers what was played in fact."""
+
+    name = "pupil"
+    played_in_fact: ClassVar[dict[int, list[np.ndarray]]] = {}
+
+    def reset(self, slot, observation, info) -> None:
+        self.played_in_fact[slot] = []
+
+    def act(self, steps):
+        corner = np.array([0.3, -0.4], np.float32)
+        turn = np.array([0, 0, 0, 1], np.float32)
+        for step in steps:
+            self.played_in_fact[step.slot].append(corner)
+        names = ("pose0_position", "pose1_position", "pose0_rotation", "pose1_rotation")
+        return [dict(zip(names, (corner, corner, turn, turn), strict=True)) for _ in steps]
+
+    def played(self, slot, action) -> None:
+        self.played_in_fact[slot][-1] = action["pose1_position"]
+
+
+def test_a_pupil_leads_astray_and_knows_what_was_played() -> None:
+    by = "tests.rollouts.test_ask_expert:Pupil"
+    (straight, led) = (_played(OraclePolicy(noise=noise, by=by), 1) for noise in (0.0, 0.5))
+    assert any(len(a) != len(b) for a, b in zip(straight, led, strict=True))
+    np.testing.assert_allclose(np.array(Pupil.played_in_fact[0]), np.array(led[-1]))
+    with pytest.raises(UIO2Error, match="no known name"):
+        OraclePolicy(noise=0.1, by="nobody")
 
 
 def test_pictures_are_decoded_one_by_one(tmp_path) -> None:

@@ -187,3 +187,5 @@ def test_held_out_seeds_and_bad_settings_are_refused(tmp_path):
             configuration(tmp_path, **changes)
     with pytest.raises(EnvError, match="unknown suite 'nothing': choose one of vima"):
         CollectConfig(output=str(tmp_path), env="nothing")
+    with pytest.raises(DatasetError, match="keeps one embodiment"):
+        CollectConfig(output=str(tmp_path), env="procthor", tasks=("ObjectNav", "PickAndPlace"))

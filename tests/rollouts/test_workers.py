@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import ray
 
-from rollouts.cluster import LOST_CLUSTER, LOST_WORKER
+from rollouts.cluster import LOST_CLUSTER, LOST_WORKER, ray_started
 from rollouts.collect import collect
 from rollouts.errors import RolloutError
 from rollouts.evaluate import EvaluateConfig
@@ -25,6 +25,7 @@ from rollouts.workers import Job, MakeEnv, run_job
 from tests.rollouts.test_dataset import configuration, contents
 from tests.rollouts.test_misbehaviour import OURS, found
 from tests.toys import TOY
+from uio2_agent.errors import UIO2Error
 
 ROOT = Path(__file__).parents[2]
 
@@ -303,3 +304,23 @@ def test_a_simulator_that_hangs_in_c_ends_its_episode(tmp_path: Path) -> None:
     assert (error["seed"], published) == (2, 4)
     assert error["message"] == "TimeoutError: a step of the environment took longer than decision_timeout=2 s"
     assert json.loads((tmp_path / "meta/uio2_agent.json").read_text())["config"]["policy"] == "oracle"
+
+
+@pytest.mark.parametrize(("address", "tries"), [("10.0.0.1:6379", 1), (None, 3)])
+def test_a_cluster_that_does_not_answer_is_asked_once(
+    address: str | None, tries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray waits long for another machine; a slow start of its own on this one is worth another try."""
+    asked = []
+
+    def init(**options: object) -> None:
+        asked.append(options["address"])
+        raise ConnectionError("nobody there")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    told = pytest.raises(UIO2Error, match=r"cannot (join|start).*nobody there.*try again")
+    with told, ray_started(2, address):
+        pass
+    assert asked == [address or "local"] * tries

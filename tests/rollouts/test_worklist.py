@@ -4,7 +4,7 @@ import pytest
 
 import envs
 from rollouts.errors import RolloutError
-from rollouts.worklist import one_level, one_task, shard_numbers, tasks_by_level, work_items
+from rollouts.worklist import bodies, one_level, one_task, shard_numbers, tasks_by_level, work_items
 
 ONLY_AT_ONE = ("novel_adj_and_noun", "follow_motion", "sweep_without_touching", "same_texture")
 """The tasks of VIMA-Bench's fourth level (arXiv 2210.03094)."""
@@ -42,6 +42,14 @@ def test_all_and_nothing_asked_for_stay_at_the_default_level() -> None:
     found = tasks_by_level("vima", "all", "all")
     assert list(found) == ["placement", "combinatorial", "novel_object", "novel_task"]
     assert found == {level: suite.tasks_at(level) for level in found}
+
+
+def test_tasks_of_another_body_are_named() -> None:
+    assert tasks_by_level("procthor", "all", None) == {"medium": ("ObjectNav",)}
+    assert bodies("procthor", "all", None) == ("navigation",)
+    assert bodies("procthor", "PickAndPlace", "all") == ("household",)
+    assert bodies("procthor", "ObjectNav,PickAndPlace", None) == ("navigation", "household")
+    assert one_task("procthor", "PickAndPlace", None) == ("medium", ("PickAndPlace",))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 import struct
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from uio2_agent.text.tokenizer import SMALL_MODEL, TextTokenizer
 from uio2_agent.text.train_small_tokenizer import train
 from uio2_agent.tokenizers.vocoder import Vocoder, VocoderConfig
 from uio2_agent.unified_io2 import UnifiedIO2
+from uio2_agent.weights import check_finite
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +165,21 @@ def test_tensors_that_hold_no_numbers_are_named(tmp_path, spoil, said):
     torch.save(weights, directory / "pytorch_model.bin")
     with pytest.raises(CheckpointError, match=said):
         UnifiedIO2.from_pretrained(directory)
+
+
+def test_one_number_that_is_none_is_seen_anywhere(tmp_path, monkeypatch):
+    """In a large file, whose matrices are not read for this, in their first and last rows."""
+    weights = load_file(tiny_model().save_pretrained(tmp_path / "model") / "model.safetensors")
+    name = max(weights, key=lambda each: weights[each].numel())
+    for at, seen in ((0, True), (-1, True), (1, False)):
+        spoilt = weights[name].clone()
+        spoilt[at].view(-1)[0] = float("-inf")
+        with pytest.raises(CheckpointError, match=f"infinity in {name}"):
+            check_finite(weights | {name: spoilt}, "there")
+        with monkeypatch.context() as context:
+            context.setattr("uio2_agent.weights._READ_WHOLE", 0)
+            with pytest.raises(CheckpointError) if seen else nullcontext():
+                check_finite(weights | {name: spoilt}, "there")
 
 
 def test_names_of_strangers_stay_on_one_line(tmp_path):

@@ -203,11 +203,28 @@ def test_patches_are_drawn_where_there_are_too_many():
         (Request("x"), Target(audio=power(0)), "audio target of request 0"),
         (Request("x"), Target(image=np.zeros((4, 4), np.uint8)), "image target of request 0"),
         (Request("x"), Target(), "holds nothing"),
+        (Request(""), "y", "request 0 is empty"),
+        (Request(" \n"), "y", "request 0 is empty"),
+        (
+            Request("to <image_history_3>", None, (picture(0),) * 2),
+            "y",
+            "<image_history_3>, and 2 history ima",
+        ),
+        (Request("in <image_input>", None, (picture(0),)), "y", "<image_input>, and 0 images"),
+        (Request("<audio_history_1>", audio=power(0)), "y", "<audio_history_1>, and 0 history sounds"),
+        (Request("<audio_input>", picture(0)), "y", "<audio_input>, and 0 sounds"),
     ],
 )
 def test_what_does_not_fit_is_refused(request_, target, message):
     with pytest.raises(RequestError, match=message):
         small()([request_], [target])
+
+
+def test_what_a_text_names_may_be_more_than_named():
+    """To name an input is optional, and a ninth history picture has no marker."""
+    requests = [Request("", picture(0)), Request("x <image_history_9>"), Request("y", picture(0))]
+    named = Request("<image_history_1>", None, (picture(0), picture(1)))
+    assert small()([*requests, named]).text.tokens.shape[0] == 4
 
 
 def test_modalities_a_model_lacks_are_refused():

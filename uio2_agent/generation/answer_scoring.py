@@ -30,7 +30,7 @@ def score_options(
     processor = processor_of(model)
     if not options:
         raise RequestError("no options to score: hand in at least one text")
-    texts = processor([Request("")] * len(options), options).to(model.device)
+    texts = processor([Request("any")] * len(options), options).to(model.device)
     encoded = model.encode(processor([request]).to(model.device))
     return option_losses(model, encoded, texts.text_target, average=average).cpu().numpy()
 

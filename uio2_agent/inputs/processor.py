@@ -7,6 +7,7 @@ official code (the end of a long text, a picture that fills no patch), and a war
 Knows no files: `uio2_agent.media.loading` reads them.
 """
 
+import re
 import warnings
 from collections.abc import Sequence
 
@@ -29,12 +30,16 @@ from uio2_agent.text.vocabulary import prefix_text
 __all__ = ["Batch", "Processor"]
 
 
+_MARKER = re.compile(r"<(image|audio)_(?:input|(history)_([1-8]))>")
+"""What a text calls its other inputs; histories have up to `vocabulary.HISTORY_MARKERS` parts."""
+
+
 class Processor:
     """Turn requests (and targets) into a batch for one model configuration.
 
     >>> processor = Processor(UnifiedIO2Config.preset("nano"), TextTokenizer.packaged())
-    >>> processor([Request("Put the <image_history_1> into the bowl.")]).text.tokens.shape
-    torch.Size([1, 9])
+    >>> processor([Request("Put the red block into the bowl.")]).text.tokens.shape
+    torch.Size([1, 10])
     """
 
     def __init__(self, config: UnifiedIO2Config, tokenizer: TextTokenizer):
@@ -77,7 +82,7 @@ class Processor:
             targets = [Target(text=answer) if isinstance(answer, str) else answer for answer in targets]
         tags = [prefix_text(modality) for modality in _asked(requests, targets, target)]
         for row, request in enumerate(requests):
-            _check_text(request.text, f"the text of request {row}")
+            _check_request(request, row)
         texts = [f"{tag} {request.text}" for tag, request in zip(tags, requests, strict=True)]
         inputs = {
             "image": [[] if request.image is None else [request.image] for request in requests],
@@ -214,6 +219,29 @@ class Processor:
 
 def _sides(picture: np.ndarray | torch.Tensor) -> str:
     return f"{picture.shape[0]} x {picture.shape[1]}"
+
+
+def _check_request(request: Request, row: int) -> None:
+    """Raise RequestError for a request without anything, and for markers of inputs that are not there."""
+    _check_text(request.text, f"the text of request {row}")
+    there = {
+        ("image", "input"): int(request.image is not None),
+        ("audio", "input"): int(request.audio is not None),
+        ("image", "history"): len(request.image_history),
+        ("audio", "history"): len(request.audio_history),
+    }
+    if not request.text.strip() and not any(there.values()):
+        raise RequestError(f"request {row} is empty: hand in a text, a picture or a sound")
+    for marker in _MARKER.finditer(request.text):
+        modality, history, number = marker.groups()
+        held = there[modality, "history" if history else "input"]
+        if int(number or 1) > held:
+            part = "image" if modality == "image" else "sound"
+            what = f"history {part}s" if history else f"{part}s"
+            raise RequestError(
+                f"the text of request {row} names {marker[0]}, and {held} {what} are handed in: hand in what "
+                "it names, or leave the marker out"
+            )
 
 
 def _check_text(text: object, what: str) -> None:

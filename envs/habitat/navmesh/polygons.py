@@ -145,12 +145,7 @@ def _with_holes(ring: list, holes: list[list]) -> list:
             joint = (start + k) % len(hole)
             place = _seen_from(hole[joint], ring, [hole, *others])
             if place is not None:
-                ring = [
-                    *ring[: place + 1],
-                    *hole[joint:],
-                    *hole[: joint + 1],
-                    *ring[place:],
-                ]
+                ring = [*ring[place:], *ring[: place + 1], *hole[joint:], *hole[: joint + 1]]
                 break
     return ring
 

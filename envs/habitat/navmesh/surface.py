@@ -47,6 +47,7 @@ class Surface:
         low, high = (rings.min(1), rings.max(1)) if len(rings) else (rings[:, 0], rings[:, 0])
         self._low, self._high = self._grains(low), self._grains(high)
         self.islands = self._islands()
+        self._last: tuple[np.ndarray | None, int] = None, -1  # where the last step ended, and on which piece
 
     def _islands(self) -> np.ndarray:
         """For each piece the number of the island it belongs to."""
@@ -62,17 +63,6 @@ class Surface:
         ring = self.corners[list(self.pieces[piece])]
         x, z = ring[:, 0], ring[:, 2]
         return abs(float((x * np.roll(z, -1) - np.roll(x, -1) * z).sum())) / 2
-
-    @property
-    def walls(self) -> np.ndarray:
-        """All edges without a neighbour, (W, 2, 3)."""
-        found = [
-            (self.corners[piece[k]], self.corners[piece[(k + 1) % len(piece)]])
-            for piece, around in zip(self.pieces, self.neighbours, strict=True)
-            for k, other in enumerate(around)
-            if other < 0
-        ]
-        return np.array(found).reshape(-1, 2, 3)
 
     def _grains(self, points: np.ndarray) -> np.ndarray:
         """Points in whole cells from the scene's corner, as coarse as habitat-sim looks for pieces."""
@@ -130,16 +120,23 @@ class Surface:
 
     def step(self, start: Sequence[float], end: Sequence[float], slide: bool) -> np.ndarray:
         """Return where a body that wants to go straight from one point to another comes to stand."""
-        found = self.nearest(start)
-        if found is None or self.nearest(end) is None:
-            return np.array(start, float)
-        piece, begin = found
-        end = np.asarray(end, float)
+        start, end = np.array(start, float), np.asarray(end, float)
+        known, piece = self._last
+        begin = known
+        if known is None or (known != start).any():
+            found = self.nearest(start)
+            if found is None:
+                return start
+            piece, begin = found
+        if (np.abs(end - begin) > REACH).any() and self.nearest(end) is None:
+            return start
         if not slide:
             piece, place = self._straight(piece, begin, end)
         else:
             piece, place = self._slid(piece, begin, end)
-        return np.array([place[0], self.height(piece, place), place[2]])
+        reached = np.array([place[0], self.height(piece, place), place[2]])
+        self._last = reached.copy(), piece
+        return reached
 
     def _slid(self, first: int, start: np.ndarray, end: np.ndarray) -> tuple[int, np.ndarray]:
         middle, limit = (start + end)[[0, 2]] / 2, (math.dist(start[[0, 2]], end[[0, 2]]) / 2 + 0.001) ** 2

@@ -56,13 +56,13 @@ def fitted(size: Vector, record: HouseObject, room: Room, hanging: bool, known: 
         for own in (0, 1):
             axis = int(np.abs(turn[:, own]).argmax())
             back, front = (
-                _distance(room.floor, middle, axis, side * math.copysign(1, turn[axis, own]))
+                distance_to_outline(room.floor, middle, axis, side * math.copysign(1, turn[axis, own]))
                 for side in (-1, 1)
             )
             told = None if known else _told(size[own] / 2, back, front, own, hanging)
             halves[own] = min(told or halves[own], max(min(back, front), _LEAST * halves[own]))
     reaches = np.abs(turn) @ halves
-    free = [min(_distance(room.floor, middle, axis, side) for side in (-1, 1)) for axis in (0, 1)]
+    free = [min(distance_to_outline(room.floor, middle, axis, side) for side in (-1, 1)) for axis in (0, 1)]
     share = min(1.0, *(have / need for have, need in zip(free, reaches, strict=True)))
     share = max(share, _LEAST)
     return halves[0] * share * 2, halves[1] * share * 2, size[2]
@@ -89,7 +89,7 @@ def _under(halves: Sequence[float], record: HouseObject, turn: np.ndarray) -> li
     return wide
 
 
-def _distance(ring: Sequence[Point], point: Point, axis: int, side: float) -> float:
+def distance_to_outline(ring: Sequence[Point], point: Point, axis: int, side: float) -> float:
     """Return how far from a point along an axis, to its low (-1) or high (1) side, a floor's outline is."""
     across = 1 - axis
     found = math.inf

@@ -36,14 +36,27 @@ class States:
     def show_open(self, thing: int, openness: float) -> None:
         """Turn a thing's doors and lids to an openness from 0 to 1; kinematics must be computed anew."""
         for geom in self._hinged.get(thing, ()):
-            point, (axis, angle, rest) = self._model.geom_user[geom, 1:4], self._model.geom_user[geom, 4:7]
-            turn, quaternion, moved = np.empty(4), np.empty(4), np.empty(3)
-            mujoco.mju_axisAngle2Quat(turn, np.eye(3)[int(axis)], angle * (openness - rest))
-            mujoco.mju_rotVecQuat(moved, self._position[geom] - point, turn)
+            position, turn = swung(self._model.geom_user[geom], openness, self._position[geom])
+            quaternion = np.empty(4)
             mujoco.mju_mulQuat(quaternion, turn, self._turn[geom])
-            self._model.geom_pos[geom], self._model.geom_quat[geom] = point + moved, quaternion
+            self._model.geom_pos[geom], self._model.geom_quat[geom] = position, quaternion
 
     def show_on(self, thing: int, on: bool) -> None:
         """Light a thing's lamps and screens, or darken them."""
         for geom in self._lights.get(thing, ()):
             self._model.geom_matid[geom] = self._dark[geom] + int(on)
+
+
+def swung(user: np.ndarray, openness: float, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where a hinged geom's origin is at an openness, and the quaternion it has turned by.
+
+    Args:
+        user: its numbers, as `build_model` says.
+        openness: from 0, closed, to 1.
+        position: its origin in its body as built.
+    """
+    point, (axis, angle, rest) = user[1:4], user[4:7]
+    turn, moved = np.empty(4), np.empty(3)
+    mujoco.mju_axisAngle2Quat(turn, np.eye(3)[int(axis)], angle * (openness - rest))
+    mujoco.mju_rotVecQuat(moved, position - point, turn)
+    return point + moved, turn

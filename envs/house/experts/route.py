@@ -48,47 +48,56 @@ def route(
     """
     grid, obstacles = simulator.grid, simulator.obstacles
     distances = grid.field(goals).distances
+    certain = grid.ways(_moves(start, step, turns))
 
-    def left(point: np.ndarray) -> float:
-        cell = grid.snap(point, 0.2)
-        return math.inf if cell is None else float(distances[cell])
+    def left(points: np.ndarray) -> np.ndarray:
+        cells = grid.snaps(points, 0.2)
+        return np.where(cells >= 0, distances[cells], np.inf)
 
     def free(point: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        return obstacles.free(point, ends) & [simulator.on_floor(end) for end in ends]
+        passes, never = certain(point)
+        open_ways = ~never & simulator.on_floors(ends)
+        asked = np.flatnonzero(open_ways & ~passes)
+        if len(asked):
+            open_ways[asked] = obstacles.free(point, ends[asked])
+        return open_ways
 
     return search(start, left, free, reached, step=step, turns=turns)
 
 
 def search(
     start: Stance,
-    left: Callable[[np.ndarray], float],
+    left: Callable[[np.ndarray], np.ndarray],
     free: Callable[[np.ndarray, np.ndarray], np.ndarray],
     reached: Callable[[np.ndarray], bool],
     *,
     step: float,
     turns: int,
+    same_place: float = _SAME_PLACE,
+    most_places: int = _MOST_PLACES,
 ) -> Route | None:
     """Return the moves from `start` to a place that is `reached`; None where none is found.
 
     Args:
-        left: about how far it still is from a place (x, y), inf where there is no way.
-        free: (place, ends (N, 2)) → which straight moves to the ends nothing stops, bool (N,).
+        same_place: metres within which two places are one.
+        most_places: how many are looked at before giving up.
+        left: about how far it still is from places (N, 2), inf where there is no way; (N,).
+        free: (place, ends (turns, 2)) → which straight moves to the ends nothing stops, bool (turns,).
         reached, step, turns: see `route`.
     """
-    angles = start.yaw + np.arange(turns) * (2 * math.pi / turns)
-    moves = step * np.stack([-np.sin(angles), np.cos(angles)], 1)  # (turns, 2)
-
+    moves = _moves(start, step, turns)
     first = start.point
     if reached(first):
         return Route((), tuple(first))
-    if not math.isfinite(left(first)):
+    still = float(left(first[None])[0])
+    if not math.isfinite(still):
         return None
     count = itertools.count()
     best: dict[tuple[int, int], float] = {}
-    waiting = [(left(first), next(count), 0.0, tuple(first), 0, None)]
-    while waiting and len(best) < _MOST_PLACES:
+    waiting = [(still, next(count), 0.0, tuple(first.tolist()), 0, None)]
+    while waiting and len(best) < most_places:
         _, _, cost, place, heading, before = heapq.heappop(waiting)
-        key = (round(place[0] / _SAME_PLACE), round(place[1] / _SAME_PLACE))
+        key = (round(place[0] / same_place), round(place[1] / same_place))
         if best.get(key, math.inf) <= cost:
             continue
         best[key] = cost
@@ -96,16 +105,21 @@ def search(
         if before is not None and reached(point):
             return Route(_headings((heading, before)), place)
         ends = point + moves
-        for turn in np.flatnonzero(free(point, ends)):
-            still = left(ends[turn])
-            if math.isfinite(still):
-                away = abs((turn - heading + turns // 2) % turns - turns // 2)
-                spent = cost + step + _TURN_COST * away
-                heapq.heappush(
-                    waiting,
-                    (spent + still, next(count), spent, tuple(ends[turn]), int(turn), (heading, before)),
-                )
+        turned = np.flatnonzero(free(point, ends))
+        lefts, keys = left(ends[turned]), np.rint(ends[turned] / same_place).astype(int)
+        for turn, still, key in zip(turned.tolist(), lefts.tolist(), map(tuple, keys.tolist()), strict=True):
+            away = abs((turn - heading + turns // 2) % turns - turns // 2)
+            spent = cost + step + _TURN_COST * away
+            if still < math.inf and best.get(key, math.inf) > spent:
+                end = tuple(ends[turn].tolist())
+                heapq.heappush(waiting, (spent + still, next(count), spent, end, turn, (heading, before)))
     return None
+
+
+def _moves(start: Stance, step: float, turns: int) -> np.ndarray:
+    """The moves at every heading, (turns, 2)."""
+    angles = start.yaw + np.arange(turns) * (2 * math.pi / turns)
+    return step * np.stack([-np.sin(angles), np.cos(angles)], 1)
 
 
 def _headings(chain) -> tuple[int, ...]:

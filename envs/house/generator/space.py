@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt, label
+from scipy.ndimage import label
 
 from envs.house.generator.floorplan import FloorPlan
 
@@ -58,6 +58,9 @@ class Space:
         """How high a piece may be: below windows."""
         self.wall = self._walls()
         self.count = len(plan.types)
+        coarse = self.room[:-1:2, :-1:2]
+        self._rooms, self._inside = coarse, coarse >= 0
+        self._least = np.maximum(_LEAST_WALK * np.bincount(coarse[self._inside], minlength=self.count), 12)
 
     def _walls(self) -> np.ndarray:
         """The cells beside a wall: bodies cannot walk there."""
@@ -112,18 +115,26 @@ class Space:
         closed = self.taken | self.wall | (self.room < 0)
         wide, deep = (size - size % 2 for size in closed.shape)
         coarse = closed[:wide, :deep].reshape(wide // 2, 2, deep // 2, 2).any(axis=(1, 3))
-        return distance_transform_edt(np.pad(~coarse, 1))[1:-1, 1:-1] * 2 * STEP > _BODY
+        return ~_widened(coarse)
 
     def passable(self) -> bool:
         """Whether one piece of walkable floor reaches far into every room."""
         walkable = self.walkable()
-        rooms = self.room[: 2 * walkable.shape[0] : 2, : 2 * walkable.shape[1] : 2]
         parts, count = label(walkable)
         if count == 0:
             return False
         sizes = np.bincount(parts.ravel())
         sizes[0] = 0
         main = parts == sizes.argmax()
-        reached = np.bincount(rooms[main & (rooms >= 0)], minlength=self.count)
-        whole = np.bincount(rooms[rooms >= 0], minlength=self.count)
-        return bool((reached >= np.maximum(_LEAST_WALK * whole, 12)).all())
+        reached = np.bincount(self._rooms[main & self._inside], minlength=self.count)
+        return bool((reached >= self._least).all())
+
+
+def _widened(closed: np.ndarray) -> np.ndarray:
+    """Return which cells of 10 cm lie, middle to middle, within `_BODY` of a closed one or of the outside:
+    those up to two away, but not two along and two across.
+    """
+    wide = np.pad(closed, 2, constant_values=True)
+    by_one = wide[:, 1:-3] | wide[:, 2:-2] | wide[:, 3:-1]  # along an axis
+    by_two = by_one | wide[:, :-4] | wide[:, 4:]
+    return by_two[1:-3] | by_two[2:-2] | by_two[3:-1] | by_one[:-4] | by_one[4:]

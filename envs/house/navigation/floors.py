@@ -25,5 +25,6 @@ def navigation_grid(scene: Scene, obstacles: Obstacles, cell: float = CELL) -> N
         i = slice(*np.searchsorted(xs, (centre[0] - half[0] - 1e-6, centre[0] + half[0] + 1e-6)))
         j = slice(*np.searchsorted(ys, (centre[1] - half[1] - 1e-6, centre[1] + half[1] + 1e-6)))
         floor[i, j] = True
-    free = floor & ~obstacles.mark(xs, ys, obstacles.body.radius)
-    return NavigationGrid(free, (xs[0], ys[0]), cell)
+    radius = obstacles.body.radius
+    touched, close, deep = obstacles.marks(xs, ys, (radius, radius + cell, max(radius - cell, 0.0)))
+    return NavigationGrid(floor & ~touched, (xs[0], ys[0]), cell, ~close, deep)

@@ -4,7 +4,7 @@ A body is an upright cylinder. Whatever solid lies in its height stands in its w
 Points are (x, y) in the scene's frame, metres.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from envs.house.scene import Scene, Thing
 _CLOSE = 1e-6
 _TILE = 1.0
 """Metres of floor whose ways are looked at together."""
+_CORNERS = np.array([(1, 1), (1, -1), (-1, 1), (-1, -1)])[:, None]  # (4, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class Obstacles:
         """Return for straight ways from one point to many (N, 2) whether nothing stops a body; bool (N,)."""
         ends = np.asarray(ends, float)
         rows, limit = self._near(start, float(np.linalg.norm(ends - start, axis=1).max()))
-        return (self._distances(np.broadcast_to(start, ends.shape), ends, rows) >= limit).all(1)
+        return (self._distances(start[None], ends, rows) >= limit).all(1)
 
     def all_free(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """Return for many straight ways (N, 2) to (N, 2) whether nothing stops a body; bool (N,)."""
@@ -127,17 +128,17 @@ class Obstacles:
     def _near(self, start: np.ndarray, far: float) -> tuple[np.ndarray, np.ndarray]:
         """The rectangles that a way of at most `far` can come too near to, and how near each may come."""
         rows = np.flatnonzero(self._active)
-        local = np.einsum("ki,kij->kj", start - self._centre[rows], self._axes[rows])
-        now = _to_box(local, self._half[rows])
+        now = _to_box(*self._local(start[None], rows), self._half[rows])[0]
         near = now < self.body.radius + far
         return rows[near], np.minimum(self.body.radius, now[near]) - _CLOSE
 
-    def mark(self, xs: np.ndarray, ys: np.ndarray, radius: float) -> np.ndarray:
-        """Return for a grid of points whether a disc there touches a rectangle; bool (len(xs), len(ys))."""
-        touched = np.zeros((len(xs), len(ys)), bool)
+    def marks(self, xs: np.ndarray, ys: np.ndarray, radii: Sequence[float]) -> np.ndarray:
+        """Return for a grid of points whether discs there touch a rectangle; bool (radii, xs, ys)."""
+        touched = np.zeros((len(radii), len(xs), len(ys)), bool)
         cell = xs[1] - xs[0] if len(xs) > 1 else 1.0
+        limits = (np.array(radii) - _CLOSE)[:, None, None] ** 2
         for row in np.flatnonzero(self._active):
-            reach = np.abs(self._axes[row]) @ self._half[row] + radius  # (2,) around its centre
+            reach = np.abs(self._axes[row]) @ self._half[row] + max(radii)  # (2,) around its centre
             low, high = self._centre[row] - reach, self._centre[row] + reach
             i0, i1 = np.searchsorted(xs, (low[0] - cell, high[0] + cell))
             j0, j1 = np.searchsorted(ys, (low[1] - cell, high[1] + cell))
@@ -147,24 +148,28 @@ class Obstacles:
             axes, half = self._axes[row], self._half[row]
             u = np.maximum(np.abs(dx * axes[0, 0] + dy * axes[1, 0]) - half[0], 0)
             v = np.maximum(np.abs(dx * axes[0, 1] + dy * axes[1, 1]) - half[1], 0)
-            touched[i0:i1, j0:j1] |= u * u + v * v < (radius - _CLOSE) ** 2
+            touched[:, i0:i1, j0:j1] |= u * u + v * v < limits
         return touched
 
+    def _local(self, points: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Points (N, 2) along and across some rectangles, from their middles: two of (N, K)."""
+        x, y = (points[:, None, axis] - self._centre[rows, axis] for axis in (0, 1))
+        axes = self._axes[rows]
+        return x * axes[:, 0, 0] + y * axes[:, 1, 0], x * axes[:, 0, 1] + y * axes[:, 1, 1]
+
     def _distances(self, starts: np.ndarray, ends: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Distances of segments to some rectangles, (N, K)."""
-        centre, axes, half = self._centre[rows], self._axes[rows], self._half[rows]
-        a, b = (
-            np.einsum("nki,kij->nkj", np.asarray(p, float)[:, None] - centre, axes) for p in (starts, ends)
-        )
-        to_ends = np.minimum(_to_box(a, half), _to_box(b, half))  # (N, K)
-        direction = b - a
-        length = np.maximum((direction**2).sum(-1), 1e-18)  # (N, K), squared
-        found = to_ends
-        for sx, sy in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
-            corner = half * (sx, sy)  # (K, 2)
-            share = np.clip((((corner - a) * direction).sum(-1)) / length, 0, 1)[..., None]
-            found = np.minimum(found, np.linalg.norm(a + share * direction - corner, axis=-1))
-        return np.where(_crosses(a, direction, half), 0.0, found)
+        """Distances of segments to some rectangles, (N, K); one start serves all ends too."""
+        half = self._half[rows]
+        (x, y), (end_x, end_y) = (self._local(np.asarray(p, float), rows) for p in (starts, ends))
+        to_ends = np.minimum(_to_box(x, y, half), _to_box(end_x, end_y, half))  # (N, K)
+        way_x, way_y = end_x - x, end_y - y
+        length = np.maximum(way_x * way_x + way_y * way_y, 1e-18)  # squared
+        corner_x, corner_y = (half[:, axis] * _CORNERS[..., axis, None] for axis in (0, 1))  # (4, 1, K)
+        share = ((corner_x - x) * way_x + (corner_y - y) * way_y) / length  # (4, N, K)
+        share = np.minimum(np.maximum(share, 0), 1)
+        away_x, away_y = x + share * way_x - corner_x, y + share * way_y - corner_y
+        found = np.minimum(to_ends, np.sqrt(away_x * away_x + away_y * away_y).min(0))
+        return np.where(_crosses((x, y), (way_x, way_y), half), 0.0, found)
 
 
 def _rectangles(thing: Thing) -> Iterable[tuple[float, ...]]:
@@ -187,16 +192,22 @@ def _axes(yaw: np.ndarray) -> np.ndarray:
     return np.stack([np.stack([c, -s], -1), np.stack([s, c], -1)], -2)  # (K, 2, 2)
 
 
-def _to_box(points: np.ndarray, half: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(np.maximum(np.abs(points) - half, 0), axis=-1)
+def _to_box(x: np.ndarray, y: np.ndarray, half: np.ndarray) -> np.ndarray:
+    x, y = np.maximum(np.abs(x) - half[:, 0], 0), np.maximum(np.abs(y) - half[:, 1], 0)
+    return np.sqrt(x * x + y * y)
 
 
-def _crosses(a: np.ndarray, direction: np.ndarray, half: np.ndarray) -> np.ndarray:
+def _crosses(
+    start: tuple[np.ndarray, np.ndarray], way: tuple[np.ndarray, np.ndarray], half: np.ndarray
+) -> np.ndarray:
     """Whether segments enter boxes about the origin (slab test), (N, K)."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        first, second = (-half - a) / direction, (half - a) / direction
-    parallel = np.abs(direction) < 1e-12
-    inside = np.abs(a) < half
-    enter = np.where(parallel, np.where(inside, -np.inf, np.inf), np.minimum(first, second)).max(-1)
-    leave = np.where(parallel, np.where(inside, np.inf, -np.inf), np.maximum(first, second)).min(-1)
+    enters, leaves = [], []
+    for at, along, reach in zip(start, way, half.T, strict=True):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            first, second = (-reach - at) / along, (reach - at) / along
+        parallel = np.abs(along) < 1e-12
+        never = np.where(np.abs(at) < reach, -np.inf, np.inf)
+        enters.append(np.where(parallel, never, np.minimum(first, second)))
+        leaves.append(np.where(parallel, -never, np.maximum(first, second)))
+    enter, leave = np.maximum(*enters), np.minimum(*leaves)
     return (enter < leave) & (leave > 0) & (enter < 1)

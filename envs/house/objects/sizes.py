@@ -30,8 +30,7 @@ class AssetSizes:
     """Asset id → type and box. Empty, it knows what names and places tell.
 
     Args:
-        table: asset id → {"type": ..., "size": [x, y, z]}, as `asset_boxes.json` and ProcTHOR's asset
-            database hold them.
+        table: asset id → {"type": ..., "size": [x, y, z]}.
     """
 
     def __init__(self, table: Mapping[str, Mapping] | None = None) -> None:
@@ -39,15 +38,30 @@ class AssetSizes:
 
     @classmethod
     def read(cls, path: str | Path) -> "AssetSizes":
-        """Read a JSON table. Raises HouseError where it is none."""
+        """Read a JSON table as above, or ProcTHOR's asset-database.json. Raises HouseError for another."""
         try:
             table = json.loads(Path(path).read_text("utf-8"))
+            if any(isinstance(row, list) for row in table.values()):
+                table = {row["assetId"]: _row(row) for rows in table.values() for row in rows}
             for row in table.values():
                 if not all(0 < value < 100 for value in row["size"]) or len(row["size"]) != 3:
                     raise ValueError(f"a size of {row['size']}")
+                type_of(row["type"])
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise HouseError(f"{path}: no table of assets with a size each ({error})") from error
         return cls(table)
+
+    def known(self, type: str) -> dict[str, Size]:
+        """Return the table's assets of a type, with their boxes."""
+        return {
+            asset: tuple(row["size"])
+            for asset, row in self._table.items()
+            if type_of(row["type"]).name == type
+        }
+
+    def __contains__(self, asset: str) -> bool:
+        """Whether the table has an asset."""
+        return asset in self._table
 
     def box(self, asset: str) -> Size | None:
         """Return the box that the table has, or that the asset's name tells; else None."""
@@ -83,3 +97,12 @@ class AssetSizes:
         # tall things are wider, but not in proportion
         across = 1.0 if size[1] < _FLAT else ratio**0.5
         return size[0] * across, size[1] * ratio, size[2] * across
+
+
+def told_by_name(asset: str) -> bool:
+    """Return whether an asset is the generator's own, whose name tells its box."""
+    return _OWN.search(asset) is not None
+
+
+def _row(row: Mapping) -> dict:
+    return {"type": row["objectType"], "size": [row["boundingBox"][axis] for axis in "xyz"]}

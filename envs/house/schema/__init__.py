@@ -3,6 +3,7 @@
 from envs.house.schema.reading import parse_house as parse_house
 from envs.house.schema.reading import read_house as read_house
 from envs.house.schema.reading import read_houses as read_houses
+from envs.house.schema.reading import read_json as read_json
 from envs.house.schema.records import AgentPose as AgentPose
 from envs.house.schema.records import Door as Door
 from envs.house.schema.records import House as House

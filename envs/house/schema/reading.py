@@ -44,9 +44,7 @@ def read_house(path: str | Path, *, box_size: BoxSize = _unknown_size) -> House:
 
     Raises HouseError, naming file, key and remedy, for what is no house.
     """
-    path = Path(path)
-    text = text_of(_bytes(path), str(path))
-    return parse_house(json_of(text, str(path)), str(path), box_size=box_size)
+    return parse_house(read_json(path), str(path), box_size=box_size)
 
 
 def read_houses(path: str | Path, *, box_size: BoxSize = _unknown_size) -> Iterator[House]:
@@ -96,6 +94,12 @@ def parse_house(
 
 
 # files
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a .json or .json.gz file. Raises HouseError for what is no JSON, or more than a house can be."""
+    path = Path(path)
+    return json_of(text_of(_bytes(path), str(path)), str(path))
 
 
 def _bytes(path: Path) -> bytes:

@@ -28,6 +28,7 @@ def _specs(level: str | None) -> tuple[tuple[str, ...], tuple[float, ...]]:
     return tuple(chosen), tuple(weight / total for weight in chosen.values())
 
 
+@functools.lru_cache(maxsize=4)
 def generated(seed: int, level: str | None) -> House:
     """Return the house of an episode's seed at a level."""
     names, weights = _specs(level)

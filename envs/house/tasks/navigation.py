@@ -26,6 +26,7 @@ from envs.house.tasks import houses as house_sources
 from envs.house.tasks import maps, metrics
 from envs.house.tasks.levels import LEVELS
 from envs.inputs import whole_number
+from envs.memory import give_back
 from envs.suites import canonical_level
 
 STOP, AHEAD, LEFT, RIGHT, UP, DOWN = range(6)
@@ -94,7 +95,7 @@ class NavigationEnv(SimulatorEnv):
                 raise unknown_name("sensor", sensor, SENSORS)
         self._houses, self.sensors = houses, tuple(sensors)
         self.camera = Camera(size, size, self.body.vertical_fov)
-        self.action_space = gymnasium.spaces.Discrete(len(ACTIONS))
+        self.action_space = self._actions()
         picture = gymnasium.spaces.Box(0, 255, (3, size, size), np.uint8)
         self.observation_space = gymnasium.spaces.Dict(
             {
@@ -106,8 +107,11 @@ class NavigationEnv(SimulatorEnv):
         )
         self._simulator: HouseSimulator | None = None
         self._house: House | None = None
-        self._plan: list[int] | None = None
+        self._plan: list[Any] | None = None
         self._watcher: tuple[Callable[[np.ndarray], None], int, int] | None = None
+
+    def _actions(self) -> gymnasium.Space:
+        return gymnasium.spaces.Discrete(len(ACTIONS))
 
     def _sensor_spaces(self, size: int) -> dict[str, gymnasium.Space]:
         box, found = gymnasium.spaces.Box, {}
@@ -191,35 +195,41 @@ class NavigationEnv(SimulatorEnv):
         )
 
     def _move_in(self, house: House) -> None:
-        if self._simulator is not None and self._house == house:
+        if self._simulator is not None and (self._house is house or self._house == house):
             self._simulator.restore()
             return
         if self._simulator is not None:
             self._simulator.close()
+            self._simulator = None
         self._house = house
         self._simulator = HouseSimulator.of_house(house, Footprint(self.body.radius, self.body.height))
+        give_back()
 
     def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         self._check_step()
-        number = self._action(action)
+        done = self._action(action)
         before = self._simulator.stance.position
+        self._do(done)
+        self._walked += float(np.linalg.norm(self._simulator.stance.position - before))
+        self._steps += 1
+        if self._plan:
+            self._plan = self._plan[1:] if self._plan[0] == done else None
+        info = self._info()
+        self._show()
+        return self._observation(), *self._ends(info), info
+
+    def _action(self, action: Any) -> Any:
+        """Read an action, here its number; what is returned can be compared. EnvError for what is none."""
+        return whole_number(action, f"an action ({', '.join(ACTIONS)})", 0, len(ACTIONS) - 1)
+
+    def _do(self, number: Any) -> None:
+        """Carry out what `_action` has read."""
         if number == STOP:
             self._stopped = True
         elif number == AHEAD:
             self._collisions += self._ahead()
         else:
             self._turn(number)
-        self._walked += float(np.linalg.norm(self._simulator.stance.position - before))
-        self._steps += 1
-        if self._plan:
-            self._plan = self._plan[1:] if self._plan[0] == number else None
-        info = self._info()
-        self._show()
-        return self._observation(), *self._ends(info), info
-
-    def _action(self, action: Any) -> int:
-        """Read an action's number. Raises EnvError for what is none."""
-        return whole_number(action, f"an action ({', '.join(ACTIONS)})", 0, len(ACTIONS) - 1)
 
     def _ahead(self) -> bool:
         """Go ahead; return whether something was in the way. All or nothing, as in AI2-THOR."""
@@ -328,7 +338,9 @@ class NavigationEnv(SimulatorEnv):
     def _view(self) -> View:
         kinds = {kind: kind in self.sensors for kind in SENSORS}
         view = self._look(**kinds)
-        self._seen = np.unique(view.segmentation) if kinds["segmentation"] else ()
+        self._seen = (
+            (np.flatnonzero(np.bincount(view.segmentation.ravel() + 1)) - 1) if kinds["segmentation"] else ()
+        )
         return view
 
     def _measured(self, view: View) -> np.ndarray:
@@ -380,31 +392,35 @@ class NavigationEnv(SimulatorEnv):
 
     # the expert
 
-    def _expert_action(self) -> int | None:
+    def _expert_action(self) -> Any:
         if not self._plan:
             self._plan = self._planned()
         return self._plan[0] if self._plan else None
 
-    def _planned(self) -> list[int]:
+    def _planned(self) -> list[Any]:
         """All actions from here to the end, stopping included; empty where there is no way."""
-        start, cells = self._simulator.stance, self._goal_cells()
-        grid = self._simulator.grid
+        cells, grid = self._goal_cells(), self._simulator.grid
         goals = set(cells)
-        turns = round(360 / self.body.turn)
-        found = route(
-            self._simulator,
-            start,
-            cells,
-            lambda point: grid.index(point) in goals,
-            step=self.body.step,
-            turns=turns,
-        )
+        found = self._way(cells, lambda point: grid.index(point) in goals)
         if found is None:
             return []
+        moves, end = found
+        return [*moves, *self._final(end), STOP]
+
+    def _way(
+        self, cells: Sequence[int], reached: Callable[[np.ndarray], bool]
+    ) -> tuple[list[int], Stance] | None:
+        """The moves to a place that is `reached`, led by cells that are, and how the body stands then; None
+        where there is no way.
+        """
+        start, turns = self._simulator.stance, round(360 / self.body.turn)
+        found = route(self._simulator, start, cells, reached, step=self.body.step, turns=turns)
+        if found is None:
+            return None
         heading = found.headings[-1] if found.headings else 0
         yaw = _wrapped(start.yaw + heading * math.radians(self.body.turn))
         end = replace(start, x=found.end[0], y=found.end[1], yaw=yaw)
-        return [*actions_of(found.headings, turns), *self._final(end), STOP]
+        return actions_of(found.headings, turns), end
 
 
 def actions_of(headings: Sequence[int], turns: int) -> list[int]:

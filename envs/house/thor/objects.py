@@ -10,6 +10,7 @@ from envs.house.objects import ObjectType, object_types
 from envs.house.rendering import looking
 from envs.house.scene import Thing
 from envs.house.sight import visible
+from envs.house.thor.agent import Agent
 from envs.house.thor.errors import NOT_VISIBLE, ActionError
 from envs.house.thor.frames import euler, vector
 from envs.house.thor.registry import missing_arguments
@@ -25,12 +26,12 @@ _DENSITY = 150.0
 _NOTHING = ObjectType("", (1.0, 1.0, 1.0), "fixed", "block")
 
 
-def listed(session: Session) -> list[Thing]:
+def listed(agent: Agent) -> list[Thing]:
     """Return the objects that metadata tell of, without the filter."""
-    movable = session.simulator.states
+    movable = agent.simulator.states
     return [
         thing
-        for thing in session.simulator.scene.things
+        for thing in agent.simulator.scene.things
         if thing.movable or (thing.type in STRUCTURE and told_id(thing) not in movable)
     ]
 
@@ -40,9 +41,9 @@ def told_id(thing: Thing) -> str:
     return thing.id.removeprefix(_FRAME)
 
 
-def find_object(session: Session, id: str) -> Thing:
+def find_object(agent: Agent, id: str) -> Thing:
     """Return an object by its id. ActionError where there is none."""
-    for thing in listed(session):
+    for thing in listed(agent):
         if told_id(thing) == id:
             return thing
     raise ActionError(f"objectId: {id} is not the objectId on any object in the scene!")
@@ -53,32 +54,31 @@ def kind(thing: Thing) -> ObjectType:
     return object_types().get(thing.type, _NOTHING)
 
 
-def opens(session: Session, thing: Thing) -> bool:
+def opens(agent: Agent, thing: Thing) -> bool:
     """Return whether a thing opens; a door does where its file says so."""
     if thing.type == "Doorway":
-        return session.house is not None and any(
-            door.id == thing.id and door.openable for door in session.house.doors
-        )
+        house = agent.simulator.house
+        return house is not None and any(door.id == thing.id and door.openable for door in house.doors)
     return thing.movable and "open" in kind(thing).can
 
 
-def seen(session: Session, id: str) -> bool:
+def seen(agent: Agent, id: str) -> bool:
     """Return whether the agent sees an object within its reach."""
-    if id == session.simulator.held:
+    if id == agent.simulator.held:
         return True
-    settings = session.settings
+    settings = agent.settings
     return visible(
-        session.simulator,
+        agent.simulator,
         id,
-        session.simulator.stance,
+        agent.simulator.stance,
         reach=settings.reach,
         vertical_fov=settings.fov,
-        aspect=session.width / session.height,
+        aspect=agent.width / agent.height,
     )
 
 
 def target(
-    session: Session,
+    agent: Agent,
     action: str,
     objectId: str | None,
     x: float | None = None,
@@ -94,38 +94,38 @@ def target(
     if objectId is None:
         if x is None or y is None:
             raise missing_arguments(action, ["objectId"])
-        found = object_in_frame(session, x, y)
+        found = object_in_frame(agent, x, y)
         if found is None:
             raise ActionError(f"no object at ({x:g}, {y:g}) in the picture", code)
         objectId = found
-    thing = find_object(session, objectId)
-    if not force and not seen(session, thing.id):
+    thing = find_object(agent, objectId)
+    if not force and not seen(agent, thing.id):
         raise ActionError(f"Target object {objectId} not found within the specified visibility.", code)
     return thing
 
 
-def ray_of(session: Session, x: float, y: float) -> tuple[np.ndarray, np.ndarray]:
+def ray_of(agent: Agent, x: float, y: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the eye and a far point behind a place in the picture: x and y from its upper left, 0 to 1."""
     if not (0 <= x <= 1 and 0 <= y <= 1):
         raise ActionError(f"x and y must be in [0:1]; got ({x:g}, {y:g})")
-    stance = session.simulator.stance
-    up = np.tan(np.radians(session.settings.fov) / 2)
-    across = up * session.width / session.height
+    stance = agent.simulator.stance
+    up = np.tan(np.radians(agent.settings.fov) / 2)
+    across = up * agent.width / agent.height
     way = looking(stance.yaw, stance.pitch) @ np.array([(2 * x - 1) * across, (1 - 2 * y) * up, -1.0])
     return stance.position, stance.position + FAR * way
 
 
-def object_in_frame(session: Session, x: float, y: float) -> str | None:
+def object_in_frame(agent: Agent, x: float, y: float) -> str | None:
     """Return the id of the object at a place in the picture, None for none."""
-    met, _ = session.simulator.ray(*ray_of(session, x, y))
-    return told_as(session, met)
+    met, _ = agent.simulator.ray(*ray_of(agent, x, y))
+    return told_as(agent, met)
 
 
-def told_as(session: Session, place: int | None) -> str | None:
+def told_as(agent: Agent, place: int | None) -> str | None:
     """Return the id under which a thing, by its place in the scene, is told of; None for what is not."""
     if place is None or place < 0:
         return None
-    thing = session.simulator.scene.things[place]
+    thing = agent.simulator.scene.things[place]
     return told_id(thing) if thing.movable or thing.type in STRUCTURE else None
 
 

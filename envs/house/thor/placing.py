@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from envs.house.scene import Thing, rotation_about
+from envs.house.thor.agent import Agent
 from envs.house.thor.objects import kind, opens
-from envs.house.thor.session import Session
 
 _SPACING = 0.05
 """Metres between spots that are tried."""
@@ -29,16 +29,16 @@ class Spot:
     rotation: np.ndarray
 
 
-def spots(session: Session, held: Thing, onto: Thing, inside: bool) -> list[Spot]:
+def spots(agent: Agent, held: Thing, onto: Thing, inside: bool) -> list[Spot]:
     """Return poses of `held` within the sides of an upright receptacle, the nearest to the agent first."""
-    onto = session.simulator.now(onto.id)
+    onto = agent.simulator.now(onto.id)
     x, y, half_x, half_y, yaw = onto.floor_box
     share = kind(onto).surface
     if inside and share == 1:
         share = _BOTTOM
     height = onto.low_high[1][2] - onto.low_high[0][2]
     bottom = float(onto.low_high[0][2]) + share * height
-    if inside and opens(session, onto) and held.size[2] > (1 - share) * height:
+    if inside and opens(agent, onto) and held.size[2] > (1 - share) * height:
         return []
     rim, axes, found = (_RIM if inside else 0.0), rotation_about(2, yaw), []
     for turned in (False, True):
@@ -53,16 +53,16 @@ def spots(session: Session, held: Thing, onto: Thing, inside: bool) -> list[Spot
             for u in along
             for v in across
         ]
-    here = session.simulator.stance.point
+    here = agent.simulator.stance.point
     return sorted(found, key=lambda spot: float(np.linalg.norm(spot.position[:2] - here)))
 
 
-def first_free(session: Session, thing: Thing, spots: list[Spot], within: str | None = None) -> Spot | None:
+def first_free(agent: Agent, thing: Thing, spots: list[Spot], within: str | None = None) -> Spot | None:
     """Return the first pose at which a thing meets nothing but what it stands `within`; the agent counts too.
 
     None where there is none.
     """
-    simulator = session.simulator
+    simulator = agent.simulator
     low, high = simulator.solid_boxes(
         [thing.id, *simulator.standing_on(thing.id), *([within] if within else ())]
     )
@@ -81,15 +81,15 @@ def first_free(session: Session, thing: Thing, spots: list[Spot], within: str | 
     return None
 
 
-def landing(session: Session, thing: Thing, at: np.ndarray) -> tuple[np.ndarray, str | None] | None:
+def landing(agent: Agent, thing: Thing, at: np.ndarray) -> tuple[np.ndarray, str | None] | None:
     """Return where a thing comes to rest that falls from a point, and what it stands on then.
 
     None where there is nothing below.
     """
-    met, far = session.simulator.ray(at, at - (0.0, 0.0, at[2] + 1.0))
+    met, far = agent.simulator.ray(at, at - (0.0, 0.0, at[2] + 1.0))
     if met is None:
         return None
-    below = session.simulator.scene.things[met]
+    below = agent.simulator.scene.things[met]
     half = float((np.abs(thing.rotation) @ (np.array(thing.size) / 2))[2])
     holds = below.movable and bool(kind(below).holds)
     return np.array([at[0], at[1], at[2] - far + half]), below.id if holds else None

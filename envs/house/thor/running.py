@@ -1,6 +1,6 @@
 """Actions that begin scenes, settle how they are played, and choose what is told of them."""
 
-import json
+import copy
 import sys
 from typing import Any
 
@@ -98,9 +98,9 @@ def create_house(session: Session, *, house: dict) -> None:
     if session.scene != PROCEDURAL:
         raise ActionError(f"a house is created in the scene {PROCEDURAL}, and this is {session.scene}")
     try:
-        read = parse_house(json.loads(json.dumps(house)), "CreateHouse")
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ActionError(f"CreateHouse: {error}") from error
+        read = parse_house(copy.deepcopy(house), "CreateHouse", box_size=session.sizes.box)
+    except RecursionError as error:
+        raise ActionError("CreateHouse: a house is not nested that deeply") from error
     session.move_in(read)
 
 

@@ -1,47 +1,28 @@
 """One scene and one agent that acts in it by AI2-THOR's actions.
 
-Unusual: whatever an action raises becomes a failed action with a message, as in AI2-THOR, so that nothing
-that a Controller sends ends the session.
-
 This module refuses to know how a Controller is talked to.
 """
 
 import math
-import sys
-import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from envs.errors import EnvError
 from envs.house.navigation import Footprint
 from envs.house.objects.sizes import AssetSizes
 from envs.house.rendering import Camera
 from envs.house.scene import Scene
 from envs.house.schema.records import House
 from envs.house.simulator import HouseSimulator, Stance
-from envs.house.thor.errors import INVALID_ARGUMENT, UNDEFINED, ActionError
+from envs.house.thor.agent import Agent, Outcome
+from envs.house.thor.errors import INVALID_ARGUMENT, ActionError
 from envs.house.thor.frames import wrapped
 from envs.house.thor.looks import Looks
-from envs.house.thor.registry import arguments, find
+from envs.house.thor.registry import Action
 from envs.house.thor.scenes import PROCEDURAL, scene_house, scene_names
 from envs.house.thor.settings import CENTRE, CROUCH, FAR, Settings
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of an action."""
-
-    action: str = "Initialize"
-    success: bool = True
-    message: str = ""
-    code: str = UNDEFINED
-    returned: Any = None
-    sequence: int = 0
-    collided: tuple[str, ...] = ()
-    """Ids of what stood in the way."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +37,7 @@ class ThirdPartyCamera:
     """Half the height of what an orthographic camera sees, metres."""
 
 
-class Session:
+class Session(Agent):
     """A scene, an agent and what was done last.
 
     Args:
@@ -65,10 +46,13 @@ class Session:
     """
 
     def __init__(self, width: int = 300, height: int = 300, sizes: AssetSizes | None = None) -> None:
-        self.width, self.height = width, height
-        self.sizes = sizes
-        self.simulator: HouseSimulator | None = None
-        self._standing: dict[bool, tuple[House | None, Footprint, HouseSimulator]] = {}
+        settings = Settings()
+        body = settings.mode.footprint
+        super().__init__(HouseSimulator(Scene(()), body), settings, width, height)
+        self.sizes = sizes or AssetSizes()
+        self._standing: dict[bool, tuple[House | None, Footprint, HouseSimulator]] = {
+            False: (None, body, self.simulator)
+        }
         """What was built last with a house (True) and without: coming back to it costs nothing."""
         self.looks: Looks | None = None
         """How the scene looked before it was varied."""
@@ -110,7 +94,9 @@ class Session:
         if self.scene != PROCEDURAL and house is not None and house.start is not None:
             self.x, _, self.z = house.start.position
             self.yaw, self.horizon = house.start.yaw, min(house.start.horizon, self.settings.mode.lowest)
-        self.told, self.bounds = None, self.simulator.scene.bounds
+        self.told: Any = None
+        """What objects.records keeps until something changes."""
+        self.bounds = self.simulator.scene.bounds
         self.place_agent()
 
     def _build(self, house: House | None) -> HouseSimulator:
@@ -133,8 +119,8 @@ class Session:
         if settings.mode.footprint != self.settings.mode.footprint:
             self.settings = settings
             self.move_in(self.house)
-        self.settings, self.horizon = settings, min(self.horizon, settings.mode.lowest)
-        self.place_agent()
+        self.settings = settings
+        self.place_agent(horizon=min(self.horizon, settings.mode.lowest), standing=True)
 
     # the agent
 
@@ -163,34 +149,15 @@ class Session:
 
     def step(self, command: Mapping[str, Any]) -> Outcome:
         """Carry out one action, {"action": name, ...}, and return what became of it."""
-        name = command.get("action")
-        self.collided: tuple[str, ...] = ()
         self.drawing = command.get("renderImage") is not False
-        outcome = Outcome(str(name), sequence=_sequence(command, self.outcome.sequence))
-        try:
-            found = find(name)
-            if command.get("agentId") not in (None, 0):
-                raise ActionError(f"there is one agent here, agentId 0; got {command['agentId']}")
-            if not found.still or self.simulator.held is not None:
-                self.told = None
-            returned = found.function(self, **arguments(found, command))
-            self.outcome = replace(outcome, returned=returned, collided=self.collided)
-        except (ActionError, EnvError) as error:
-            code = error.code if isinstance(error, ActionError) else UNDEFINED
-            self.outcome = replace(
-                outcome, success=False, message=str(error), code=code, collided=self.collided
-            )
-        except Exception as error:  # a fault of ours must not end what a Controller has begun
-            traceback.print_exc(file=sys.stderr)
-            self.outcome = replace(outcome, success=False, message=f"{type(error).__name__}: {error}")
-        return self.outcome
+        return super().step(command)
+
+    def _carry_out(self, found: Action, command: Mapping[str, Any]) -> Any:
+        if not found.still or self.simulator.held is not None:
+            self.told = None
+        return super()._carry_out(found, command)
 
     def close(self) -> None:
         """Give back what pictures cost."""
         for *_, simulator in self._standing.values():
             simulator.close()
-
-
-def _sequence(command: Mapping[str, Any], last: int) -> int:
-    sequence = command.get("sequenceId", last + 1)
-    return sequence if isinstance(sequence, int) else last + 1

@@ -6,21 +6,19 @@ as before.
 
 from collections.abc import Callable
 
-import numpy as np
-
 from envs.house.scene import Thing
 from envs.house.simulator import ThingState
+from envs.house.thor.agent import Agent
 from envs.house.thor.errors import ActionError
 from envs.house.thor.objects import kind, opens, target
 from envs.house.thor.registry import action
-from envs.house.thor.session import Session
 
 LIQUIDS = ("coffee", "wine", "water")
 
 
 @action("OpenObject")
 def open_object(
-    session: Session,
+    agent: Agent,
     *,
     objectId: str | None = None,
     openness: float = 1.0,
@@ -31,31 +29,31 @@ def open_object(
     """Open to a share from 0, closed, to 1."""
     if not 0 <= openness <= 1:
         raise ActionError(f"openness must be in [0:1]; got {openness:g}")
-    thing = target(session, "OpenObject", objectId, x, y, force=forceAction)
-    _turn(session, thing, openness)
+    thing = target(agent, "OpenObject", objectId, x, y, force=forceAction)
+    _turn(agent, thing, openness)
 
 
 @action("CloseObject")
 def close_object(
-    session: Session,
+    agent: Agent,
     *,
     objectId: str | None = None,
     forceAction: bool = False,
     x: float | None = None,
     y: float | None = None,
 ) -> None:
-    thing = target(session, "CloseObject", objectId, x, y, force=forceAction)
-    if opens(session, thing) and not session.simulator.states[thing.id].openness:
+    thing = target(agent, "CloseObject", objectId, x, y, force=forceAction)
+    if opens(agent, thing) and not agent.simulator.states[thing.id].openness:
         raise ActionError(f"{thing.id} is already closed")
-    _turn(session, thing, 0.0)
+    _turn(agent, thing, 0.0)
 
 
-def _turn(session: Session, thing: Thing, openness: float) -> None:
+def _turn(agent: Agent, thing: Thing, openness: float) -> None:
     """Open a thing; its doors do not move through the agent."""
-    if not opens(session, thing):
+    if not opens(agent, thing):
         raise ActionError(f"{thing.id} is not an Openable object")
-    simulator, before = session.simulator, session.simulator.states[thing.id].openness
-    here = np.array([session.x, session.z])
+    simulator, before = agent.simulator, agent.simulator.states[thing.id].openness
+    here = simulator.stance.point
     touched = simulator.obstacles.touched(here)
     simulator.open(thing.id, openness)
     if touched is None and simulator.obstacles.touched(here) is not None:
@@ -65,35 +63,35 @@ def _turn(session: Session, thing: Thing, openness: float) -> None:
 
 @action("ToggleObjectOn")
 def toggle_on(
-    session: Session,
+    agent: Agent,
     *,
     objectId: str | None = None,
     forceAction: bool = False,
     x: float | None = None,
     y: float | None = None,
 ) -> None:
-    _toggle(session, target(session, "ToggleObjectOn", objectId, x, y, force=forceAction), True)
+    _toggle(agent, target(agent, "ToggleObjectOn", objectId, x, y, force=forceAction), True)
 
 
 @action("ToggleObjectOff")
 def toggle_off(
-    session: Session,
+    agent: Agent,
     *,
     objectId: str | None = None,
     forceAction: bool = False,
     x: float | None = None,
     y: float | None = None,
 ) -> None:
-    _toggle(session, target(session, "ToggleObjectOff", objectId, x, y, force=forceAction), False)
+    _toggle(agent, target(agent, "ToggleObjectOff", objectId, x, y, force=forceAction), False)
 
 
-def _toggle(session: Session, thing: Thing, on: bool) -> None:
+def _toggle(agent: Agent, thing: Thing, on: bool) -> None:
     word = "on" if on else "off"
     if "toggle" not in kind(thing).can:
         raise ActionError(f"{thing.id} is not a toggleable object")
-    if session.simulator.states[thing.id].on == on:
+    if agent.simulator.states[thing.id].on == on:
         raise ActionError(f"can't toggle object {word} if it's already {word}!")
-    session.simulator.switch(thing.id, on)
+    agent.simulator.switch(thing.id, on)
 
 
 def _changing(
@@ -109,17 +107,17 @@ def _changing(
     """
 
     def act(
-        session: Session,
+        agent: Agent,
         *,
         objectId: str | None = None,
         forceAction: bool = False,
         x: float | None = None,
         y: float | None = None,
     ) -> None:
-        thing = target(session, name, objectId, x, y, force=forceAction)
+        thing = target(agent, name, objectId, x, y, force=forceAction)
         if ability not in kind(thing).can:
             raise ActionError(f"{thing.id} is not {word}")
-        state = session.simulator.states[thing.id]
+        state = agent.simulator.states[thing.id]
         if (reason := allowed(state)) is not None:
             raise ActionError(f"{thing.id} {reason}")
         change(state)
@@ -161,7 +159,7 @@ _changing(
 
 @action("FillObjectWithLiquid")
 def fill(
-    session: Session,
+    agent: Agent,
     *,
     objectId: str | None = None,
     fillLiquid: str = "water",
@@ -171,10 +169,10 @@ def fill(
 ) -> None:
     if fillLiquid not in LIQUIDS:
         raise ActionError(f"Invalid fillLiquid: {fillLiquid}. Must be one of {', '.join(LIQUIDS)}")
-    thing = target(session, "FillObjectWithLiquid", objectId, x, y, force=forceAction)
+    thing = target(agent, "FillObjectWithLiquid", objectId, x, y, force=forceAction)
     if "fill" not in kind(thing).can:
         raise ActionError(f"{thing.id} is not fillable")
-    state = session.simulator.states[thing.id]
+    state = agent.simulator.states[thing.id]
     if state.liquid:
         raise ActionError(f"{thing.id} is already filled with {state.liquid}")
     state.liquid = fillLiquid

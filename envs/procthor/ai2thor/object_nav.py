@@ -51,8 +51,8 @@ class Ai2thorObjectNavEnv(ObjectNavEnv):
         platform: str | None = None,
         x_display: str | None = None,
         gpu_device: int | None = None,
-        timeout: float = 20.0,
-        start_timeout: float = 120.0,
+        timeout: float = 60.0,
+        start_timeout: float = 300.0,
         **arguments: Any,
     ) -> None:
         super().__init__(task, level, **arguments)
@@ -85,7 +85,7 @@ class Ai2thorObjectNavEnv(ObjectNavEnv):
         pose = {
             "position": {"x": stance.x, "y": _CENTRE, "z": stance.y},
             "rotation": {"x": 0.0, "y": -math.degrees(stance.yaw) % 360, "z": 0.0},
-            "horizon": -math.degrees(stance.pitch),
+            "horizon": round(-math.degrees(stance.pitch), 6),
             "standing": True,
         }
         self._event = self._player.enter(self._house.json, pose, self._target)

@@ -42,8 +42,8 @@ class Launch:
     platform: str | None = None
     x_display: str | None = None
     gpu_device: int | None = None
-    timeout: float = 20.0
-    start_timeout: float = 120.0
+    timeout: float = 60.0
+    start_timeout: float = 300.0
 
     def arguments(self) -> dict[str, Any]:
         """Return the Controller's arguments. EnvError for what there is not."""
@@ -96,8 +96,8 @@ class Player:
     def enter(self, house: Mapping[str, Any], pose: dict[str, Any], type: str) -> Any | None:
         """Put the agent at a pose in a house and return the event, None where it cannot stand there.
 
-        Metadata tell of the objects of one type only. Raises PlayerError where the player cannot be started
-        or does not build the house.
+        Metadata tell of the objects of one type only. Raises PlayerError where the player cannot be started,
+        EnvError where it cannot build the house.
         """
         for attempt in range(2):
             try:
@@ -126,7 +126,7 @@ class Player:
         self._pose = {
             "position": agent["position"],
             "rotation": agent["rotation"],
-            "horizon": agent["cameraHorizon"],
+            "horizon": round(agent["cameraHorizon"], 3),  # Unity says 60.00002 and then refuses it
             **({} if agent.get("isStanding") is None else {"standing": agent["isStanding"]}),
         }
         return event
@@ -167,11 +167,11 @@ class Player:
         self._filter = None
         event = self._guarded("create a house", lambda: self._controller.reset(house))
         if event.metadata["lastAction"] != "CreateHouse" or not event:
-            raise explained(
-                "create a house",
-                f"{event.metadata['lastAction']} failed: {event.metadata['errorMessage']}; Unity's player "
-                "builds houses of ProcTHOR's schema 1.0.0 whose every asset it has: houses=FILE takes such; "
-                "those that are generated here have assets of their own",
+            said = " ".join(event.metadata["errorMessage"].split())
+            raise EnvError(
+                f"AI2-THOR: {event.metadata['lastAction']} failed: {said}; Unity's player builds houses of "
+                "ProcTHOR's schema 1.0.0 whose every asset it has: houses=FILE takes such, and those that "
+                f"are generated here have assets of their own; {INSTEAD}"
             )
         self._house = self._last_house = house
 
@@ -180,6 +180,8 @@ class Player:
 
     def _guarded(self, what: str, call: Any) -> Any:
         """Call the Controller; whatever it raises, and a player that has died, is a PlayerError."""
+        if self._controller is None:
+            raise explained(what, "no player runs: the last one could not be replaced")
         process = self._controller.server.unity_proc
         if process.poll() is not None:
             raise explained(what, f"the player has ended (status {process.returncode})", self._log())
@@ -202,18 +204,12 @@ class Player:
 
         thread = threading.Thread(target=build, name="ai2thor", daemon=True)
         thread.start()
-        until, reason = None, None
-        while thread.is_alive() and reason is None:
-            thread.join(_POLL_S)
-            process = getattr(getattr(controller, "server", None), "unity_proc", None)
-            if process is None:  # not begun: it may be downloading
-                continue
-            until = until or time.monotonic() + self._launch.start_timeout
-            if process.poll() is not None:
-                thread.join(1.0)
-                reason = f"the player has ended (status {process.returncode}) before it spoke"
-            elif time.monotonic() > until:
-                reason = f"the player has said nothing for {self._launch.start_timeout:g} s"
+        try:
+            reason = self._failure(thread, controller)
+        except BaseException:  # Ctrl-C: what was begun is ended
+            _free(controller)
+            _stop(controller)
+            raise
         if thread.is_alive():
             _free(controller)
             thread.join(1.0)
@@ -221,6 +217,22 @@ class Player:
             _stop(controller)
             raise explained("start its player", reason or raised[0], self._log())
         return controller
+
+    def _failure(self, thread: threading.Thread, controller: Any) -> str | None:
+        """Wait until a Controller is made; return why it will not be, None where it is made or has raised."""
+        until = None
+        while thread.is_alive():
+            thread.join(_POLL_S)
+            process = _process(controller)
+            if process is None:  # not begun: it may be downloading
+                continue
+            until = until or time.monotonic() + self._launch.start_timeout
+            if process.poll() is not None:
+                thread.join(1.0)
+                return f"the player has ended (status {process.returncode}) before it spoke"
+            if time.monotonic() > until:
+                return f"the player has said nothing for {self._launch.start_timeout:g} s"
+        return None
 
     def _log(self) -> str:
         """What the player has written since it was started, its end."""
@@ -236,7 +248,8 @@ def _note(error: PlayerError) -> None:
 
 def _free(controller: Any) -> None:
     """Free a Controller that waits for its player's first word."""
-    controller.server.unity_proc.kill()
+    if (process := _process(controller)) is not None:
+        process.kill()
     with contextlib.suppress(OSError, AttributeError):
         pipe = os.open(controller.server.server_pipe_path, os.O_WRONLY | os.O_NONBLOCK)
         os.write(pipe, _FALSE_WORD)
@@ -246,11 +259,17 @@ def _free(controller: Any) -> None:
 def _stop(controller: Any) -> None:
     with contextlib.suppress(Exception):  # one that never began, or whose player is gone
         controller.stop()
-    process = getattr(getattr(controller, "server", None), "unity_proc", None)
-    if process is not None:
+    if (process := _process(controller)) is not None:
         with contextlib.suppress(Exception):
             process.kill()
             process.wait(5.0)
+    if (pipes := getattr(getattr(controller, "server", None), "tmp_dir", None)) is not None:
+        pipes.cleanup()
+
+
+def _process(controller: Any) -> Any:
+    """The player's process, None before there is one."""
+    return getattr(getattr(controller, "server", None), "unity_proc", None)
 
 
 def _size(path: Path) -> int:

@@ -126,8 +126,11 @@ class Physics:
             pos=(0.5, 0, TABLE_HEIGHT),
             friction=(1, 0.005, 1e-4),
         )
+        spec.compiler.usethread = False  # to start threads takes longer than what they would do
+        files: dict[str, bytes] = {}
         for index, shape in enumerate(shapes):
-            _add_body(spec, index, shape)
+            _add_body(spec, index, shape, files)
+        spec.assets = files
         _add_plate(spec)
         self.model = spec.compile()
         self.data = mujoco.MjData(self.model)
@@ -313,7 +316,8 @@ def split_qpos(qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return qpos[..., :3], units_from_wxyz(qpos[..., 3:])
 
 
-def _add_body(spec: mujoco.MjSpec, index: int, shape: BodyShape) -> None:
+def _add_body(spec: mujoco.MjSpec, index: int, shape: BodyShape, files: dict[str, bytes]) -> None:
+    """Add a body; `files` takes up what its mesh is read from."""
     kind = OBJECTS[shape.name]
     body = spec.worldbody.add_body(name=f"body{index}", mocap=shape.fixed, pos=(0, 0, 0))
     friction = (kind.friction, 0.005, 1e-4)
@@ -337,20 +341,20 @@ def _add_body(spec: mujoco.MjSpec, index: int, shape: BodyShape) -> None:
         mesh = spec.add_mesh(name=f"hull{index}")
         corners = _hull_vertices(shape.name, shape.size, shape.scale)
         if shape.scale == (1.0, 1.0, 1.0):
-            _add_hull_file(spec, mesh, f"{shape.name} {shape.size}.msh", corners)
+            mesh.file = f"{shape.name} {shape.size}.msh"
+            files[mesh.file] = _hull_file(corners)
         else:
             mesh.uservert = corners.ravel().tolist()
         body.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname=mesh.name, **common)
 
 
-def _add_hull_file(spec: mujoco.MjSpec, mesh: mujoco.MjsMesh, name: str, corners: np.ndarray) -> None:
-    """Give a mesh its corners as a file in memory: MuJoCo works out the hull of a file once in a process.
+def _hull_file(corners: np.ndarray) -> bytes:
+    """Write corners (n, 3) as a file in memory: MuJoCo works out the hull of a file once in a process.
 
     What it worked out stays for good, so this is for the few shapes there are at their own scale.
     """
     header = np.array([len(corners), 0, 0, 0], np.int32)  # of corners, normals, texture coordinates, faces
-    spec.assets = {**spec.assets, name: header.tobytes() + corners.astype(np.float32).tobytes()}
-    mesh.file = name
+    return header.tobytes() + corners.astype(np.float32).tobytes()
 
 
 def _add_plate(spec: mujoco.MjSpec) -> None:

@@ -175,6 +175,8 @@ class SweepWithoutExceeding(Task):
         self.update(world, cast, now, skip_oracle=False)  # a recorded scene may begin with blocks inside
         if self.succeeded(world, cast, now, skip_oracle=False) or not now.goals:
             return None
+        if self.failed(world, cast, now):  # lost from the start, as a recorded scene may be
+            return None
         before = world.scene.state()
 
         def rehearse(pushes: list[Push]) -> Rehearsal:

@@ -5,7 +5,6 @@ paths come from our own simulator. Where the real one ends the process, this one
 """
 
 from . import agent as agent
-from . import errors as errors
 from .agent import AgentState as AgentState
 from .configuration import CameraSensorSpec as CameraSensorSpec
 from .configuration import Configuration as Configuration

@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 
-PINHOLE, NONE = "PINHOLE", "NONE"
-
 
 class SensorType(enum.Enum):
     NONE = 0

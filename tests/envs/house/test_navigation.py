@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from envs.house.building.house_scene import house_scene
 from envs.house.experts.route import route
 from envs.house.generator import generate_house
 from envs.house.navigation import Footprint, Obstacles
 from envs.house.navigation.floors import navigation_grid
-from envs.house.navigation.grid import length
+from envs.house.navigation.grid import NavigationGrid, length
 from envs.house.scene import Part, Scene, Thing, rotation_about
 from envs.house.schema import read_house
 from envs.house.schema.polygons import contains
@@ -86,6 +87,18 @@ def test_ways_around_a_wall_have_the_length_of_a_string() -> None:
     assert field.distances[grid.index(goal)] == 0 and np.isfinite(field.distances).all()
 
 
+def test_a_way_beyond_the_goal_counts() -> None:
+    scene = _scene((0.0, -0.5, 0.2, 3.0, 0.0))
+    grid = navigation_grid(scene, Obstacles(scene, Footprint(radius=0.2)))
+    goals = [grid.index(point) for point in ((-2.0, -1.0), (2.0, -1.0), (0.0, 1.5))]
+    further = [0.0, 1.5, 3.0]
+    alone = [grid.field([goal]).distances + rest for goal, rest in zip(goals, further, strict=True)]
+    assert np.allclose(grid.field(goals, further).distances, np.min(alone, 0))
+    for start in ((1.0, -1.0), (0.0, 1.3), (-1.0, 1.0)):
+        path, cell = grid.path(start, goals, further=further), grid.index(start)
+        assert grid.index(path[-1]) == goals[int(np.argmin([each[cell] for each in alone]))]
+
+
 def test_an_open_door_is_a_way_and_a_closed_one_is_none() -> None:
     house = generate_house(11, "bedroom-bathroom")
     simulator = HouseSimulator.of_house(house)
@@ -137,3 +150,32 @@ def test_routes_are_played_without_a_bump_and_little_longer_than_the_shortest(tu
         shortest = grid.geodesic(start.point, [last])
         ratios.append(shortest / max(shortest, 0.25 * len(found.headings)))
     assert np.mean(ratios) > 0.93
+
+
+def test_a_line_touches_the_cells_it_runs_through() -> None:
+    """Against a line sampled finely; where it runs along a border, both sides count."""
+    rng = np.random.default_rng(0)
+    for share in (0.002, 0.02):
+        grid = NavigationGrid(rng.random((60, 50)) > share, (0.0, 0.0))
+        for _ in range(400):
+            (a, b), (c, d) = rng.integers((60, 50), size=(2, 2))
+            count = 2 * max(abs(c - a), abs(d - b)) + 1
+            i, j = np.linspace(a, c, count) + 0.5, np.linspace(b, d, count) + 0.5
+            sides = [tuple(np.floor(each + way).astype(int) for each in (i, j)) for way in (-1e-9, 1e-9)]
+            assert grid.clear((a, b), (c, d)) == all(grid.free[side].all() for side in sides)
+
+
+def test_what_the_grid_is_certain_of_the_obstacles_confirm() -> None:
+    scene = house_scene(generate_house(4, "4-room"))
+    obstacles = Obstacles(scene, Footprint(0.2, 1.8))
+    grid = navigation_grid(scene, obstacles)
+    angles = np.arange(12) * np.pi / 6 + 0.1
+    moves = 0.25 * np.stack([np.cos(angles), np.sin(angles)], 1)
+    ways, known = grid.ways(moves), 0
+    rng = np.random.default_rng(0)
+    for point in rng.permutation(grid.points)[:300] + rng.uniform(-0.02, 0.02, (300, 2)):
+        passes, never = ways(point)
+        free = obstacles.free(point, point + moves)
+        assert free[passes].all() and not free[never].any()
+        known += (passes | never).sum()
+    assert known > 0.5 * 300 * 12

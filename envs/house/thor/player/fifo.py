@@ -6,7 +6,6 @@ player speaks first, and opens its ear only then, for the Controller opens its m
 Source: the wire format of ai2thor 5.0's FifoServer.
 """
 
-import json
 import os
 import select
 import struct
@@ -15,7 +14,7 @@ from typing import Any
 
 import msgpack
 
-from envs.house.thor.player.messages import Message
+from envs.house.thor.player.messages import Message, decoded
 
 _HEADER = struct.Struct("!BI")
 _METADATA, _ACTION, _END = 1, 2, 255
@@ -68,7 +67,7 @@ class Pipes:
             if number == _END:
                 return action
             if number == _ACTION:
-                action = json.loads(body)
+                action = decoded(body)
 
     def _await_first(self) -> None:
         """Wait until the Controller speaks or stops listening: before it first writes, an empty pipe tells

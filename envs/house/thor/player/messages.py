@@ -1,5 +1,6 @@
 """What the player sends after each action: metadata and pictures, as both transports carry them."""
 
+import json
 import sys
 from dataclasses import dataclass, replace
 from typing import Any
@@ -54,6 +55,15 @@ def message(session: Session, painter: Painter) -> Message:
             print(error, file=sys.stderr, flush=True)
             session.outcome = replace(session.outcome, success=False, message=str(error))
     return Message(state(session, painter.table), pictures)
+
+
+def decoded(body: bytes) -> dict[str, Any]:
+    """Return the action that a Controller sends; what is none is an action without a name."""
+    try:
+        action = json.loads(body)
+    except (ValueError, RecursionError):
+        action = None
+    return action if isinstance(action, dict) else {"action": None}
 
 
 def _drawn(session: Session, painter: Painter) -> list[tuple[Kind, bytes]]:

@@ -42,7 +42,7 @@ def play(
     if environment.get("AI2THOR_CLIENT_TOKEN"):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     sizes = AssetSizes.read(assets) if assets else None
-    channel = None
+    channel = session = None
     try:
         channel = _channel(environment)
         session = Session(width, height, sizes)
@@ -53,8 +53,9 @@ def play(
     except ConnectionError as error:
         raise EnvError(f"thor-player: {error}") from error
     finally:
-        if channel is not None:
-            channel.close()
+        for each in (channel, session):
+            if each is not None:
+                each.close()
 
 
 def _channel(environment: Mapping[str, str]):

@@ -12,7 +12,7 @@ import json
 import uuid
 from typing import Any
 
-from envs.house.thor.player.messages import Message
+from envs.house.thor.player.messages import Message, decoded
 
 
 class Form:
@@ -57,7 +57,7 @@ class Form:
         if answer.status != 200:
             raise ConnectionError(f"the Controller at {self._host}:{self._port} answers {answer.status}")
         self._met = True
-        return json.loads(text) or None
+        return decoded(text) or None
 
     def close(self) -> None:
         """There is nothing open between messages."""

@@ -1,0 +1,58 @@
+"""What else can be asked of an episode than its next action: where the body is after an action, what it sees
+then, and what the episode was for. Wordings: `templates.yaml`. Source: Unified-IO 2 (arXiv 2312.17172),
+embodied tasks and navigation data.
+
+Refuses to know environments and bodies, as `policies.prompts`, whose requests these stand beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from policies.moment import Moment
+from policies.prompts import Body, draw, scene
+from policies.style import PromptStyle
+from uio2_agent.request import Request
+
+Views = Mapping[str, np.ndarray]
+"""Camera to picture, uint8 (H, W, 3)."""
+
+
+def next_state_request(
+    body: Body, now: Moment, action: str, style: PromptStyle, rng: np.random.Generator | None = None
+) -> Request:
+    """Ask where the body is after an action; the answer is its `state_text` then."""
+    return _about_an_action("next_state", body, now, action, style, rng)
+
+
+def next_view_request(
+    body: Body, now: Moment, action: str, style: PromptStyle, rng: np.random.Generator | None = None
+) -> Request:
+    """Ask what is seen after an action; the answer is a picture, laid out as the request's own."""
+    return _about_an_action("next_view", body, now, action, style, rng)
+
+
+def caption_request(
+    body: Body, seen: Sequence[Views], style: PromptStyle, rng: np.random.Generator | None = None
+) -> Request:
+    """Ask what an episode was for, from some of its views, the last as the image and those before as history,
+    as many of the latest as the style shows. The answer is the instruction in words.
+    """
+    style = style.fitted(body.cameras)
+    *before, last = seen
+    before = before[len(before) - min(len(before), style.max_history) :]
+    markers = " ".join(f"<image_history_{j}>" for j in range(1, len(before) + 1))
+    text = draw(body.wordings(style)["caption"], rng).format(views=f"{markers} <image_input>".strip())
+    history = tuple(scene(body, views, style) for views in before)
+    return Request(text=text, image=scene(body, last, style), image_history=history)
+
+
+def _about_an_action(
+    key: str, body: Body, now: Moment, action: str, style: PromptStyle, rng: np.random.Generator | None
+) -> Request:
+    style = style.fitted(body.cameras)
+    place = body.state_text(now.state)
+    text = draw(body.wordings(style)[key], rng).format(place=place, action=action)
+    return Request(text=" ".join(text.split()), image=scene(body, now.views, style))

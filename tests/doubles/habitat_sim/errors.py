@@ -1,5 +1,0 @@
-"""What habitat_sim.errors holds."""
-
-
-class InvalidAttachedObject(RuntimeError):
-    """An agent of a closed simulator was used."""
