@@ -167,6 +167,11 @@ class PickAndPlaceEnv(HouseholdEnv):
     def _goal_cells(self) -> list[int]:
         return self._next()[0]
 
+    def _goal_spots(self) -> list[np.ndarray]:
+        """The objects and the receptacles that will do."""
+        ids = [*self._ids(self._target), *self._ids(self._receptacle)]
+        return [np.mean(self._simulator.box(id), axis=0)[:2] for id in ids]
+
     def _next(self) -> tuple[list[int], list[float] | None]:
         """The cells where there is something to do next, and how far it is from each to the end."""
         held = self._simulator.held
