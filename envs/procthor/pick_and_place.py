@@ -168,6 +168,7 @@ class PickAndPlaceEnv(HouseholdEnv):
         return self._next()[0]
 
     def _goal_spots(self) -> list[np.ndarray]:
+        """The objects and the receptacles that will do."""
         ids = [*self._ids(self._target), *self._ids(self._receptacle)]
         return [np.mean(self._simulator.box(id), axis=0)[:2] for id in ids]
 

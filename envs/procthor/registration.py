@@ -4,7 +4,7 @@ import importlib
 
 import gymnasium
 
-from envs.errors import EnvError, unknown_name
+from envs.errors import unknown_name
 
 BACKENDS = {
     "house": "ours, on MuJoCo",
@@ -16,22 +16,20 @@ _CLASSES = {
         "ObjectNav": "envs.procthor.object_nav:ObjectNavEnv",
         "PickAndPlace": "envs.procthor.pick_and_place:PickAndPlaceEnv",
     },
-    "ai2thor": {"ObjectNav": "envs.procthor.ai2thor.object_nav:Ai2thorObjectNavEnv"},
+    "ai2thor": {
+        "ObjectNav": "envs.procthor.ai2thor.object_nav:Ai2thorObjectNavEnv",
+        "PickAndPlace": "envs.procthor.ai2thor.pick_and_place:Ai2thorPickAndPlaceEnv",
+    },
 }
 """Backend → task → class by import path."""
 
 
 def make_env(task: str, *, backend: str = "house", **options) -> gymnasium.Env:
-    """Make a task's environment: `ObjectNavEnv`, or with backend="ai2thor" the same in the real AI2-THOR."""
+    """Make a task's environment in the embedded house, or with backend="ai2thor" in the real AI2-THOR."""
     if not isinstance(backend, str) or backend not in BACKENDS:
         raise unknown_name("backend", backend, BACKENDS)
-    if task not in _CLASSES["house"]:
-        raise unknown_name("task", task, _CLASSES["house"])
     if task not in _CLASSES[backend]:
-        played = ", ".join(_CLASSES[backend])
-        raise EnvError(
-            f"backend={backend!r} plays {played}; for {task} leave it out, or take backend='house'"
-        )
+        raise unknown_name("task", task, _CLASSES[backend])
     module, _, name = _CLASSES[backend][task].partition(":")
     return getattr(importlib.import_module(module), name)(task, **options)
 

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from envs import EnvError, suite
+from envs.house.tasks.household import OPEN, PICK, PUT
 from envs.house.tasks.navigation import AHEAD, LEFT
 from envs.house.thor.player.play import command_line
 
@@ -89,6 +90,46 @@ def test_a_player_that_dies_or_falls_silent_is_replaced_where_it_was() -> None:
     assert np.allclose(poses[0][[0, 1, 3]], poses[2][[0, 1, 3]], atol=1e-5)
     env.close()
     assert player.poll() is not None
+
+
+def test_things_are_handled_alike(home) -> None:
+    options = {"size": 64, "expert": True, "receptacle": "Fridge", "sensors": []}
+    ours = suite("procthor").make("PickAndPlace", "small", **options)
+    thor = suite("procthor").make(
+        "PickAndPlace", "small", backend="ai2thor", executable=command_line(), timeout=60.0, **options
+    )
+    (_, info), (_, there) = ours.reset(seed=0), thor.reset(seed=0)
+    empty = {"action": PUT, "point": np.array([0.5, 0.5], np.float32)}
+    done, action = [], empty
+    while action is not None:
+        (seen, *ended, info), (seen_there, *ended_there, there) = ours.step(action), thor.step(action)
+        done.append(int(action["action"]))
+        assert ended == ended_there
+        for key in ("held", "message", "prompt"):
+            assert info[key] == there[key]
+        assert info["metrics"] == pytest.approx(there["metrics"])
+        assert np.allclose(seen["pose"], seen_there["pose"], atol=1e-5)
+        assert (seen["rgb"]["front"] != seen_there["rgb"]["front"]).mean() < 0.01
+        action, action_there = info.get("expert_action"), there.get("expert_action")
+        assert (action is None) == (action_there is None)
+        if action is not None:
+            assert action["action"] == action_there["action"]
+            assert np.allclose(action["point"], action_there["point"], atol=1e-4)
+    assert there["success"] and {PICK, PUT, OPEN} <= set(done)
+    assert there["metrics"]["failed_interactions"] == 1
+    with pytest.raises(EnvError, match="backend='house'"):
+        thor.unwrapped.state()
+    ours.close()
+    (_, first), player = thor.reset(seed=0), thor.unwrapped._player._controller.server.unity_proc
+    assert first["metrics"]["placed"] == 0  # the house is as it was
+    while not first["held"]:
+        *_, first = thor.step(first["expert_action"])
+    player.kill()
+    player.wait()
+    with pytest.raises(EnvError, match="what was moved is lost"):
+        thor.step(empty)
+    assert thor.reset(seed=0)[1]["held"] == ""
+    thor.close()
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ _POLL_S = 0.05
 _FALSE_WORD = b"\x00" * 5
 """The header of no field there is."""
 
+_HANDLING = ("PickupObject", "PutObject", "OpenObject", "CloseObject")
+
 
 @dataclass(frozen=True)
 class Launch:
@@ -90,14 +92,16 @@ class Player:
         self._controller: Any = None
         self._house: Mapping[str, Any] | None = None
         self._filter: list[str] | None = None
+        self._handled = False
+        """Whether things of the house have been handled: another player cannot go on there."""
         self._pose: dict[str, Any] | None = None
         """Where the agent stands, as TeleportFull takes it."""
 
-    def enter(self, house: Mapping[str, Any], pose: dict[str, Any], type: str) -> Any | None:
+    def enter(self, house: Mapping[str, Any], pose: dict[str, Any], type: str | None) -> Any | None:
         """Put the agent at a pose in a house and return the event, None where it cannot stand there.
 
-        Metadata tell of the objects of one type only. Raises PlayerError where the player cannot be started,
-        EnvError where it cannot build the house.
+        Metadata tell of the objects of one type only; of all where it is None. Raises PlayerError where the
+        player cannot be started, EnvError where it cannot build the house.
         """
         for attempt in range(2):
             try:
@@ -113,15 +117,21 @@ class Player:
         """Carry out one action and return its event, successful or not.
 
         Where the player has died or does not answer, another one takes its place: same house, same pose,
-        same action. Raises PlayerError where that fails too.
+        same action. Raises PlayerError where that fails too, and where things have been handled, which are
+        lost with the player.
         """
         try:
             event = self._step(action, **arguments)
         except PlayerError as error:
-            _note(error)
             self.close()
+            if self._handled:
+                raise PlayerError(
+                    f"{error}; what was moved is lost with it: begin the episode anew"
+                ) from error
+            _note(error)
             self._resume()
             event = self._step(action, **arguments)
+        self._handled = self._handled or (bool(event) and action in _HANDLING)
         agent = event.metadata["agent"]
         self._pose = {
             "position": agent["position"],
@@ -140,18 +150,20 @@ class Player:
 
     # inside
 
-    def _entered(self, house: Mapping[str, Any], pose: dict[str, Any], type: str) -> Any | None:
+    def _entered(self, house: Mapping[str, Any], pose: dict[str, Any], type: str | None) -> Any | None:
         if self._controller is None:
             self._controller = self._started()
-        if self._house is not house:
+        if self._house is not house or self._handled:
             self._build(house)
         if self._filter is not None:
             self._step("ResetObjectFilter")
         event = self._step("TeleportFull", **pose)
         if not event:
             return None
-        self._filter = [each["objectId"] for each in event.metadata["objects"] if each["objectType"] == type]
         self._pose = pose
+        if type is None:
+            return event
+        self._filter = [each["objectId"] for each in event.metadata["objects"] if each["objectType"] == type]
         return self._step("SetObjectFilter", objectIds=self._filter)
 
     def _resume(self) -> None:
@@ -161,10 +173,11 @@ class Player:
         if not self._step("TeleportFull", forceAction=True, **self._pose):
             raise explained("go on in a fresh player", "it refuses the pose that the last one told")
         self._filter = told
-        self._step("SetObjectFilter", objectIds=told)
+        if told is not None:
+            self._step("SetObjectFilter", objectIds=told)
 
     def _build(self, house: Mapping[str, Any]) -> None:
-        self._filter = None
+        self._filter, self._handled = None, False
         event = self._guarded("create a house", lambda: self._controller.reset(house))
         if event.metadata["lastAction"] != "CreateHouse" or not event:
             said = " ".join(event.metadata["errorMessage"].split())
