@@ -110,6 +110,8 @@ class Suite:
     """Further arguments of `gym.make` → what is added when a person plays, such as larger pictures."""
     max_steps: Callable[[str, Mapping[str, Any]], int]
     """(task, further arguments of `gym.make`) → budget of steps."""
+    shown_metrics: tuple[str, ...] = ()
+    """Which of the metrics in `info` tables of results show beside success, in order."""
     benchmark: Benchmark | None = None
 
     def __post_init__(self) -> None:

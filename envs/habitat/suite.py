@@ -1,6 +1,6 @@
 """The Habitat suite."""
 
-from envs.house.tasks.levels import LEVELS, played_by_a_person
+from envs.house.tasks.levels import LEVELS, SHOWN_METRICS, played_by_a_person
 from envs.suites import Suite
 
 BACKENDS = {
@@ -17,5 +17,6 @@ SUITE = Suite(
     default_level="medium",
     tested_levels=tuple(LEVELS),
     play_options=played_by_a_person,
+    shown_metrics=SHOWN_METRICS,
     max_steps=lambda task, env_kwargs: 500,
 )

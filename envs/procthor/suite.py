@@ -1,6 +1,6 @@
 """The ProcTHOR suite. Loads no simulator."""
 
-from envs.house.tasks.levels import LEVELS, played_by_a_person
+from envs.house.tasks.levels import LEVELS, SHOWN_METRICS, played_by_a_person
 from envs.procthor.registration import BACKENDS
 from envs.suites import Suite
 
@@ -16,5 +16,6 @@ SUITE = Suite(
     backends=BACKENDS,
     packages={"ai2thor": "AI2-THOR itself, for backend=ai2thor; pip install 'uio2-agent[ai2thor]'"},
     play_options=played_by_a_person,
+    shown_metrics=SHOWN_METRICS,
     max_steps=lambda task, env_kwargs: 500,
 )

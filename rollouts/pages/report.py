@@ -44,7 +44,7 @@ def write_evaluation(directory: Path, result: Mapping[str, Any], page: Path | No
     env = rows[0]["env"] if rows else result["recipe"]["env"]
     count, first = len(result["episodes"]), result["recipe"]["seed"]
     lead = f"{count} episodes, seeds from {first}. Bars: success; lines: Wilson 95 %."
-    body = [_rows(rows), *_benchmark(result), section("Time", _timing(result["timing"]))]
+    body = [_rows(rows, _metrics(result)), *_benchmark(result), section("Time", _timing(result["timing"]))]
     for row in rows:
         mine = [e for e in choose(result["episodes"], len(result["episodes"])) if _of(e, row)]
         cards = [
@@ -97,14 +97,15 @@ def table(result: Mapping[str, Any]) -> Any:
     )
     for column in ("task", "level")[: 1 if where else 2]:
         shown.add_column(column, no_wrap=True)
-    for column in ("n", "success", "95 %", "steps", "reset", "policy", "env"):
+    metrics = _metrics(result)
+    for column in ("n", "success", "95 %", "steps", *map(_named, metrics), "reset", "policy", "env"):
         shown.add_column(column, justify="right", no_wrap=True)
     for row, spent in zip(result["rows"], result["timing"], strict=True):
         names = [row["task"]] if where else [row["task"], row["level"]]
         interval = f"{100 * row['low']:.0f}–{100 * row['high']:.0f}"
         times = (f"{spent[key]:.0f}" for key in ("reset_ms", "policy_ms", "step_ms"))
         counts = str(row["episodes"]), f"{row['rate']:.1%}", interval, f"{row['metrics']['steps']:.1f}"
-        shown.add_row(*names, *counts, *times)
+        shown.add_row(*names, *counts, *(_mean(row, metric) for metric in metrics), *times)
     return shown
 
 
@@ -196,18 +197,32 @@ def _html_table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int) -
     return f"<table>{line(head, 'th')}{''.join(line(cells, 'td') for cells in rows)}</table>"
 
 
-def _rows(rows: Sequence[Mapping[str, Any]]) -> str:
+def _metrics(result: Mapping[str, Any]) -> Sequence[str]:
+    """The metrics that tables show; results of older programs say none."""
+    return result.get("shown_metrics", ())
+
+
+def _named(metric: str) -> str:
+    return metric.replace("_", " ")
+
+
+def _mean(row: Mapping[str, Any], metric: str) -> str:
+    """A metric's mean; a dash where every episode was an error."""
+    return f"{row['metrics'][metric]:.2f}" if metric in row["metrics"] else "–"
+
+
+def _rows(rows: Sequence[Mapping[str, Any]], shown: Sequence[str]) -> str:
     lines = []
     for row in rows:
         low, high = 100 * row["low"], 100 * row["high"]
         interval = f"left:{low:.1f}%;width:{high - low:.1f}%"
         bar = f'<span class=bar><i style="width:{row["rate"]:.1%}"></i><b style="{interval}"></b></span>'
         counts = (row["episodes"], row["successes"], f"{row['rate']:.1%}", f"{low:.1f} – {high:.1f} %")
-        metrics = f"{row['metrics']['steps']:.2f}", row["metrics"]["errors"]
+        means = (_mean(row, metric) for metric in shown)
+        metrics = f"{row['metrics']['steps']:.2f}", *means, row["metrics"]["errors"]
         lines.append([escape(row["task"]), escape(row["level"]), bar, *map(str, (*counts, *metrics))])
-    return _html_table(
-        ["task", "level", "", "episodes", "solved", "success", "95 %", "steps", "errors"], lines, 3
-    )
+    counts = ["episodes", "solved", "success", "95 %", "steps", *map(_named, shown), "errors"]
+    return _html_table(["task", "level", "", *counts], lines, 3)
 
 
 def _benchmark(result: Mapping[str, Any]) -> list[str]:

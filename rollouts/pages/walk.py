@@ -76,8 +76,13 @@ def walk(
             top += _SMALL + 12
             chart = Chart(floor_map, track, (pictures.PROMPT_WIDTH, room - _SMALL - 12))
 
-    def paint(step: int, said: str) -> None:
-        canvas.paste(_fitted(views[step][first], _VIEW, _VIEW), (_LEFT, pictures.MARGIN))
+    def paint(step: int, action: Any = None) -> None:
+        view, said = _fitted(views[step][first], _VIEW, _VIEW), ""
+        if action is not None:
+            said = body.describe(action, states[step])
+            over = ImageDraw.Draw(view, "RGBA")
+            body.draw(over, first, (view.height, view.width), action, states[step])
+        canvas.paste(view, (_LEFT, pictures.MARGIN))
         left, small_top = corner
         for camera in others:
             small = _fitted(views[step][camera], pictures.PROMPT_WIDTH, _SMALL)
@@ -92,14 +97,14 @@ def walk(
         pen.text((end, _LINE), f"{step} of {len(actions)}", pictures.FAINT, font(15), anchor="ra")
         pen.text((end, _LINE + 19), body.readout(states[known]), pictures.FAINT, font(15), anchor="ra")
 
-    paint(0, "")
+    paint(0)
     yield canvas, OPENING
     for step, action in enumerate(actions):
-        paint(step, body.describe(action, states[step]))
+        paint(step, action)
         yield Patch(canvas.crop(_RIGHT), _RIGHT[:2]), 0
         box = pictures.MARGIN, corner[1] // 2 * 2, _LEFT, pictures.HEIGHT
         yield Patch(canvas.crop(box), box[:2]), max(1, fps // body.fps)
-    paint(len(actions), "")
+    paint(len(actions))
     pictures.badge(pen, (_LEFT, _LINE), status)
     yield canvas, ENDING
 

@@ -121,6 +121,7 @@ def save(
     rows = summarise(episodes, suite.name, _called(episodes, recipe["policy"]))
     result = {
         "rows": rows,
+        "shown_metrics": list(suite.shown_metrics),
         "benchmark": None
         if asked is None
         else summarise_levels(suite, rows, episodes, recipe["env_kwargs"], asked),

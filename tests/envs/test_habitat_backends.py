@@ -228,3 +228,27 @@ def test_the_double_is_strict(double: None) -> None:
         habitat_sim.PathFinder().snap_point(np.zeros(3))
     with pytest.raises(AttributeError):
         habitat_sim.Simulator.sensors  # noqa: B018  (newer than 0.3.3)
+
+
+@pytest.mark.parametrize("task", ["PointNav", "ObjectNav"])
+def test_maps_of_meshes_show_where_the_body_can_stand(task: str, scenes: Path, double: None) -> None:
+    """By hand: the body begins at x = -2, z = -1 and looks along -z; the wall inside has a gap at z > 1."""
+    drawn = {}
+    for backend in ("house", "habitat_sim"):
+        env = _make(task, scenes, backend)
+        env.reset(seed=0)
+        drawn[backend] = map_ = env.floor_map()
+        goal = {"PointNav": (4.0, 0.0), "ObjectNav": (4.5, 0.0)}[task]
+        assert map_.goals == (pytest.approx(goal, abs=1e-6),)
+        for point, free in (
+            ((0, 0), True),
+            ((4, 0), True),
+            ((2, 0), False),
+            ((2, -2.5), True),
+            ((-1, 0), False),
+        ):
+            column, row = map_.pixels([point])[0].astype(int)
+            assert (map_.picture[row, column].mean() > 200) == free, (backend, point)
+        env.close()
+    assert (drawn["house"].picture == drawn["habitat_sim"].picture).mean() > 0.98
+    assert np.allclose(drawn["house"].frame, drawn["habitat_sim"].frame, atol=1e-3)

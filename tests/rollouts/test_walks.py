@@ -17,7 +17,9 @@ from rollouts.commands.inspect import inspect_dataset
 from rollouts.datasets.maps import map_paths, read_map
 from rollouts.datasets.merge import merge
 from rollouts.datasets.writer import DatasetWriter, read_config
+from rollouts.pages import report
 from rollouts.pages.maps import draw_map, plain_map, told
+from rollouts.results import files as results
 
 OPTIONS = {"size": 48, "sensors": ["depth", "segmentation"]}
 
@@ -137,3 +139,23 @@ def test_lerobot_sees_no_other_files(walked: Path) -> None:
     """Its reader globs data and meta; maps lie beside them."""
     assert {path.relative_to(walked).parts[0] for path in walked.rglob("*.parquet")} == {"data", "meta"}
     assert schema.MAP_PATH.startswith("maps/")
+
+
+def test_tables_show_the_metrics_that_a_suite_names(tmp_path: Path) -> None:
+    rows = [
+        {"task": "ObjectNav", "level": "small", "seed": seed, "success": True, "failure": False, "prompt": "",
+         "status": "success", "steps": 4, "actions": [], "action_texts": [], "policy": "oracle",
+         "metrics": {"spl": spl, "distance_to_goal": 0.25, "collisions": 3.0}}
+        for seed, spl in ((1, 0.5), (2, 1.0))
+    ]  # fmt: skip
+    recipe = {"env": "procthor", "policy": "oracle", "checkpoint_hash": None, "env_kwargs": {}, "seed": 1}
+    done = {row["seed"]: (row, [0.1, 0.1, 0.1]) for row in rows}
+    result = results.save(tmp_path, recipe, {}, done)
+    columns = {column.header: list(column.cells) for column in report.table(result).columns}
+    assert columns["spl"] == ["0.75"] and columns["distance to goal"] == ["0.25"]
+    assert "collisions" not in columns
+    page = report.write_evaluation(tmp_path, result).read_text()
+    assert "<th>steps<th>spl<th>distance to goal<th>errors" in page
+    assert "<td>4.00<td>0.75<td>0.25<td>0" in page
+    del result["shown_metrics"]  # as older programs wrote it
+    assert "spl" not in [column.header for column in report.table(result).columns]

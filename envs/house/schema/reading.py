@@ -58,9 +58,9 @@ def read_houses(path: str | Path, *, box_size: BoxSize = _unknown_size) -> Itera
             for number, line in enumerate(file, 1):
                 if line.strip():
                     source = f"{path}, line {number}"
-                    yield parse_house(_json(_text(line, source), source), source, box_size=box_size)
+                    yield parse_house(json_of(text_of(line, source), source), source, box_size=box_size)
     except (OSError, EOFError, zlib.error) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def parse_house(
@@ -99,7 +99,7 @@ def parse_house(
 def read_json(path: str | Path) -> Any:
     """Read a .json or .json.gz file. Raises HouseError for what is no JSON, or more than a house can be."""
     path = Path(path)
-    return _json(_text(_bytes(path), str(path)), str(path))
+    return json_of(text_of(_bytes(path), str(path)), str(path))
 
 
 def _bytes(path: Path) -> bytes:
@@ -107,13 +107,13 @@ def _bytes(path: Path) -> bytes:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     if len(content) > MAX_FILE_BYTES:
         raise HouseError(f"{path}: more than {MAX_FILE_BYTES >> 20} MiB; no house is that large")
     return content
 
 
-def _unreadable(path: Path, error: Exception) -> HouseError:
+def unreadable(path: Path, error: Exception) -> HouseError:
     if isinstance(error, gzip.BadGzipFile):
         with open(path, "rb") as file:
             if file.read(7) == b"version":
@@ -125,7 +125,7 @@ def _unreadable(path: Path, error: Exception) -> HouseError:
     return HouseError(f"{path}: cannot be read ({reason})")
 
 
-def _text(content: bytes, source: str) -> str:
+def text_of(content: bytes, source: str) -> str:
     if content.startswith(b"version https://git-lfs"):
         raise HouseError(f"{source}: holds a pointer of git-lfs, not the data: run `git lfs pull` there")
     try:
@@ -134,7 +134,7 @@ def _text(content: bytes, source: str) -> str:
         raise HouseError(f"{source}: is not UTF-8 text (byte {error.start})") from error
 
 
-def _json(text: str, source: str) -> Any:
+def json_of(text: str, source: str) -> Any:
     def refuse(word: str) -> None:
         raise HouseError(f"{source}: holds {word}, which is no number of JSON; write a finite one")
 

@@ -55,7 +55,8 @@ class NavigationEnv(SimulatorEnv):
     Args:
         task: the suite's task.
         level: "small", "medium" or "large" houses; None for any.
-        houses: a house file or a folder of them; None for generated ones.
+        houses: a house file, a folder of them, or "procthor-10k" with or without ":SPLIT"; None for
+            generated ones.
         size: side of the square pictures, pixels.
         sensors: what the camera gives besides colour, any of "depth" and "segmentation". Depth comes as
             `observation["depth"]["front"]`, float32 (H, W) in metres along the optical axis, at most
@@ -188,7 +189,7 @@ class NavigationEnv(SimulatorEnv):
 
     def _a_house(self, attempt: int) -> House:
         if self._houses is not None:
-            return house_sources.chosen(self._houses, self._seed + attempt, self.level)
+            return house_sources.chosen(self._houses, self._seed, self.level, attempt)
         return house_sources.generated(
             self._seed if not attempt else self._seed + attempt * 10**9, self.level
         )

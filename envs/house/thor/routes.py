@@ -38,7 +38,8 @@ def reachable(session: Session, grid: float | None = None, most: int = _MOST) ->
         for axis, at in enumerate((session.x, session.z))
     )
     home = int(np.abs(xs - session.x).argmin()), int(np.abs(ys - session.z).argmin())
-    free = ~simulator.obstacles.mark(xs, ys, simulator.obstacles.body.radius) & simulator.floor_mask(xs, ys)
+    (touched,) = simulator.obstacles.marks(xs, ys, [simulator.obstacles.body.radius])
+    free = ~touched & simulator.floor_mask(xs, ys)
     free[home] = True  # it may leave where it cannot come back to
     number = np.where(free, np.cumsum(free).reshape(free.shape) - 1, -1)
     pairs = np.vstack(

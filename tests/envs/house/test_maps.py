@@ -12,6 +12,7 @@ from envs.house.tasks import maps
 from policies.embodiments.navigation import NAVIGATION
 
 PLACES = [("procthor", "ObjectNav"), ("habitat", "PointNav"), ("habitat", "ObjectNav")]
+"""Suites and tasks whose actions are numbers."""
 
 
 def begin(suite, task, seed, **options):
@@ -88,6 +89,14 @@ def test_being_held_up_is_read_from_states(rendering, suite, task):
     assert track.held_up.sum() == info["metrics"]["collisions"]
     walked = np.linalg.norm(np.diff(track.points, axis=0), axis=1).sum()
     assert walked == pytest.approx(info["metrics"]["path_length"], abs=1e-3)
+    env.close()
+
+
+def test_pick_and_place_shows_what_is_brought_and_where(rendering):
+    env, *_, info = begin("procthor", "PickAndPlace", 5)
+    kinds = [env._simulator.thing(id).type for id in env._simulator.states]
+    count = kinds.count(info["target"]) + kinds.count(info["receptacle"])
+    assert len(env.floor_map().goals) == count >= 2
     env.close()
 
 
