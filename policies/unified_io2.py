@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,8 @@ class UnifiedIO2Policy(Policy):
     batch_size
         Most requests in one model call. Every request is padded to the same fixed shape.
     temperature, seed
-        0 decodes greedily. Above 0 tokens are drawn; an episode's draws depend on its seed and this one.
+        0 decodes greedily, None as the episode's embodiment says. Above 0 tokens are drawn; an episode's
+        draws depend on its seed and this one.
     released
         Read location tokens as the released UIO-2 code does (bin/1000).
     plan_steps
@@ -84,14 +85,14 @@ class UnifiedIO2Policy(Policy):
         name: str = "unified_io2",
         plan: str = "replan",
         batch_size: int = 8,
-        temperature: float = 0.0,
+        temperature: float | None = None,
         seed: int = 0,
         released: bool = False,
         plan_steps: int = 8,
     ) -> None:
         if plan not in PLANS:
             raise UIO2Error(f"plan={plan!r} is unknown; use one of {', '.join(PLANS)}")
-        if batch_size < 1 or plan_steps < 1 or temperature < 0:
+        if batch_size < 1 or plan_steps < 1 or (temperature or 0) < 0:
             raise UIO2Error(
                 f"batch_size={batch_size}, plan_steps={plan_steps}, temperature={temperature}: "
                 "the first two are at least 1, the temperature at least 0"
@@ -221,19 +222,29 @@ class UnifiedIO2Policy(Policy):
             int(np.random.SeedSequence([self.seed, e.seed, len(e.executed)]).generate_state(1)[0])
             for e, _, _ in asked
         ]
-        answers: list[Answer] = []
-        for start in range(0, len(asked), self.batch_size):
-            rows = slice(start, start + self.batch_size)
-            answers += self.model.generate(
-                requests[rows],
+        answers: dict[int, Answer] = {}
+        for temperature, rows in self._batches([episode.body for episode, _, _ in asked]):
+            found = self.model.generate(
+                [requests[row] for row in rows],
                 target="text",
-                grammar=grammars[rows],
+                grammar=[grammars[row] for row in rows],
                 max_new_tokens=_TOKENS_PER_STEP * (1 if self.plan == "replan" else self.plan_steps),
-                temperature=self.temperature,
-                seed=seeds[rows],
+                temperature=temperature,
+                seed=[seeds[row] for row in rows],
                 fixed_shape=True,
             )
-        return answers
+            answers |= zip(rows, found, strict=True)
+        return [answers[row] for row in range(len(asked))]
+
+    def _batches(self, bodies: Sequence[Embodiment]) -> Iterator[tuple[float, list[int]]]:
+        """Temperatures and the places of the bodies whose steps are drawn at them, a batch at a time."""
+        places: dict[float, list[int]] = {}
+        for place, body in enumerate(bodies):
+            temperature = body.temperature if self.temperature is None else self.temperature
+            places.setdefault(temperature, []).append(place)
+        for temperature, alike in places.items():
+            for start in range(0, len(alike), self.batch_size):
+                yield temperature, alike[start : start + self.batch_size]
 
     def _request(self, episode: _Episode, step: Step, state: np.ndarray) -> Request:
         body, style = episode.body, episode.style

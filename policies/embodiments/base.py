@@ -128,6 +128,8 @@ class Embodiment(ABC):
     """Kinds of steps to how they are written."""
     horizon: ClassVar[int | None] = None
     """Most steps of a plan that is learned; None for all that remain."""
+    temperature: ClassVar[float] = 0.0
+    """At which a model's steps are drawn where nobody says otherwise; 0 takes the likeliest."""
     numbers_steps: ClassVar[bool] = True
     """Whether steps are written with their number."""
     symmetries: ClassVar[tuple[str, ...]] = ()

@@ -57,6 +57,7 @@ class Navigation(Embodiment):
     action_names = ("action",)
     fps = 5
     horizon = 1
+    temperature = 0.7  # who always takes the likeliest step turns to and fro before an obstacle for ever
     numbers_steps = False
     forms = {word: StepForm(word) for word in ACTIONS}  # noqa: RUF012
     actions = ACTIONS

@@ -10,6 +10,7 @@ import policies
 from policies import OraclePolicy, Policy, RandomPolicy, Step, UnifiedIO2Policy, load_policy
 from policies.embodiments.vima import HIGH, LOW, VIMA, state_of, yaw_of
 from policies.loading import check_policy, packaged_for
+from policies.style import PromptStyle
 from uio2_agent.errors import UIO2Error
 from uio2_agent.request import Answer
 from uio2_agent.text.tokenizer import TextTokenizer
@@ -291,3 +292,32 @@ def test_each_body_has_its_packaged_model():
     assert packaged_for("vima") == "nano"
     with pytest.raises(UIO2Error, match=r"none of the packaged models .nano.* acts as 'octopus': name one"):
         packaged_for("octopus")
+
+
+def test_steps_are_drawn_as_the_body_asks_where_nobody_says_otherwise(monkeypatch):
+    """Bodies of two temperatures in one call: each in batches of its own, each answered in its place."""
+    walk = PromptStyle(views=("front",), wording="short")
+    styles = {"vima": VIMA.style(small=True), "navigation": walk}
+    walking = {"prompt": "Go to the goal.", "prompt_assets": {}, "embodiment": "navigation", "seed": 3}
+
+    def steps(policy):
+        found = []
+        for slot, info in enumerate((_info(1), walking, _info(2))):
+            observation = _observation(slot) | {"pose": np.zeros(4, np.float32)}
+            policy.reset(slot, observation, info)
+            found.append(Step(slot, observation, info))
+        return found
+
+    for asked, wanted in ((None, [(0.0, 2), (0.7, 1)]), (0.3, [(0.3, 3)])):
+        drawn, model = [], ScriptedModel()
+        plain = model.generate
+
+        def generate(requests, *, plain=plain, drawn=drawn, **arguments):
+            drawn.append((arguments["temperature"], len(requests)))
+            return plain(requests, **arguments)
+
+        monkeypatch.setattr(model, "generate", generate)
+        policy = UnifiedIO2Policy(model, styles, temperature=asked)
+        actions = policy.act(steps(policy))
+        assert drawn == wanted
+        assert [type(action) for action in actions] == [dict, int, dict]
