@@ -97,6 +97,7 @@ nano_house: $(UIO2_SETUP)
 
 images: setup
 	$(BIN)/python docs/make_images.py
+	$(BIN)/python docs/house_images.py
 	$(BIN)/python docs/model_figure.py
 	$(BIN)/python docs/architecture_figure.py
 

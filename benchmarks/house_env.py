@@ -30,10 +30,8 @@ from rich.table import Table
 
 import envs
 from envs.base import FIRST_HELD_OUT_SEED
-from envs.house.building.boxes import parse_boxes
-from envs.house.rendering import Camera
-from envs.house.schema import read_json
-from envs.house.simulator import HouseSimulator, Stance
+from envs.habitat.embedded import EmbeddedSimulator
+from envs.habitat.specs import CameraSpec
 
 SIZE, LEVEL, FIRST = 224, "medium", FIRST_HELD_OUT_SEED
 SENSORS = {"RGB": (), "RGB, depth": ("depth",), "RGB, depth, segmentation": ("depth", "segmentation")}
@@ -91,24 +89,22 @@ def _peak() -> float:
 
 
 def tiny(depth: bool, steps: int) -> float:
-    """Return seconds of a step, a motion and its pictures, in the recorded scene."""
-    simulator = HouseSimulator(parse_boxes(read_json(SCENE), "house.json"))
-    camera = Camera(SIZE, SIZE, 90.0)
-    script = np.random.default_rng(0).choice([1, 1, 2, 3], steps + 50)
-    simulator.stand(Stance(-1.0, 1.0, eye=0.88))
-    for number, action in enumerate(script):
-        if number == 50:
-            begin = time.process_time()
-        if action == 1:
-            simulator.move(0.25)
-        else:
-            turn = np.radians(10) * (1 if action == 2 else -1)
-            stance = simulator.stance
-            simulator.stand(Stance(stance.x, stance.y, stance.yaw + turn, eye=stance.eye))
-        simulator.view(camera, depth=depth)
-    spent = time.process_time() - begin
+    """Return seconds of a step, an action of Habitat's and its pictures, in the recorded scene."""
+    kinds = ("color", "depth") if depth else ("color",)
+    cameras = [CameraSpec(kind, kind, SIZE, SIZE) for kind in kinds]
+    simulator = EmbeddedSimulator(SCENE, cameras=cameras)
+    simulator.stand(simulator.random_point(np.random.default_rng(0)))
+    script = np.random.default_rng(0).choice(
+        ["move_forward", "move_forward", "turn_left", "turn_right"], steps
+    )
+    spent = 0.0
+    for number, move in enumerate(script.tolist()):
+        begin = time.process_time()
+        simulator.act(move)
+        simulator.observe()
+        spent += (time.process_time() - begin) * (number >= steps // 10)
     simulator.close()
-    return spent / steps
+    return spent / (steps - steps // 10)
 
 
 def rates(episodes: int, ready: Any) -> tuple[float, float]:

@@ -20,6 +20,7 @@ class Window:
 
     def __init__(self) -> None:
         self._gl = gl.open_context(64, 64)
+        self._address = _current()
         self._drawing: mujoco.MjrContext | None = None
         self._dropped: list[mujoco.MjrContext] = []
 
@@ -33,7 +34,8 @@ class Window:
 
     def enter(self, context: mujoco.MjrContext) -> None:
         """Let what is drawn next be drawn with a context's meshes, into its picture."""
-        self._gl.make_current()
+        if self._address is None or _current() != self._address:
+            self._gl.make_current()
         self._tidy()
         if self._drawing is not context:
             mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, context)
@@ -48,6 +50,15 @@ class Window:
     def _tidy(self) -> None:
         while self._dropped:
             self.free(self._dropped.pop())
+
+
+def _current() -> int | None:
+    """Return which EGL context is current, which is asked sooner than one is made so; None without EGL."""
+    if gl.BACKEND != "egl":
+        return None
+    from OpenGL import EGL
+
+    return EGL.eglGetCurrentContext().address
 
 
 def window() -> Window:

@@ -235,6 +235,8 @@ class Pictures(Case):
 
 
 class Refused(Case):
+    _only: str | None = None
+
     def matches(self, asked: str | None) -> bool:
         self._only = asked if asked in Calls.names(self.folder) else None
         return super().matches(asked) or self._only is not None
