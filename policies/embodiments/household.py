@@ -81,10 +81,10 @@ class Household(Navigation):
         return _action(STOP)
 
     def random_action(self, state: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
-        """Any kind of step that the state allows, and any point."""
+        """Any kind of step that the state allows; of those about a point, any point."""
         kinds = self.kinds(state)
-        number = ACTIONS.index(kinds[int(rng.integers(len(kinds)))])
-        return {"action": number, "point": rng.uniform(0, 1, 2).astype(np.float32)}
+        word = kinds[int(rng.integers(len(kinds)))]
+        return _action(ACTIONS.index(word), rng.uniform(0, 1, 2) if word in POINTED else _NOWHERE)
 
     # action text
 
