@@ -221,7 +221,8 @@ class PickAndPlaceEnv(HouseholdEnv):
         grid = self._simulator.grid
         low, high = self._simulator.box(id)
         gap = np.maximum(np.maximum(low[:2] - grid.points, grid.points - high[:2]), 0)
-        near = np.flatnonzero((np.hypot(gap[:, 0], gap[:, 1]) <= _NEAR) & (grid.components == 0))
+        main = (grid.components == 0) | (self._types[id] == "Doorway")
+        near = np.flatnonzero((np.hypot(gap[:, 0], gap[:, 1]) <= _NEAR) & main)
         return [
             int(cell)
             for cell in near[:: max(1, len(near) // _PLACES)]
@@ -243,9 +244,12 @@ class PickAndPlaceEnv(HouseholdEnv):
     # the expert
 
     def _planned(self) -> list[Act]:
-        """The actions up to the next thing that is handled."""
+        """The actions up to the next thing that is handled; a door where there is no other way."""
         if self._placed():
             return [Act(STOP)]
+        return self._on_the_way() or self._towards(self._shut_doors(), OPEN)
+
+    def _on_the_way(self) -> list[Act]:
         held = self._simulator.held
         if held is None:
             return self._towards(self._chosen(self._ids(self._target)), PICK)
@@ -270,6 +274,9 @@ class PickAndPlaceEnv(HouseholdEnv):
             key=lambda id: distance(self._simulator, id, stance),
         )
         return [id for id in near[:8] if self._has_room(held, id)]
+
+    def _shut_doors(self) -> list[str]:
+        return [id for id in self._ids("Doorway") if self._closed(id)]
 
     def _shut(self, id: str) -> bool:
         """Whether a receptacle takes nothing until it is opened."""

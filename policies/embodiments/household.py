@@ -28,6 +28,8 @@ POINTED = ACTIONS[len(navigation.ACTIONS) :]
 """Those that are about a point."""
 _HANDS = ("e", "q", "o", "c")
 """The keys of `POINTED`."""
+_LABEL = 70
+"""Pixels that the longest word takes, at most."""
 _HOLDING = len(Navigation.state_names)
 _NOWHERE = np.array([0.5, 0.5], np.float32)
 
@@ -79,10 +81,10 @@ class Household(Navigation):
         return _action(STOP)
 
     def random_action(self, state: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
-        """Any kind of step that the state allows, and any point."""
+        """Any kind of step that the state allows; of those about a point, any point."""
         kinds = self.kinds(state)
-        number = ACTIONS.index(kinds[int(rng.integers(len(kinds)))])
-        return {"action": number, "point": rng.uniform(0, 1, 2).astype(np.float32)}
+        word = kinds[int(rng.integers(len(kinds)))]
+        return _action(ACTIONS.index(word), rng.uniform(0, 1, 2) if word in POINTED else _NOWHERE)
 
     # action text
 
@@ -124,7 +126,8 @@ class Household(Navigation):
         if camera == "front" and len(point):
             place = float(point[0]) * size[1], float(point[1]) * size[0]
             ring(pen, place)
-            label(pen, (place[0] + 12, place[1] - 26), word, ACCENT)
+            beside = min(place[0] + 12, size[1] - _LABEL), max(place[1] - 26, 0.0)
+            label(pen, beside, word, ACCENT)
 
     # requests
 

@@ -132,6 +132,23 @@ def test_the_expert_puts_away_what_nobody_asked_for() -> None:
     env.close()
 
 
+def test_the_expert_opens_a_door_that_shuts_it_off() -> None:
+    env = made(expert=True)
+    for seed in range(8):
+        _, info = env.reset(seed=seed)
+        simulator = env.unwrapped._simulator
+        for id in [id for id in simulator.states if simulator.thing(id).type == "Doorway"]:
+            simulator.open(id, 0.0)
+        env.unwrapped._plan = None
+        *_, info = env.step(act(LEFT))
+        if np.isinf(info["metrics"]["distance_to_goal"]):
+            break
+    assert np.isinf(info["metrics"]["distance_to_goal"])
+    done, info = played(env, info)
+    assert info["success"] and OPEN in done
+    env.close()
+
+
 def test_impossible_actions() -> None:
     env = made()
     env.reset(seed=0)

@@ -68,7 +68,11 @@ def test_the_hand_decides_what_can_be_said(state: np.ndarray, can: str, cannot: 
     rng = np.random.default_rng(0)
     drawn = [HOUSEHOLD.random_action(state, rng) for _ in range(300)]
     assert {ACTIONS[each["action"]] for each in drawn} == set(HOUSEHOLD.kinds(state))
-    assert np.ptp([each["point"] for each in drawn], 0).min() > 0.9
+    points = [each["point"] for each in drawn if ACTIONS[each["action"]] in POINTED]
+    assert np.ptp(points, 0).min() > 0.9
+    stops = [each for each in drawn if ACTIONS[each["action"]] == "stop"]
+    idle = HOUSEHOLD.vector(HOUSEHOLD.idle_action(state))  # which whoever draws noise leaves out
+    assert all(np.array_equal(HOUSEHOLD.vector(each), idle) for each in stops)
 
 
 def test_the_state_tells_of_the_hand() -> None:
