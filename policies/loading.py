@@ -19,6 +19,8 @@ from uio2_agent.formats.packaged import CONFIG, checkpoint_directory, packaged_c
 
 SCRIPTED = ("oracle", "random")
 """Policies that are part of the program."""
+_LED_BY = "by"
+"""Their argument that names another policy."""
 
 
 def load_policy(spec: str, /, **policy_args: Any) -> Policy:
@@ -41,6 +43,8 @@ def load_policy(spec: str, /, **policy_args: Any) -> Policy:
     """
     make, first = _found(str(spec))
     _check_arguments(spec, make, first, policy_args)
+    if (by := policy_args.get(_LED_BY)) is not None and spec in SCRIPTED:
+        policy_args[_LED_BY] = load_policy(str(by))
     try:
         policy = make(*first, **policy_args)
         missing = [name for name in ("reset", "act", "answer", "name") if not hasattr(policy, name)]
@@ -64,6 +68,8 @@ def check_policy(spec: str, policy_args: Mapping[str, Any]) -> None:
     """
     make, first = _found(str(spec))
     _check_arguments(spec, make, first, policy_args)
+    if (by := policy_args.get(_LED_BY)) is not None and spec in SCRIPTED:
+        check_policy(str(by), {})
 
 
 def _found(spec: str) -> tuple[Callable[..., Policy], tuple[str, ...]]:

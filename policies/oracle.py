@@ -27,23 +27,19 @@ class OraclePolicy(Policy):
     astray
         Most steps in a row.
     by
-        Who leads astray: a policy, as `policy=` takes it (DAgger, Ross et al. 2011: a learner is taught where
-        it goes itself). None repeats one random action.
+        Who leads astray, a policy (DAgger, Ross et al. 2011: a learner is taught where it goes itself); on
+        the command line as `policy=` takes it. None repeats one random action.
     seed
         Of the noise, beside each episode's own.
     """
 
     name = "oracle"
 
-    def __init__(self, noise: float = 0.0, astray: int = 6, by: str | None = None, seed: int = 0) -> None:
+    def __init__(self, noise: float = 0.0, astray: int = 6, by: Policy | None = None, seed: int = 0) -> None:
         if not 0 <= noise < 1 or int(astray) < 1:
             raise UIO2Error(f"noise={noise}, astray={astray}: a share from 0 to below 1, and at least 1")
         self.noise, self.astray, self.seed = float(noise), int(astray), int(seed)
-        self._other: Policy | None = None
-        if by is not None:
-            from policies.loading import load_policy
-
-            self._other = load_policy(by)
+        self._other = by
         self._strays: dict[int, _Stray] = {}
 
     def reset(self, slot: int, observation: Mapping[str, Any], info: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ from envs.house.experts import follower
 from envs.house.experts.route import route, search
 from envs.house.sight import box_points, sees
 from envs.house.simulator import Stance
-from envs.house.tasks.navigation import STOP, Body, actions_of
+from envs.house.tasks.body import STOP, Body, actions_of
 from envs.procthor.targets import TARGETS, words
 
 REACH = 0.1

@@ -17,7 +17,7 @@ from envs.habitat.task import HabitatEnv, flat, lifted
 from envs.house.experts import follower
 from envs.house.navigation.grid import length
 from envs.house.simulator import Stance
-from envs.house.tasks.navigation import AHEAD, DOWN, LEFT, RIGHT, STOP, UP, Body
+from envs.house.tasks.body import AHEAD, DOWN, LEFT, RIGHT, STOP, UP, Body
 
 REACH = 0.2
 """Metres along the floor within which the goal is reached."""

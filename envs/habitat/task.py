@@ -24,7 +24,8 @@ from envs.habitat.suite import BACKENDS
 from envs.house.schema import read_house
 from envs.house.simulator import HouseSimulator, Stance
 from envs.house.tasks import maps
-from envs.house.tasks.navigation import AHEAD, DOWN, LEFT, RIGHT, UP, NavigationEnv
+from envs.house.tasks.body import AHEAD, DOWN, LEFT, RIGHT, UP
+from envs.house.tasks.navigation import NavigationEnv
 
 _MOVES = {AHEAD: "move_forward", LEFT: "turn_left", RIGHT: "turn_right", UP: "look_up", DOWN: "look_down"}
 _NEAR_START = 0.1

@@ -15,7 +15,8 @@ import numpy as np
 from envs.errors import EnvError, unknown_name
 from envs.house.sight import box_points, distance, distances, sees, visible
 from envs.house.simulator import Stance
-from envs.house.tasks.navigation import DOWN, LEFT, RIGHT, UP, NavigationEnv
+from envs.house.tasks.body import DOWN, LEFT, RIGHT, UP
+from envs.house.tasks.navigation import NavigationEnv
 from envs.procthor.targets import TARGETS, words
 
 REACH = 1.0

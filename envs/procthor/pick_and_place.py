@@ -19,8 +19,8 @@ from envs.house.objects import object_types
 from envs.house.schema import House
 from envs.house.sight import distance
 from envs.house.simulator import Stance
+from envs.house.tasks.body import STOP
 from envs.house.tasks.household import OPEN, PICK, PUT, Act, HouseholdEnv, moves_of
-from envs.house.tasks.navigation import STOP
 from envs.house.thor.objects import kind, opens
 from envs.house.thor.placing import first_free, spots
 from envs.procthor.targets import words

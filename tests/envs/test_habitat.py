@@ -8,7 +8,7 @@ import pytest
 
 from envs import EnvError
 from envs.contract import check, passed
-from envs.house.tasks.navigation import AHEAD, LEFT, STOP
+from envs.house.tasks.body import AHEAD, LEFT, STOP
 
 
 def _make(**options):

@@ -18,7 +18,7 @@ from envs.habitat.navmesh.settings import NavMeshSettings
 from envs.habitat.pathfinder import PathFinder
 from envs.habitat.specs import AgentSpec, CameraSpec
 from envs.house.errors import HouseError
-from envs.house.tasks.navigation import AHEAD, LEFT, UP
+from envs.house.tasks.body import AHEAD, LEFT, UP
 from tests.habitat_parity.backends import DOUBLES
 
 LAB = Path(__file__).parents[3] / "shared" / "fixtures" / "habitat" / "habitat-sim_trajectory_data.json"

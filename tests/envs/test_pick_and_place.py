@@ -6,8 +6,8 @@ import pytest
 from envs import EnvError, suite
 from envs.contract import check, passed
 from envs.house.objects import object_types
+from envs.house.tasks.body import LEFT, STOP
 from envs.house.tasks.household import ACTIONS, CLOSE, OPEN, PICK, PUT
-from envs.house.tasks.navigation import LEFT, STOP
 from envs.procthor.pick_and_place import OBJECTS, RECEPTACLES
 
 

@@ -8,7 +8,7 @@ import pytest
 from envs import EnvError, suite
 from envs.contract import check, passed
 from envs.house.generator import generate_house
-from envs.house.tasks.navigation import ACTIONS, AHEAD, LEFT, RIGHT, STOP
+from envs.house.tasks.body import ACTIONS, AHEAD, LEFT, RIGHT, STOP
 from envs.procthor.targets import TARGETS, words
 
 

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from envs import EnvError, suite
+from envs.house.tasks.body import AHEAD, LEFT
 from envs.house.tasks.household import OPEN, PICK, PUT
-from envs.house.tasks.navigation import AHEAD, LEFT
 from envs.house.thor.player.play import command_line
 
 pytest.importorskip(

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from envs.house.tasks.navigation import ACTIONS as ENVIRONMENT
+from envs.house.tasks.body import ACTIONS as ENVIRONMENT
 from policies import embodiments
 from policies.embodiments.navigation import ACTIONS, NAVIGATION, REACH_M, goal_text, place_text
 from policies.moment import Moment

@@ -8,6 +8,7 @@ import pytest
 from envs import suite
 from policies import embodiments
 from policies.base import Policy
+from policies.loading import check_policy, load_policy
 from policies.oracle import OraclePolicy
 from pretrain.moments import moment
 from pretrain.selection import split_episodes
@@ -94,11 +95,13 @@ class Pupil(Policy):
 
 def test_a_pupil_leads_astray_and_knows_what_was_played() -> None:
     by = "tests.rollouts.test_ask_expert:Pupil"
-    (straight, led) = (_played(OraclePolicy(noise=noise, by=by), 1) for noise in (0.0, 0.5))
+    straight, led = (_played(load_policy("oracle", noise=noise, by=by), 1) for noise in (0.0, 0.5))
     assert any(len(a) != len(b) for a, b in zip(straight, led, strict=True))
     np.testing.assert_allclose(np.array(Pupil.played_in_fact[0]), np.array(led[-1]))
     with pytest.raises(UIO2Error, match="no known name"):
-        OraclePolicy(noise=0.1, by="nobody")
+        load_policy("oracle", noise=0.1, by="nobody")
+    with pytest.raises(UIO2Error, match="no known name"):
+        check_policy("oracle", {"noise": 0.1, "by": "nobody"})
 
 
 def test_pictures_are_decoded_one_by_one(tmp_path) -> None:

@@ -18,7 +18,8 @@ from envs.errors import EnvError, shown
 from envs.house.experts.pointing import Aim
 from envs.house.schema import House
 from envs.house.tasks import navigation
-from envs.house.tasks.navigation import DOWN, LEFT, RIGHT, UP, NavigationEnv
+from envs.house.tasks.body import DOWN, LEFT, RIGHT, UP
+from envs.house.tasks.navigation import NavigationEnv
 from envs.house.thor.agent import Agent
 from envs.house.thor.settings import Settings
 from envs.inputs import numbers, whole_number

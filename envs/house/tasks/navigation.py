@@ -7,7 +7,7 @@ where it began; what a task is about, its subclass says.
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import gymnasium
@@ -23,30 +23,14 @@ from envs.house.rendering import Camera, View
 from envs.house.schema import House, parse_house
 from envs.house.simulator import HouseSimulator, Stance
 from envs.house.tasks import houses as house_sources
-from envs.house.tasks import maps, metrics
+from envs.house.tasks import maps, metrics, sensing
+from envs.house.tasks.body import ACTIONS, AHEAD, LEFT, RIGHT, STOP, UP, Body, actions_of
 from envs.house.tasks.levels import LEVELS
 from envs.inputs import whole_number
 from envs.memory import give_back
 from envs.suites import canonical_level
 
-STOP, AHEAD, LEFT, RIGHT, UP, DOWN = range(6)
-ACTIONS = ("stop", "move ahead", "turn left", "turn right", "look up", "look down")
-SENSORS = ("depth", "segmentation")
 _TRIES = 20
-
-
-@dataclass(frozen=True)
-class Body:
-    """A body's measures and its steps. Lengths in metres, angles in degrees."""
-
-    radius: float = 0.2
-    height: float = 1.8
-    eye: float = 1.576
-    step: float = 0.25
-    turn: float = 30.0
-    tilt: float = 30.0
-    pitch_limits: tuple[float, float] = (-60.0, 30.0)
-    vertical_fov: float = 65.0
 
 
 class NavigationEnv(SimulatorEnv):
@@ -89,10 +73,12 @@ class NavigationEnv(SimulatorEnv):
             raise EnvError(f"size={size!r}: pictures have 32 to 1024 pixels a side")
         self.task_name, self.level = task, canonical_level(level, LEVELS)
         if isinstance(sensors, str) or not isinstance(sensors, Sequence):
-            raise EnvError(f"sensors={shown(sensors)}: a list of {', '.join(SENSORS)}, or an empty one")
+            raise EnvError(
+                f"sensors={shown(sensors)}: a list of {', '.join(sensing.SENSORS)}, or an empty one"
+            )
         for sensor in sensors:
-            if sensor not in SENSORS:
-                raise unknown_name("sensor", sensor, SENSORS)
+            if sensor not in sensing.SENSORS:
+                raise unknown_name("sensor", sensor, sensing.SENSORS)
         self._houses, self.sensors = houses, tuple(sensors)
         self.camera = Camera(size, size, self.body.vertical_fov)
         self.action_space = self._actions()
@@ -101,7 +87,7 @@ class NavigationEnv(SimulatorEnv):
             {
                 "rgb": gymnasium.spaces.Dict({"front": picture}),
                 "pose": gymnasium.spaces.Box(-np.inf, np.inf, (4,), np.float32),
-                **self._sensor_spaces(size),
+                **sensing.spaces(self.sensors, size, self.farthest_m),
                 **self._more_spaces(),
             }
         )
@@ -112,14 +98,6 @@ class NavigationEnv(SimulatorEnv):
 
     def _actions(self) -> gymnasium.Space:
         return gymnasium.spaces.Discrete(len(ACTIONS))
-
-    def _sensor_spaces(self, size: int) -> dict[str, gymnasium.Space]:
-        box, found = gymnasium.spaces.Box, {}
-        if "depth" in self.sensors:
-            found["depth"] = box(0, self.farthest_m, (size, size), np.float32)
-        if "segmentation" in self.sensors:
-            found["segm"] = box(-1, 2**31 - 1, (size, size), np.int32)
-        return {name: gymnasium.spaces.Dict({"front": space}) for name, space in found.items()}
 
     # what tasks say
 
@@ -336,32 +314,13 @@ class NavigationEnv(SimulatorEnv):
         }
 
     def _view(self) -> View:
-        kinds = {kind: kind in self.sensors for kind in SENSORS}
+        kinds = {kind: kind in self.sensors for kind in sensing.SENSORS}
         view = self._look(**kinds)
-        self._seen = (
-            (np.flatnonzero(np.bincount(view.segmentation.ravel() + 1)) - 1) if kinds["segmentation"] else ()
-        )
+        self._seen = sensing.ids(view.segmentation) if kinds["segmentation"] else ()
         return view
 
     def _measured(self, view: View) -> np.ndarray:
         return np.ascontiguousarray(np.minimum(view.depth, np.float32(self.farthest_m)))
-
-    def _objects(self) -> list[dict[str, Any]]:
-        """The things in the picture, without what the house itself is made of: number in the picture, id,
-        type, and where its middle is from the body, metres to the right, ahead and up.
-        """
-        stance, found = self._simulator.stance, []
-        right = np.array([stance.forward[1], -stance.forward[0]])
-        for number in self._seen:
-            thing = self._simulator.scene.things[number] if number >= 0 else None
-            if thing is None or not thing.movable:
-                continue
-            low, high = self._simulator.box(thing.id)
-            x, y = (low + high)[:2] / 2 - stance.point
-            away = (x * right[0] + y * right[1], x * stance.forward[0] + y * stance.forward[1])
-            position = [float(away[0]), float(away[1]), float((low + high)[2] / 2)]
-            found.append({"id": int(number), "name": thing.id, "type": thing.type, "position": position})
-        return found
 
     def _info(self) -> dict[str, Any]:
         success = self._stopped and self._reached(self._simulator.stance)
@@ -381,7 +340,7 @@ class NavigationEnv(SimulatorEnv):
             },
         )
         if "segmentation" in self.sensors:
-            info["objects"] = self._objects()
+            info["objects"] = sensing.objects(self._simulator, self._seen)
         if self.expert and not self._stopped:
             info["expert_action"] = self._expert_action()
         return info
@@ -421,20 +380,6 @@ class NavigationEnv(SimulatorEnv):
         yaw = _wrapped(start.yaw + heading * math.radians(self.body.turn))
         end = replace(start, x=found.end[0], y=found.end[1], yaw=yaw)
         return actions_of(found.headings, turns), end
-
-
-def actions_of(headings: Sequence[int], turns: int) -> list[int]:
-    """Return the turns and moves that follow a route's headings, of which a circle has `turns`."""
-    actions, heading = [], 0
-    for each in headings:
-        actions += [*_turns(heading, each, turns), AHEAD]
-        heading = each
-    return actions
-
-
-def _turns(now: int, wanted: int, turns: int) -> list[int]:
-    left = (wanted - now) % turns
-    return [LEFT] * left if left <= turns // 2 else [RIGHT] * (turns - left)
 
 
 def _wrapped(angle: float) -> float:

@@ -15,7 +15,8 @@ import numpy as np
 from envs.errors import EnvError
 from envs.house.rendering import View
 from envs.house.simulator import Stance
-from envs.house.tasks.navigation import DOWN, LEFT, RIGHT, UP, NavigationEnv
+from envs.house.tasks.body import DOWN, LEFT, RIGHT, UP
+from envs.house.tasks.navigation import NavigationEnv
 from envs.procthor.ai2thor.player import Launch, Player
 
 _CENTRE, _FAR = 0.95, 19.9

@@ -85,6 +85,7 @@ def test_ten_thousand_lines_are_not_held(tmp_path, houses):
         (gzip.compress(b'{"rooms": []}\n' * 999)[:-30], "ends in the middle"),
         (gzip.compress(b'{"rooms": []}\n')[:12] + b"\xff" * 40, "cannot be read"),
     ],
+    ids=["a pointer of git-lfs", "plain text", "cut off", "noise"],
 )
 def test_broken_files_are_named(tmp_path, content, said):
     (tmp_path / "train.jsonl.gz").write_bytes(content)
