@@ -289,7 +289,7 @@ def test_public_names_load_lazily():
 
 
 def test_each_body_has_its_packaged_model():
-    assert packaged_for("vima") == "nano"
+    assert packaged_for("vima") == "nano" and packaged_for("navigation") == "nano_house"
     with pytest.raises(UIO2Error, match=r"none of the packaged models .nano.* acts as 'octopus': name one"):
         packaged_for("octopus")
 

@@ -8,7 +8,7 @@ import sys
 from rollouts.commands.compare import compare
 from tests.proof.tables import played, rate, table, write
 
-EPISODES = 100
+EPISODES = 50
 """Of each size of house."""
 
 
