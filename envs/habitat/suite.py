@@ -15,6 +15,7 @@ SUITE = Suite(
     backends=BACKENDS,
     levels=LEVELS,
     default_level="medium",
+    default_tasks=("PointNav",),
     tested_levels=tuple(LEVELS),
     play_options=played_by_a_person,
     shown_metrics=SHOWN_METRICS,
