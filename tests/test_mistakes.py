@@ -43,7 +43,7 @@ WITH_POLICY = [
     *PLAYED,
     ("task=[]", "task=[]"),
     ("task=[rotate,twits]", "unknown task 'twits' (did you mean 'twist'?): choose one of visual_"),
-    ("policy=nanno", "(did you mean 'nano'?): use oracle, random, nano, nano_house, a directory or module:Class"),
+    ("policy=nanno", "(did you mean 'nano'?): use oracle, random, nano, nano_house, a directory"),
     ("policy=empty", "empty/config.json is missing"),
     ("policy=no_such_module:Policy", "cannot import 'no_such_module'"),
     ("policy=ruined:Policy", "policy=ruined:Policy: cannot import 'ruined', SystemExit: 3"),

@@ -205,7 +205,7 @@ def test_loading_by_name_and_by_class_from_the_working_directory(tmp_path, monke
 @pytest.mark.parametrize(
     ("spec", "arguments", "message"),
     [
-        ("randon", {}, r"did you mean 'random'\?\): use oracle, random, nano, nano_house, a directory or module:Class"),
+        ("randon", {}, r"did you mean 'random'\?\): use oracle, random, nano, nano_house, a directory"),
         ("no_such_module:Policy", {}, "cannot import 'no_such_module'"),
         ("policies.random:Randem", {}, "has no 'Randem'.*RandomPolicy"),
         ("random", {"sed": 1}, "'sed'; policy_args it takes: seed"),
