@@ -99,6 +99,14 @@ class Run:
         self.device = config.torch_device
         self.output = Output(config.output)
         self.directory = self.output.path
+        try:
+            self._build()
+        except BaseException:
+            self.output.close()
+            raise
+
+    def _build(self) -> None:
+        config = self.config
         if config.threads:
             torch.set_num_threads(config.threads)
         keep_freed_memory()

@@ -159,6 +159,11 @@ MISTAKES = {
         ("export 7 --to glb index=-1", "index must be at least 0"),
         ("export 7 --to glb output=file", "cannot write to file"),
     ],
+    "thor-player": [
+        ("width=0", "pictures have 1 to 4096 pixels a side"),
+        ("assets=missing", "no table of assets"),
+        ("widht=3", "did you mean 'width'?"),
+    ],
     "doctor": [("output=file", "cannot write to file"), ("ouput=x", "did you mean 'output'?")],
     "colect": [("", "unknown command 'colect' (did you mean 'collect'?); uio2 --help lists them")],
     "--task=rotate": [("", "unknown command '--task=rotate'")],

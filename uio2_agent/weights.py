@@ -38,7 +38,7 @@ _BLOCK = 2**20
 _LEAST_REMAP = 32 * 2**20
 _ALIGNMENT = 64
 _LISTED, _LONGEST = 6, 150
-_READ_WHOLE = 256 * 2**20
+_READ_WHOLE = 64 * 2**20
 _DTYPES = {
     torch.float64: "F64",
     torch.float32: "F32",
@@ -162,7 +162,7 @@ def check_fit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where
 def check_finite(weights: Mapping[str, Tensor], where: Path | str) -> None:
     """Raise CheckpointError, listing names, where weights hold NaN or infinity.
 
-    Up to 256 MB everything is looked at, which takes a quarter of a second. Of more only vectors and the
+    Up to 64 MB everything is looked at, which reads it once. Of more only vectors and the
     first and last of what a tensor's first dimension counts, so that loading need not read what it maps: a
     training that diverges leaves NaN in all its weights.
     """

@@ -292,7 +292,7 @@ def test_it_keeps_the_contract(upstream):
     rows = check("vima", tasks=["rotate", "sweep_without_exceeding"], options={"backend": "upstream"})
     assert [row for row in rows if row.verdict == "off"] == []
     missing = {row.check: row.said for row in rows if row.verdict == "not offered"}
-    assert set(missing) == {"state", "recorded objects", "watch", "depth"}
+    assert set(missing) == {"state", "recorded objects", "watch", "depth", "map"}
     assert all("backend='mujoco'" in said for said in missing.values())
 
 

@@ -86,7 +86,7 @@ def test_a_stop_between_any_two_files_is_recovered(tmp_path, monkeypatch, calm, 
         return call
 
     with monkeypatch.context() as patch:
-        patch.setattr("rollouts.datasets.writer.os.replace", counting(os.replace))
+        patch.setattr(os, "replace", counting(os.replace))
         patch.setattr(DatasetWriter, "_append", counting(DatasetWriter._append))
         with pytest.raises(Stopped):
             collect(configuration(stopped, episodes=6), progress=False)
