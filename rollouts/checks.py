@@ -27,6 +27,7 @@ _LEAST = {
     "train": {"evaluate.episodes": 1, "evaluate.seed": 0},
     "inspect": {"episodes": 1},
     "house": {"index": 0},
+    "thor-player": {"width": 1, "height": 1},
     "generate": {"max_new_tokens": 0, "temperature": 0, "top_p": 0, "seed": 0, "beams": 1, "guidance": 0},
     "play": {"seed": 0, "port": 0},
 }
@@ -163,10 +164,15 @@ def _exported(keys: Mapping[str, Any]) -> None:
         _check_files("assets", [Path(keys["assets"]).expanduser()])
 
 
+def _started(keys: Mapping[str, Any]) -> None:
+    if keys["assets"]:
+        _check_files("assets", [Path(keys["assets"]).expanduser()])
+
+
 _CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
     **{"rollout": _played, "evaluate": _played, "collect": _collected, "play": _watched},
     **{"train": _trained, "generate": _generated, "convert": _converted},
-    **{"compare": _compared, "inspect": _inspected, "house": _exported},
+    **{"compare": _compared, "inspect": _inspected, "house": _exported, "thor-player": _started},
 }
 
 

@@ -160,8 +160,8 @@ MISTAKES = {
         ("export 7 --to glb output=file", "cannot write to file"),
     ],
     "thor-player": [
-        ("width=0", "pictures have 1 to 4096 pixels a side"),
-        ("assets=missing", "no table of assets"),
+        ("width=0", "width must be at least 1"),
+        ("assets=missing", "there is no file missing"),
         ("widht=3", "did you mean 'width'?"),
     ],
     "doctor": [("output=file", "cannot write to file"), ("ouput=x", "did you mean 'output'?")],
