@@ -31,7 +31,7 @@ from policies.prompts import (
 from policies.questions import caption_request, next_state_request, next_view_request
 from policies.style import PromptStyle
 from pretrain.dense_heads import NOTHING, Labels, image_labels
-from pretrain.moments import moment
+from pretrain.moments import learned_steps, moment
 from pretrain.sources import EpisodeFolders, StoredEpisode
 from pretrain.sources.checks import json_objects
 from uio2_agent.inputs.batch import Batch
@@ -94,7 +94,8 @@ def make_example(
         return next_view_example(record, int(rng.integers(record.length)), body, style, rng)
     if kind == "state" and record.length > 1 and body.state_text(record.states[0]):
         return next_state_example(record, int(rng.integers(record.length - 1)), body, style, rng)
-    step = int(rng.integers(record.length))
+    steps = learned_steps(record)
+    step = steps[int(rng.integers(len(steps)))]
     now = moment(record, step, cameras_of(style), flags, past=style.told_views)
     if kind == "boxes" and now.objects:
         target = boxes_target(body, now.objects, style, sizes_of(now.views))

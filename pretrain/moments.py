@@ -10,6 +10,11 @@ from policies.moment import Moment
 from pretrain.sources import StoredEpisode
 
 
+def learned_steps(record: StoredEpisode) -> Sequence[int]:
+    """Return the steps whose action is learned: where the expert was asked, those it had an answer to."""
+    return [step for step, text in enumerate(record.expert_texts) if text] or range(record.length)
+
+
 def moment(
     record: StoredEpisode, step: int, cameras: Sequence[str], flags: Sequence[bool] = (), past: int = 0
 ) -> Moment:

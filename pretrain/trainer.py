@@ -44,7 +44,7 @@ from pretrain.interrupts import Interrupts
 from pretrain.lora import Lora
 from pretrain.losses import TextLoss
 from pretrain.memory import keep_freed_memory
-from pretrain.moments import moment
+from pretrain.moments import learned_steps, moment
 from pretrain.optim import build_optimizer, set_learning_rate
 from pretrain.output import Output
 from pretrain.progress import progress, say
@@ -386,7 +386,8 @@ def _held_back(record: StoredEpisode, styles: Mapping[str, PromptStyle]) -> Exam
     in the middle.
     """
     style, body = styles[record.embodiment], embodiments.get(record.embodiment)
-    step = 0 if body.horizon is None else record.length // 2
+    steps = learned_steps(record)
+    step = steps[0 if body.horizon is None else len(steps) // 2]
     now = moment(record, step, cameras_of(style), past=style.told_views)
     return plan_example(now, body, style)
 

@@ -1,5 +1,6 @@
 """What the expert would have done in the place of another policy is kept and learned."""
 
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -10,7 +11,7 @@ from policies import embodiments
 from policies.base import Policy
 from policies.loading import check_policy, load_policy
 from policies.oracle import OraclePolicy
-from pretrain.moments import moment
+from pretrain.moments import learned_steps, moment
 from pretrain.selection import split_episodes
 from pretrain.sources import EpisodeFolders
 from rollouts.collect import collect
@@ -50,6 +51,13 @@ def test_the_experts_own_episodes_keep_no_second_copy(tmp_path) -> None:
     assert not any(fact["has_expert"] for fact in source.facts)
     assert source[0].expert_texts == [""] * source[0].length
     assert moment(source[0], 0, ["top"]).remaining == source[0].action_texts
+
+
+def test_what_the_expert_did_not_know_is_not_learned() -> None:
+    def steps(*said: str) -> list[int]:
+        return list(learned_steps(SimpleNamespace(expert_texts=said, length=len(said))))
+
+    assert steps("a", "", "b") == [0, 2] and steps("", "", "") == [0, 1, 2]
 
 
 def _played(policy: OraclePolicy, slots: int) -> list[list[np.ndarray]]:
