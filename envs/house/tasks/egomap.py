@@ -22,6 +22,8 @@ CELLS = 64
 """Cells a side of the picture: 9.6 metres, the body in the middle."""
 _HALF = 200
 """Cells from the start to the edge of what is remembered, 30 metres."""
+_RAYS = 64
+"""Of a picture with twice as many pixels a side or more, every second, third, ... is measured."""
 _FLOOR_M = 0.08
 """What is measured up to this height is floor."""
 _TOUCH_M = 0.05
@@ -56,17 +58,19 @@ class EgoMap:
         """Add a depth picture, float32 (H, W), metres along the optical axis; what is beyond the camera's
         reach tells nothing.
         """
+        thinned = slice(None, None, max(1, camera.height // _RAYS))
+        depth = depth[thinned, thinned]  # h w
         measured = (depth > camera.near) & (depth < camera.far)
         depth = np.where(measured, depth, 0)
         scale = math.tan(math.radians(camera.vertical_fov) / 2) / (camera.height / 2)
-        rows = ((camera.height - 1) / 2 - np.arange(camera.height)) * scale  # upwards
-        columns = (np.arange(camera.width) - (camera.width - 1) / 2) * scale  # to the right
-        ahead = depth * (math.cos(stance.pitch) - rows * math.sin(stance.pitch))[:, None]  # H W
+        rows = ((camera.height - 1) / 2 - np.arange(camera.height)[thinned]) * scale  # upwards
+        columns = (np.arange(camera.width)[thinned] - (camera.width - 1) / 2) * scale  # to the right
+        ahead = depth * (math.cos(stance.pitch) - rows * math.sin(stance.pitch))[:, None]  # h w
         above = stance.eye + depth * (math.sin(stance.pitch) + rows * math.cos(stance.pitch))[:, None]
         right = depth * columns
         forward = stance.forward
         across = np.array([forward[1], -forward[0]])
-        points = stance.point + ahead[..., None] * forward + right[..., None] * across  # H W 2
+        points = stance.point + ahead[..., None] * forward + right[..., None] * across  # h w 2
         cells, solid = self.cells.copy(), measured & (above > _FLOOR_M) & (above < self.height)
         floor = self._places(points[measured & (above <= _FLOOR_M)])
         cells[floor] = np.maximum(cells[floor], _FREE)
