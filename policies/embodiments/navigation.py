@@ -1,7 +1,8 @@
 """A body that walks and looks: UIO-2's navigation, one action in words after each picture.
 
 Requests tell the last views with the state and the action at each, `<image_history_j> ( X Z Y ) action`, then
-`<image_input> ( X Z Y )`; the answer is the next action's words. A state is where the body is from where it
+`<image_input> ( X Z Y )`; the answer is the next action's words, or, where the style asks for the state too,
+`( X Z Y ) action`: where the action takes the body, and the action. A state is where the body is from where it
 began, and which way it looks. Where the body measures depth, that is one more picture: black at the lens,
 white from `DEPTH_M` on. Source: Unified-IO 2 (arXiv 2312.17172), embodied tasks.
 """
@@ -60,6 +61,7 @@ class Navigation(Embodiment):
     temperature = 0.7  # who always takes the likeliest step turns to and fro before an obstacle for ever
     numbers_steps = False
     forms = {word: StepForm(word) for word in ACTIONS}  # noqa: RUF012
+    place_form = StepForm(3)
     actions = ACTIONS
     """What it can do, in the order of the numbers."""
 
@@ -187,7 +189,7 @@ def place_text(state: np.ndarray) -> str:
     '('
     """
     x, z, yaw = (float(value) for value in state[:3])
-    return f"( {locations_text([_share(x), _share(z), (yaw + math.pi) / (2 * math.pi)])} )"
+    return Navigation.place_form.write([_share(x), _share(z), (yaw + math.pi) / (2 * math.pi)])
 
 
 def goal_text(state: np.ndarray) -> str:
