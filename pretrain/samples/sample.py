@@ -5,7 +5,7 @@ Knows no source and no processor options.
 
 from dataclasses import dataclass
 
-from uio2_agent.inputs.hidden import Hidden
+from uio2_agent.inputs.hidden import NOTHING_HIDDEN, Hidden
 from uio2_agent.request import Request, Target
 
 __all__ = ["Hidden", "Sample"]
@@ -25,6 +25,6 @@ class Sample:
     """Exactly one modality."""
     paradigm: str = "S"
     """What is learned of the target modality: "S", "R", or "X" (`uio2_agent.text.vocabulary.PREFIXES`)."""
-    hidden: Hidden = Hidden()
+    hidden: Hidden = NOTHING_HIDDEN
     source: str = ""
     """Name in the mixture, by which examples are counted and losses weighed."""

@@ -18,3 +18,6 @@ class Hidden:
     image_history: tuple[np.ndarray | None, ...] = ()
     audio: np.ndarray | None = None
     audio_history: tuple[np.ndarray | None, ...] = ()
+
+
+NOTHING_HIDDEN = Hidden()
