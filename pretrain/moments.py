@@ -5,6 +5,8 @@ Which symmetries there are, and which tasks and cameras allow them, the embodime
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from policies import embodiments
 from policies.moment import Moment
 from pretrain.sources import StoredEpisode
@@ -50,6 +52,6 @@ def _next_state(record: StoredEpisode, step: int) -> np.ndarray | None:
     body, state = embodiments.get(record.embodiment), record.states[step]
     if learned == body.action_text(body.idle_action(state), state, step):
         return state
-    if learned != record.action_texts[step] or step + 1 >= record.length:
+    if learned != record.action_texts[step] or step + 1 >= len(record.states):
         return None
     return record.states[step + 1]
