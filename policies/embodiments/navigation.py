@@ -1,10 +1,10 @@
 """A body that walks and looks: UIO-2's navigation, one action in words after each picture.
 
-Requests tell the last views with the state and the action at each, `<image_history_j> ( X Z Y ) action`, then
-`<image_input> ( X Z Y )`; the answer is the next action's words, or, where the style asks for the state too,
-`( X Z Y ) action`: where the action takes the body, and the action. A state is where the body is from where it
-began, and which way it looks. Where the body measures depth, that is one more picture: black at the lens,
-white from `DEPTH_M` on. Source: Unified-IO 2 (arXiv 2312.17172), embodied tasks.
+Requests tell the last views with the state and the action at each, `<image_history_j> ( X Z Y ) action`,
+then `<image_input> ( X Z Y )`; the answer is the next action's words, or, where the style asks for the state
+too, `( X Z Y ) action`: where the action takes the body, and the action. A state is where the body is from
+where it began, and which way it looks. Where the body measures depth, that is one more picture: black at the
+lens, white from `DEPTH_M` on. Source: Unified-IO 2 (arXiv 2312.17172), embodied tasks.
 """
 
 from __future__ import annotations
