@@ -155,12 +155,19 @@ def caption_example(
 def plan_example(
     now: Moment, body: Embodiment, style: PromptStyle, rng: np.random.Generator | None = None
 ) -> Example:
-    """Ask for what remains of the plan, as far as the body plans ahead, as a re-planning policy does."""
+    """Ask for what remains of the plan, as far as the body plans ahead, as a re-planning policy does. Where
+    the style asks for the state too and nobody knows it, for the action alone.
+    """
     first = len(now.executed)
     steps = now.remaining[: body.horizon]
     if body.numbers_steps:
         steps = [numbered(text, first + index) for index, text in enumerate(steps)]
     target = " ".join(steps)
+    if style.answer == "state_action":
+        if now.next_state is None:
+            style = dataclasses.replace(style, answer="action")
+        else:
+            target = f"{body.state_text(now.next_state)} {target}"
     return Example(body.request(now, style, rng), target, now, body, style)
 
 

@@ -1,9 +1,10 @@
 """A body that walks and looks: UIO-2's navigation, one action in words after each picture.
 
-Requests tell the last views with the state and the action at each, `<image_history_j> ( X Z Y ) action`, then
-`<image_input> ( X Z Y )`; the answer is the next action's words. A state is where the body is from where it
-began, and which way it looks. Where the body measures depth, that is one more picture: black at the lens,
-white from `DEPTH_M` on; so is the map that it draws of what it has measured. Source: Unified-IO 2 (arXiv
+Requests tell the last views with the state and the action at each, `<image_history_j> ( X Z Y ) action`,
+then `<image_input> ( X Z Y )`; the answer is the next action's words, or, where the style asks for the state
+too, `( X Z Y ) action`: where the action takes the body, and the action. A state is where the body is from
+where it began, and which way it looks. Where the body measures depth, that is one more picture: black at the
+lens, white from `DEPTH_M` on; so is the map that it draws of what it has measured. Source: Unified-IO 2 (arXiv
 2312.17172), embodied tasks.
 """
 
@@ -66,6 +67,7 @@ class Navigation(Embodiment):
     temperature = 0.7  # who always takes the likeliest step turns to and fro before an obstacle for ever
     numbers_steps = False
     forms = {word: StepForm(word) for word in ACTIONS}  # noqa: RUF012
+    place_form = StepForm(3)
     symmetries = ("mirror left to right",)
     actions = ACTIONS
     """What it can do, in the order of the numbers."""
@@ -194,7 +196,7 @@ def place_text(state: np.ndarray) -> str:
     '('
     """
     x, z, yaw = (float(value) for value in state[:3])
-    return f"( {locations_text([_share(x), _share(z), (yaw + math.pi) / (2 * math.pi)])} )"
+    return Navigation.place_form.write([_share(x), _share(z), (yaw + math.pi) / (2 * math.pi)])
 
 
 def goal_text(state: np.ndarray) -> str:
@@ -216,6 +218,7 @@ def _mirrored(moment: Moment) -> Moment:
         past_states=[state * _MIRROR for state in moment.past_states],
         past_views=[_flipped(views) for views in moment.past_views],
         remaining=[_swapped(text) for text in moment.remaining],
+        next_state=None if moment.next_state is None else moment.next_state * _MIRROR,
         objects=None
         if moment.objects is None
         else [_across(thing, moment.views) for thing in moment.objects],

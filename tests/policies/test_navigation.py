@@ -2,17 +2,24 @@
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from envs.house.tasks.body import ACTIONS as ENVIRONMENT
 from policies import embodiments
+from policies.base import Step
+from policies.embodiments.household import HOUSEHOLD
 from policies.embodiments.navigation import ACTIONS, NAVIGATION, REACH_M, goal_text, place_text
+from policies.embodiments.vima import VIMA
 from policies.moment import Moment
 from policies.style import PromptStyle
+from policies.unified_io2 import UnifiedIO2Policy
 from pretrain.examples import plan_example
 from uio2_agent.errors import UIO2Error
+from uio2_agent.request import Answer
+from uio2_agent.text.tokenizer import TextTokenizer
 from uio2_agent.text.vocabulary import LOCATIONS, SENTINELS
 
 STATE = np.zeros(6, np.float32)
@@ -162,3 +169,81 @@ def test_a_memory_that_doubles_reaches_far_back() -> None:
     assert f"{told} turn left" in text and "move ahead" not in text
     first = dataclasses.replace(now, executed=["stop"], past_states=states[:1])
     assert f"{place_text(states[0])} stop" in NAVIGATION.request(first, style).text
+
+
+@pytest.mark.parametrize("body", [NAVIGATION, HOUSEHOLD], ids=lambda body: body.name)
+def test_whatever_is_drawn_where_the_state_is_asked_too_is_a_place_and_an_action(body) -> None:
+    """Under the grammar of `( X Z Y ) action` every answer parses, back to the very action and place."""
+    tokenizer, rng = TextTokenizer.packaged(), np.random.default_rng(3)
+    state = np.zeros(len(body.state_names), np.float32)
+    built, seen = body.grammar(tokenizer, state, answer="state_action"), set()
+    for _ in range(60):
+        at, ids = built.start(), []
+        while not at.done:
+            for token in list(at.forced()) or [int(rng.choice(at.choices()))]:
+                at = at.advance(token)
+                ids.append(token)
+        text = tokenizer.decode(ids)
+        (step,) = body.parse(text)
+        seen.add(step.kind)
+        place, action = text.split(" ) ", 1)
+        assert action == step.text == body.action_text(step.action, state)
+        assert list(step.after) == _bins(f"{place} )") and len(step.after) == 3
+        assert tokenizer.encode(text) == ids[:-1]
+    assert seen == set(body.kinds(state))
+    (plain,) = body.parse(body.action_text(body.idle_action(state), state))
+    assert plain.after == ()
+
+
+def test_the_place_that_is_asked_for_is_the_next_one() -> None:
+    style = dataclasses.replace(NAVIGATION.style(), answer="state_action")
+    after = np.array([1, 2, 0.5, 0, 0, 0], np.float32)
+    now = Moment(
+        task="PointNav",
+        prompt="Go to the goal.",
+        prompt_assets={},
+        state=STATE,
+        views={"front": np.zeros((32, 32, 3), np.uint8)},
+        remaining=["move ahead", "stop"],
+        next_state=after,
+    )
+    example = plan_example(now, NAVIGATION, style)
+    assert example.target == f"{place_text(after)} move ahead"
+    assert place_text(after) not in example.request.text and "( x z y )" in example.request.text
+    unknown = plan_example(dataclasses.replace(now, next_state=None), NAVIGATION, style)
+    assert unknown.target == "move ahead" and "( x z y )" not in unknown.request.text
+    with pytest.raises(UIO2Error, match="no words for that: use answer='action'"):
+        VIMA.wordings(dataclasses.replace(VIMA.style(), answer="state_action"))
+
+
+def test_a_policy_taught_the_state_too_acts() -> None:
+    """The policy asks for the state too, decodes under its grammar and takes the action behind the place."""
+
+    class Model:
+        processor = SimpleNamespace(tokenizer=TextTokenizer.packaged())
+
+        def generate(self, requests, grammar, **options):
+            self.asked, answers = requests, []
+            for state in (each.start() for each in grammar):
+                rng, ids = np.random.default_rng(len(answers)), []
+                while not state.done:
+                    for token in list(state.forced()) or [int(rng.choice(state.choices()))]:
+                        state = state.advance(token)
+                        ids.append(token)
+                answers.append(Answer(text=self.processor.tokenizer.decode(ids)))
+            return answers
+
+    model = Model()
+    style = PromptStyle(views=("front",), wording="short", answer="state_action")
+    policy = UnifiedIO2Policy(model, style=style)
+    observation = {
+        "rgb": {"front": np.zeros((3, 8, 8), np.uint8)},
+        "pose": np.zeros(4, np.float32),
+    }
+    info = {"embodiment": "navigation", "prompt": "Find the mug.", "prompt_assets": {}, "seed": 1}
+    policy.reset(0, observation, info)
+    for _ in range(3):
+        (action,) = policy.act([Step(0, observation, info)])
+        assert model.asked[0].text.endswith(" where")
+        place, words = policy.answer(0).text.split(" ) ")
+        assert words == ACTIONS[action] == policy.action_text(0) and place.startswith("( <extra_id_")
