@@ -204,8 +204,13 @@ class Scene:
         world.load((body.position, body.quaternion) for body in self._bodies.values())
         return world
 
+    def free_poses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the free bodies' positions (n, 3) and quaternions xyzw (n, 4), in creation order."""
+        free = [body for body in self._bodies.values() if not body.fixed]
+        return np.array([body.position for body in free]), np.array([body.quaternion for body in free])
+
     def take_poses(self, positions: np.ndarray, quaternions: np.ndarray) -> None:
-        """Move the free bodies to where physics has them (`Physics.free_poses`)."""
+        """Move the free bodies to these poses, as `free_poses` gives them."""
         free = [body for body in self._bodies.values() if not body.fixed]
         for body, position, quaternion in zip(free, positions, quaternions, strict=True):
             body.position, body.quaternion, body.cells = position, quaternion, None
