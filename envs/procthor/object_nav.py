@@ -34,6 +34,7 @@ class ObjectNavEnv(NavigationEnv):
     """
 
     task = "ObjectNav"
+    _chosen_by = ("backend",)
     _kept = (*NavigationEnv._kept, "_target", "_ids")
 
     def __init__(

@@ -72,6 +72,7 @@ class VimaEnv(SimulatorEnv):
     """
 
     embodiment = "vima"
+    _chosen_by = ("backend",)
     abilities = frozenset(ABILITIES) - {"map"}
     reasons: ClassVar = {"map": "a table has no floor to walk on: the camera `top` shows it from above"}
     farthest_m = FAR_M
