@@ -1,0 +1,1 @@
+"""Training examples of every kind of source: a record and a random generator in, a `Sample` out."""
