@@ -35,6 +35,7 @@ class ObjectNavEnv(NavigationEnv):
 
     task = "ObjectNav"
     default_sensors = ("depth", "segmentation", "map")
+    _chosen_by = ("backend",)
     _kept = (*NavigationEnv._kept, "_target", "_ids")
 
     def __init__(
