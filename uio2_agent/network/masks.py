@@ -14,7 +14,7 @@ from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.network.positions import constant
 
 NEIGHBOURHOOD = 5
-"""Rows and columns to each side that the convolution pattern reaches."""
+"""Rows and columns to each side that the convolution pattern of every release reaches."""
 
 Pattern = Callable[[int, int, torch.device], Tensor]
 Rule = Callable[[Tensor, Tensor, Tensor | int], Tensor]
@@ -31,10 +31,10 @@ def same_column(query: Tensor, key: Tensor, columns: Tensor | int) -> Tensor:
     return (query - key) % columns == 0
 
 
-def neighbours(query: Tensor, key: Tensor, columns: Tensor | int) -> Tensor:
-    """Tell of places in a raster whether they are at most `NEIGHBOURHOOD` rows and columns apart."""
-    rows = (query // columns - key // columns).abs() <= NEIGHBOURHOOD
-    return rows & ((query % columns - key % columns).abs() <= NEIGHBOURHOOD)
+def neighbours(query: Tensor, key: Tensor, columns: Tensor | int, reach: int = NEIGHBOURHOOD) -> Tensor:
+    """Tell of places in a raster whether they are at most `reach` rows and columns apart."""
+    rows = (query // columns - key // columns).abs() <= reach
+    return rows & ((query % columns - key % columns).abs() <= reach)
 
 
 @constant
@@ -56,9 +56,13 @@ def column_pattern(rows: int, columns: int, device: torch.device) -> Tensor:
 
 
 @constant
-def convolution_pattern(rows: int, columns: int, device: torch.device) -> Tensor:
-    """Return [N, N] over a raster: earlier tokens at most `NEIGHBOURHOOD` rows and columns away."""
-    return _earlier(neighbours, rows, columns, device)
+def convolution_pattern(rows: int, columns: int, device: torch.device, reach: int = NEIGHBOURHOOD) -> Tensor:
+    """Return [N, N] over a raster: earlier tokens at most `reach` rows and columns away."""
+
+    def near(query: Tensor, key: Tensor, columns: Tensor | int) -> Tensor:
+        return neighbours(query, key, columns, reach)
+
+    return _earlier(near, rows, columns, device)
 
 
 RULES: dict[Pattern, Rule] = {
@@ -100,6 +104,7 @@ def target_masks(
     *,
     valid: Tensor | None = None,
     hidden: Tensor | None = None,
+    answer: Tensor | None = None,
 ) -> list[Tensor]:
     """Return each decoder layer's mask over a target of `length` tokens, [T, T] or [B, 1, T, T].
 
@@ -107,6 +112,7 @@ def target_masks(
         grid: rows and columns of an image or audio target; None for text, which no pattern touches.
         valid: bool [B, T], False for padding that may stand anywhere; such a token is seen by itself only.
         hidden: bool [B, T], tokens hidden from the encoder; read with `dynamic_masking` only.
+        answer: int64 [B, T], which of several answers each token belongs to; they do not see each other.
     """
     layers = config.decoder_layers
     if grid is None or not config.sparse_patterns:
@@ -119,6 +125,8 @@ def target_masks(
         narrow.append((valid[:, None] & valid[:, :, None]) | itself)
     if hidden is not None and config.dynamic_masking:
         narrow.append(dynamic_mask(hidden))
+    if answer is not None:
+        narrow.append(answer[:, None] == answer[:, :, None])
     for mask in narrow:  # [B, T, T]
         masks = _each(masks, lambda old, mask=mask: old & mask[:, None])
     return masks
