@@ -26,9 +26,9 @@ Rule = Callable[["Slots", "Slots"], Tensor]
 class Slots:
     """What decides who may look at whom, all int [R, L] but shown, which is bool.
 
-    segment: which of the row's examples; -1 where empty. The rest is of targets: answer, which of the
-    example's, those of another modality included; place in the target; columns of its raster, 0 for a line of text; shown, False for an input that holds a token the
-    encoder did not see.
+    segment: which of the row's examples; -1 where empty. The rest is of targets. answer: which of the
+    example's, those of another modality included. place: in the target. columns: of its raster, 0 for a line
+    of text. shown: False for an input that holds a token the encoder did not see.
     """
 
     segment: Tensor
