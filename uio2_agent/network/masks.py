@@ -14,7 +14,7 @@ from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.network.positions import constant
 
 NEIGHBOURHOOD = 5
-"""Rows and columns to each side that the convolution pattern reaches."""
+"""Rows and columns to each side that the convolution pattern of every release reaches."""
 
 Pattern = Callable[[int, int, torch.device], Tensor]
 
@@ -40,13 +40,13 @@ def column_pattern(rows: int, columns: int, device: torch.device) -> Tensor:
 
 
 @constant
-def convolution_pattern(rows: int, columns: int, device: torch.device) -> Tensor:
-    """Return [N, N] over a raster: earlier tokens at most `NEIGHBOURHOOD` rows and columns away."""
+def convolution_pattern(rows: int, columns: int, device: torch.device, reach: int = NEIGHBOURHOOD) -> Tensor:
+    """Return [N, N] over a raster: earlier tokens at most `reach` rows and columns away."""
     cells = torch.arange(rows * columns, device=device)
     row, column = cells // columns, cells % columns
     near = torch.ones(len(cells), len(cells), dtype=torch.bool, device=device)
     for place in (row, column):
-        near &= (place[:, None] - place).abs() <= NEIGHBOURHOOD
+        near &= (place[:, None] - place).abs() <= reach
     return near & causal(len(cells), device)
 
 
