@@ -1,6 +1,6 @@
 """What else can be asked of an episode than its next action: where the body is after an action, what it sees
-then, how it looks when the task is done, whether an action is right, and what the episode was for. Wordings: `templates.yaml`. Source: Unified-IO 2 (arXiv 2312.17172),
-embodied tasks and navigation data.
+then, how it looks when the task is done, whether an action is right, and what the episode was for. Wordings:
+`templates.yaml`. Source: Unified-IO 2 (arXiv 2312.17172), embodied tasks and navigation data.
 
 Refuses to know environments and bodies, as `policies.prompts`, whose requests these stand beside.
 """

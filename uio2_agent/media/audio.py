@@ -29,18 +29,20 @@ _MOST_CHANNELS = 32
 _LEVELS_16 = 2**15
 
 
-def read_audio(source: str | Path | np.ndarray, rate: int | None = None, what: str = "audio") -> np.ndarray:
+def read_audio(
+    source: str | Path | bytes | np.ndarray, rate: int | None = None, what: str = "audio"
+) -> np.ndarray:
     """Return a wave float32 [samples] in [-1, 1], mono, 16 kHz.
 
-    `source` is a file (any format, video files included) or an array with its `rate` in Hz: [samples] or with
+    `source` is a file or its content (any format, video files included) or an array with its `rate` in Hz: [samples] or with
     one more axis for the channels; whole numbers of up to 32 bits are scaled by their type's range. Floats
     outside [-1, 1] are taken as they are, with a warning; those of a file are cut, with another.
 
     Raises RequestError if the file is missing, broken or silent by lack of a sound track; the array is empty,
     has no rate or one that no sound has, or holds NaN or 64-bit whole numbers.
     """
-    if isinstance(source, str | Path):
-        return _read_file(Path(source), what)
+    if isinstance(source, str | Path | bytes):
+        return _read_file(source, what)
     if rate is None:
         raise RequestError(f"{what} is an array without a sampling rate: hand in (samples, rate in Hz)")
     samples = _as_float(np.asarray(source), what)
@@ -143,17 +145,19 @@ def _as_float(samples: np.ndarray, what: str) -> np.ndarray:
     )
 
 
-def _read_file(path: Path, what: str) -> np.ndarray:
+def _read_file(source: str | Path | bytes, what: str) -> np.ndarray:
     import av
 
-    if not path.is_file():
+    is_content = isinstance(source, bytes)
+    path = f"{len(source):,} bytes" if is_content else str(source)
+    if not (is_content or Path(source).is_file()):
         raise RequestError(f"{what}: there is no file {path}")
     # Whole numbers, as in a 16-bit file: only then is a mix of channels their mean.
     resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
     parts: list[np.ndarray] = []
     peak = 0.0
     try:
-        with av.open(str(path)) as container:
+        with av.open(io.BytesIO(source) if is_content else path) as container:
             if not container.streams.audio:
                 raise RequestError(f"{what}: {path} has no sound track")
             holds_floats = container.streams.audio[0].codec_context.name.startswith("pcm_f")

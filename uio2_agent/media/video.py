@@ -5,6 +5,7 @@ kept, and one spectrogram around its middle. Files are searched, not decoded who
 requests.
 """
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,7 @@ def read_frames(path: str | Path, count: int = FRAMES) -> np.ndarray:
 
     Raises RequestError if the file is missing, broken or empty, or holds no pictures.
     """
-    with _opened(Path(path)) as (container, stream):
+    with _opened(path) as (container, stream):
         start, seconds = _span(container, stream)
         frames = [
             _frame_at(container, stream, start + (segment + 0.5) * seconds / count)
@@ -39,12 +40,26 @@ def read_frames(path: str | Path, count: int = FRAMES) -> np.ndarray:
     return stack_frames(frames, str(path))
 
 
+def read_frames_at(source: str | Path | bytes, times: Sequence[float]) -> list[np.ndarray]:
+    """Return the frame on screen at each time, uint8 [height, width, 3], upright; seconds from the start of
+    the video, which is a file or its content. Raises RequestError as `read_frames`.
+    """
+    with _opened(source) as (container, stream):
+        start, _ = _span(container, stream)
+        return [_frame_at(container, stream, start + seconds) for seconds in times]
+
+
+def read_span(source: str | Path | bytes) -> tuple[float, bool]:
+    """Return how many seconds a video lasts, a file or its content, and whether it has a sound track."""
+    with _opened(source) as (container, stream):
+        return _span(container, stream)[1], bool(container.streams.audio)
+
+
 def read_sound(path: str | Path, count: int = FRAMES) -> np.ndarray | None:
     """Return the spectrograms float32 [count, 256, 128] of a video's segments; None without a sound track."""
-    with _opened(Path(path)) as (container, stream):
-        if not container.streams.audio:
-            return None
-        _, seconds = _span(container, stream)
+    seconds, has_sound = read_span(path)
+    if not has_sound:
+        return None
     return segments(read_audio(path, what=f"the sound of {path}"), seconds / count, count)
 
 
@@ -79,20 +94,23 @@ def _content(shows: np.ndarray) -> slice:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
-    """Open a file's first picture stream; what PyAV cannot read becomes one clear error."""
+def _opened(source: str | Path | bytes) -> Iterator[tuple[Any, Any]]:
+    """Open the first picture stream of a file or its content; what PyAV cannot read becomes one clear error.
+    """
     import av
 
-    if not path.is_file():
-        raise RequestError(f"video: there is no file {path}")
+    is_content = isinstance(source, bytes)
+    named = f"{len(source):,} bytes" if is_content else str(source)
+    if not (is_content or Path(source).is_file()):
+        raise RequestError(f"video: there is no file {source}")
     try:
-        with av.open(str(path)) as container:
+        with av.open(io.BytesIO(source) if is_content else named) as container:
             if not container.streams.video:
-                raise RequestError(f"video: {path} holds no pictures; hand in a sound as audio")
+                raise RequestError(f"video: {named} holds no pictures; hand in a sound as audio")
             yield container, container.streams.video[0]
     except av.FFmpegError as error:
         raise RequestError(
-            f"video: cannot read {path}: {error}; it may be cut off, or a bare stream: put it into an mp4"
+            f"video: cannot read {named}: {error}; it may be cut off, or a bare stream: put it into an mp4"
         ) from error
 
 

@@ -1,0 +1,119 @@
+"""Numbers to examples: the record that a mixture draws, what is held back left out, what is damaged counted.
+
+Unusual: an example is held back by what it holds (a digest of its content below the share), never by where it
+stands. So what was validated on before is not trained on after its set has grown, shrunk, been cut into other
+shards or named otherwise; the price is that a few examples are read in vain. In the place of such a one, or
+of a damaged one, comes another of the same source, again a function of (seed, number): rates and order stay.
+
+It refuses to know what is asked of a record.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pretrain.errors import TrainingError
+from pretrain.mixture import Drawn, Mixture
+from pretrain.order import permutation
+from pretrain.sources.schema import DatasetError
+from pretrain.sources.source import BadRecord, Source
+
+_ATTEMPTS = 1000
+"""Records tried for one number."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The record of a number, and what could not be read on the way."""
+
+    number: int
+    drawn: Drawn
+    record: Any
+    skipped: tuple[str, ...] = ()
+    """A line for each damaged record that this one replaces."""
+
+
+class ExampleStream:
+    """The training examples of a mixture, each by its number; a map-style dataset for any loader.
+
+    Arguments
+        sources: those of the mixture, by name.
+        held_back: share of the examples, 0 to 1, that is never given.
+    """
+
+    def __init__(self, mixture: Mixture, sources: Mapping[str, Source], held_back: float = 0.0):
+        self.mixture = mixture
+        self.sources = {name: sources[name] for name in mixture.lengths}
+        self.held_back = held_back
+
+    def __getitem__(self, number: int) -> Fetched:
+        """Return the example of a number: the same in whatever process, however often.
+
+        Raises DatasetError when nothing of its source can be used.
+        """
+        skipped: list[str] = []
+        for attempt in range(_ATTEMPTS):
+            drawn = self.mixture.another(number, attempt) if attempt else self.mixture.draw(number)
+            source = self.sources[drawn.source]
+            try:
+                if not (self.held_back and is_held_back(source.key(drawn.index), self.held_back)):
+                    return Fetched(number, drawn, source[drawn.index], tuple(skipped))
+            except BadRecord as error:
+                skipped.append(f"{drawn.source}: {error}")
+        told = f"the first damaged one: {skipped[0]}" if skipped else f"{self.held_back:.0%} are held back"
+        raise DatasetError(
+            f"source {drawn.source}: none of {_ATTEMPTS} examples tried for number {number} can be used "
+            f"({told}): look at its data"
+        )
+
+    def held(self, name: str, count: int) -> list[Fetched]:
+        """Return the first `count` examples of a source that are held back, in an order of their own; fewer
+        where there are fewer. Reads about count / held_back records.
+        """
+        source = self.sources[name]
+        order = permutation(len(source), "held back", self.mixture.seed, name)
+        found: list[Fetched] = []
+        skipped: list[str] = []
+        for place in range(len(source)):
+            if len(found) == count or not self.held_back:
+                break
+            index = order(place)
+            try:
+                if is_held_back(source.key(index), self.held_back):
+                    drawn = Drawn(name, index, 0)
+                    found.append(Fetched(place, drawn, source[index], tuple(skipped)))
+                    skipped.clear()
+            except BadRecord as error:
+                skipped.append(f"{name}: {error}")
+        return found
+
+
+def is_held_back(key: str, share: float) -> bool:
+    """Return whether an example of this key is held back: such a share of all keys are."""
+    return int(key[:12], 16) < share * 16**12
+
+
+class BadRecords:
+    """The damaged records that a run has met: each named and counted once, up to a limit.
+
+    Raises TrainingError from `add` when there are more than `limit`.
+    """
+
+    def __init__(self, limit: int, seen: Iterable[str] = ()):
+        self.limit = limit
+        self.seen = list(dict.fromkeys(seen))
+        """A line for each, in the order met; what a checkpoint keeps."""
+
+    def __len__(self) -> int:
+        return len(self.seen)
+
+    def add(self, skipped: Iterable[str]) -> list[str]:
+        """Count what was skipped; return the lines of those that are new, to be logged."""
+        new = [line for line in dict.fromkeys(skipped) if line not in self.seen]
+        self.seen += new
+        if len(self.seen) > self.limit:
+            raise TrainingError(
+                f"{len(self.seen)} damaged examples, more than bad_records={self.limit}; the last: "
+                f"{self.seen[-1]}"
+            )
+        return new
