@@ -4,7 +4,7 @@ Unusual: cross-attention is rotary too, decoder positions on the queries and enc
 The decoder takes the encoder's keys and values ready-made (`Decoder.cross`), because they are the same at
 every step of a decode, and asks a cache, if there is one, for the keys and values of earlier positions. Each
 decoder layer has its own bias, because sparse patterns differ from layer to layer. Biases are those of
-`layers.attention_bias`.
+`layers.attention_bias`, or attentions with a mask of their own (`packed_masks`).
 """
 
 from collections.abc import Callable, Sequence
@@ -14,10 +14,11 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from uio2_agent.config import UnifiedIO2Config
-from uio2_agent.network.layers import Attention, GatedMLP, RMSNorm, Rotary
+from uio2_agent.network.layers import Attend, Attention, GatedMLP, RMSNorm, Rotary
 
 KeysValues = tuple[Tensor, Tensor]
 """Each [B, H, S, head_dim]."""
+Bias = Tensor | Attend | None
 
 
 class Cache(Protocol):
@@ -36,7 +37,7 @@ class EncoderLayer(nn.Module):
         self.mlp_norm = RMSNorm(config.width)
         self.mlp = GatedMLP(config.width, config.mlp_dim)
 
-    def forward(self, x: Tensor, bias: Tensor | None, rotary: Rotary) -> Tensor:
+    def forward(self, x: Tensor, bias: Bias, rotary: Rotary) -> Tensor:
         normed = self.attention_norm(x)
         x = x + self.attention(*self.attention.queries_keys_values(normed, rotary), bias)
         return x + self.mlp(self.mlp_norm(x))
@@ -50,7 +51,7 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
         self.norm = RMSNorm(config.width)
 
-    def forward(self, x: Tensor, bias: Tensor | None, rotary: Rotary) -> Tensor:
+    def forward(self, x: Tensor, bias: Bias, rotary: Rotary) -> Tensor:
         """Encode x [B, S, D] with a bias that broadcasts to [B, H, S, S]."""
         for layer in self.layers:
             x = layer(x, bias, rotary)
@@ -72,10 +73,10 @@ class DecoderLayer(nn.Module):
     def forward(
         self,
         x: Tensor,
-        bias: Tensor | None,
+        bias: Bias,
         rotary: Rotary,
         cross: KeysValues | None,
-        cross_bias: Tensor | None,
+        cross_bias: Bias,
         extend: Callable[[Tensor, Tensor], KeysValues] | None,
     ) -> Tensor:
         normed = self.self_norm(x)
@@ -111,10 +112,10 @@ class Decoder(nn.Module):
     def forward(
         self,
         x: Tensor,
-        biases: Sequence[Tensor | None],
+        biases: Sequence[Bias],
         rotary: Rotary,
         cross: Sequence[KeysValues | None],
-        cross_bias: Tensor | None,
+        cross_bias: Bias,
         cache: Cache | None = None,
     ) -> Tensor:
         """Decode x [B, T, D].
