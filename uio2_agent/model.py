@@ -194,6 +194,7 @@ class Network(nn.Module):
             embed.device,
             valid=target.valid,
             hidden=target.hidden,
+            answer=target.answer,
         )
         biases = {id(mask): attention_bias(mask, embed.dtype) for mask in masks}
         cross = [

@@ -76,6 +76,7 @@ def target_masks(
     *,
     valid: Tensor | None = None,
     hidden: Tensor | None = None,
+    answer: Tensor | None = None,
 ) -> list[Tensor]:
     """Return each decoder layer's mask over a target of `length` tokens, [T, T] or [B, 1, T, T].
 
@@ -83,6 +84,7 @@ def target_masks(
         grid: rows and columns of an image or audio target; None for text, which no pattern touches.
         valid: bool [B, T], False for padding that may stand anywhere; such a token is seen by itself only.
         hidden: bool [B, T], tokens hidden from the encoder; read with `dynamic_masking` only.
+        answer: int64 [B, T], which of several answers each token belongs to; they do not see each other.
     """
     layers = config.decoder_layers
     if grid is None or not config.sparse_patterns:
@@ -95,6 +97,8 @@ def target_masks(
         narrow.append((valid[:, None] & valid[:, :, None]) | itself)
     if hidden is not None and config.dynamic_masking:
         narrow.append(dynamic_mask(hidden))
+    if answer is not None:
+        narrow.append(answer[:, None] == answer[:, :, None])
     for mask in narrow:  # [B, T, T]
         masks = _each(masks, lambda old, mask=mask: old & mask[:, None])
     return masks
