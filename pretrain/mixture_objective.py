@@ -53,8 +53,7 @@ class MixtureObjective(nn.Module):
         """Return the portion's part of the total loss, and of each modality's mean over `totals` tokens."""
         own = self.counts(portion)
         with torch.autocast(self.network.device.type, torch.bfloat16, enabled=self._half_precision):
-            packed = {} if portion.rows is None else {"rows": portion.rows}
-            output = self.network(portion.batch, z_loss=self._z_loss, **packed)
+            output = self.network(portion.batch, z_loss=self._z_loss, rows=portion.rows)
         zero = torch.zeros((), device=self.network.device)
         losses, total = {}, zero
         for index, name in enumerate(self.modalities):

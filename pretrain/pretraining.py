@@ -24,10 +24,11 @@ from pretrain.initialization import start_model
 from pretrain.logbook import Logbook, Sink, WandbSink
 from pretrain.loop import loop
 from pretrain.memory import keep_freed_memory
-from pretrain.mixture_batches import MixtureBatches, Portion, Samples
+from pretrain.mixture_batches import MixtureBatches, OneEach, Portion, Samples
 from pretrain.mixture_objective import MixtureObjective
 from pretrain.optim import build_named_optimizer
 from pretrain.output import Output
+from pretrain.packing import BestFitPacker, Limits
 from pretrain.pretrain_settings import SETTINGS, PretrainConfig
 from pretrain.processes import Processes
 from pretrain.progress import say
@@ -35,8 +36,10 @@ from pretrain.schedule import InverseSquareRoot, Schedule
 from pretrain.sharded_state import STATES, ShardedStates
 from pretrain.sharding import compile_layers, recompute_layers, shard
 from pretrain.step import LOSS, NORM, Step
+from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import UIO2Error
 from uio2_agent.inputs.processor import Processor
+from uio2_agent.modalities import patch_modalities
 from uio2_agent.presets import PRESETS
 from uio2_agent.unified_io2 import UnifiedIO2
 
@@ -99,8 +102,10 @@ class PretrainRun:
         torch.manual_seed(config.seed)
         self.model = start_network(config)
         samples = open_samples(config, self.model)
+        limits = row_limits(config, self.model.config)
+        packer = OneEach(limits) if "packing" in (config.without or ()) else BestFitPacker(limits)
         self.data = MixtureBatches(
-            samples, self.model.processor, config.batch_size, config.accumulate, processes, None
+            samples, self.model.processor, packer, config.batch_size, config.accumulate, processes
         )
         self.model.to(self.device).train()
         if self.model.config.freeze_vit:
@@ -265,6 +270,17 @@ def start_network(config: PretrainConfig) -> UnifiedIO2:
         fresh.load_state_dict(weights)
     fresh.processor = Processor(changed, model.processor.tokenizer)
     return fresh
+
+
+def row_limits(config: PretrainConfig, model: UnifiedIO2Config) -> Limits:
+    """Return the most tokens of a packed row: as asked for, else as many as one example may have."""
+    inputs = model.text_input_length + sum(
+        part.usual_pieces * (part.resampler.latents if part.is_history else part.most_patches)
+        for name, part in patch_modalities(model).items()
+        if name in model.input_modalities
+    )
+    targets = max(getattr(model, f"{name}_target_length") for name in model.target_modalities)
+    return Limits(config.encoder_row or inputs, config.decoder_row or targets)
 
 
 def schedule_of(config: PretrainConfig) -> Callable[[int], float]:

@@ -18,6 +18,7 @@ def layers_of(network: Network) -> list[nn.Module]:
 
 def recompute_layers(network: Network) -> None:
     """Let the backward pass run each layer again instead of keeping what it computed, in place."""
+    network.decoder.crosses_inside = True
     for layer in layers_of(network):
         layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
 
@@ -37,6 +38,7 @@ def shard(objective: MixtureObjective, half_precision: bool) -> None:
     travels = MixedPrecisionPolicy(
         param_dtype=torch.bfloat16 if half_precision else None, reduce_dtype=torch.float32
     )
+    objective.network.decoder.crosses_inside = True
     for layer in layers_of(objective.network):
         fully_shard(layer, mp_policy=travels)
     fully_shard(objective)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pretrain.mixture_batches import Drawn
 from pretrain.pretrain_settings import PretrainConfig
 from pretrain.samples.sample import Sample
 from tests.uio2_agent.tiny import full_model, picture, sound
@@ -20,7 +21,11 @@ class ToySamples:
         self._seed = seed
         self.identities = {"toy": f"{seed}"}
 
-    def __getitem__(self, number: int) -> Sample:
+    def __getitem__(self, number: int) -> Drawn:
+        return self.sample(number), ()
+
+    def sample(self, number: int) -> Sample:
+        """Make an example."""
         rng = np.random.default_rng([self._seed, number])
         which = int(rng.integers(4))
         words = " ".join(["the"] * int(rng.integers(1, 6)))

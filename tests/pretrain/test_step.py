@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from pretrain.guard import Diverged, Guard
 from pretrain.mixture_batches import MixtureBatches, Portion
 from pretrain.mixture_objective import MixtureObjective
+from pretrain.packing import BestFitPacker, Limits
 from pretrain.processes import ALONE, Processes
 from pretrain.step import LOSS, NORM, Step
 from tests.pretrain.mixtures import ToySamples
@@ -16,6 +17,7 @@ from tests.uio2_agent.tiny import full_model
 from uio2_agent.unified_io2 import UnifiedIO2
 
 BATCH = 12
+ROW = Limits(100, 100)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def model() -> UnifiedIO2:
 
 
 def portions(model: UnifiedIO2, count: int, share: Processes = ALONE) -> list[Portion]:
-    return MixtureBatches(ToySamples(), model.processor, BATCH, count, share, None)[0]
+    return MixtureBatches(ToySamples(), model.processor, BestFitPacker(ROW), BATCH, count, share)[0]
 
 
 def gradients(model: UnifiedIO2, parts: list[Portion], **weights: float) -> tuple[dict, list[Tensor]]:
