@@ -77,6 +77,12 @@ class Kind:
     """Parts to the record; any exception means that they are damaged."""
 
 
+def fields_of(kind: str, columns: Mapping[str, str] | None = None) -> list[str]:
+    """Return all fields that a kind looks for: the columns of a table that are worth reading."""
+    parts = (*KINDS[kind].needs, *KINDS[kind].may)
+    return [name for part in parts for name in _NAMES[part]] + list((columns or {}).values()) + ["json"]
+
+
 class RecordSource(Source):
     """The records of a store.
 

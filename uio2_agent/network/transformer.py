@@ -9,7 +9,7 @@ decoder layer has its own bias, because sparse patterns differ from layer to lay
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
 
@@ -19,6 +19,13 @@ from uio2_agent.network.layers import Attend, Attention, GatedMLP, RMSNorm, Rota
 KeysValues = tuple[Tensor, Tensor]
 """Each [B, H, S, head_dim]."""
 Bias = Tensor | Attend | None
+
+
+class Context(NamedTuple):
+    """Encoder output [B, S, D] and its rotary factors, of which a layer makes keys and values itself."""
+
+    hidden: Tensor
+    rotary: Rotary
 
 
 class Cache(Protocol):
@@ -75,7 +82,7 @@ class DecoderLayer(nn.Module):
         x: Tensor,
         bias: Bias,
         rotary: Rotary,
-        cross: KeysValues | None,
+        cross: KeysValues | Context | None,
         cross_bias: Bias,
         extend: Callable[[Tensor, Tensor], KeysValues] | None,
     ) -> Tensor:
@@ -85,6 +92,8 @@ class DecoderLayer(nn.Module):
             keys, values = extend(keys, values)
         x = x + self.self_attention(queries, keys, values, bias)
         if self.cross_attention is not None:
+            if isinstance(cross, Context):
+                cross = self.cross_attention.keys_values(*cross)
             queries = self.cross_attention.queries(self.cross_norm(x), rotary)
             x = x + self.cross_attention(queries, *cross, cross_bias)
         return x + self.mlp(self.mlp_norm(x))
@@ -101,9 +110,15 @@ class Decoder(nn.Module):
             for index in range(config.decoder_layers)
         )
         self.norm = RMSNorm(config.width)
+        self.crosses_inside = False
+        """Layers make keys and values themselves, of packed rows: for training in which a layer's weights are
+        there only while it runs, or what it computed is not kept."""
 
-    def cross(self, encoded: Tensor, rotary: Rotary) -> list[KeysValues | None]:
+    def cross(self, encoded: Tensor, rotary: Rotary) -> list[KeysValues | Context | None]:
         """Return each layer's keys and values of encoder output [B, S, D]; None without cross-attention."""
+        if self.crosses_inside:
+            context = Context(encoded, rotary)
+            return [None if layer.cross_attention is None else context for layer in self.layers]
         return [
             None if layer.cross_attention is None else layer.cross_attention.keys_values(encoded, rotary)
             for layer in self.layers
@@ -114,7 +129,7 @@ class Decoder(nn.Module):
         x: Tensor,
         biases: Sequence[Bias],
         rotary: Rotary,
-        cross: Sequence[KeysValues | None],
+        cross: Sequence[KeysValues | Context | None],
         cross_bias: Bias,
         cache: Cache | None = None,
     ) -> Tensor:
