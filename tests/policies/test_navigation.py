@@ -64,13 +64,48 @@ def test_one_step_is_learned_at_a_time() -> None:
         prompt="Find the mug.",
         prompt_assets={},
         state=STATE,
-        views={camera: np.zeros((32, 32, 3), np.uint8) for camera in ("front", "depth")},
+        views={"map": np.zeros((32, 32, 3), np.uint8)},
         executed=["turn left"],
         remaining=["move ahead", "move ahead", "stop"],
     )
     example = plan_example(now, NAVIGATION, NAVIGATION.style(small=True))
     assert example.target == "move ahead"
     assert example.request.text.startswith("Find the mug.") and "turn left" in example.request.text
+
+
+def test_a_mirror_turns_all_that_tells_left_from_right() -> None:
+    """In the mirror the goal is told on the other side, and the body that acts there ends as far from it."""
+    state = np.array([1, 2, 0.5, 0, 3, 0.8], np.float32)  # the goal is 3 m away, to the left
+    picture = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)
+    thing = {"name": "mug", "position": [-0.4, 2.0, 1.0], "boxes": {"front": [3, 0, 9, 4]}}
+    now = Moment(
+        task="PointNav",
+        prompt="Go to the goal.",
+        prompt_assets={},
+        state=state,
+        views={"front": picture, "map": picture},
+        executed=["turn right", "move ahead"],
+        past_states=[state, state],
+        remaining=["turn left", "look up", "stop"],
+        objects=[thing],
+    )
+    mirrored = NAVIGATION.changed(now, [True], ("front", "map"))
+    assert mirrored.remaining == ["turn right", "look up", "stop"]
+    assert mirrored.executed == ["turn left", "move ahead"]
+    np.testing.assert_array_equal(mirrored.views["map"], np.flip(picture, 1))
+    assert mirrored.objects[0]["boxes"]["front"] == [3, 27, 9, 31]
+    right, ahead = _goal_from_start(now.state)
+    assert _goal_from_start(mirrored.state) == pytest.approx((-right, ahead), abs=1e-5)
+    twice = NAVIGATION.changed(mirrored, [True], ("front", "map"))
+    np.testing.assert_array_equal(twice.state, state)
+    assert (twice.remaining, twice.executed, twice.objects) == (now.remaining, now.executed, [thing])
+    assert NAVIGATION.changed(now, [False], ("front",)) is now
+
+
+def _goal_from_start(state: np.ndarray) -> tuple[float, float]:
+    """Where a state says that the goal is, metres to the right of and ahead of where the body began."""
+    x, z, yaw, _, far, left = (float(value) for value in state)
+    return x + far * math.sin(yaw - left), z + far * math.cos(yaw - left)
 
 
 def test_what_was_done_is_told_with_where_it_was_and_what_was_seen() -> None:

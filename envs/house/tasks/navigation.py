@@ -25,6 +25,7 @@ from envs.house.simulator import HouseSimulator, Stance
 from envs.house.tasks import houses as house_sources
 from envs.house.tasks import maps, metrics, sensing
 from envs.house.tasks.body import ACTIONS, AHEAD, LEFT, RIGHT, STOP, UP, Body, actions_of
+from envs.house.tasks.egomap import EgoMap
 from envs.house.tasks.levels import LEVELS
 from envs.inputs import whole_number
 from envs.memory import give_back
@@ -42,10 +43,12 @@ class NavigationEnv(SimulatorEnv):
         houses: a house file, a folder of them, or "procthor-10k" with or without ":SPLIT"; None for
             generated ones.
         size: side of the square pictures, pixels.
-        sensors: what the camera gives besides colour, any of "depth" and "segmentation". Depth comes as
+        sensors: what there is besides colour, any of "depth", "segmentation" and "map". Depth comes as
             `observation["depth"]["front"]`, float32 (H, W) in metres along the optical axis, at most
             `farthest_m`. Segmentation comes as `observation["segm"]["front"]`, int32 (H, W), and
-            `info["objects"]` tells of the things in sight whose ids it holds.
+            `info["objects"]` tells of the things in sight whose ids it holds. The map is the picture
+            `observation["map"]`, uint8 (3, H, W), of what the body has measured so far
+            (`envs.house.tasks.egomap`).
     """
 
     embodiment = "navigation"
@@ -63,7 +66,7 @@ class NavigationEnv(SimulatorEnv):
         level: str | None = None,
         houses: str | None = None,
         size: int = 224,
-        sensors: Sequence[str] = ("depth",),
+        sensors: Sequence[str] = ("depth", "map"),
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -151,6 +154,7 @@ class NavigationEnv(SimulatorEnv):
         self._place()
         self._origin = self._simulator.stance
         self._walked, self._stopped, self._collisions = 0.0, False, 0
+        self._map = EgoMap.at(self._origin, self.body.radius, self.body.height)
         self._shortest = self._distance()
         self._plan, self.in_episode = None, True
         self._show()
@@ -188,7 +192,12 @@ class NavigationEnv(SimulatorEnv):
         done = self._action(action)
         before = self._simulator.stance.position
         self._do(done)
-        self._walked += float(np.linalg.norm(self._simulator.stance.position - before))
+        moved = float(np.linalg.norm(self._simulator.stance.position - before))
+        self._walked += moved
+        if "map" in self.sensors:
+            self._map = self._map.walked(self._simulator.stance)
+            if done == AHEAD and moved < self.body.step - 1e-3:
+                self._map = self._map.blocked(self._simulator.stance)
         self._steps += 1
         if self._plan:
             self._plan = self._plan[1:] if self._plan[0] == done else None
@@ -283,6 +292,7 @@ class NavigationEnv(SimulatorEnv):
         "_collisions",
         "_shortest",
         "_plan",
+        "_map",
         "level",
     )
 
@@ -305,16 +315,22 @@ class NavigationEnv(SimulatorEnv):
         away = stance.point - origin.point
         right, ahead = np.array([origin.forward[1], -origin.forward[0]]), origin.forward
         pose = (away @ right, away @ ahead, -_wrapped(stance.yaw - origin.yaw), stance.pitch)
+        more = self._more()
+        if "map" in self.sensors:
+            self._map = self._map.seen(view.depth, stance, self.camera)
+            drawn = self._map.picture(stance, self.camera.height, more.get("pointgoal"))
+            more["map"] = np.ascontiguousarray(np.moveaxis(drawn, -1, 0))
         return {
             "rgb": {"front": np.ascontiguousarray(np.moveaxis(view.rgb, -1, 0))},
             "pose": np.array(pose, np.float32),
             **({"depth": {"front": self._measured(view)}} if "depth" in self.sensors else {}),
             **({"segm": {"front": view.segmentation}} if "segmentation" in self.sensors else {}),
-            **self._more(),
+            **more,
         }
 
     def _view(self) -> View:
-        kinds = {kind: kind in self.sensors for kind in sensing.SENSORS}
+        kinds = {kind: kind in self.sensors for kind in sensing.CAMERA}
+        kinds["depth"] |= "map" in self.sensors
         view = self._look(**kinds)
         self._seen = sensing.ids(view.segmentation) if kinds["segmentation"] else ()
         return view
