@@ -8,7 +8,7 @@ of a damaged one, comes another of the same source, again a function of (seed, n
 It refuses to know what is asked of a record.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from pretrain.mixture import Drawn, Mixture
 from pretrain.order import permutation
 from pretrain.sources.schema import DatasetError
 from pretrain.sources.source import BadRecord, Source
+from uio2_agent.errors import RequestError
 
 _ATTEMPTS = 1000
 """Records tried for one number."""
@@ -29,6 +30,7 @@ class Fetched:
     number: int
     drawn: Drawn
     record: Any
+    """Or what was made of it."""
     skipped: tuple[str, ...] = ()
     """A line for each damaged record that this one replaces."""
 
@@ -39,12 +41,21 @@ class ExampleStream:
     Arguments
         sources: those of the mixture, by name.
         held_back: share of the examples, 0 to 1, that is never given.
+        make: makes what is wanted of a record, its source's name and a number; the record itself if None.
+            What is decoded only here, and found damaged, counts like any other.
     """
 
-    def __init__(self, mixture: Mixture, sources: Mapping[str, Source], held_back: float = 0.0):
+    def __init__(
+        self,
+        mixture: Mixture,
+        sources: Mapping[str, Source],
+        held_back: float = 0.0,
+        make: Callable[[Any, str, int], Any] | None = None,
+    ):
         self.mixture = mixture
         self.sources = {name: sources[name] for name in mixture.lengths}
         self.held_back = held_back
+        self._make = make
 
     def __getitem__(self, number: int) -> Fetched:
         """Return the example of a number: the same in whatever process, however often.
@@ -57,8 +68,8 @@ class ExampleStream:
             source = self.sources[drawn.source]
             try:
                 if not (self.held_back and is_held_back(source.key(drawn.index), self.held_back)):
-                    return Fetched(number, drawn, source[drawn.index], tuple(skipped))
-            except BadRecord as error:
+                    return Fetched(number, drawn, self._made(drawn, number), tuple(skipped))
+            except (BadRecord, RequestError) as error:
                 skipped.append(f"{drawn.source}: {error}")
         told = f"the first damaged one: {skipped[0]}" if skipped else f"{self.held_back:.0%} are held back"
         raise DatasetError(
@@ -81,11 +92,15 @@ class ExampleStream:
             try:
                 if is_held_back(source.key(index), self.held_back):
                     drawn = Drawn(name, index, 0)
-                    found.append(Fetched(place, drawn, source[index], tuple(skipped)))
+                    found.append(Fetched(place, drawn, self._made(drawn, place), tuple(skipped)))
                     skipped.clear()
-            except BadRecord as error:
+            except (BadRecord, RequestError) as error:
                 skipped.append(f"{name}: {error}")
         return found
+
+    def _made(self, drawn: Drawn, number: int) -> Any:
+        record = self.sources[drawn.source][drawn.index]
+        return record if self._make is None else self._make(record, drawn.source, number)
 
 
 def is_held_back(key: str, share: float) -> bool:

@@ -12,15 +12,13 @@ from pretrain.packing.packer import Lengths, Limits, Packing
 
 
 class PairPacker:
-    """Join each new example with the longest of a pool of waiting ones that fits (Unified-IO 2, appendix B.4).
+    """Join each new example with the longest that fits of a pool of waiting ones (arXiv 2312.17172, B.4).
 
     >>> PairPacker(Limits(10, 10)).pack([(6, 3), (7, 3), (3, 3)]).rows
     [[2, 1], [0]]
     """
 
-    def __init__(
-        self, limits: Limits | None = None, pool: int = 10, flush: bool = True, refuse: bool = True
-    ):
+    def __init__(self, limits: Limits | None = None, pool: int = 10, flush: bool = True, refuse: bool = True):
         """`pool`: the most examples that wait."""
         if pool < 1:
             raise TrainingError(f"pool={pool} is not possible: at least one example must wait")

@@ -13,7 +13,15 @@ from typing import Annotated
 import numpy as np
 
 from policies.questions import VERDICTS
-from pretrain.samples.context import Context, UnusableRecord, clean, frame_markers, history_marker, joined, pick
+from pretrain.samples.context import (
+    Context,
+    UnusableRecord,
+    clean,
+    frame_markers,
+    history_marker,
+    joined,
+    pick,
+)
 from pretrain.samples.sample import Sample
 from pretrain.sources.records import TrajectoryRecord
 from uio2_agent.fields import Range, check_fields
@@ -97,9 +105,7 @@ def _next_view(
 ) -> Sample:
     step = int(rng.integers(len(record.actions) - 1))
     action = record.controls.write(record.actions[step])
-    text = context.prompts.draw(
-        "control_next_view", rng, actions=record.controls.description, action=action
-    )
+    text = context.prompts.draw("control_next_view", rng, actions=record.controls.description, action=action)
     return Sample(Request(text, _view(record, step)), Target(image=_view(record, step + 1)))
 
 

@@ -1,4 +1,4 @@
-"""Texts that are mended or continued: token ids in, those that are shown and those that are to be written out.
+"""Texts that are mended or continued: token ids in, those shown and those to be written out.
 
 Markers of other inputs are never cut out: where one stands inside a span, there are two spans. Rates and
 spans: `pretrain.denoisers`.

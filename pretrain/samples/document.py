@@ -7,13 +7,13 @@ Unified-IO 2 (arXiv 2312.17172), section 3.3 on OBELICS; rates are ours.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import numpy as np
 
 from pretrain.denoisers.objectives import TextMixture
-from pretrain.denoisers.patches import draw_hidden
+from pretrain.denoisers.patches import IMAGE, PatchMasking
 from pretrain.samples.context import Context, UnusableRecord, clean, cut, frame_markers, joined
 from pretrain.samples.denoised import corrupted, ids_of
 from pretrain.samples.sample import Hidden, Sample
@@ -34,9 +34,9 @@ class DocumentOptions:
     """Share of samples that ask for an image, of pages that have both; otherwise for a paragraph."""
     generate: Rate = 0.5
     """Share made from the context alone (S); of the others a part is hidden (R)."""
-    hidden: Rate = 0.75
-    """Share of the image's patches that are hidden in R."""
-    spans: TextMixture = TextMixture()
+    hidden: PatchMasking = IMAGE
+    """Which of the image's patches are hidden in R."""
+    spans: TextMixture = field(default_factory=TextMixture)
     """Spans that are cut out of a paragraph."""
 
     def __post_init__(self) -> None:
@@ -77,7 +77,7 @@ def _image(
         return Sample(_request(*_context(before, most, context.text_room, context)), Target(image=image))
     text, images = _context(before, most, context.text_room - 1, context)
     hidden = Hidden(
-        image=draw_hidden(context.config.image_grid, options.hidden, rng), image_history=(None,) * len(images)
+        image=options.hidden.draw(context.config.image_grid, rng), image_history=(None,) * len(images)
     )
     request = _request(f"{text} {_PLACE}".strip(), (*images, image))
     return Sample(request, Target(image=image), "R", hidden)
@@ -104,7 +104,9 @@ def _paragraph(
             return Sample(mended_request, Target(text=mended.target), mended.paradigm)
     request = _request(*_context(before, most, context.text_room, context))
     if not answer or not request.text:
-        raise UnusableRecord("a paragraph with nothing before it, or of one endless word, cannot be asked for")
+        raise UnusableRecord(
+            "a paragraph with nothing before it, or of one endless word, cannot be asked for"
+        )
     return Sample(request, Target(text=answer))
 
 

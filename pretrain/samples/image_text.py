@@ -6,13 +6,13 @@ Without a prompt these are the denoisers of pre-training: the text is written fr
 Unified-IO 2 (arXiv 2312.17172), sections 3.3, 5 and appendix; rates without a source are ours.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import numpy as np
 
 from pretrain.denoisers.objectives import TextMixture
-from pretrain.denoisers.patches import draw_hidden
+from pretrain.denoisers.patches import IMAGE, PatchMasking
 from pretrain.samples.context import Context, UnusableRecord, clean, cut, joined, label, pick
 from pretrain.samples.denoised import corrupted, ids_of
 from pretrain.samples.sample import Hidden, Sample
@@ -32,8 +32,8 @@ class ImageTextOptions:
     that gives only images has 1 here, one that gives only texts 0."""
     generate: Rate = 0.5
     """Share made from the other part alone (S); of the others a part is hidden (R)."""
-    hidden: Rate = 0.75
-    """Share of the image's patches that are hidden in R."""
+    hidden: PatchMasking = IMAGE
+    """Which of the image's patches are hidden in R."""
     text_kept: Rate = 0.9
     """How often the text stays where an image is completed."""
     image_kept: Rate = 0.5
@@ -42,7 +42,7 @@ class ImageTextOptions:
     """Ask in words, and only for whole answers."""
     unconditional: Rate = 0.1
     """Share of prompted images that are asked for without their text, for guidance."""
-    spans: TextMixture = TextMixture()
+    spans: TextMixture = field(default_factory=TextMixture)
     """Spans that are cut out of a text."""
 
     def __post_init__(self) -> None:
@@ -64,7 +64,7 @@ def build(
         if generate:
             return Sample(Request(text), Target(image=record.image))
         kept = text if rng.random() < options.text_kept else ""
-        hidden = Hidden(image=draw_hidden(context.config.image_grid, options.hidden, rng))
+        hidden = Hidden(image=options.hidden.draw(context.config.image_grid, rng))
         request = Request(joined(kept, "<image_input>"), image=record.image)
         return Sample(request, Target(image=record.image), "R", hidden)
     kept = rng.random() < options.image_kept
@@ -88,8 +88,6 @@ def _prompted(
     caption, prompts = label(record.text), context.prompts
     if not draws:
         return Sample(Request(prompts.draw("caption", rng), image=record.image), Target(text=caption))
-    family = pick(
-        {"unconditional": options.unconditional, "image_from_text": 1 - options.unconditional}, rng
-    )
+    family = pick({"unconditional": options.unconditional, "image_from_text": 1 - options.unconditional}, rng)
     slots = {"caption": caption} if family == "image_from_text" else {}
     return Sample(Request(prompts.draw(family, rng, **slots)), Target(image=record.image))

@@ -1,11 +1,11 @@
 """Several images, each with its caption: mend one caption, caption the image that a marker names, or list
 markers and captions of all.
 
-The last image is the image input, the others are history. Source: Unified-IO 2 (arXiv 2312.17172), section 3.3
-on interleaved data made from pairs; thirds and 2 to 5 pairs are ours.
+The last image is the image input, the others are history. Source: Unified-IO 2 (arXiv 2312.17172), section
+3.3 on interleaved data made from pairs; thirds and 2 to 5 pairs are ours.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import numpy as np
@@ -30,7 +30,7 @@ class PairsOptions:
     every: Rate = 1 / 3
     fewest: Annotated[int, Range(2, 9)] = 2
     most: Annotated[int, Range(2, 9)] = 5
-    spans: TextMixture = TextMixture()
+    spans: TextMixture = field(default_factory=TextMixture)
     """Spans that are cut out of a caption."""
 
     def __post_init__(self) -> None:
@@ -89,9 +89,7 @@ def _mended(
     context: Context,
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """All captions behind their markers, the chosen one with spans cut out; and these."""
-    told = [
-        ids_of(f"{marker} {caption}", context) for marker, caption in zip(markers, captions, strict=True)
-    ]
+    told = [ids_of(f"{marker} {caption}", context) for marker, caption in zip(markers, captions, strict=True)]
     mended = corrupted(told[chosen], rng, options.spans.draw(rng, ("R",)), context)
     if mended is None:
         return None

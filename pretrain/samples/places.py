@@ -1,5 +1,5 @@
-"""Boxes and points of records as location tokens: records keep y1 x1 y2 x2, `uio2_agent.labels` takes x before
-y.
+"""Boxes and points of records as location tokens. Records keep y1 x1 y2 x2; `uio2_agent.labels` takes x
+before y.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,7 @@
 """A question about an image, about several, or about nothing but itself, answered in a few words.
 
-The last image is the image input, those before are history. Source: Unified-IO 2 (arXiv 2312.17172), section 5.
+The last image is the image input, those before are history. Source: Unified-IO 2 (arXiv 2312.17172),
+section 5.
 """
 
 from dataclasses import dataclass

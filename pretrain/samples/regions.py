@@ -105,9 +105,7 @@ def _point(record: RegionsRecord, names: list[str], rng: np.random.Generator, co
     boxes = record.boxes[rng.permutation(found)].astype(float)
     middles = np.stack([boxes[:, [1, 3]].mean(1), boxes[:, [0, 2]].mean(1)], axis=1)
     text = context.prompts.draw("point", rng, name=name)
-    return Sample(
-        Request(text, image=record.image), Target(text=points_text(middles, record.image, context))
-    )
+    return Sample(Request(text, image=record.image), Target(text=points_text(middles, record.image, context)))
 
 
 def _count(record: RegionsRecord, names: list[str], rng: np.random.Generator, context: Context) -> Sample:
@@ -139,9 +137,7 @@ def _mask_of_class(
 ) -> Sample:
     name = names[_masked(record, rng)]
     text = context.prompts.draw("mask_of_class", rng, name=name)
-    return Sample(
-        Request(text, image=record.image), Target(image=mask_picture(_mask(record, names, name)))
-    )
+    return Sample(Request(text, image=record.image), Target(image=mask_picture(_mask(record, names, name))))
 
 
 def _image_from_mask(
@@ -163,9 +159,7 @@ def _inpaint(record: RegionsRecord, names: list[str], rng: np.random.Generator, 
     (top, left), (bottom, right) = np.floor(patches[0]).astype(int), np.ceil(patches[1]).astype(int)
     hidden = np.zeros(grid, bool)
     hidden[max(top, 0) : bottom, max(left, 0) : right] = True
-    return Sample(
-        Request(text, image=record.image), Target(image=record.image), "R", Hidden(image=hidden)
-    )
+    return Sample(Request(text, image=record.image), Target(image=record.image), "R", Hidden(image=hidden))
 
 
 _FAMILIES: Mapping[str, Family] = {

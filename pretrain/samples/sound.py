@@ -10,7 +10,7 @@ from typing import Annotated
 
 import numpy as np
 
-from pretrain.denoisers.patches import draw_hidden
+from pretrain.denoisers.patches import AUDIO, PatchMasking
 from pretrain.samples.context import Context, UnusableRecord, frame_markers, joined, label
 from pretrain.samples.sample import Hidden, Sample
 from pretrain.sources.records import SoundTextRecord
@@ -29,8 +29,8 @@ class SoundOptions:
     """Share of samples whose answer is the sound; the others answer with the text."""
     generate: Rate = 1.0
     """Of those, the share made from the text alone; for the others most of the sound is hidden."""
-    hidden: Rate = 0.8
-    """Share of the patches of a sound that are hidden."""
+    hidden: PatchMasking = AUDIO
+    """Which of its patches are hidden then."""
     prompted: bool = True
     """Ask in words; otherwise the text, or nothing, stands beside the sound."""
 
@@ -59,7 +59,7 @@ def build(
     text = prompts.draw("sound_from_text", rng, caption=caption) if options.prompted else caption
     if rng.random() < options.generate:
         return Sample(Request(text), Target(audio=last))
-    hidden = Hidden(audio=draw_hidden(context.config.audio_grid, options.hidden, rng))
+    hidden = Hidden(audio=options.hidden.draw(context.config.audio_grid, rng))
     return Sample(Request(joined(text, "<audio_input>"), audio=last), Target(audio=last), "R", hidden)
 
 

@@ -1,8 +1,9 @@
 """Episodes of our own bodies: the next action, what it leads to, the goal, the instruction, a verdict.
 
 What is asked, and in which words, is the bodies' own (`policies`), as when they act; here it is drawn which
-step and which question. Source: Unified-IO 2 (arXiv 2312.17172), sections 3.3, 5 and appendix; a body that can
-tell where an action takes it is asked for that too in a share of the samples, as in its PointNav data.
+step and which question. A body that can tell where an action takes it is asked for that too in a share of the
+samples, as in the paper's PointNav data. Source: Unified-IO 2 (arXiv 2312.17172), sections 3.3, 5 and
+appendix.
 """
 
 from dataclasses import dataclass, replace

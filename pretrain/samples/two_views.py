@@ -1,18 +1,17 @@
-"""Two views of a room: one of them noisy, to be drawn whole with the help of the other (cross-view completion).
+"""Two views of a room: one of them noisy, to be completed with the help of the other.
 
 Source: CroCo (arXiv 2210.10716), as Unified-IO 2 (arXiv 2312.17172, section 3.3) uses it; share hidden: ours.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 
-from pretrain.denoisers.patches import draw_hidden
+from pretrain.denoisers.patches import CROSS_VIEW, PatchMasking
 from pretrain.samples.context import Context, UnusableRecord
 from pretrain.samples.sample import Hidden, Sample
 from pretrain.sources.records import ViewsRecord
-from uio2_agent.fields import Range, check_fields
+from uio2_agent.fields import check_fields
 from uio2_agent.request import Request, Target
 
 VIEWS_TEXT = "<image_history_1> <image_input>"
@@ -22,8 +21,8 @@ VIEWS_TEXT = "<image_history_1> <image_input>"
 class TwoViewOptions:
     """How noisy the view is."""
 
-    hidden: Annotated[float, Range(0, 1)] = 0.9
-    """Share of its patches that are hidden."""
+    hidden: PatchMasking = CROSS_VIEW
+    """Which of its patches are hidden."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -34,6 +33,6 @@ def build(record: ViewsRecord, rng: np.random.Generator, options: TwoViewOptions
     if len(record.images) < 2:
         raise UnusableRecord(f"two views are needed, the record has {len(record.images)}")
     noisy, whole = (record.images[int(index)] for index in rng.permutation(len(record.images))[:2])
-    hidden = draw_hidden(context.config.image_grid, options.hidden, rng)
+    hidden = options.hidden.draw(context.config.image_grid, rng)
     request = Request(VIEWS_TEXT, image=noisy, image_history=(whole,))
     return Sample(request, Target(image=noisy), "R", Hidden(image=hidden, image_history=(None,)))

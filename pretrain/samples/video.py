@@ -1,19 +1,19 @@
 """A run of a video: frames, their sounds and the words spoken with them; one of the three is asked for.
 
-In order: how many frames in a row (4 earlier ones and the last, fewer of a short video), which modality is the
-target, which of the others stay, the objective, what of the target is hidden, the tag. The target leaves the
-input, or stays corrupted (R). Frames are 4.08 s apart, so that each has one segment of sound around it, and
-the words spoken in that time follow its marker. Source: Unified-IO 2 (arXiv 2312.17172), section 3.3 and
+In order: how many frames in a row (4 earlier ones and the last, fewer of a short video), which modality is
+the target, which of the others stay, the objective, what of the target is hidden, the tag. The target leaves
+the input, or stays corrupted (R). Frames are 4.08 s apart, so that each has one segment of sound around it,
+and the words spoken in that time follow its marker. Source: Unified-IO 2 (arXiv 2312.17172), section 3.3 and
 figure 7; spacing, rates and what a text of S is shown are ours.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import numpy as np
 
 from pretrain.denoisers.objectives import TextMixture
-from pretrain.denoisers.patches import draw_hidden
+from pretrain.denoisers.patches import AUDIO, IMAGE, PatchMasking
 from pretrain.samples.context import Context, UnusableRecord, clean, cut, frame_markers, joined, pick
 from pretrain.samples.denoised import corrupted, ids_of
 from pretrain.samples.sample import Hidden, Sample
@@ -36,10 +36,10 @@ class VideoOptions:
     """How often each other part stays: words, last frame, earlier frames, last sound, earlier sounds."""
     generate: Rate = 0.5
     """Share of image and sound targets that leave the input (S); of the others a part is hidden (R)."""
-    hidden_image: Rate = 0.75
-    hidden_audio: Rate = 0.8
-    """Share of the patches that are hidden in R."""
-    denoising: TextMixture = TextMixture()
+    hidden_image: PatchMasking = IMAGE
+    hidden_audio: PatchMasking = AUDIO
+    """Which patches are hidden in R."""
+    denoising: TextMixture = field(default_factory=TextMixture)
     """Objectives of text targets."""
 
     def __post_init__(self) -> None:
@@ -77,7 +77,7 @@ def build(record: VideoRecord, rng: np.random.Generator, options: VideoOptions, 
 
 
 def _times(seconds: float, most: int, rng: np.random.Generator) -> list[float]:
-    """The middles of up to `most` segments in a row, from a time drawn; one in the middle of a short video."""
+    """The middles of up to `most` segments in a row, from a time drawn; one of a short video."""
     count = min(most, max(1, int(seconds // SEGMENT_SECONDS)))
     spare = max(0.0, seconds - count * SEGMENT_SECONDS)
     first = float(rng.uniform(0, spare)) + min(seconds, SEGMENT_SECONDS) / 2
@@ -154,9 +154,7 @@ def _text(
     if objective.paradigm != "S":
         mended = corrupted(ids_of(_aligned(run, stay, run.words), context), rng, objective, context)
         if mended is not None:
-            return Sample(
-                Request(mended.text, **inputs), Target(text=mended.target), mended.paradigm
-            )
+            return Sample(Request(mended.text, **inputs), Target(text=mended.target), mended.paradigm)
     spoken = [index for index, words in enumerate(run.words) if words]
     if not spoken:
         raise UnusableRecord("the words of this video are longer than an answer may be")
@@ -178,9 +176,11 @@ def _picture_or_sound(
     answer, paradigm, hidden = Target(**{target: wanted}), "S", Hidden()
     if not stay or rng.random() >= options.generate:
         stay, paradigm = {*stay, target}, "R"
-        grid = context.config.image_grid if target == "image" else context.config.audio_grid
-        share = options.hidden_image if target == "image" else options.hidden_audio
-        hidden = _hiding(run, stay, target, draw_hidden(grid, share, rng))
+        if target == "image":
+            mask = options.hidden_image.draw(context.config.image_grid, rng)
+        else:
+            mask = options.hidden_audio.draw(context.config.audio_grid, rng)
+        hidden = _hiding(run, stay, target, mask)
     text = _aligned(run, stay, run.words if "words" in stay else ("",) * len(run.words))
     return Sample(Request(text, **_inputs(run, stay)), answer, paradigm, hidden)
 

@@ -1,0 +1,40 @@
+"""Our own trajectories, and VIMA's, as a source of a mixture."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from pretrain.sources.episode import StoredEpisode
+from pretrain.sources.folders import EpisodeFolders
+from pretrain.sources.schema import DatasetError, episode_identity
+from pretrain.sources.source import BadRecord, Source, checked_index, identity_of
+
+
+class OwnEpisodes(Source):
+    """The episodes of folders that `uio2 collect` made, or VIMA's authors, in `EpisodeFolders`' order.
+
+    Raises DatasetError as that does.
+    """
+
+    def __init__(self, name: str, paths: Sequence[str | Path]):
+        self.name = name
+        self._folders = EpisodeFolders(paths, cache_episodes=16)
+
+    def __len__(self) -> int:
+        return len(self._folders)
+
+    def __getitem__(self, index: int) -> StoredEpisode:
+        """Return the episode at an index; what is in its files is read when it is looked at."""
+        try:
+            return self._folders[checked_index(index, self)]
+        except DatasetError as error:
+            raise BadRecord(str(error)) from error
+
+    def key(self, index: int) -> str:
+        """Return a digest of the episode's facts, whatever set it stands in."""
+        return episode_identity(self._folders.facts[checked_index(index, self)])
+
+    @cached_property
+    def identity(self) -> str:
+        """The number of episodes and a digest of what the folders tell of theirs."""
+        return identity_of(len(self), self._folders.identities)
