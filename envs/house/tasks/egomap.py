@@ -112,7 +112,7 @@ class EgoMap:
         goal: tuple[float, float] | None = None,
         in_sight: bool = False,
     ) -> np.ndarray:
-        """Draw the map around a stance, uint8 (64, 64, 3), a pixel for each cell: grey is unknown, white free,
+        """Draw the map around a stance, uint8 (64, 64, 3), a pixel a cell: grey is unknown, white free,
         black solid, orange the way walked, blue the goal, held at the edge where it is farther; what was
         found is dark blue while none of it is in sight.
 
