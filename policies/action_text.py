@@ -39,6 +39,8 @@ class StepText:
     """Its location bins, each 0…999."""
     text: str
     """The step as written, number included."""
+    start: int
+    """Place of its first character in the text."""
 
 
 class StepForm:
@@ -71,16 +73,14 @@ class StepForm:
         text = " ".join(words)
         return text if number is None else f"{number}: {text}"
 
-    def find(self, text: str, with_number: bool = True) -> list[tuple[int, StepText]]:
-        """Return every whole step of this form, with a number or without, and its place in the text (the kind
-        is left empty).
-        """
+    def find(self, text: str, with_number: bool = True, kind: Hashable = None) -> list[StepText]:
+        """Return every whole step of this form, with a number or without; `kind` is what they are called."""
         found = []
         for match in (self._numbered if with_number else self._bare).finditer(text):
             bins = tuple(int(group) - SENTINELS for group in match.groups()[1:])
             if all(0 <= b < LOCATIONS for b in bins):
                 number = int(match[1]) if match[1] else None
-                found.append((match.start(), StepText(number, None, bins, match[0])))
+                found.append(StepText(number, kind, bins, match[0], match.start()))
         return found
 
     def grammar(self, tokenizer, number: int | None) -> grammar.Element:
@@ -115,12 +115,8 @@ def read_steps(forms: Mapping[Hashable, StepForm], text: str, with_number: bool 
     Separators between steps and step numbers are free; inside a step every word stands between single spaces.
     `with_number` False reads steps that are written without.
     """
-    found = [
-        (place, StepText(step.number, kind, step.bins, step.text))
-        for kind, form in forms.items()
-        for place, step in form.find(text, with_number)
-    ]
-    return [step for _, step in sorted(found, key=lambda item: item[0])]
+    found = [step for kind, form in forms.items() for step in form.find(text, with_number, kind)]
+    return sorted(found, key=lambda step: step.start)
 
 
 def locations_text(values: Sequence[float] | np.ndarray) -> str:

@@ -31,5 +31,7 @@ class Moment:
     """What each camera saw before the latest steps done, oldest first; as many as are known."""
     remaining: Sequence[str] = ()
     """Action texts of the steps to come, where they are known."""
+    next_state: np.ndarray | None = None
+    """The state after the first of them, where it is known."""
     objects: Sequence[Mapping[str, Any]] | None = None
     """Objects of the scene, as `Embodiment.objects` returns them; None where nobody looked."""

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from scipy import ndimage
 
 from policies.action_text import locations_text
 from policies.moment import Moment
@@ -66,24 +65,10 @@ def plan_request(
     """
     style = style.fitted(body.cameras)
     words = body.wordings(style)
-    text, history = _instruction(body, now.prompt, now.prompt_assets, style)
-    if now.executed and style.memory:
-        seen = min(style.told_views, len(now.past_views), style.max_history - len(history))
-        if not style.told_views and now.first_views is not None and len(history) < style.max_history:
-            history.append(scene(body, now.first_views, style))
-            text += " " + words["memory"]["view"].format(j=len(history))
-        count = len(now.executed)
-        steps = []
-        for number in _told(count, style):
-            state = now.past_states[number] if len(now.past_states) else None
-            done = number == count - 1 or style.told_spacing == "each"
-            step = body.told(now.executed[number] if done else None, number, state)
-            if number >= count - seen:
-                history.append(scene(body, now.past_views[number - count], style))
-                step = f"<image_history_{len(history)}> {step}"
-            steps.append(step)
-        text += " " + words["memory"]["steps"].format(steps=" ".join(steps))
+    text, history = told(body, now, style)
     text = draw(words["actions"], rng).format(instruction=text, **body.words(now.state, style))
+    if style.answer == "state_action":
+        text += " " + draw(words["state_too"], rng)
     if style.object_boxes:
         if now.objects is None:
             raise UIO2Error("this prompt style tells the boxes of objects: hand in the moment's objects")
@@ -92,7 +77,33 @@ def plan_request(
     return Request(text=text, image=scene(body, now.views, style), image_history=tuple(history))
 
 
-def _told(count: int, style: PromptStyle) -> list[int]:
+def told(body: Body, now: Moment, style: PromptStyle) -> tuple[str, list[np.ndarray]]:
+    """Return the instruction and what was done so far as text, and the pictures of its markers in order.
+
+    The style has all its cameras named; raises as `plan_request`.
+    """
+    words = body.wordings(style)
+    text, history = instruction(body, now.prompt, now.prompt_assets, style)
+    if now.executed and style.memory:
+        seen = min(style.told_views, len(now.past_views), style.max_history - len(history))
+        if not style.told_views and now.first_views is not None and len(history) < style.max_history:
+            history.append(scene(body, now.first_views, style))
+            text += " " + words["memory"]["view"].format(j=len(history))
+        count = len(now.executed)
+        steps = []
+        for number in _told_steps(count, style):
+            state = now.past_states[number] if len(now.past_states) else None
+            done = number == count - 1 or style.told_spacing == "each"
+            step = body.told(now.executed[number] if done else None, number, state)
+            if number >= count - seen:
+                history.append(scene(body, now.past_views[number - count], style))
+                step = f"<image_history_{len(history)}> {step}"
+            steps.append(step)
+        text += " " + words["memory"]["steps"].format(steps=" ".join(steps))
+    return text, history
+
+
+def _told_steps(count: int, style: PromptStyle) -> list[int]:
     """Numbers of the executed steps that are told, ascending."""
     if style.told_spacing == "each":
         return list(range(max(0, count - style.told_steps), count))
@@ -165,6 +176,8 @@ def seen_boxes(ids: Sequence[int], segmentation: Mapping[str, np.ndarray]) -> li
     A box is [first row, first column, last row, last column], inclusive pixels; None where nothing of the
     object is seen. `segmentation` holds (H, W) integers, object ids, by camera.
     """
+    from scipy import ndimage  # here, for commands that only tell a mistake would load it, too
+
     slices = {view: ndimage.find_objects(ids_seen) for view, ids_seen in segmentation.items()}
 
     def box(view: str, number: int) -> list[int] | None:
@@ -211,7 +224,7 @@ def shown_assets(prompt: str, prompt_assets: Mapping[str, Any], style: PromptSty
 
 
 def wordings(body: str, wording: str) -> Mapping[str, Any]:
-    """Return the wordings of a body, or those for any body, under a style's key.
+    """Return the wordings of a body under a style's key, by question: its own, else those for any body.
 
     Raises
     ------
@@ -221,7 +234,7 @@ def wordings(body: str, wording: str) -> Mapping[str, Any]:
     known = _templates().get(body, _templates()[_ANY_BODY])
     if wording not in known:
         raise UIO2Error(f"prompt style: wording {wording!r} is unknown; use one of {sorted(known)}")
-    return known[wording]
+    return {**_templates()[_ANY_BODY].get(wording, {}), **known[wording]}
 
 
 def _asset_name(asset: Mapping[str, Any]) -> str:
@@ -229,10 +242,12 @@ def _asset_name(asset: Mapping[str, Any]) -> str:
     return object_name(shown["obj_color"], shown["obj_name"])
 
 
-def _instruction(
+def instruction(
     body: Body, prompt: str, assets: Mapping[str, Any], style: PromptStyle
 ) -> tuple[str, list[np.ndarray]]:
-    """The prompt with markers or names for its placeholders, and the images of the markers in order."""
+    """Return the prompt with markers or names for its placeholders, and the images of the markers in
+    order; raises as `plan_request`.
+    """
     markers: dict[str, str] = {}
     images: list[np.ndarray] = []
 

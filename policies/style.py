@@ -52,6 +52,9 @@ class PromptStyle:
     told_views: Annotated[int, Range(0, HISTORY_MARKERS)] = 0
     """Most steps done that are told with what was seen before them, the latest ones; for bodies that tell
     steps so."""
+    answer: Literal["action", "state_action"] = "action"
+    """What an answer is: the action, or `( X Z Y ) action`, where it takes the body and then the action, of
+    bodies that have words for where they are."""
     wording: Name = "paper"
     """Key of the body's wordings in `templates.yaml`: paper or short."""
     max_history: Annotated[int, Range(0, HISTORY_MARKERS)] = 8

@@ -265,9 +265,10 @@ class UnifiedIO2Policy(Policy):
     def _grammar(self, episode: _Episode, state: np.ndarray) -> Any:
         steps = 1 if self.plan == "replan" else self.plan_steps
         first = len(episode.executed) if episode.body.numbers_steps else 0
-        key = (episode.body.name, *episode.body.kinds(state), first, steps)
+        answer = episode.style.answer
+        key = (episode.body.name, *episode.body.kinds(state), first, steps, answer)
         if key not in self._grammars:
-            self._grammars[key] = episode.body.grammar(self.tokenizer, state, first, steps)
+            self._grammars[key] = episode.body.grammar(self.tokenizer, state, first, steps, answer)
         return self._grammars[key]
 
 

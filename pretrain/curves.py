@@ -38,7 +38,10 @@ class Curves:
 
 
 class Means:
-    """Means of named values over steps, and the seconds these took. Plain data to keep and go on from."""
+    """Means of named values over steps, and the seconds these took. Plain data to keep and go on from.
+
+    A name of the group `speed` is an amount, whose mean is that per second.
+    """
 
     def __init__(self, sums: Mapping[str, float] | None = None, count: int = 0, seconds: float = 0.0):
         self.sums, self.count, self.seconds = dict(sums or {}), count, seconds
@@ -52,7 +55,10 @@ class Means:
 
     def values(self) -> dict[str, float]:
         """Return the mean of each value over all steps."""
-        return {name: total / self.count for name, total in self.sums.items()}
+        return {
+            name: total / (self.seconds if name.startswith("speed/") else self.count)
+            for name, total in self.sums.items()
+        }
 
 
 def _read(path: Path) -> list[dict[str, float]]:

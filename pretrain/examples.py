@@ -28,7 +28,14 @@ from policies.prompts import (
     shown_assets,
     sizes_of,
 )
-from policies.questions import caption_request, next_state_request, next_view_request
+from policies.questions import (
+    VERDICTS,
+    caption_request,
+    goal_view_request,
+    judge_request,
+    next_state_request,
+    next_view_request,
+)
 from policies.style import PromptStyle
 from pretrain.dense_heads import NOTHING, Labels, image_labels
 from pretrain.moments import learned_steps, moment
@@ -152,15 +159,53 @@ def caption_example(
     return Example(caption_request(body, seen, style, rng), target, now, body, style)
 
 
+def goal_view_example(
+    record: StoredEpisode, body: Embodiment, style: PromptStyle, rng: np.random.Generator | None = None
+) -> Example:
+    """Ask for the view after the last action, from the first one and the instruction."""
+    now = moment(record, 0, cameras_of(style))
+    target = Target(image=scene(body, record.final, style.fitted(body.cameras)))
+    return Example(goal_view_request(body, now, style, rng), target, _unlabelled(now), body, style)
+
+
+def judge_example(
+    record: StoredEpisode, step: int, body: Embodiment, style: PromptStyle, rng: np.random.Generator
+) -> Example:
+    """Ask whether an action is the right one at a step: the one that is learned there, or, in half the draws,
+    one drawn from what the body can do that is none of those to come.
+    """
+    now = moment(record, step, cameras_of(style), past=style.told_views)
+    taken = [numbered(text, step) if body.numbers_steps else text for text in now.remaining[: body.horizon]]
+    right = rng.random() < 0.5
+    action = taken[0] if right else _other_action(taken, now.state, step, body, rng)
+    request = judge_request(body, now, action, style, rng)
+    return Example(request, VERDICTS[right], _unlabelled(now), body, style)
+
+
+def _other_action(
+    taken: Sequence[str], state: np.ndarray, step: int, body: Embodiment, rng: np.random.Generator
+) -> str:
+    while (text := body.action_text(body.random_action(state, rng), state, step)) in taken:
+        pass
+    return text
+
+
 def plan_example(
     now: Moment, body: Embodiment, style: PromptStyle, rng: np.random.Generator | None = None
 ) -> Example:
-    """Ask for what remains of the plan, as far as the body plans ahead, as a re-planning policy does."""
+    """Ask for what remains of the plan, as far as the body plans ahead, as a re-planning policy does. Where
+    the style asks for the state too and nobody knows it, for the action alone.
+    """
     first = len(now.executed)
     steps = now.remaining[: body.horizon]
     if body.numbers_steps:
         steps = [numbered(text, first + index) for index, text in enumerate(steps)]
     target = " ".join(steps)
+    if style.answer == "state_action":
+        if now.next_state is None:
+            style = dataclasses.replace(style, answer="action")
+        else:
+            target = f"{body.state_text(now.next_state)} {target}"
     return Example(body.request(now, style, rng), target, now, body, style)
 
 

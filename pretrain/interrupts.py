@@ -30,14 +30,19 @@ class Interrupts:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Let nothing interrupt the block."""
-        self._holding = True
+        """Let nothing interrupt the block; a block inside it neither."""
+        outer, self._holding = self._holding, True
         try:
             yield
         finally:
-            self._holding = False
-        if self._asked:
+            self._holding = outer
+        if self._asked and not outer:
             raise KeyboardInterrupt
+
+    @property
+    def asked(self) -> bool:
+        """Whether a signal waits for the end of a block."""
+        return self._asked
 
     def _hear(self, *_: object) -> None:
         self._asked = True

@@ -5,6 +5,8 @@ Which symmetries there are, and which tasks and cameras allow them, the embodime
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from policies import embodiments
 from policies.moment import Moment
 from pretrain.sources import StoredEpisode
@@ -36,6 +38,20 @@ def moment(
         past_states=record.states[:step],
         past_views=[{camera: record.frames[camera][i] for camera in cameras} for i in earlier],
         remaining=[advice] if advice else texts[step:],
+        next_state=_next_state(record, step),
         objects=record.objects[step],
     )
     return embodiments.get(record.embodiment).changed(now, flags, cameras) if any(flags) else now
+
+
+def _next_state(record: StoredEpisode, step: int) -> np.ndarray | None:
+    """The state after what is learned at a step, where it is known: the stored one if that was done, and the
+    same if it does next to nothing.
+    """
+    learned = record.expert_texts[step] or record.action_texts[step]
+    body, state = embodiments.get(record.embodiment), record.states[step]
+    if learned == body.action_text(body.idle_action(state), state, step):
+        return state
+    if learned != record.action_texts[step] or step + 1 >= len(record.states):
+        return None
+    return record.states[step + 1]

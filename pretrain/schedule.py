@@ -1,4 +1,7 @@
-"""The learning rate by step: a linear warm-up, then one of several shapes; each phase warms up anew."""
+"""The learning rate by step: a linear warm-up, then one of several shapes; each phase warms up anew.
+
+`InverseSquareRoot` is that of UIO-2's pre-training, counted as officially, for Adafactor's relative steps.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from dataclasses import dataclass
 from uio2_agent.errors import UIO2Error
 
 SHAPES = ("wsd", "constant", "linear", "inverse_sqrt")
+_LEAST_RATE = 1e-8
+"""What the official schedule gives its first step, which would be 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,3 +63,29 @@ class Schedule:
         if self.shape == "inverse_sqrt":
             return math.sqrt(max(1, self.warmup) / max(1, self.warmup, step + 1))
         return min(1.0, (self.steps - step) / max(1, round(self.steps * self.decay_share)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class InverseSquareRoot:
+    """The rate base / sqrt(step), held at its highest up to step `warmup`, where it may rise to it linearly.
+
+    >>> schedule = InverseSquareRoot(base=1.0, warmup=5000)
+    >>> [f"{schedule.rate(step):.3g}" for step in (1, 5000, 20_000, 1_500_000)]
+    ['2.83e-06', '0.0141', '0.00707', '0.000816']
+    """
+
+    base: float = 1.0
+    warmup: int = 5000
+    rises: bool = True
+    """False: the first steps have the highest rate already, as a run that goes on from weights may want."""
+
+    def __post_init__(self) -> None:
+        if self.base < 0 or self.warmup < 1:
+            raise UIO2Error(
+                f"schedule: base={self.base} must be at least 0 and warmup={self.warmup} at least 1"
+            )
+
+    def rate(self, step: int) -> float:
+        """Return the rate of step 0, 1, …; that of step 0 is nearly nothing while it rises."""
+        rate = self.base / math.sqrt(max(step, self.warmup))
+        return max(_LEAST_RATE, rate * min(1.0, step / self.warmup)) if self.rises else rate

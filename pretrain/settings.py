@@ -126,12 +126,7 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Raises TrainingError for a value outside its bounds."""
-        for name, (low, high) in BOUNDS.items():
-            value = getattr(self, name)
-            if not value >= low:  # what is no number too
-                raise TrainingError(f"{name} must be at least {low}, found {name}={value}")
-            if value > high:
-                raise TrainingError(f"{name} must be at most {high}, found {name}={value}")
+        check_bounds(self, BOUNDS)
         shares = [f"{kind}_share" for kind in ("boxes", "state", "view", "caption")]
         if (total := sum(getattr(self, name) for name in shares)) > 1:
             raise TrainingError(f"{', '.join(shares)} are {total:g} together: at most 1 can be shared out")
@@ -146,15 +141,28 @@ class TrainConfig:
     @property
     def torch_device(self) -> "torch.device":
         """`device`, if this machine has it; TrainingError if not."""
-        import torch  # settings are checked before it is needed
+        return device_of(self.device)
 
-        here = ["cpu"]
-        if torch.cuda.is_available():
-            here += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
-        if self.device == "auto":
-            return torch.device("cuda" if "cuda" in here else "cpu")
-        if self.device not in here:
-            raise TrainingError(
-                f"there is no device {self.device!r} here: choose one of auto, {', '.join(here)}"
-            )
-        return torch.device(self.device)
+
+def check_bounds(settings: object, bounds: Mapping[str, tuple[float, float]]) -> None:
+    """Raise TrainingError for a field of the settings below its lowest or above its highest value."""
+    for name, (low, high) in bounds.items():
+        value = getattr(settings, name)
+        if not value >= low:  # what is no number too
+            raise TrainingError(f"{name} must be at least {low}, found {name}={value}")
+        if value > high:
+            raise TrainingError(f"{name} must be at most {high}, found {name}={value}")
+
+
+def device_of(name: str) -> "torch.device":
+    """Return the device of a name, `auto` the best one here; TrainingError if this machine has no such."""
+    import torch  # settings are checked before it is needed
+
+    here = ["cpu"]
+    if torch.cuda.is_available():
+        here += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    if name == "auto":
+        return torch.device("cuda" if "cuda" in here else "cpu")
+    if name not in here:
+        raise TrainingError(f"there is no device {name!r} here: choose one of auto, {', '.join(here)}")
+    return torch.device(name)

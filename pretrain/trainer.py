@@ -11,24 +11,21 @@ encoder stands still, so there is no first phase and no dense label. The state t
 and the checkpoint, with the adapters merged in, is written for evaluations and at the end.
 """
 
-import math
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from policies import embodiments
 from policies.style import PromptStyle, save_styles
 from pretrain.checkpointing import STATE, content_digest, load_state, save_state
-from pretrain.curves import Curves, Means
-from pretrain.dense_heads import DenseHeads, Labels, Watch, look
+from pretrain.dense_heads import DenseHeads, Labels
+from pretrain.episode_objective import EpisodeObjective
 from pretrain.errors import TrainingError, explained
 from pretrain.examples import (
     QUESTIONS,
@@ -39,28 +36,27 @@ from pretrain.examples import (
     cameras_of,
     plan_example,
 )
+from pretrain.guard import Diverged, Guard
 from pretrain.initialization import start_model
-from pretrain.interrupts import Interrupts
+from pretrain.logbook import Logbook
+from pretrain.loop import loop
 from pretrain.lora import Lora
-from pretrain.losses import TextLoss
 from pretrain.memory import keep_freed_memory
 from pretrain.moments import learned_steps, moment
-from pretrain.optim import build_optimizer, set_learning_rate
+from pretrain.optim import build_optimizer
 from pretrain.output import Output
-from pretrain.progress import progress, say
+from pretrain.processes import Processes
+from pretrain.progress import say
 from pretrain.schedule import Schedule
 from pretrain.selection import seen_words, split_episodes
 from pretrain.settings import SETTINGS, SMALL, TrainConfig
 from pretrain.sources import DatasetError, EpisodeFolders, StoredEpisode
+from pretrain.step import Step
 from uio2_agent.errors import UIO2Error
-from uio2_agent.inputs.processor import Batch
+from uio2_agent.inputs.batch import Batch
 
 Evaluate = Callable[[Path, int], Mapping[str, float]]
 """Called as evaluate(checkpoint directory, step) -> numbers for the curves, named `group/curve`."""
-
-
-_SAVE_WITHIN, _SAVING_SHARE = 60.0, 0.05
-"""Seconds after which there is a new state, whatever `save_every` says; the most time that goes into that."""
 
 
 def train(
@@ -92,10 +88,11 @@ def train(
 
 
 class Run:
-    """One training run: builds everything, then `loop`."""
+    """One training run: builds its parts, then `loop`."""
 
     def __init__(self, config: TrainConfig, evaluate: Evaluate | None = None):
-        self.config, self._evaluate = config, evaluate
+        self.config, self._evaluation = config, evaluate
+        self.processes = Processes()
         self.device = config.torch_device
         self.output = Output(config.output)
         self.directory = self.output.path
@@ -130,21 +127,27 @@ class Run:
         self.lora = self._adapters() if adapted else None
         self.model.to(self.device).train()
         frozen = adapted or self.model.config.freeze_vit
-        self.encoder_learns = not frozen and config.eye_weight > 0
+        encoder_learns = not frozen and config.eye_weight > 0
         labelled = bool(names)  # where nobody tells of objects there is nothing dense to learn
-        self.eye_weight = config.eye_weight if self.encoder_learns and labelled else 0.0
-        self.eye_steps = config.eye_steps if labelled and not adapted else 0
-        self.schedule = Schedule(
+        eye_steps = config.eye_steps if labelled and not adapted else 0
+        schedule = Schedule(
             peak=config.learning_rate,
             steps=config.steps,
             shape=config.schedule,
             warmup=config.warmup,
             decay_share=config.decay_share,
-            phases=(0, self.eye_steps),
+            phases=(0, eye_steps),
         )
-        self.watch = Watch(self.model)
+        self.objective = EpisodeObjective(
+            self.model,
+            self.eye,
+            sigma=config.sigma,
+            eye_steps=eye_steps,
+            eye_weight=config.eye_weight if encoder_learns and labelled else 0.0,
+            encoder_learns=encoder_learns,
+            half_precision=config.dtype == "bfloat16",
+        )
         processor = self.model.processor
-        self.text_loss = TextLoss(processor.tokenizer.vocabulary, config.sigma)
         learner = {"model": self.model} if self.lora is None else {"lora": self.lora}
         self.parts: dict[str, torch.nn.Module] = {**learner, "eye": self.eye}
         self.optimizer = build_optimizer(self.parts.values(), config.weight_decay)
@@ -153,18 +156,19 @@ class Run:
             "style": {name: style.to_dict() for name, style in sorted(styles.items())},
             "start": self._start(),
         }
-        self.step, self.means = 0, Means()
+        parameters = [p for part in self.parts.values() for p in part.parameters()]
+        self._take = Step(self.objective, parameters, self.optimizer, schedule.rate, Guard())
+        self.step, means = 0, {}
         if config.resume and (self.directory / STATE).exists():
             self.step, means = load_state(self.directory, self.settings, self.parts, self.optimizer)
-            self.means = Means(**means)
-        self.saved, self._patience = self.step, _SAVE_WITHIN
+        self.saved = self.step
         with self.output.writing():
             if not self.step:
                 (self.directory / STATE).unlink(missing_ok=True)  # of a run that is started anew
-            self.curves = Curves(self.directory, self.step)
+            self.book = Logbook(self.directory, self.step, means)
         shares = {f"{kind}_share": getattr(config, f"{kind}_share") for kind in QUESTIONS}
         options = ExampleOptions(**shares, augment=config.augment, seed=config.seed)
-        self.batches = TrainingBatches(
+        self.data = TrainingBatches(
             source, trained, processor, styles, options, config.batch_size, names, textures
         )
         labeller = Labeller(processor, names, textures)
@@ -191,42 +195,8 @@ class Run:
         return content_digest(held)[:16]
 
     def loop(self) -> None:
-        """Train to the last step, or until the time is up.
-
-        KeyboardInterrupt, also for SIGTERM, comes between two steps.
-        """
-        config = self.config
-        end = time.monotonic() + 60 * config.stop_after if config.stop_after else float("inf")
-        saved = clock = time.monotonic()
-        lately = Means()  # since words were last shown
-        with Interrupts() as interrupts, progress("train", config.steps, self.step, unit="step") as shown:
-            if self._lacks_evaluation():
-                self.save()
-                self._evaluated()
-            for item in self._loader():
-                if isinstance(item, UIO2Error):
-                    raise item
-                batch, labels = item
-                with interrupts.held():
-                    losses = self._train_step(batch.to(self.device), labels.to(self.device))
-                    self.step += 1
-                    for means in (self.means, lately):
-                        means.add(losses, time.monotonic() - clock)
-                    if self.step % config.log_every == 0 or self.step == config.steps:
-                        self._record()
-                    if shown(_summary(lately, config.batch_size)):
-                        lately = Means()
-                evaluated = config.evaluate_every and self.step % config.evaluate_every == 0
-                is_due = self.step % config.save_every == 0 or time.monotonic() - saved > self._patience
-                if evaluated or is_due:
-                    self.save(merged=bool(evaluated))
-                    saved = time.monotonic()
-                if evaluated:
-                    self._evaluated()
-                if time.monotonic() > end:
-                    break
-                clock = time.monotonic()
-            self.save()
+        """Train to the last step, or until the time is up (`pretrain.loop`)."""
+        loop(self)
 
     def close(self) -> None:
         """Leave the output to others."""
@@ -237,119 +207,86 @@ class Run:
         """What there is to go on from, in words."""
         return f"the state of step {self.saved} is kept" if self.saved else "nothing was saved"
 
-    def _loader(self) -> Iterator[tuple[Batch, Labels] | UIO2Error]:
+    def batches(self) -> Iterator[tuple[Batch, Labels]]:
+        """Yield the batches from the next step on."""
         workers = self.config.workers
         steps = range(self.step, self.config.steps)
         extra: dict[str, Any] = {"prefetch_factor": 4, "worker_init_fn": _prepare_worker} if workers else {}
-        batches = _Told(self.batches)
-        return iter(DataLoader(batches, batch_size=None, sampler=steps, num_workers=workers, **extra))
+        told = _Told(self.data)
+        for item in DataLoader(told, batch_size=None, sampler=steps, num_workers=workers, **extra):
+            if isinstance(item, UIO2Error):
+                raise item
+            yield item
 
-    def _record(self) -> None:
-        """Add a point to the curves: means over the steps since the last one."""
-        means = self.means.values()
-        means["speed/examples_per_s"] = self.means.count * self.config.batch_size / self.means.seconds
+    def learn(self, batch: tuple[Batch, Labels]) -> dict[str, float]:
+        """Take a step; return its losses, and what it took in."""
+        with self._advising():
+            losses = self._take([_moved(batch, self.device)], self.step)
+        values = {f"training/{name}": value for name, value in losses.items()}
+        return values | {"speed/examples_per_s": self.config.batch_size}
+
+    def record(self) -> None:
+        """Add a point to the curves: means over the steps since the last one, and the validation's losses."""
         with self.output.writing():
-            self.curves.add(self.step, means | self.validate())
-        self.means = Means()
+            self.book.record(self.step, self.validate())
 
-    def _lacks_evaluation(self) -> bool:
-        """Tell whether the run was stopped between saving and evaluating."""
+    def evaluation_is_due(self) -> bool:
+        """Tell whether there is one at this step that was not made yet."""
         every = self.config.evaluate_every
-        if not every or self._evaluate is None or self.step == 0 or self.step % every:
+        if not every or self._evaluation is None or self.step == 0 or self.step % every:
             return False
-        here = [record for record in self.curves.records if record["step"] == self.step]
-        return all("speed/examples_per_s" in record for record in here)
+        return not self.book.holds_more(self.step)
 
-    def _evaluated(self) -> None:
-        if self._evaluate is not None:
-            values = self._evaluate(self.directory, self.step)
-            with self.output.writing():
-                self.curves.add(self.step, values)
-
-    def _train_step(self, batch: Batch, labels: Labels) -> dict[str, float]:
-        set_learning_rate(self.optimizer, self.schedule.rate(self.step))
-        loss, losses = self._losses(batch, labels, self.step < self.eye_steps)
-        values = {f"training/{name}": value.item() for name, value in losses.items()}
-        self._check_finite(values)
-        self.optimizer.zero_grad(set_to_none=True)
-        if loss.requires_grad:  # not where the eye learns alone and nobody told the objects of this batch
-            loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(
-                [p for part in self.parts.values() for p in part.parameters()], 1.0
-            )
-            self._check_finite({"norm of the gradients": norm.item()})
-            self.optimizer.step()
-        return values
-
-    def _check_finite(self, values: Mapping[str, float]) -> None:
-        """Raise TrainingError before what is no number reaches the weights or the curves."""
-        if broken := [f"{name} is {value}" for name, value in values.items() if not math.isfinite(value)]:
-            weights = "" if self.lora or not self.saved else f", and model={self.directory} starts from it"
-            raise TrainingError(
-                f"{broken[0]} after step {self.step}: start again in another output with a lower "
-                f"learning_rate= (it is {self.config.learning_rate}) or more warmup=; {self.kept}{weights}"
-            )
-
-    def _losses(self, batch: Batch, labels: Labels, eye_only: bool) -> tuple[Tensor, dict[str, Tensor]]:
-        weight = 1.0 if eye_only else self.eye_weight
-        self.model.image_encoder.requires_grad_(eye_only or self.encoder_learns)
-        losses: dict[str, Tensor] = {}
-        dense: dict[str, Tensor] = {}
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.dtype == "bfloat16"):
-            if eye_only:
-                look(self.model, batch)
-            else:
-                encoded = self.model.encode(batch)
-                for name, target in self.model.token_targets(batch).items():
-                    output = self.model.score(target, encoded, modality=name)
-                    if name == "text":
-                        losses["locations"], losses["words"] = self.text_loss(
-                            output.logits[name], output.targets[name], output.masks[name]
-                        )
-                    else:
-                        losses[name] = output.loss
-                if batch.image_history is not None:  # a plan is asked for; boxes are asked for without images
-                    losses["role"] = self.eye.role_loss(encoded, batch, labels)
-            features = self.watch.take(batch)
-            if weight > 0:
-                dense = self.eye(self.model, features, labels)
-        total = sum(losses.values()) + weight * sum(dense.values())
-        return total, losses | dense
+    def evaluate(self) -> None:
+        """Measure what was saved."""
+        values = self._evaluation(self.directory, self.step)
+        with self.output.writing():
+            self.book.add(self.step, values)
 
     def validate(self) -> dict[str, float]:
         """Losses on held-back episodes, as first steps of a plan."""
         if not self.validation:
             return {}
         sums: dict[str, float] = {}
-        for batch, labels in self.validation:
-            batch, labels = batch.to(self.device), labels.to(self.device)
+        for batch in self.validation:
             # Gradients stay enabled because `Watch` listens only then; nothing is run backward.
-            _, losses = self._losses(batch, labels, self.step < self.eye_steps)
+            _, losses = self.objective(_moved(batch, self.device), self.step)
             for name, value in losses.items():
                 sums[name] = sums.get(name, 0.0) + value.item() / len(self.validation)
         values = {f"validation/{name}": value for name, value in sums.items()}
-        self._check_finite(values)
+        with self._advising():
+            self._take.guard.admits(values)
         return values
 
-    def save(self, merged: bool = True) -> None:
+    @contextmanager
+    def _advising(self) -> Iterator[None]:
+        """Say what to do where a loss is no number."""
+        try:
+            yield
+        except Diverged as error:
+            weights = "" if self.lora or not self.saved else f", and model={self.directory} starts from it"
+            raise TrainingError(
+                f"{error} after step {self.step}: start again in another output with a lower learning_rate= "
+                f"(it is {self.config.learning_rate}) or more warmup=; {self.kept}{weights}"
+            ) from error
+
+    def save(self, whole: bool = True) -> None:
         """Write the state, the adapters of a run that has them, and the checkpoint.
 
-        With adapters the checkpoint is written only if `merged`, because a large one takes its time.
+        With adapters the checkpoint is written only if `whole`, because a large one takes its time.
         """
-        began = time.monotonic()
         with self.output.writing():
-            means = vars(self.means)
+            means = vars(self.book.means)
             save_state(self.directory, self.step, self.settings, self.parts, self.optimizer, means)
             save_styles(self.directory, self.styles)
             if self.lora is None:
                 self.model.save_pretrained(self.directory)
             else:
                 self.lora.save(self.directory)
-                if merged:
+                if whole:
                     with self.lora.merged():
                         self.model.save_pretrained(self.directory)
         self.saved = self.step
-        self._patience = max(_SAVE_WITHIN, (time.monotonic() - began) / _SAVING_SHARE)
 
 
 class _Told(Dataset[tuple[Batch, Labels] | UIO2Error]):
@@ -400,6 +337,6 @@ def _prepare_worker(worker: int) -> None:
     )  # of the thread that hands batches over: it may lose that process any time
 
 
-def _summary(means: Means, batch_size: int) -> str:
-    losses = [f"{name.split('/')[-1]} {value:.2f}" for name, value in means.values().items()]
-    return " ".join(losses) + f"  {means.count * batch_size / means.seconds:.3g} examples/s"
+def _moved(batch: tuple[Batch, Labels], device: torch.device) -> tuple[Batch, Labels]:
+    content, labels = batch
+    return content.to(device), labels.to(device)

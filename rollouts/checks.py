@@ -86,7 +86,9 @@ def _check_policy(keys: Mapping[str, Any]) -> None:
 
 
 def _check_options(keys: Mapping[str, Any], level: str, tasks: tuple[str, ...]) -> None:
-    """Options of an environment are its own to judge: one is made, which brings its simulator."""
+    """Options of an environment are its own to judge: one is made, which brings its simulator, as
+    playing will, and takes a millisecond or two more.
+    """
     if not keys["env_kwargs"]:
         return
     try:
@@ -116,6 +118,17 @@ def _trained(keys: Mapping[str, Any]) -> None:
     asked = keys["evaluate"]
     if keys["evaluate_every"]:
         tasks_by_level(asked["env"], asked["task"], asked["level"])
+
+
+def _pretrained(keys: Mapping[str, Any]) -> None:
+    from rollouts.commands.train_settings import pretraining
+    from uio2_agent.config import PRESETS
+    from uio2_agent.formats.packaged import checkpoint_directory
+
+    if keys["model"] not in PRESETS:
+        checkpoint_directory(keys["model"])
+    _check_device(keys["device"])
+    pretraining(keys)
 
 
 def _generated(keys: Mapping[str, Any]) -> None:
@@ -171,7 +184,7 @@ def _started(keys: Mapping[str, Any]) -> None:
 
 _CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
     **{"rollout": _played, "evaluate": _played, "collect": _collected, "play": _watched},
-    **{"train": _trained, "generate": _generated, "convert": _converted},
+    **{"train": _trained, "pretrain": _pretrained, "generate": _generated, "convert": _converted},
     **{"compare": _compared, "inspect": _inspected, "house": _exported, "thor-player": _started},
 }
 

@@ -55,6 +55,11 @@ COMMANDS = {
         "train a model on such datasets",
         stopped="with resume=true, the default, the same command goes on from the last saved step",
     ),
+    "pretrain": Command(
+        "rollouts.commands.pretrain:main",
+        "train a model on a mixture of sources, alone or under torchrun",
+        stopped="with resume=true, the default, the same command goes on from the last saved step",
+    ),
     "evaluate": Command(
         "rollouts.commands.evaluate:main",
         "success on held-out seeds, with intervals and videos",

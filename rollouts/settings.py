@@ -24,7 +24,7 @@ from rollouts.words import free_value, number, texts, truth_value, whole_number
 from uio2_agent.errors import nearest
 
 CONF = Path(__file__).parent / "conf"
-TRAIN = Path(pretrain.__file__).with_name("train.yaml")
+TRAINING = {name: Path(pretrain.__file__).with_name(f"{name}.yaml") for name in ("train", "pretrain")}
 """The keys of training lie with the training, which runs where this package is not loaded."""
 _SHOWN = 200
 """Longest word that an error repeats whole."""
@@ -51,7 +51,7 @@ class Key:
 
 def conf_file(command: str) -> Path:
     """Where the keys of a command stand."""
-    return TRAIN if command == TRAIN.stem else CONF / f"{command}.yaml"
+    return TRAINING.get(command, CONF / f"{command}.yaml")
 
 
 def keys(command: str) -> dict[str, Key]:

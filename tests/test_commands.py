@@ -33,6 +33,9 @@ PUBLIC = {
     "top_p top_k repetition_penalty no_repeat_ngram_size stop_repetition seed beams guidance negative stop "
     "options device dtype tokenizer vocoder output",
     "convert": "source output official safetensors dtype tokenizer vocoder",
+    "pretrain": "model mixture data output without steps batch_size accumulate encoder_row decoder_row "
+    "optimizer learning_rate schedule warmup decay_share weight_decay z_loss loss_weights spike skips seed "
+    "device dtype recompute compile threads workers log_every save_every tensorboard wandb resume stop_after",
     "play": "env env_kwargs task level seed port",
     "thor-player": "width height headless assets",
     "house": "action house to from spec index assets output",
@@ -187,7 +190,7 @@ def test_what_ctrl_c_leaves_is_said_for_each_command(
     assert main([command, *words.get(command, [])]) == 130
     said = capsys.readouterr().err
     assert said.startswith("\nstopped; ") and said.count("\n") == 2
-    goes_on = command in ("collect", "evaluate", "train")  # tests of these three see them go on
+    goes_on = command in ("collect", "evaluate", "train", "pretrain")  # tests of these see them go on
     assert ("the same command goes on from" in said, "the same command starts anew" in said) == (
         goes_on,
         not goes_on,

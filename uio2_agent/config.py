@@ -19,7 +19,9 @@ from uio2_agent.sizes import Heads, Layers, Length, Patch, Pieces, Rows, Sides, 
 from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
 
 FIRST_CODE = 2
-"""Code c of an image or audio target is token c + 2; 0 starts a target, 1 is reserved."""
+"""Code c of an image or audio target is token c + 2; 0 starts a target."""
+MASK_CODE = 1
+"""The token that stands for one that is hidden, with `mask_hidden_inputs`."""
 MOST_RESIZE = 2**28
 """Numbers of the matrix that resizes a grid of positions to one of patches."""
 ADJUSTABLE = (
@@ -119,6 +121,11 @@ class UnifiedIO2Config:
     Off reproduces the released weights, whose code builds these patterns and never applies them."""
     dynamic_masking: bool = False
     """Target tokens that were hidden from the encoder are seen by no other target token (likewise)."""
+    mask_hidden_inputs: bool = False
+    """The decoder reads the mask token in place of target tokens that were hidden from the encoder."""
+    align_hidden_inputs: bool = False
+    """Where any target token was hidden, the decoder reads at each place the token it predicts there, not the
+    one before; possible with `mask_hidden_inputs` only, because it would read the answers."""
     image_size: Sides = (384, 384)
     history_size: Sides = (256, 256)
     audio_size: Sides = (256, 128)
@@ -147,6 +154,11 @@ class UnifiedIO2Config:
         if self.heads * self.head_dim != self.width:
             raise UIO2Error(
                 f"heads * head_dim must equal width: {self.heads} * {self.head_dim} != {self.width}"
+            )
+        if self.align_hidden_inputs and not self.mask_hidden_inputs:
+            raise UIO2Error(
+                "align_hidden_inputs=True is not possible without mask_hidden_inputs: the decoder would read "
+                "what it predicts"
             )
         self._check_modalities()
         self._check_grids()

@@ -2,10 +2,12 @@
 
 Unusual: the ViTs and the text table belong to the network and are handed to the embedders that use them, so
 each weight has one owner and one name. Padding is left out before the encoder runs, and rows of unlike length
-run apart, so a request costs what it holds whatever it is batched with. What stands in masked rows is finite
-and unread. It knows tensors only: no requests, no answers, no files.
+run apart, so a request costs what it holds whatever it is batched with; or requests share rows (`rows=`),
+with the same results. What stands in masked rows is finite and unread. It knows tensors only: no requests, no
+answers, no files.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -26,6 +28,9 @@ from uio2_agent.network.layers import Rotary, attention_bias
 from uio2_agent.network.length_groups import length_groups
 from uio2_agent.network.masks import target_masks
 from uio2_agent.network.meta_device import shapes_only_on_meta
+from uio2_agent.network.packed_decoding import decode_rows
+from uio2_agent.network.packed_masks import BLOCK, Slots, attention_under, in_blocks, same_segment
+from uio2_agent.network.packing import Layout, Rows
 from uio2_agent.network.positions import rotary_pair
 from uio2_agent.network.transformer import Decoder, Encoder
 from uio2_agent.targets.audio import AudioTargetEmbedder
@@ -35,12 +40,16 @@ from uio2_agent.targets.text import TextTargetEmbedder
 
 @dataclass
 class Encoded:
-    """What decoding reads: hidden [B, S, D], mask bool [B, S], rotary pair; maybe the tokens it came from."""
+    """What decoding reads: hidden [B, S, D], mask bool [B, S], rotary pair; maybe the tokens it came from.
+
+    Of packed rows, B is their number, and packed says where the tokens of each example stand.
+    """
 
     hidden: Tensor
     mask: Tensor
     rotary: Rotary
     inputs: Tokens | None = None
+    packed: "PackedInputs | None" = None
 
     def rows(self, index: Tensor) -> "Encoded":
         """Return the rows at `index`, any number of times each."""
@@ -53,6 +62,9 @@ class Encoded:
 
         The batch's layout is text, image, image history, audio, audio history, each with its padding.
         """
+        if self.packed is not None:
+            layout, shapes = self.packed.layout, self.packed.shapes
+            return torch.cat([layout.unfold(i, self.hidden, shape) for i, shape in enumerate(shapes)], 1)
         order = None if self.inputs is None else self.inputs.order
         if order is None:
             return self.hidden
@@ -61,11 +73,24 @@ class Encoded:
         return wide.scatter(1, order[..., None].expand_as(hidden), hidden)
 
 
+@dataclass(frozen=True)
+class PackedInputs:
+    """Where the examples of packed rows stand: rows as handed in, layout of the encoder's tokens, [B, N] of
+    each modality."""
+
+    rows: Rows
+    layout: Layout
+    shapes: list[tuple[int, int]]
+    decoder_multiple: int
+    """Decoder rows are rounded up to this."""
+
+
 @dataclass
 class Output:
     """By target modality: logits [B, T, V] (divided by sqrt(D)), masks True where the loss counts.
 
-    loss is the sum of `losses`, each the mean over the tokens of its modality.
+    Of packed rows, B is 1 and T runs over the tokens that count, of one example after the other. loss is the
+    sum of `losses`, each the mean over the tokens of its modality.
     """
 
     loss: Tensor
@@ -127,6 +152,10 @@ class Network(nn.Module):
 
     def embed(self, batch: Batch) -> Tokens:
         """Embed the batch in the fixed order text, image, image history, audio, audio history."""
+        return concatenate(self._embedded(batch))
+
+    def _embedded(self, batch: Batch) -> list[Tokens]:
+        """Embed each modality of the batch."""
         parts = []
         modalities = patch_modalities(self.config)
         for name in INPUT_MODALITIES:
@@ -139,10 +168,15 @@ class Network(nn.Module):
                 parts.append(self.inputs[name](value, self.text_table.weight))
             else:
                 parts.append(self.inputs[name](value, getattr(self, f"{modalities[name].sense}_encoder")))
-        return concatenate(parts)
+        return parts
 
-    def encode(self, batch: Batch) -> Encoded:
-        """Run the encoder over all inputs of the batch, without their padding."""
+    def encode(self, batch: Batch, rows: Rows | None = None, multiples: tuple[int, int] = (1, 1)) -> Encoded:
+        """Run the encoder over all inputs of the batch, without their padding.
+
+        rows, multiples: see `forward`.
+        """
+        if rows is not None:
+            return self._encode_rows(self._embedded(batch), rows, multiples)
         tokens = compact(self.embed(batch))
         rotary = rotary_pair(tokens.rotary, tokens.embed.dtype)
         groups = list(length_groups(tokens.mask.sum(1).tolist()))
@@ -150,8 +184,8 @@ class Network(nn.Module):
             hidden = self.encoder(tokens.embed, self._hide(tokens.mask), rotary)
             return Encoded(hidden, tokens.mask, rotary, tokens)
         hidden = torch.zeros_like(tokens.embed)
-        for rows, length in groups:
-            index = torch.tensor(rows, device=self.device)
+        for members, length in groups:
+            index = torch.tensor(members, device=self.device)
             part = self.encoder(
                 tokens.embed[index, :length],
                 self._hide(tokens.mask[index, :length]),
@@ -160,6 +194,20 @@ class Network(nn.Module):
             part = F.pad(part, (0, 0, 0, hidden.shape[1] - length))
             hidden = hidden.index_put((index,), part.to(hidden.dtype))
         return Encoded(hidden, tokens.mask, rotary, tokens)
+
+    def _encode_rows(self, parts: list[Tokens], rows: Rows, multiples: tuple[int, int]) -> Encoded:
+        if in_blocks(self.device):
+            multiples = tuple(-(-multiple // BLOCK) * BLOCK for multiple in multiples)
+        layout = Layout.of([part.mask for part in parts], rows, multiples[0])
+        dtype = parts[0].embed.dtype
+        embed = layout.fold([layout.present(i, part.embed).to(dtype) for i, part in enumerate(parts)])
+        turns = layout.fold([layout.present(i, part.rotary) for i, part in enumerate(parts)])
+        rotary = rotary_pair(turns, dtype)
+        slots = Slots(layout.segment)
+        bias = attention_under([same_segment], slots, slots, dtype)[0]
+        shapes = [tuple(part.mask.shape) for part in parts]
+        hidden = self.encoder(embed, bias, rotary)
+        return Encoded(hidden, layout.mask, rotary, packed=PackedInputs(rows, layout, shapes, multiples[1]))
 
     def _hide(self, mask: Tensor) -> Tensor | None:
         """Return the bias of keys [B, S] for all heads and queries."""
@@ -194,6 +242,7 @@ class Network(nn.Module):
             embed.device,
             valid=target.valid,
             hidden=target.hidden,
+            answer=target.answer,
         )
         biases = {id(mask): attention_bias(mask, embed.dtype) for mask in masks}
         cross = [
@@ -208,16 +257,39 @@ class Network(nn.Module):
             self._hide(encoded.mask),
         )
 
-    def forward(self, batch: Batch, z_loss: float = 0.0) -> Output:
+    def forward(
+        self,
+        batch: Batch,
+        z_loss: float = 0.0,
+        rows: Rows | None = None,
+        multiples: tuple[int, int] = (1, 1),
+    ) -> Output:
         """Score the targets of a batch under teacher forcing.
 
         Each modality is decoded by itself: targets of one request never attend to each other.
+
+        rows: examples of the batch that share a row of the transformer, each in one (`pretrain.packing`);
+            None runs each by itself. The losses are the same.
+        multiples: what the lengths of encoder and decoder rows are rounded up to, and on a GPU on to whole
+            blocks; a packer's limits give rows of one shape, for which a compiled step is made once.
         """
         targets = self.token_targets(batch)
         if not targets:
             raise RequestError("the batch has no targets: hand targets to the processor, or call generate")
-        encoded = self.encode(batch)
-        parts = [self.score(target, encoded, z_loss, name) for name, target in targets.items()]
+        return self.score_all(targets, self.encode(batch, rows, multiples), z_loss)
+
+    def score_all(self, targets: dict[str, TokenTarget], encoded: Encoded, z_loss: float = 0.0) -> Output:
+        """Score the targets of all modalities of requests that are encoded already, packed or not."""
+        if encoded.packed is None:
+            parts = [self.score(target, encoded, z_loss, name) for name, target in targets.items()]
+        else:
+            decoded = decode_rows(self, targets, encoded)
+            parts = [
+                self._scored(
+                    name, hidden[None], tokens[None], torch.ones_like(tokens[None], dtype=torch.bool), z_loss
+                )
+                for name, (hidden, tokens) in decoded.items()
+            ]
         merged = Output(sum(part.loss for part in parts), {}, {}, {}, {}, {})
         for part in parts:
             for field in ("losses", "logits", "targets", "masks", "hidden"):
@@ -239,20 +311,35 @@ class Network(nn.Module):
         self, target: TokenTarget, encoded: Encoded, z_loss: float = 0.0, modality: str = "text"
     ) -> Output:
         """Score a target whose requests, or whose one request for all rows, are encoded already."""
-        hidden = self.decode(target, encoded, modality)
+        return self._scored(
+            modality, self.decode(target, encoded, modality), target.targets, target.mask, z_loss
+        )
+
+    def _scored(self, modality: str, hidden: Tensor, tokens: Tensor, mask: Tensor, z_loss: float) -> Output:
+        """Score decoder output [B, T, D] against tokens [B, T]."""
         logits = self.logits(hidden, modality)
-        loss = token_loss(logits, target.targets, target.mask, z_loss)
-        values = (loss, logits, target.targets, target.mask, hidden)
-        return Output(loss, *({modality: value} for value in values))
+        loss = token_loss(logits, tokens, mask, z_loss)
+        return Output(loss, *({modality: value} for value in (loss, logits, tokens, mask, hidden)))
 
 
 _TARGETS = {"text": TextTargetEmbedder, "image": ImageTargetEmbedder, "audio": AudioTargetEmbedder}
 
 
-def token_loss(logits: Tensor, targets: Tensor, mask: Tensor, z_loss: float = 0.0) -> Tensor:
-    """Return the mean cross-entropy over True positions, plus z_loss times the squared log-partition."""
+def token_loss(
+    logits: Tensor, targets: Tensor, mask: Tensor, z_loss: float = 0.0, smoothing: float = 0.0
+) -> Tensor:
+    """Return the mean cross-entropy over True positions, plus z_loss times the squared log-partition.
+
+    With `smoothing` the target has that much less than all of the probability and all other tokens share it;
+    the entropy of this distribution is taken off, so that the best possible loss is 0 as without.
+    """
     logits = logits.float()
     per_token = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape)
+    if smoothing:
+        others = logits.shape[-1] - 1
+        elsewhere = (logits.logsumexp(-1) * (others + 1) - logits.sum(-1) - per_token) / others
+        entropy = -smoothing * math.log(smoothing / others) - (1 - smoothing) * math.log1p(-smoothing)
+        per_token = per_token + smoothing * (elsewhere - per_token) - entropy
     if z_loss:
         per_token = per_token + z_loss * logits.logsumexp(-1).square()
     return (per_token * mask).sum() / mask.sum().clamp(min=1)

@@ -1,8 +1,8 @@
 """The named sizes in one table: three official ones, one between, and the one that ships.
 
 `nano` looks at the tabletop only: rectangular pictures, few patches, background left out, no audio towers,
-a small text vocabulary. `nano_house` walks through houses and is smaller still: depth over colour, 64 pixels
-a side each. `base` is an official layout at a third of the width, for a single GPU.
+a small text vocabulary. `nano_house` walks through houses by the map it draws and is smaller still: 64 pixels
+a side. `base` is an official layout at a third of the width, for a single GPU.
 
 Unusual: plain dictionaries, as `UnifiedIO2Config.from_dict` takes them, which checks them and fills in what
 they leave out.
@@ -122,13 +122,13 @@ def _nano_house() -> dict[str, Any]:
             head_dim=32,
             mlp_dim=512,
             layers=4,
-            patch_size=16,
+            patch_size=8,
             channels=3,
-            positions=(8, 4),
+            positions=(8, 8),
         ),
         freeze_vit=False,
-        image_size=(128, 64),
-        image_tokens=32,
+        image_size=(64, 64),
+        image_tokens=64,
         grid_scale=1.0,
         position_init=0.5,
     )

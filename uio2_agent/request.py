@@ -1,8 +1,9 @@
 """What a person hands to the model, what the model is taught to answer, and what it answers.
 
 Text carries markers for the other inputs: `<image_input>`, `<image_history_1>`. The tag of the target
-modality (`[Text] [S]`) is not part of it; the processor writes it. Nothing here knows about tensors of a
-batch.
+modality (`[Text] [S]`) is not part of it; the processor writes it. In training a text may be token ids, int
+[T], because denoisers cut between tokens, and no text is read back as the same tokens with certainty. Nothing
+here knows about tensors of a batch.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ class Request:
     `audio_history`, as the last frame of a video is `image`.
     """
 
-    text: str
+    text: str | np.ndarray
     image: np.ndarray | None = None
     image_history: tuple[np.ndarray, ...] = ()
     audio: np.ndarray | None = None
@@ -30,7 +31,8 @@ class Target:
     3], a linear mel power spectrogram float32 [time, mel].
     """
 
-    text: str | None = None
+    text: str | np.ndarray | tuple[str | np.ndarray, ...] | None = None
+    """Several texts are as many right answers, each learned without a look at the others."""
     image: np.ndarray | None = None
     audio: np.ndarray | None = None
 

@@ -72,6 +72,8 @@ class ParsedStep:
     """Its location bins, each 0…999."""
     text: str
     """The step as written, number included."""
+    after: tuple[int, ...] = ()
+    """Location bins of where it takes the body, of an answer that says so (`PromptStyle.answer`)."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,8 @@ class Embodiment(ABC):
     fps: ClassVar[int] = 1
     forms: ClassVar[Mapping[Hashable, StepForm]]
     """Kinds of steps to how they are written."""
+    place_form: ClassVar[StepForm | None] = None
+    """How `state_text` is written, of a body that can be asked where an action takes it."""
     horizon: ClassVar[int | None] = None
     """Most steps of a plan that is learned; None for all that remain."""
     temperature: ClassVar[float] = 0.0
@@ -226,8 +230,10 @@ class Embodiment(ABC):
         """Read every whole step in a text, in order of appearance; what is no step is passed over.
 
         `released` reads a bin as bin/1000, as the released UIO-2 code does, instead of bin/999 (which makes
-        the round trip exact to one bin).
+        the round trip exact to one bin). Where the body is, written right before a step, is read with it.
         """
+        places = [] if self.place_form is None else self.place_form.find(text, with_number=False)
+        after = {place.start + len(place.text) + 1: place.bins for place in places}
         return [
             ParsedStep(
                 step.number,
@@ -235,12 +241,17 @@ class Embodiment(ABC):
                 self.from_values(step.kind, bin_to_value(np.asarray(step.bins), released)),
                 step.bins,
                 step.text,
+                after.get(step.start, ()),
             )
             for step in read_steps(self.forms, text, self.numbers_steps)
         ]
 
-    def grammar(self, tokenizer: Any, state: np.ndarray, first: int = 0, max_steps: int = 1) -> Any:
-        """The grammar of a plan: 1 to `max_steps` steps numbered from `first`, then the end token."""
+    def grammar(
+        self, tokenizer: Any, state: np.ndarray, first: int = 0, max_steps: int = 1, answer: str = "action"
+    ) -> Any:
+        """The grammar of a plan: 1 to `max_steps` steps numbered from `first`, then the end token. `answer`
+        as in `PromptStyle`.
+        """
         kinds = self.kinds(state)
         steps = [
             grammar.choice(*(self.forms[kind].grammar(tokenizer, number) for kind in kinds))
@@ -248,6 +259,9 @@ class Embodiment(ABC):
             else self.forms[kinds[0]].grammar(tokenizer, number)
             for number in (first + i if self.numbers_steps else None for i in range(max_steps))
         ]
+        if answer == "state_action":
+            place = self.place_form.grammar(tokenizer, None)
+            steps = [grammar.sequence(place, step) for step in steps]
         return grammar.Grammar(grammar.repeat(steps, at_least=1), tokenizer.vocabulary.eos)
 
     # requests
@@ -265,7 +279,20 @@ class Embodiment(ABC):
         return ""
 
     def wordings(self, style: PromptStyle) -> Mapping[str, Any]:
-        """Return the wordings of a style (`templates.yaml`): the body's own, or those for any body."""
+        """Return the wordings of a style (`templates.yaml`), by question: the body's own, or those for any
+        body.
+
+        Raises
+        ------
+        UIO2Error
+            There are none under the style's key, or answers should say where this body is, which has no words
+            for that.
+        """
+        if style.answer == "state_action" and self.place_form is None:
+            raise UIO2Error(
+                f"prompt style: answer='state_action' asks where an action takes the body, and {self.name!r} "
+                "has no words for that: use answer='action'"
+            )
         return wordings(self.name, style.wording)
 
     def region(self, camera: str, height: int, width: int) -> tuple[slice, slice]:

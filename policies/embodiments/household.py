@@ -42,6 +42,7 @@ class Household(Navigation):
     name = "household"
     actions = ACTIONS
     state_names = (*Navigation.state_names, "holding")
+    symmetries = ()
     action_names = ("action", "x", "y")
     forms = {  # noqa: RUF012
         **Navigation.forms,

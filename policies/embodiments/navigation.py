@@ -1,14 +1,19 @@
 """A body that walks and looks: UIO-2's navigation, one action in words after each picture.
 
-Requests tell the last views with the state and the action at each, `<image_history_j> ( X Z Y ) action`, then
-`<image_input> ( X Z Y )`; the answer is the next action's words. A state is where the body is from where it
-began, and which way it looks. Where the body measures depth, that is one more picture: black at the lens,
-white from `DEPTH_M` on. Source: Unified-IO 2 (arXiv 2312.17172), embodied tasks.
+Requests tell the last views with the state and the action at each, `<image_history_j> ( X Z Y ) action`,
+then `<image_input> ( X Z Y )`; the answer is the next action's words, or, where the style asks for the state
+too, `( X Z Y ) action`: where the action takes the body, and the action. A state is where the body is from
+where it began, and which way it looks. Where the body measures depth, that is one more picture: black at the
+lens, white from `DEPTH_M` on; so is the map that it draws of what it has measured.
+
+Source: Unified-IO 2 (arXiv 2312.17172), embodied tasks.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +21,7 @@ import numpy as np
 
 from policies.action_text import StepForm, locations_text
 from policies.embodiments.base import Controls, Embodiment, Key, Track
+from policies.moment import Moment
 from policies.prompts import seen_boxes
 from policies.style import PromptStyle
 from uio2_agent.errors import UIO2Error
@@ -26,6 +32,8 @@ ACTIONS = ("stop", "move ahead", "turn left", "turn right", "look up", "look dow
 STOP, AHEAD = 0, 1
 STEP_M = 0.25
 """What a move ahead covers, metres, where nothing is in the way."""
+_MIRROR = np.array([-1, 1, -1, 1, 1, -1], np.float32)
+"""What a mirror does to each column of a state."""
 _SHORT_M = 1e-3
 """What a move may lack without having been held up."""
 REACH_M = 20.0
@@ -52,7 +60,7 @@ class Navigation(Embodiment):
     """Moves by steps and turns; an action is its number in `ACTIONS`."""
 
     name = "navigation"
-    cameras = ("front", "depth")
+    cameras = ("front", "depth", "map")
     state_names = ("x", "z", "yaw", "pitch", "goal_distance", "goal_direction")
     action_names = ("action",)
     fps = 5
@@ -60,6 +68,8 @@ class Navigation(Embodiment):
     temperature = 0.7  # who always takes the likeliest step turns to and fro before an obstacle for ever
     numbers_steps = False
     forms = {word: StepForm(word) for word in ACTIONS}  # noqa: RUF012
+    place_form = StepForm(3)
+    symmetries = ("mirror left to right",)
     actions = ACTIONS
     """What it can do, in the order of the numbers."""
 
@@ -69,6 +79,8 @@ class Navigation(Embodiment):
             metres = np.asarray(observation["depth"]["front"])  # H W
             grey = np.rint(255 * np.clip(metres / DEPTH_M, 0, 1)).astype(np.uint8)
             views["depth"] = np.repeat(grey[..., None], 3, -1)
+        if "map" in observation:
+            views["map"] = np.moveaxis(observation["map"], 0, -1)
         return views
 
     def objects(self, observation: Mapping[str, Any], info: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -137,7 +149,11 @@ class Navigation(Embodiment):
         held_up = (np.asarray(actions, int) == AHEAD) & (moved < STEP_M - _SHORT_M)
         return Track(states[:, :2], states[:, 2], held_up)
 
-    # labels
+    # symmetries, labels
+
+    def changed(self, moment: Moment, flags: Sequence[bool], cameras: Sequence[str]) -> Moment:
+        """A house seen in a mirror is a house."""
+        return _mirrored(moment) if flags[0] else moment
 
     def object_bins(self, objects: Sequence[Mapping[str, Any]]) -> np.ndarray:
         """Where they are from the body, to the right and ahead."""
@@ -162,16 +178,10 @@ class Navigation(Embodiment):
     # requests
 
     def style(self, small: bool = False) -> PromptStyle:
-        """What the camera sees, with the last few views; for a small model depth over colour, few words."""
+        """What the camera sees, with the last few views; for a small model the map it draws, few words."""
         if not small:
             return PromptStyle(views=("front",), told_steps=4, told_views=4)
-        return PromptStyle(
-            views=("depth", "front"),
-            told_steps=7,
-            told_spacing="doubling",
-            wording="short",
-            max_history=0,
-        )
+        return PromptStyle(views=("map",), told_steps=3, wording="short", max_history=0)
 
     def state_text(self, state: np.ndarray) -> str:
         return place_text(state)
@@ -187,7 +197,7 @@ def place_text(state: np.ndarray) -> str:
     '('
     """
     x, z, yaw = (float(value) for value in state[:3])
-    return f"( {locations_text([_share(x), _share(z), (yaw + math.pi) / (2 * math.pi)])} )"
+    return Navigation.place_form.write([_share(x), _share(z), (yaw + math.pi) / (2 * math.pi)])
 
 
 def goal_text(state: np.ndarray) -> str:
@@ -196,6 +206,44 @@ def goal_text(state: np.ndarray) -> str:
     if far == 0 and left == 0:
         return ""
     return f"( {locations_text([_share(-far * math.sin(left)), _share(far * math.cos(left))])} )"
+
+
+def _mirrored(moment: Moment) -> Moment:
+    """The moment in a house that is the mirror image of this one."""
+    return dataclasses.replace(
+        moment,
+        state=moment.state * _MIRROR,
+        views=_flipped(moment.views),
+        first_views=None if moment.first_views is None else _flipped(moment.first_views),
+        executed=[_swapped(text) for text in moment.executed],
+        past_states=[state * _MIRROR for state in moment.past_states],
+        past_views=[_flipped(views) for views in moment.past_views],
+        remaining=[_swapped(text) for text in moment.remaining],
+        next_state=None if moment.next_state is None else moment.next_state * _MIRROR,
+        objects=None
+        if moment.objects is None
+        else [_across(thing, moment.views) for thing in moment.objects],
+    )
+
+
+def _flipped(views: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {camera: np.ascontiguousarray(view[:, ::-1]) for camera, view in views.items()}
+
+
+def _swapped(text: str) -> str:
+    return re.sub(r"\b(left|right)\b", lambda word: "right" if word[0] == "left" else "left", text)
+
+
+def _across(thing: Mapping[str, Any], views: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """An object in the mirror: on the other side of the body, and of each picture."""
+    right, *rest = thing["position"]
+    boxes = dict(thing["boxes"])
+    for camera, box in boxes.items():
+        if box is not None and camera in views:
+            top, first, bottom, last = box
+            end = views[camera].shape[1] - 1
+            boxes[camera] = [top, end - last, bottom, end - first]
+    return {**thing, "position": [-right, *rest], "boxes": boxes}
 
 
 def _in_words(kind: str) -> str:

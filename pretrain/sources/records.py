@@ -122,3 +122,38 @@ class TrajectoryRecord:
     fps: float
     success: bool | None = None
     """None where the data do not say."""
+
+
+@dataclass(frozen=True)
+class QuestionRecord:
+    """A question about images, or about nothing but itself, and its short answer."""
+
+    question: str
+    answer: str
+    images: tuple[np.ndarray, ...] = ()
+
+
+@dataclass(frozen=True)
+class DenseRecord:
+    """An image and what is known of each of its pixels."""
+
+    image: np.ndarray
+    depth: np.ndarray | None = None
+    """float32 [height, width], metres; 0 and beyond `farthest` where nobody knows."""
+    farthest: float = 10.0
+    """The largest depth of the data set, metres."""
+    normals: np.ndarray | None = None
+    """float32 [height, width, 3], x y z of length 1, or 0 where nobody knows."""
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class PeopleRecord:
+    """An image and the people in it."""
+
+    image: np.ndarray
+    boxes: np.ndarray
+    """float32 [people, 4]: y1 x1 y2 x2, the last row and column not included."""
+    joints: np.ndarray
+    """float32 [people, 17, 3]: x y in pixels and whether it can be seen, in the order of
+    `uio2_agent.labels.JOINTS`."""

@@ -1,9 +1,10 @@
-"""The words of `uio2 train` as the settings of a run; loads no torch."""
+"""The words of `uio2 train` and `uio2 pretrain` as the settings of a run; loads no torch."""
 
 import os
 from collections.abc import Mapping
 from typing import Any
 
+from pretrain.pretrain_settings import PretrainConfig
 from pretrain.settings import TrainConfig
 
 
@@ -15,3 +16,17 @@ def configured(keys: Mapping[str, Any]) -> TrainConfig:
     if isinstance(keys["lora_targets"], list):
         flat["lora_targets"] = ",".join(keys["lora_targets"])
     return TrainConfig(**flat)
+
+
+def pretraining(keys: Mapping[str, Any]) -> PretrainConfig:
+    """The pre-training that is asked for."""
+    without = keys["without"]
+    left_out = [without] if isinstance(without, str) else without
+    data = keys["data"]
+    return PretrainConfig(
+        **{
+            **keys,
+            "without": left_out and tuple(left_out),
+            "data": data and os.path.expanduser(data),
+        }
+    )

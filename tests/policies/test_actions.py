@@ -240,8 +240,8 @@ def test_forms_of_any_words_and_counts():
     tokenizer = TextTokenizer.packaged()
     for form in forms:
         text = form.write([0.25] * form.count, 7)
-        ((place, step),) = form.find(f"so: {text} and so on")
-        assert (place, step.number, step.text, len(step.bins)) == (4, 7, text, form.count)
+        (step,) = form.find(f"so: {text} and so on")
+        assert (step.start, step.number, step.text, len(step.bins)) == (4, 7, text, form.count)
         state, ids = Grammar(form.grammar(tokenizer, 7), tokenizer.vocabulary.eos).start(), []
         for token in [*tokenizer.encode(text), tokenizer.vocabulary.eos]:
             state = state.advance(token)

@@ -2,17 +2,24 @@
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from envs.house.tasks.body import ACTIONS as ENVIRONMENT
 from policies import embodiments
+from policies.base import Step
+from policies.embodiments.household import HOUSEHOLD
 from policies.embodiments.navigation import ACTIONS, NAVIGATION, REACH_M, goal_text, place_text
+from policies.embodiments.vima import VIMA
 from policies.moment import Moment
 from policies.style import PromptStyle
+from policies.unified_io2 import UnifiedIO2Policy
 from pretrain.examples import plan_example
 from uio2_agent.errors import UIO2Error
+from uio2_agent.request import Answer
+from uio2_agent.text.tokenizer import TextTokenizer
 from uio2_agent.text.vocabulary import LOCATIONS, SENTINELS
 
 STATE = np.zeros(6, np.float32)
@@ -57,13 +64,48 @@ def test_one_step_is_learned_at_a_time() -> None:
         prompt="Find the mug.",
         prompt_assets={},
         state=STATE,
-        views={camera: np.zeros((32, 32, 3), np.uint8) for camera in ("front", "depth")},
+        views={"map": np.zeros((32, 32, 3), np.uint8)},
         executed=["turn left"],
         remaining=["move ahead", "move ahead", "stop"],
     )
     example = plan_example(now, NAVIGATION, NAVIGATION.style(small=True))
     assert example.target == "move ahead"
     assert example.request.text.startswith("Find the mug.") and "turn left" in example.request.text
+
+
+def test_a_mirror_turns_all_that_tells_left_from_right() -> None:
+    """In the mirror the goal is told on the other side, and the body that acts there ends as far from it."""
+    state = np.array([1, 2, 0.5, 0, 3, 0.8], np.float32)  # the goal is 3 m away, to the left
+    picture = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)
+    thing = {"name": "mug", "position": [-0.4, 2.0, 1.0], "boxes": {"front": [3, 0, 9, 4]}}
+    now = Moment(
+        task="PointNav",
+        prompt="Go to the goal.",
+        prompt_assets={},
+        state=state,
+        views={"front": picture, "map": picture},
+        executed=["turn right", "move ahead"],
+        past_states=[state, state],
+        remaining=["turn left", "look up", "stop"],
+        objects=[thing],
+    )
+    mirrored = NAVIGATION.changed(now, [True], ("front", "map"))
+    assert mirrored.remaining == ["turn right", "look up", "stop"]
+    assert mirrored.executed == ["turn left", "move ahead"]
+    np.testing.assert_array_equal(mirrored.views["map"], np.flip(picture, 1))
+    assert mirrored.objects[0]["boxes"]["front"] == [3, 27, 9, 31]
+    right, ahead = _goal_from_start(now.state)
+    assert _goal_from_start(mirrored.state) == pytest.approx((-right, ahead), abs=1e-5)
+    twice = NAVIGATION.changed(mirrored, [True], ("front", "map"))
+    np.testing.assert_array_equal(twice.state, state)
+    assert (twice.remaining, twice.executed, twice.objects) == (now.remaining, now.executed, [thing])
+    assert NAVIGATION.changed(now, [False], ("front",)) is now
+
+
+def _goal_from_start(state: np.ndarray) -> tuple[float, float]:
+    """Where a state says that the goal is, metres to the right of and ahead of where the body began."""
+    x, z, yaw, _, far, left = (float(value) for value in state)
+    return x + far * math.sin(yaw - left), z + far * math.cos(yaw - left)
 
 
 def test_what_was_done_is_told_with_where_it_was_and_what_was_seen() -> None:
@@ -127,3 +169,81 @@ def test_a_memory_that_doubles_reaches_far_back() -> None:
     assert f"{told} turn left" in text and "move ahead" not in text
     first = dataclasses.replace(now, executed=["stop"], past_states=states[:1])
     assert f"{place_text(states[0])} stop" in NAVIGATION.request(first, style).text
+
+
+@pytest.mark.parametrize("body", [NAVIGATION, HOUSEHOLD], ids=lambda body: body.name)
+def test_whatever_is_drawn_where_the_state_is_asked_too_is_a_place_and_an_action(body) -> None:
+    """Under the grammar of `( X Z Y ) action` every answer parses, back to the very action and place."""
+    tokenizer, rng = TextTokenizer.packaged(), np.random.default_rng(3)
+    state = np.zeros(len(body.state_names), np.float32)
+    built, seen = body.grammar(tokenizer, state, answer="state_action"), set()
+    for _ in range(60):
+        at, ids = built.start(), []
+        while not at.done:
+            for token in list(at.forced()) or [int(rng.choice(at.choices()))]:
+                at = at.advance(token)
+                ids.append(token)
+        text = tokenizer.decode(ids)
+        (step,) = body.parse(text)
+        seen.add(step.kind)
+        place, action = text.split(" ) ", 1)
+        assert action == step.text == body.action_text(step.action, state)
+        assert list(step.after) == _bins(f"{place} )") and len(step.after) == 3
+        assert tokenizer.encode(text) == ids[:-1]
+    assert seen == set(body.kinds(state))
+    (plain,) = body.parse(body.action_text(body.idle_action(state), state))
+    assert plain.after == ()
+
+
+def test_the_place_that_is_asked_for_is_the_next_one() -> None:
+    style = dataclasses.replace(NAVIGATION.style(), answer="state_action")
+    after = np.array([1, 2, 0.5, 0, 0, 0], np.float32)
+    now = Moment(
+        task="PointNav",
+        prompt="Go to the goal.",
+        prompt_assets={},
+        state=STATE,
+        views={"front": np.zeros((32, 32, 3), np.uint8)},
+        remaining=["move ahead", "stop"],
+        next_state=after,
+    )
+    example = plan_example(now, NAVIGATION, style)
+    assert example.target == f"{place_text(after)} move ahead"
+    assert place_text(after) not in example.request.text and "( x z y )" in example.request.text
+    unknown = plan_example(dataclasses.replace(now, next_state=None), NAVIGATION, style)
+    assert unknown.target == "move ahead" and "( x z y )" not in unknown.request.text
+    with pytest.raises(UIO2Error, match="no words for that: use answer='action'"):
+        VIMA.wordings(dataclasses.replace(VIMA.style(), answer="state_action"))
+
+
+def test_a_policy_taught_the_state_too_acts() -> None:
+    """The policy asks for the state too, decodes under its grammar and takes the action behind the place."""
+
+    class Model:
+        processor = SimpleNamespace(tokenizer=TextTokenizer.packaged())
+
+        def generate(self, requests, grammar, **options):
+            self.asked, answers = requests, []
+            for state in (each.start() for each in grammar):
+                rng, ids = np.random.default_rng(len(answers)), []
+                while not state.done:
+                    for token in list(state.forced()) or [int(rng.choice(state.choices()))]:
+                        state = state.advance(token)
+                        ids.append(token)
+                answers.append(Answer(text=self.processor.tokenizer.decode(ids)))
+            return answers
+
+    model = Model()
+    style = PromptStyle(views=("front",), wording="short", answer="state_action")
+    policy = UnifiedIO2Policy(model, style=style)
+    observation = {
+        "rgb": {"front": np.zeros((3, 8, 8), np.uint8)},
+        "pose": np.zeros(4, np.float32),
+    }
+    info = {"embodiment": "navigation", "prompt": "Find the mug.", "prompt_assets": {}, "seed": 1}
+    policy.reset(0, observation, info)
+    for _ in range(3):
+        (action,) = policy.act([Step(0, observation, info)])
+        assert model.asked[0].text.endswith(" where")
+        place, words = policy.answer(0).text.split(" ) ")
+        assert words == ACTIONS[action] == policy.action_text(0) and place.startswith("( <extra_id_")

@@ -142,32 +142,58 @@ def test_the_text_tells_the_tool():
         assert any("suction" in text for text in texts) and any("spatula" in text for text in texts)
 
 
+SLOTS = {
+    "told_boxes": ["boxes"],
+    "boxes": [],
+    "next_state": ["action", "place"],
+    "next_view": ["action", "place"],
+    "goal_view": ["instruction"],
+    "caption": ["views"],
+    "state_too": [],
+}
+"""Of the questions that all bodies are asked alike."""
+OWN_SLOTS = {
+    "vima": {"paper": ["form", "instruction", "tool"], "short": ["form", "instruction", "tool"]},
+    "navigation": {
+        "paper": ["actions", "goal", "instruction", "place"],
+        "short": ["goal", "instruction", "place"],
+    },
+    "household": {
+        "paper": ["actions", "goal", "hand", "instruction", "place"],
+        "short": ["goal", "hand", "instruction", "place"],
+    },
+    "any": {"paper": ["instruction"], "short": ["instruction"]},
+}
+"""Of the wordings that ask for actions."""
+
+
+def _slots(wording: str) -> list[str]:
+    return sorted(slot for _, slot, _, _ in string.Formatter().parse(wording) if slot)
+
+
 def test_wordings():
     """Every wording of a list has the same slots, each once; training draws all of them, acting the first."""
     templates = yaml.safe_load(Path(prompts.__file__).with_name("templates.yaml").read_text())
-    slots = {
-        "vima": {key: ["form", "instruction", "tool"] for key in ("paper", "short")},
-        "navigation": {
-            "paper": ["actions", "goal", "instruction", "place"],
-            "short": ["goal", "instruction", "place"],
-        },
-        "household": {
-            "paper": ["actions", "goal", "hand", "instruction", "place"],
-            "short": ["goal", "hand", "instruction", "place"],
-        },
-        "any": {key: ["instruction"] for key in ("paper", "short")},
-    }
-    assert {body: set(styles) for body, styles in slots.items()} == {
-        body: set(styles) for body, styles in templates.items()
-    }
+    assert set(templates) == set(OWN_SLOTS)
     for body, styles in templates.items():
-        for style, words in styles.items():
-            for key, expected in (("actions", slots[body][style]), ("boxes", []), ("told_boxes", ["boxes"])):
+        assert set(styles) == set(OWN_SLOTS[body])
+        for style in styles:
+            words = prompts.wordings(body, style)
+            own = OWN_SLOTS[body][style]
+            judged = sorted(
+                {"action", *own} - {"actions", "form"} - ({"tool"} if style == "short" else set())
+            )
+            assert set(words) >= {"actions", "memory", "judge", *SLOTS} - {"state_too"}
+            for key, expected in {**SLOTS, "actions": own, "judge": judged}.items():
+                if key not in words:
+                    continue
+                assert len(words[key]) == len(set(words[key])) >= (5 if style == "paper" else 1)
                 for wording in words[key]:
-                    found = [slot for _, slot, _, _ in string.Formatter().parse(wording) if slot]
-                    assert sorted(found) == expected
-                    # Markers stand at a word start.
-                    assert not re.search(r"\S<image", wording)
+                    assert _slots(wording) == expected, (body, style, key)
+                    # Markers and brackets stand between spaces.
+                    assert not re.search(r"\S<image|<image_input>\S|\((?=\S)|(?<=\S)\)", wording)
+                    if style == "paper" and key not in ("caption", "told_boxes", "state_too"):
+                        assert wording.count("<image_input>") == 1
     rng = np.random.default_rng(0)
     drawn = {action_request("Go.", {}, 0, _views(0), rng=rng).text for _ in range(200)}
     assert len(drawn) == len(templates["vima"]["paper"]["actions"])

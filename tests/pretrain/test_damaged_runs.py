@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from pretrain import trainer
 from pretrain.checkpointing import STATE
+from pretrain.episode_objective import EpisodeObjective
 from pretrain.errors import TrainingError
 from pretrain.settings import TrainConfig
 from pretrain.sources import DatasetError
@@ -113,7 +114,7 @@ def test_a_flipped_bit_is_noticed_or_without_effect(copy: TrainConfig) -> None:
         except TrainingError:
             noticed += 1
         else:
-            assert (step, means) == (1, vars(run.means))
+            assert (step, means) == (1, vars(run.book.means))
             assert all(torch.equal(value, expected[name]) for name, value in run.model.state_dict().items())
     assert noticed > 100
 
@@ -175,16 +176,16 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_state(
     where: str, copy: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (Path(copy.output) / STATE).read_bytes()
-    losses = Run._losses
+    losses = EpisodeObjective.__call__
 
-    def broken(self: Run, *arguments: Any) -> Any:
-        total, parts = losses(self, *arguments)
-        if self.step >= 1 and where == "loss":
+    def broken(self: EpisodeObjective, batch: Any, step: int, *totals: Any) -> Any:
+        total, parts = losses(self, batch, step, *totals)
+        if step >= 1 and where == "loss":
             parts["words"] = parts["words"] * float("nan")
-        return total * (float("inf") if where == "gradients" and self.step >= 1 else 1), parts
+        return total * (float("inf") if where == "gradients" and step >= 1 else 1), parts
 
-    monkeypatch.setattr(Run, "_losses", broken)
-    said = "training/words is nan" if where == "loss" else "norm of the gradients is (nan|inf)"
+    monkeypatch.setattr(EpisodeObjective, "__call__", broken)
+    said = "words is nan" if where == "loss" else "norm of the gradients is (nan|inf)"
     with pytest.raises(TrainingError, match=rf"{said} after step 1: .* lower learning_rate= \(it is 0.001\)"):
         train(copy)
     assert (Path(copy.output) / STATE).read_bytes() == before
@@ -224,7 +225,7 @@ def test_an_error_of_the_data_keeps_its_words_and_the_steps_before(
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
 def test_too_little_memory(error: Exception, copy: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Run, "_losses", lambda *_: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(EpisodeObjective, "__call__", lambda *_: (_ for _ in ()).throw(error))
     with pytest.raises(
         TrainingError, match=r"too little memory for batch_size=2: use a smaller one.*step 1 is kept"
     ):
@@ -237,13 +238,13 @@ def test_an_eye_that_is_told_nothing_learns_nothing(
     """A batch in which nobody told the objects has no loss with a gradient."""
     config = dataclasses.replace(copy, eye_steps=3, resume=False)
     run = Run(config)
-    batch, labels = run.batches[0]
+    batch, labels = run.data[0]
     for name in ("name", "history_name"):
         getattr(labels, name).fill_(-100)
     before = [parameter.clone() for parameter in run.model.parameters()]
-    assert run._train_step(batch, labels) == dict.fromkeys(
+    assert run.learn((batch, labels)) == dict.fromkeys(
         ("training/name", "training/texture", "training/centre"), 0
-    )
+    ) | {"speed/examples_per_s": 2}
     assert all(torch.equal(a, b) for a, b in zip(before, run.model.parameters(), strict=True))
 
 

@@ -20,7 +20,7 @@ import torch
 
 from policies.embodiments.vima import VIMA
 from policies.style import save_styles
-from pretrain import trainer
+from pretrain import loop, trainer
 from pretrain.checkpointing import STATE
 from pretrain.errors import TrainingError
 from pretrain.output import LOCK
@@ -228,7 +228,7 @@ def test_the_first_state_does_not_wait_for_save_every(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks = itertools.count(0.0, 10.0)  # at least one a step
-    monkeypatch.setattr(trainer.time, "monotonic", lambda: next(ticks))
+    monkeypatch.setattr(loop.time, "monotonic", lambda: next(ticks))
     saved = []
     run = Run(dataclasses.replace(config, output=str(tmp_path), save_every=10**6, evaluate_every=0))
     save = run.save

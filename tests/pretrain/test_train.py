@@ -90,12 +90,10 @@ def test_a_frozen_eye_stands_still(config, tmp_path):
 
 def test_batches_depend_on_the_seed_and_the_step_alone(config, tmp_path):
     one, two = (Run(dataclasses.replace(config, output=str(tmp_path / name))) for name in "ab")
-    two.batches[0], two.batches[1]
-    for a, b in zip(
-        vars(one.batches[3][0].text).values(), vars(two.batches[3][0].text).values(), strict=True
-    ):
+    two.data[0], two.data[1]
+    for a, b in zip(vars(one.data[3][0].text).values(), vars(two.data[3][0].text).values(), strict=True):
         assert torch.equal(a, b)
-    seen = np.concatenate([one.batches._order(step) for step in range(8)])  # 32 places, 11 episodes
+    seen = np.concatenate([one.data._order(step) for step in range(8)])  # 32 places, 11 episodes
     assert set(np.bincount(seen)) <= {2, 3}, "every pass sees every episode once"
 
 

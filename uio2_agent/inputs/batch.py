@@ -57,6 +57,9 @@ class TokenTarget(_Movable):
     valid: Tensor | None = None
     hidden: Tensor | None = None
     """True for tokens that the encoder did not see (dynamic masking); None stands for none."""
+    answer: Tensor | None = None
+    """int64 [B, T]: which of a request's several answers a token belongs to, counted from 1, 0 for padding.
+    Answers do not see each other. None stands for one answer a row."""
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,22 @@ official code (the end of a long text, a picture that fills no patch), and a war
 Knows no files: `uio2_agent.media.loading` reads them.
 """
 
-import re
+import dataclasses
+import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from uio2_agent.config import TARGET_MODALITIES, UnifiedIO2Config
+from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import RequestError, UIO2Error
+from uio2_agent.inputs.answers import text_target
 from uio2_agent.inputs.batch import Batch, CodeTarget, Patches, TextInput, TokenTarget
-from uio2_agent.inputs.code_targets import audio_target, image_target
+from uio2_agent.inputs.checks import asked_modalities, check_request, check_text, one_each
+from uio2_agent.inputs.code_targets import audio_target, image_target, target_grid
+from uio2_agent.inputs.hidden import NOTHING_HIDDEN, Hidden, leave_out
 from uio2_agent.inputs.padding import pad_ids, pad_patches
 from uio2_agent.media.geometry import Placement
 from uio2_agent.media.images import PatchList, image_patches
@@ -30,8 +35,18 @@ from uio2_agent.text.vocabulary import prefix_text
 __all__ = ["Batch", "Processor"]
 
 
-_MARKER = re.compile(r"<(image|audio)_(?:input|(history)_([1-8]))>")
-"""What a text calls its other inputs; histories have up to `vocabulary.HISTORY_MARKERS` parts."""
+@dataclass(frozen=True)
+class _Shown:
+    """How much of the pictures and sounds of one batch is shown; see `Processor.__call__`."""
+
+    hidden: Sequence[Hidden]
+    patch_share: float
+    fixed_shape: bool
+    generators: Sequence[np.random.Generator | None]
+
+    def most_patches(self, modality: PatchModality) -> int:
+        """Return the most patches of a piece: at least one."""
+        return max(1, min(modality.most_patches, int(self.patch_share * math.prod(modality.grid))))
 
 
 class Processor:
@@ -59,7 +74,11 @@ class Processor:
         targets: Sequence[str | Target] | None = None,
         target: str | Sequence[str] | None = None,
         fixed_shape: bool = False,
-        generator: np.random.Generator | None = None,
+        generator: np.random.Generator | Sequence[np.random.Generator] | None = None,
+        paradigms: Sequence[str] | None = None,
+        hidden: Sequence[Hidden] | None = None,
+        patch_share: float = 1.0,
+        hidden_loss_only: bool = False,
     ) -> Batch:
         """Build a batch with one row per request.
 
@@ -70,32 +89,55 @@ class Processor:
                 target, or text.
             fixed_shape: pad every part as far as the configuration allows.
             generator: draws the patches that stay where a picture or spectrogram has more than the model
-                takes; without one every draw starts from the same seed, so that no row depends on its batch.
+                takes; one for all, or one for each request. Without one every draw starts from the same
+                seed, so that no row depends on its batch.
+            paradigms: "S", "R" or "X" for each request (`text.vocabulary.PREFIXES`); by default all "S".
+            hidden: the patches of each request that are left out. Where an image or a sound is asked for
+                under "R", it is the one whose part is shown, and its hidden tokens are the `task_mask`.
+            patch_share: most patches of each picture or sound, as a share of its grid.
+            hidden_loss_only: under "R" only hidden tokens of an image or a sound count in the loss.
         """
         if not requests:
             raise RequestError("no requests: hand in at least one")
+        if not 0 < patch_share <= 1:
+            raise RequestError(f"patch_share={patch_share} is not possible: above 0, at most 1")
+        count = len(requests)
+        paradigms = one_each("paradigms", paradigms, count, "S")
+        hidden = one_each("masks of hidden patches", hidden, count, NOTHING_HIDDEN)
         if targets is not None:
-            if len(targets) != len(requests):
-                raise RequestError(
-                    f"{len(requests)} requests but {len(targets)} targets: hand in one per request"
-                )
-            targets = [Target(text=answer) if isinstance(answer, str) else answer for answer in targets]
-        tags = [prefix_text(modality) for modality in _asked(requests, targets, target)]
+            targets = [
+                Target(text=answer) if isinstance(answer, str) else answer
+                for answer in one_each("targets", targets, count, None)
+            ]
+        asked = asked_modalities(requests, targets, target)
         for row, request in enumerate(requests):
-            _check_request(request, row)
-        texts = [f"{tag} {request.text}" for tag, request in zip(tags, requests, strict=True)]
+            check_request(request, row, self.tokenizer)
+        tags = zip(asked, paradigms, strict=True)
+        texts = [self._tagged(r.text, *tag) for r, tag in zip(requests, tags, strict=True)]
         inputs = {
-            "image": [[] if request.image is None else [request.image] for request in requests],
+            "image": [() if request.image is None else (request.image,) for request in requests],
             "image_history": [request.image_history for request in requests],
-            "audio": [[] if request.audio is None else [request.audio] for request in requests],
+            "audio": [() if request.audio is None else (request.audio,) for request in requests],
             "audio_history": [request.audio_history for request in requests],
         }
-        return Batch(
+        single = generator is None or isinstance(generator, np.random.Generator)
+        generators = one_each("generators", None if single else generator, count, generator)
+        shown = _Shown(hidden, patch_share, fixed_shape, generators)
+        batch = Batch(
             text=self._text(texts, fixed_shape),
-            **{name: self._patches(name, rows, fixed_shape, generator) for name, rows in inputs.items()},
-            text_target=None if targets is None else self._text_target(targets, fixed_shape),
-            image_target=None if targets is None else self._image_target(requests, targets),
-            audio_target=None if targets is None else self._audio_target(targets),
+            **{name: self._patches(name, rows, shown) for name, rows in inputs.items()},
+        )
+        if targets is None:
+            return batch
+        restored = [
+            _restored(row, *tag, mask)
+            for row, (*tag, mask) in enumerate(zip(asked, paradigms, hidden, strict=True))
+        ]
+        return dataclasses.replace(
+            batch,
+            text_target=self._text_target(targets, fixed_shape),
+            image_target=self._image_target(requests, targets, restored, hidden_loss_only),
+            audio_target=self._audio_target(targets, restored, hidden_loss_only),
         )
 
     def _warn(self, kind: str, loss: str) -> None:
@@ -104,8 +146,18 @@ class Processor:
             self._warned.add(kind)
             warnings.warn(f"{loss} (the next of its kind goes without a word)", stacklevel=2)
 
-    def _ids(self, text: str, length: int, what: str) -> list[int]:
-        ids = self.tokenizer.encode(text)
+    def _tagged(self, text: str | np.ndarray, modality: str, paradigm: str) -> list[int]:
+        """Return the ids of a text with its tag in front."""
+        tag = self.tokenizer.vocabulary.prefix(modality, paradigm)
+        if isinstance(text, str):
+            return self.tokenizer.encode(f"{prefix_text(modality, paradigm)} {text}")
+        return [tag, *self._ids(text)]
+
+    def _ids(self, text: str | np.ndarray) -> list[int]:
+        return self.tokenizer.encode(text) if isinstance(text, str) else text.tolist()
+
+    def _ended(self, ids: list[int], length: int, what: str) -> list[int]:
+        """Return ids with the end, cut where the model takes no more."""
         if (lost := len(ids) - (length - 1)) > 0:
             kind = what.partition(" of ")[0]
             self._warn(
@@ -115,29 +167,34 @@ class Processor:
             )
         return [*ids[: length - 1], self.tokenizer.vocabulary.eos]
 
-    def _text(self, texts: Sequence[str], fixed_shape: bool) -> TextInput:
+    def _text(self, texts: Sequence[list[int]], fixed_shape: bool) -> TextInput:
         limit = self.config.text_input_length
-        ids = [self._ids(text, limit, f"the text of request {row}") for row, text in enumerate(texts)]
+        ids = [self._ended(text, limit, f"the text of request {row}") for row, text in enumerate(texts)]
         tokens = pad_ids(ids, limit if fixed_shape else None)
         return TextInput(tokens, tokens > 0, torch.arange(tokens.shape[1]).expand_as(tokens))
 
-    def _text_target(self, answers: Sequence[Target], fixed_shape: bool) -> TokenTarget | None:
-        if all(answer.text is None for answer in answers):
+    def _text_target(self, targets: Sequence[Target], fixed_shape: bool) -> TokenTarget | None:
+        if all(target.text is None for target in targets):
             return None
         limit = self.config.text_target_length
-        ids: list[list[int]] = []
-        for row, answer in enumerate(answers):
+        rows = []
+        for row, target in enumerate(targets):
             what = f"the text target of request {row}"
-            if answer.text is not None:
-                _check_text(answer.text, what)
-            ids.append([] if answer.text is None else self._ids(answer.text, limit, what))
-        targets = pad_ids(ids, limit if fixed_shape else None)
-        inputs = torch.zeros_like(targets)
-        inputs[:, 1:] = targets[:, :-1]
-        return TokenTarget(inputs, targets, targets > 0, torch.arange(targets.shape[1]).expand_as(targets))
+            answers = target.text if isinstance(target.text, tuple) else (target.text,)
+            for answer in (answers := [answer for answer in answers if answer is not None]):
+                check_text(answer, what, self.tokenizer)
+            rows.append([self._ended(self._ids(answer), limit, what) for answer in answers])
+        return text_target(rows, limit, limit if fixed_shape else None)
 
-    def _image_target(self, requests: Sequence[Request], targets: Sequence[Target]) -> CodeTarget | None:
-        built = image_target(requests, targets, self.config)
+    def _image_target(
+        self,
+        requests: Sequence[Request],
+        targets: Sequence[Target],
+        hidden: Sequence[Hidden],
+        hidden_loss_only: bool,
+    ) -> CodeTarget | None:
+        masks = [part.image for part in hidden]
+        built = image_target(requests, targets, self.config, masks, hidden_loss_only)
         for row, target in enumerate(targets):
             if target.image is not None and not built.mask[row].any():
                 self._warn(
@@ -147,8 +204,11 @@ class Processor:
                 )
         return built
 
-    def _audio_target(self, targets: Sequence[Target]) -> CodeTarget | None:
-        built = audio_target(targets, self.config)
+    def _audio_target(
+        self, targets: Sequence[Target], hidden: Sequence[Hidden], hidden_loss_only: bool
+    ) -> CodeTarget | None:
+        masks = [part.audio for part in hidden]
+        built = audio_target(targets, self.config, masks, hidden_loss_only)
         for row, target in enumerate(targets):
             if target.audio is not None:
                 self._check_sound(
@@ -167,39 +227,38 @@ class Processor:
                 "[-1, 1]?",
             )
 
-    def _patches(
-        self,
-        name: str,
-        rows: Sequence[Sequence[np.ndarray]],
-        fixed_shape: bool,
-        generator: np.random.Generator | None,
-    ) -> Patches | None:
+    def _patches(self, name: str, rows: Sequence[Sequence[np.ndarray]], shown: _Shown) -> Patches | None:
         """Cut the pictures or spectrograms of each request; None if there are none and no shape is fixed."""
         config, longest = self.config, max(map(len, rows))
-        if not _wanted(name, config, longest > 0, fixed_shape):
+        if not _wanted(name, config, longest > 0, shown.fixed_shape):
             return None
         modality = patch_modality(config, name)
         if longest > modality.most_pieces:
             raise RequestError(
                 f"{longest} {modality.piece}s in one request: the model takes at most {modality.most_pieces}"
             )
-        pieces = max(modality.usual_pieces, longest) if fixed_shape else longest
+        pieces = max(modality.usual_pieces, longest) if shown.fixed_shape else longest
         numbers = [f" {j + 1}" for j in range(pieces)] if modality.is_history else [""]
+        most = shown.most_patches(modality)
         cut = [
             [
-                self._cut(modality, piece, f"{modality.piece}{number} of request {row}", generator)
-                for number, piece in zip(numbers, held, strict=False)
+                self._cut(modality, piece, f"{modality.piece}{number} of request {row}", mask).sample(
+                    most, generator or np.random.default_rng(0)
+                )
+                for number, piece, mask in zip(numbers, held, masks.of(name, len(held)), strict=False)
             ]
-            for row, held in enumerate(rows)
+            for row, (held, masks, generator) in enumerate(
+                zip(rows, shown.hidden, shown.generators, strict=True)
+            )
         ]
-        length = modality.most_patches if fixed_shape else None
+        length = most if shown.fixed_shape else None
         patches = pad_patches(cut, pieces, length, modality.encoder.patch_dim)
         if modality.is_history:
             return patches
         return Patches(patches.values[:, 0], patches.mask[:, 0], patches.positions[:, 0])
 
     def _cut(
-        self, modality: PatchModality, piece: np.ndarray, what: str, generator: np.random.Generator | None
+        self, modality: PatchModality, piece: np.ndarray, what: str, hidden: np.ndarray | None
     ) -> PatchList:
         size, patch, limit = modality.size, modality.encoder.patch_size, modality.most_patches
         if modality.sense == "audio":
@@ -214,42 +273,26 @@ class Processor:
                     f"{what} is {_sides(piece)} pixels: at {scaled[0]} x {scaled[1]} it reaches the centre "
                     f"of no patch of {patch} x {patch}, and the model does not see it: crop or pad it",
                 )
-        return patches.sample(limit, np.random.default_rng(0) if generator is None else generator)
+        if hidden is not None:
+            tokens = None if modality.is_history else target_grid(self.config, modality.sense)
+            patches = leave_out(patches, hidden, modality.grid, tokens)
+        return patches
+
+
+def _restored(row: int, modality: str, paradigm: str, hidden: Hidden) -> Hidden:
+    """Return what a request hides of its own target; RequestError where it should hide some and does not."""
+    if paradigm != "R" or modality == "text":
+        return NOTHING_HIDDEN
+    if (mask := getattr(hidden, modality)) is None:
+        raise RequestError(
+            f"request {row} asks for {modality} under R, and none of its input is hidden: hand in a mask of "
+            "hidden patches, or ask under S"
+        )
+    return Hidden(**{modality: mask})
 
 
 def _sides(picture: np.ndarray | torch.Tensor) -> str:
     return f"{picture.shape[0]} x {picture.shape[1]}"
-
-
-def _check_request(request: Request, row: int) -> None:
-    """Raise RequestError for a request without anything, and for markers of inputs that are not there."""
-    _check_text(request.text, f"the text of request {row}")
-    there = {
-        ("image", "input"): int(request.image is not None),
-        ("audio", "input"): int(request.audio is not None),
-        ("image", "history"): len(request.image_history),
-        ("audio", "history"): len(request.audio_history),
-    }
-    if not request.text.strip() and not any(there.values()):
-        raise RequestError(f"request {row} is empty: hand in a text, a picture or a sound")
-    for marker in _MARKER.finditer(request.text):
-        modality, history, number = marker.groups()
-        held = there[modality, "history" if history else "input"]
-        if int(number or 1) > held:
-            part = "image" if modality == "image" else "sound"
-            what = f"history {part}s" if history else f"{part}s"
-            raise RequestError(
-                f"the text of request {row} names {marker[0]}, and {held} {what} are handed in: hand in what "
-                "it names, or leave the marker out"
-            )
-
-
-def _check_text(text: object, what: str) -> None:
-    """Raise RequestError unless a text is one that can be written in Unicode."""
-    if not isinstance(text, str):
-        raise RequestError(f"{what} is of the type {type(text).__name__}: hand in a str")
-    if (bad := next((sign for sign in text if "\ud800" <= sign <= "\udfff"), None)) is not None:
-        raise RequestError(f"{what} holds {bad!a}, half of a character: decode it from its bytes again")
 
 
 def processor_of(model: object) -> Processor:
@@ -260,34 +303,6 @@ def processor_of(model: object) -> Processor:
             "the model has no text tokenizer: pass tokenizer=PATH to from_pretrained, or set model.processor"
         )
     return processor
-
-
-def _asked(
-    requests: Sequence[Request], targets: Sequence[Target] | None, target: str | Sequence[str] | None
-) -> list[str]:
-    """Return the modality each request asks for: what is said, or the only one of its target."""
-    if target is None:
-        return ["text"] * len(requests) if targets is None else _answered(targets)
-    asked = [target] * len(requests) if isinstance(target, str) else list(target)
-    if len(asked) != len(requests):
-        raise RequestError(f"{len(requests)} requests ask for {len(asked)} modalities: name one per request")
-    for modality in asked:
-        if modality not in TARGET_MODALITIES:
-            raise RequestError(f"there is no target {modality!r}; there are {', '.join(TARGET_MODALITIES)}")
-    return asked
-
-
-def _answered(targets: Sequence[Target]) -> list[str]:
-    asked = []
-    for row, target in enumerate(targets):
-        held = [name for name in TARGET_MODALITIES if getattr(target, name) is not None]
-        if len(held) != 1:
-            raise RequestError(
-                f"the target of request {row} holds {' and '.join(held) or 'nothing'}: name the modality "
-                "that is asked for with target="
-            )
-        asked += held
-    return asked
 
 
 def _wanted(modality: str, config: UnifiedIO2Config, present: bool, fixed_shape: bool) -> bool:

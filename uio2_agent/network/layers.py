@@ -7,6 +7,7 @@ Dropout is 0 in every release and does not exist here.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,9 @@ from uio2_agent.network.positions import rotate
 
 Rotary = tuple[Tensor, Tensor]
 """The factors of `positions.rotary_pair`, each [B or 1, 1, L, head_dim]."""
+
+Attend = Callable[[Tensor, Tensor, Tensor, float | None], Tensor]
+"""An attention with its own mask, told queries, keys, values and the scale of logits."""
 
 NORM_EPS = 1e-6
 HIDDEN = -1e10
@@ -96,10 +100,10 @@ class Attention(nn.Module):
             self._split(value),
         )
 
-    def forward(self, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(self, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | Attend | None) -> Tensor:
         """Attend with queries [B, H, L, head_dim] to keys and values [B, H, S, head_dim]; returns [B, L, D].
 
-        The bias broadcasts to [B, H, L, S].
+        The bias broadcasts to [B, H, L, S], or says itself how to attend.
         """
         scale = None
         if self.logit_scale is not None:
@@ -107,7 +111,9 @@ class Attention(nn.Module):
             queries = (F.normalize(queries.float(), dim=-1, eps=1e-12) * factor).to(values.dtype)
             keys = F.normalize(keys.float(), dim=-1, eps=1e-12).to(values.dtype)
             scale = 1.0
-        if self.clip_logit is None:
+        if callable(bias):
+            mixed = bias(queries, keys, values, scale)
+        elif self.clip_logit is None:
             mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=bias, scale=scale)
         else:
             mixed = _clipped_attention(queries, keys, values, bias, scale, self.clip_logit)

@@ -6,6 +6,7 @@ switches of the configuration. All masks are boolean [query, key], True where th
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,9 +15,27 @@ from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.network.positions import constant
 
 NEIGHBOURHOOD = 5
-"""Rows and columns to each side that the convolution pattern reaches."""
+"""Rows and columns to each side that the convolution pattern of every release reaches."""
 
 Pattern = Callable[[int, int, torch.device], Tensor]
+Rule = Callable[[Tensor, Tensor, Tensor | int], Tensor]
+"""Called with a query's and a key's places in a raster, and its columns."""
+
+
+def within_a_row(query: Tensor, key: Tensor, columns: Tensor | int) -> Tensor:
+    """Tell of places in a raster whether the key is at most a row's length before the query."""
+    return query - key <= columns
+
+
+def same_column(query: Tensor, key: Tensor, columns: Tensor | int) -> Tensor:
+    """Tell of places in a raster whether they stand in the same column."""
+    return (query - key) % columns == 0
+
+
+def neighbours(query: Tensor, key: Tensor, columns: Tensor | int, reach: int = NEIGHBOURHOOD) -> Tensor:
+    """Tell of places in a raster whether they are at most `reach` rows and columns apart."""
+    rows = (query // columns - key // columns).abs() <= reach
+    return rows & ((query % columns - key % columns).abs() <= reach)
 
 
 @constant
@@ -28,26 +47,27 @@ def causal(length: int, device: torch.device) -> Tensor:
 @constant
 def row_pattern(rows: int, columns: int, device: torch.device) -> Tensor:
     """Return [N, N] over a raster: the last `columns` tokens and itself."""
-    apart = _apart(rows * columns, device)
-    return (apart >= 0) & (apart <= columns)
+    return _earlier(within_a_row, rows, columns, device)
 
 
 @constant
 def column_pattern(rows: int, columns: int, device: torch.device) -> Tensor:
     """Return [N, N] over a raster: the same column, this row and above."""
-    apart = _apart(rows * columns, device)
-    return (apart >= 0) & (apart % columns == 0)
+    return _earlier(same_column, rows, columns, device)
 
 
 @constant
-def convolution_pattern(rows: int, columns: int, device: torch.device) -> Tensor:
-    """Return [N, N] over a raster: earlier tokens at most `NEIGHBOURHOOD` rows and columns away."""
-    cells = torch.arange(rows * columns, device=device)
-    row, column = cells // columns, cells % columns
-    near = torch.ones(len(cells), len(cells), dtype=torch.bool, device=device)
-    for place in (row, column):
-        near &= (place[:, None] - place).abs() <= NEIGHBOURHOOD
-    return near & causal(len(cells), device)
+def convolution_pattern(rows: int, columns: int, device: torch.device, reach: int = NEIGHBOURHOOD) -> Tensor:
+    """Return [N, N] over a raster: earlier tokens at most `reach` rows and columns away."""
+    return _earlier(partial(neighbours, reach=reach), rows, columns, device)
+
+
+RULES: dict[Pattern, Rule] = {
+    row_pattern: within_a_row,
+    column_pattern: same_column,
+    convolution_pattern: neighbours,
+}
+"""What each pattern asks of a query's and a key's places, both not after the query."""
 
 
 def layer_pattern(layer: int, layers: int) -> Pattern:
@@ -62,10 +82,15 @@ def dynamic_mask(hidden: Tensor) -> Tensor:
 
     Decoder input t holds token t - 1. A hidden one neither sees nor is seen, except by itself.
     """
-    shown = torch.nn.functional.pad(~hidden[:, :-1], (1, 0), value=True)  # [B, T] by decoder input
+    shown = shown_inputs(hidden)
     return shown[:, :, None] & shown[:, None] | torch.eye(
         shown.shape[1], dtype=torch.bool, device=shown.device
     )
+
+
+def shown_inputs(hidden: Tensor) -> Tensor:
+    """Return bool [B, T], by decoder input, whether the encoder saw the token that the input holds."""
+    return torch.nn.functional.pad(~hidden[:, :-1], (1, 0), value=True)
 
 
 def target_masks(
@@ -76,6 +101,7 @@ def target_masks(
     *,
     valid: Tensor | None = None,
     hidden: Tensor | None = None,
+    answer: Tensor | None = None,
 ) -> list[Tensor]:
     """Return each decoder layer's mask over a target of `length` tokens, [T, T] or [B, 1, T, T].
 
@@ -83,6 +109,7 @@ def target_masks(
         grid: rows and columns of an image or audio target; None for text, which no pattern touches.
         valid: bool [B, T], False for padding that may stand anywhere; such a token is seen by itself only.
         hidden: bool [B, T], tokens hidden from the encoder; read with `dynamic_masking` only.
+        answer: int64 [B, T], which of several answers each token belongs to; they do not see each other.
     """
     layers = config.decoder_layers
     if grid is None or not config.sparse_patterns:
@@ -95,6 +122,8 @@ def target_masks(
         narrow.append((valid[:, None] & valid[:, :, None]) | itself)
     if hidden is not None and config.dynamic_masking:
         narrow.append(dynamic_mask(hidden))
+    if answer is not None:
+        narrow.append(answer[:, None] == answer[:, :, None])
     for mask in narrow:  # [B, T, T]
         masks = _each(masks, lambda old, mask=mask: old & mask[:, None])
     return masks
@@ -106,6 +135,6 @@ def _each(masks: list[Tensor], change: Callable[[Tensor], Tensor]) -> list[Tenso
     return [changed[id(mask)] for mask in masks]
 
 
-def _apart(count: int, device: torch.device) -> Tensor:
-    places = torch.arange(count, device=device)
-    return places[:, None] - places
+def _earlier(rule: Rule, rows: int, columns: int, device: torch.device) -> Tensor:
+    places = torch.arange(rows * columns, device=device)
+    return rule(places[:, None], places, columns) & causal(rows * columns, device)

@@ -4,20 +4,28 @@ Unusual: cross-attention is rotary too, decoder positions on the queries and enc
 The decoder takes the encoder's keys and values ready-made (`Decoder.cross`), because they are the same at
 every step of a decode, and asks a cache, if there is one, for the keys and values of earlier positions. Each
 decoder layer has its own bias, because sparse patterns differ from layer to layer. Biases are those of
-`layers.attention_bias`.
+`layers.attention_bias`, or attentions with a mask of their own (`packed_masks`).
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
 
 from uio2_agent.config import UnifiedIO2Config
-from uio2_agent.network.layers import Attention, GatedMLP, RMSNorm, Rotary
+from uio2_agent.network.layers import Attend, Attention, GatedMLP, RMSNorm, Rotary
 
 KeysValues = tuple[Tensor, Tensor]
 """Each [B, H, S, head_dim]."""
+Bias = Tensor | Attend | None
+
+
+class Context(NamedTuple):
+    """Encoder output [B, S, D] and its rotary factors, of which a layer makes keys and values itself."""
+
+    hidden: Tensor
+    rotary: Rotary
 
 
 class Cache(Protocol):
@@ -36,7 +44,7 @@ class EncoderLayer(nn.Module):
         self.mlp_norm = RMSNorm(config.width)
         self.mlp = GatedMLP(config.width, config.mlp_dim)
 
-    def forward(self, x: Tensor, bias: Tensor | None, rotary: Rotary) -> Tensor:
+    def forward(self, x: Tensor, bias: Bias, rotary: Rotary) -> Tensor:
         normed = self.attention_norm(x)
         x = x + self.attention(*self.attention.queries_keys_values(normed, rotary), bias)
         return x + self.mlp(self.mlp_norm(x))
@@ -50,7 +58,7 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
         self.norm = RMSNorm(config.width)
 
-    def forward(self, x: Tensor, bias: Tensor | None, rotary: Rotary) -> Tensor:
+    def forward(self, x: Tensor, bias: Bias, rotary: Rotary) -> Tensor:
         """Encode x [B, S, D] with a bias that broadcasts to [B, H, S, S]."""
         for layer in self.layers:
             x = layer(x, bias, rotary)
@@ -72,10 +80,10 @@ class DecoderLayer(nn.Module):
     def forward(
         self,
         x: Tensor,
-        bias: Tensor | None,
+        bias: Bias,
         rotary: Rotary,
-        cross: KeysValues | None,
-        cross_bias: Tensor | None,
+        cross: KeysValues | Context | None,
+        cross_bias: Bias,
         extend: Callable[[Tensor, Tensor], KeysValues] | None,
     ) -> Tensor:
         normed = self.self_norm(x)
@@ -84,6 +92,8 @@ class DecoderLayer(nn.Module):
             keys, values = extend(keys, values)
         x = x + self.self_attention(queries, keys, values, bias)
         if self.cross_attention is not None:
+            if isinstance(cross, Context):
+                cross = self.cross_attention.keys_values(*cross)
             queries = self.cross_attention.queries(self.cross_norm(x), rotary)
             x = x + self.cross_attention(queries, *cross, cross_bias)
         return x + self.mlp(self.mlp_norm(x))
@@ -100,9 +110,15 @@ class Decoder(nn.Module):
             for index in range(config.decoder_layers)
         )
         self.norm = RMSNorm(config.width)
+        self.crosses_inside = False
+        """Layers make keys and values themselves, of packed rows: for training in which a layer's weights are
+        there only while it runs, or what it computed is not kept."""
 
-    def cross(self, encoded: Tensor, rotary: Rotary) -> list[KeysValues | None]:
+    def cross(self, encoded: Tensor, rotary: Rotary) -> list[KeysValues | Context | None]:
         """Return each layer's keys and values of encoder output [B, S, D]; None without cross-attention."""
+        if self.crosses_inside:
+            context = Context(encoded, rotary)
+            return [None if layer.cross_attention is None else context for layer in self.layers]
         return [
             None if layer.cross_attention is None else layer.cross_attention.keys_values(encoded, rotary)
             for layer in self.layers
@@ -111,10 +127,10 @@ class Decoder(nn.Module):
     def forward(
         self,
         x: Tensor,
-        biases: Sequence[Tensor | None],
+        biases: Sequence[Bias],
         rotary: Rotary,
-        cross: Sequence[KeysValues | None],
-        cross_bias: Tensor | None,
+        cross: Sequence[KeysValues | Context | None],
+        cross_bias: Bias,
         cache: Cache | None = None,
     ) -> Tensor:
         """Decode x [B, T, D].

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from uio2_agent.config import FIRST_CODE, UnifiedIO2Config
+from uio2_agent.config import FIRST_CODE, MASK_CODE, UnifiedIO2Config
 from uio2_agent.inputs.batch import CodeTarget, TokenTarget
 from uio2_agent.network.positions import rotary_2d
 from uio2_agent.targets.embedder import TargetEmbedder
@@ -17,6 +17,7 @@ class CodeTargetEmbedder(TargetEmbedder):
 
     def __init__(self, config: UnifiedIO2Config, tokenizer: VQGAN | ViTVQGAN):
         super().__init__(config)
+        self.config = config
         self.tokenizer = tokenizer.requires_grad_(False)
 
     @property
@@ -44,6 +45,26 @@ class CodeTargetEmbedder(TargetEmbedder):
         """Tokenise a target: each token is predicted from those before it."""
         with torch.no_grad():
             targets = self.codes(target.values) + FIRST_CODE
-        inputs = F.pad(targets[:, :-1], (1, 0))
+        config = self.config
+        inputs = shifted_right(
+            targets, target.task_mask, config.mask_hidden_inputs, config.align_hidden_inputs
+        )
         positions = torch.arange(targets.shape[1], device=targets.device).expand_as(targets)
         return TokenTarget(inputs, targets, target.loss_mask, positions, target.mask, target.task_mask)
+
+
+def shifted_right(
+    targets: Tensor, hidden: Tensor | None, mask_hidden: bool = False, align: bool = False
+) -> Tensor:
+    """Return the decoder inputs int64 [B, N] of target tokens [B, N]: the token before, 0 first.
+
+    Arguments
+        hidden: bool [B, N], tokens hidden from the encoder; None for none.
+        mask_hidden: hidden tokens are read as the mask token (released as `unk_mask_token`).
+        align: rows with hidden tokens read the token they predict (`shift_back_input_token`).
+    """
+    if hidden is None:
+        return F.pad(targets[:, :-1], (1, 0))
+    read = targets.masked_fill(hidden, MASK_CODE) if mask_hidden else targets
+    before = F.pad(read[:, :-1], (1, 0))
+    return torch.where(hidden.any(1, keepdim=True), read, before) if align else before

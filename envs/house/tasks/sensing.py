@@ -1,4 +1,4 @@
-"""What a body's camera tells besides colour: depth, and which thing is where."""
+"""What a body tells besides colour: depth, which thing is where, and the map it draws for itself."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -7,8 +7,11 @@ import gymnasium
 import numpy as np
 
 from envs.house.simulator import HouseSimulator
+from envs.house.tasks.egomap import CELLS
 
-SENSORS = ("depth", "segmentation")
+CAMERA = ("depth", "segmentation")
+"""What the camera itself gives."""
+SENSORS = (*CAMERA, "map")
 
 
 def spaces(sensors: Sequence[str], size: int, farthest_m: float) -> dict[str, gymnasium.Space]:
@@ -18,7 +21,12 @@ def spaces(sensors: Sequence[str], size: int, farthest_m: float) -> dict[str, gy
         found["depth"] = box(0, farthest_m, (size, size), np.float32)
     if "segmentation" in sensors:
         found["segm"] = box(-1, 2**31 - 1, (size, size), np.int32)
-    return {name: gymnasium.spaces.Dict({"front": space}) for name, space in found.items()}
+    more: dict[str, gymnasium.Space] = {
+        name: gymnasium.spaces.Dict({"front": space}) for name, space in found.items()
+    }
+    if "map" in sensors:
+        more["map"] = box(0, 255, (3, CELLS, CELLS), np.uint8)
+    return more
 
 
 def ids(segmentation: np.ndarray) -> np.ndarray:

@@ -1,0 +1,97 @@
+"""Training examples of every kind of source: a record and a random generator in, a `Sample` out.
+
+| builder | record | what is asked |
+| --- | --- | --- |
+| text | TextRecord | mend it (R, X), go on with it (S) |
+| image_text | ImageTextRecord | its text, its image |
+| sound | SoundTextRecord | its text, its sound |
+| video | VideoRecord | its words, its last frame, the sound of that |
+| document | DocumentRecord | an image or a paragraph of the page |
+| pairs | PairsRecord | mend a caption, caption the marked image, caption all |
+| two_views | ViewsRecord | a noisy view, with the help of another |
+| camera_pose | ViewsRecord | another view, the move of the camera |
+| masks | RegionsRecord | the mask of a region told by points or a box |
+| patches | RegionsRecord | boxes or number of the shapes pasted onto an image |
+| regions | RegionsRecord | boxes, points, classes, numbers, masks; the image from a mask; a hidden box |
+| dense | DenseRecord | depth, normals; the image from its depth |
+| people | PeopleRecord | the joints of a person |
+| question | QuestionRecord | the answer |
+| trajectory | StoredEpisode | action, next view and state, goal, instruction, verdict |
+| control | TrajectoryRecord | the same of a robot that only numbers describe |
+
+Each is `build(record, rng, options, context)`: what is drawn depends on the generator alone, and nothing of
+the record is changed. A target has one modality, and nothing of it is in the request but what "R" and "X"
+leave visible. Builders know no source and no order of examples.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from pretrain.errors import TrainingError
+from pretrain.samples.context import Context, UnusableRecord
+from pretrain.samples.sample import Hidden, Sample
+from uio2_agent.errors import did_you_mean
+from uio2_agent.fields import build as build_fields
+
+__all__ = ["BUILDERS", "Builder", "Context", "Hidden", "Sample", "UnusableRecord", "builder"]
+
+BUILDERS: Mapping[str, str] = {
+    "text": "TextMixture",
+    "image_text": "ImageTextOptions",
+    "sound": "SoundOptions",
+    "video": "VideoOptions",
+    "document": "DocumentOptions",
+    "pairs": "PairsOptions",
+    "two_views": "TwoViewOptions",
+    "camera_pose": "CameraPoseOptions",
+    "masks": "MaskOptions",
+    "patches": "PatchOptions",
+    "regions": "RegionsOptions",
+    "dense": "DenseOptions",
+    "people": "PeopleOptions",
+    "question": "QuestionOptions",
+    "trajectory": "TrajectoryOptions",
+    "control": "ControlOptions",
+}
+"""Name, which is that of its module here, to the class of its options."""
+
+
+@dataclass(frozen=True)
+class Builder:
+    """A builder with its options, for one source of a mixture."""
+
+    name: str
+    options: Any
+    _build: Callable[[Any, np.random.Generator, Any, Context], Sample]
+
+    def __call__(self, record: Any, rng: np.random.Generator, context: Context, source: str = "") -> Sample:
+        """Return a sample of a record.
+
+        Raises
+        ------
+        UnusableRecord
+            Nothing can be asked of this record.
+        """
+        return replace(self._build(record, rng, self.options, context), source=source)
+
+
+def builder(name: str, options: Mapping[str, Any] | None = None) -> Builder:
+    """Return the builder of a name with options, plain values; those left out have their defaults.
+
+    Raises
+    ------
+    TrainingError
+        There is no such builder.
+    FieldError
+        An option is unknown or out of range.
+    """
+    if name not in BUILDERS:
+        known = ", ".join(BUILDERS)
+        raise TrainingError(f"there is no sample builder {name!r}{did_you_mean(name, BUILDERS)}: use {known}")
+    module = import_module(f"pretrain.samples.{name}")
+    made = build_fields(getattr(module, BUILDERS[name]), options or {}, f"options of {name}")
+    return Builder(name, made, module.build)

@@ -1,0 +1,138 @@
+"""The map that a walker draws: against the house's own floor, and against where things must be in it."""
+
+import math
+
+import numpy as np
+import pytest
+
+import envs
+from envs.house.rendering import Camera
+from envs.house.simulator import Stance
+from envs.house.tasks.body import AHEAD, LEFT, RIGHT
+from envs.house.tasks.egomap import CELL_M, CELLS, EgoMap
+
+MIDDLE = CELLS // 2
+WHITE, BLACK, BLUE, DARK = (255, 255, 255), (0, 0, 0), (32, 96, 255), (16, 32, 128)
+
+
+def _empty(stance: Stance) -> EgoMap:
+    return EgoMap.at(stance, radius=0.1, height=1.5)
+
+
+def _is(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    return (picture == colour).all(-1)
+
+
+def test_a_wall_ahead_is_a_line_ahead_with_floor_before_it() -> None:
+    stance, camera = Stance(3.0, -2.0, 0.7, 0.0, 1.25), Camera(64, 64, 90.0)
+    rows = (31.5 - np.arange(64)) / 32  # tangent of the angle above the axis
+    floor = np.where(rows < 0, 1.25 / np.maximum(-rows, 1e-9), np.inf)
+    depth = np.repeat(np.minimum(floor, 3.0)[:, None], 64, 1).astype(np.float32)  # a wall 3 m away
+    picture = _empty(stance).seen(depth, stance, camera).picture(stance)
+    solid, free = np.argwhere(_is(picture, BLACK)), np.argwhere(_is(picture, WHITE))
+    away = (MIDDLE - 0.5 - solid[:, 0]) * CELL_M
+    assert len(solid) > 20
+    assert np.abs(away - 3.0).max() <= CELL_M * 1.5
+    assert len(free) > 100
+    assert free[:, 0].min() > solid[:, 0].min()
+
+
+def test_the_goal_is_where_it_is_told() -> None:
+    stance = Stance(0.0, 0.0, 1.0, 0.0, 1.25)
+    for far, left, down, right in (
+        (2.0, math.pi / 2, 0, -2.0),
+        (3.0, 0.0, -3.0, 0),
+        (1.5, -math.pi / 2, 0, 1.5),
+    ):
+        where = np.argwhere(_is(_empty(stance).picture(stance, (far, left)), BLUE)).mean(0)
+        wanted = np.array([down, right]) / CELL_M + MIDDLE - 0.5
+        assert np.abs(where - wanted).max() <= 0.6
+    beyond = _is(_empty(stance).picture(stance, (100.0, 0.0)), BLUE)
+    assert beyond.any()
+    assert np.argwhere(beyond)[:, 0].max() < 4  # at the upper edge
+
+
+def test_what_stopped_the_body_is_right_before_it() -> None:
+    stance = Stance(0.0, 0.0, 0.0, 0.0, 1.25)
+    rows, columns = np.argwhere(_is(_empty(stance).blocked(stance).picture(stance), BLACK)).T
+    assert len(rows) > 0
+    assert (abs((MIDDLE - 0.5 - rows) * CELL_M - 0.225) <= CELL_M).all()
+    assert (abs((columns - MIDDLE + 0.5) * CELL_M) <= CELL_M).all()
+
+
+def test_where_a_body_can_stand_nothing_solid_is_drawn() -> None:
+    env = envs.suite("habitat").make("PointNav", "small", size=64, expert=True)
+    _, info = env.reset(seed=11)
+    ended = False
+    while not ended:
+        *_, terminated, truncated, info = env.step(info["expert_action"])
+        ended = terminated or truncated
+    known, simulator = env._map, env._simulator
+    points = simulator.grid.points[simulator.grid.components == 0]
+    cells = known.cells[known._places(points)]
+    assert (cells > 0).mean() > 0.2  # of the floor it has seen a good part
+    # a cell of 15 cm may hold both a point 10 cm from a thing and the thing
+    assert (cells == 2).sum() <= 0.03 * (cells > 0).sum()
+    env.close()
+
+
+def test_it_turns_with_the_body_and_goes_with_a_state() -> None:
+    env = envs.suite("habitat").make("PointNav", "small", size=64)
+    observation, _ = env.reset(seed=4)
+    first = observation["map"]
+    for _ in range(18):
+        observation, *_ = env.step(LEFT)  # half a turn
+    behind = np.rot90(observation["map"], 2, axes=(1, 2))
+    was_solid = (first == 0).all(0)
+    still = (behind == 0).all(0)
+    assert was_solid.sum() > 10
+    near = np.zeros_like(still)
+    for down in (-1, 0, 1):  # cells are drawn by their nearest: half a turn may shift them by one
+        for right in (-1, 0, 1):
+            near |= np.roll(still, (down, right), (0, 1))
+    assert (near & was_solid).sum() >= 0.95 * was_solid.sum()
+    state, now = env.state(), observation["map"]
+    for action in (AHEAD, RIGHT, AHEAD):
+        later, *_ = env.step(action)
+    assert (later["map"] != now).any()
+    again, _ = env.set_state(state)
+    np.testing.assert_array_equal(again["map"], now)
+    env.close()
+
+
+def test_what_is_looked_for_is_remembered_where_it_was_seen() -> None:
+    env = envs.suite("procthor").make("ObjectNav", "small", size=64, expert=True)
+    observation, info = env.reset(seed=3)
+    seen, ended = False, False
+    while not ended:
+        numbers = {env._simulator.place[id] for id in env._ids}
+        in_sight = not numbers.isdisjoint(np.unique(observation["segm"]["front"]).tolist())
+        seen |= in_sight
+        drawn = np.moveaxis(observation["map"], 0, -1)
+        assert _is(drawn, BLUE).any() == in_sight
+        assert _is(drawn, DARK).any() == (seen and not in_sight)
+        assert info["metrics"]["goal_seen"] == seen
+        told = {thing["id"] for thing in info["objects"]}
+        assert told <= set(np.unique(observation["segm"]["front"]).tolist())
+        observation, _, terminated, truncated, info = env.step(info["expert_action"])
+        ended = terminated or truncated
+    assert info["success"]
+    assert seen
+    known, spots = env._map, env._goal_spots()
+    where = (np.argwhere(known.found) + 0.5 - known.found.shape[0] / 2) * CELL_M + known.origin
+    away = np.linalg.norm(where[:, None] - np.array(spots)[None], axis=-1).min(1)
+    assert away.max() < 1.5  # nowhere but at the things, up to half their length
+    env.close()
+
+
+@pytest.mark.parametrize("size", [32, 224])
+def test_it_is_the_same_whatever_the_size_of_pictures_and_left_out_where_not_asked_for(size: int) -> None:
+    env = envs.suite("procthor").make("ObjectNav", "small", size=size, sensors=["map"])
+    observation, _ = env.reset(seed=1)
+    assert observation["map"].shape == (3, CELLS, CELLS)
+    assert "depth" not in observation
+    assert env.observation_space.contains(observation)
+    env.close()
+    bare = envs.suite("procthor").make("ObjectNav", "small", size=size, sensors=[])
+    assert "map" not in bare.reset(seed=1)[0]
+    bare.close()
