@@ -7,11 +7,11 @@
 | sound | SoundTextRecord | its text, its sound |
 | video | VideoRecord | its words, its last frame, the sound of that |
 | document | DocumentRecord | an image or a paragraph of the page |
-| pairs | PairsRecord, ImageTextRecord | mend a caption, caption the marked image, caption all |
+| pairs | PairsRecord | mend a caption, caption the marked image, caption all |
 | two_views | ViewsRecord | a noisy view, with the help of another |
 | camera_pose | ViewsRecord | another view, the move of the camera |
 | masks | RegionsRecord | the mask of a region told by points or a box |
-| patches | ImageTextRecord | boxes or number of shapes pasted onto it |
+| patches | RegionsRecord | boxes or number of the shapes pasted onto an image |
 | regions | RegionsRecord | boxes, points, classes, numbers, masks; the image from a mask; a hidden box |
 | dense | DenseRecord | depth, normals; the image from its depth |
 | people | PeopleRecord | the joints of a person |
