@@ -63,7 +63,7 @@ class Ground:
         return self._grids[version]
 
     def slid(self, stance: Stance, ahead: float, along: bool = True) -> tuple[np.ndarray, bool]:
-        """Return where a straight way of metres ahead leads from a stance, (2,), and whether the body would be
+        """Return where a straight way ahead leads from a stance, (2,) metres, and whether the body would be
         held up: then it goes up to what is in the way, and `along` it.
         """
         wanted = stance.point + ahead * stance.forward
