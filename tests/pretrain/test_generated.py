@@ -123,6 +123,26 @@ def test_a_video_shows_and_sounds_what_is_said():
     assert (late == 0).all()
 
 
+def test_answers_depths_and_joints_fit_the_pictures():
+    for index in range(12):
+        record = GeneratedSource("a", "question", 12)[index]
+        (image,) = record.images
+        seen = [name for name, colour in shapes.COLOURS.items() if (image == colour).all(2).sum() > 20]
+        if record.question.startswith("what colour"):
+            assert record.answer in seen
+        else:
+            assert shapes.NUMBERS.index(record.answer) >= len(seen)
+        dense = GeneratedSource("a", "dense", 12)[index]
+        drawn = (dense.image[:, :, None] == np.array(list(shapes.COLOURS.values()))).all(3).any(2)
+        assert (dense.normals[drawn] == (0, 0, 1)).all() and (dense.normals[~drawn] == (0, 1, 0)).all()
+        assert (np.diff(np.where(drawn, np.nan, dense.depth), axis=0) >= 0).sum() == 0
+        crowd = GeneratedSource("a", "people", 12)[index]
+        for box, joints in zip(crowd.boxes, crowd.joints, strict=True):
+            assert (joints[:, :2] >= box[[1, 0]]).all() and (joints[:, :2] <= box[[3, 2]]).all()
+            ankle, nose = joints[-1], joints[0]
+            assert ankle[1] - nose[1] > 40
+
+
 def test_what_is_not_generated_is_told():
     with pytest.raises(DatasetError, match="nothing of kind 'trajectory' is generated"):
         GeneratedSource("a", "trajectory", 5)

@@ -8,7 +8,14 @@ import torch
 from tests.uio2_agent.tiny import full_model, full_requests, picture, sound
 from uio2_agent.errors import RequestError
 from uio2_agent.network.masks import column_pattern, convolution_pattern, row_pattern
-from uio2_agent.network.packed_masks import BLOCK, Slots, block_mask, dense_bias, earlier_target, same_segment
+from uio2_agent.network.packed_masks import (
+    BLOCK,
+    Slots,
+    attend_in_groups,
+    block_mask,
+    earlier_target,
+    same_segment,
+)
 from uio2_agent.network.packing import Layout
 from uio2_agent.request import Target
 
@@ -146,7 +153,7 @@ def test_blocks_hold_all_that_the_rule_allows(pattern):
         (earlier_target(pattern), slots, slots, True),
     ):
         blocks = block_mask(rule, queries, keys, causal)
-        allowed = dense_bias(rule, queries, keys, torch.float32) == 0
+        allowed = rule(queries[:, :, None], keys[:, None])[:, None]
         needed = allowed.unflatten(3, (-1, BLOCK)).unflatten(2, (-1, BLOCK)).any(-1).any(3)
         listed = blocks.to_dense().bool()
         assert listed.shape == needed.shape and (listed | ~needed).all()
@@ -156,9 +163,28 @@ def test_blocks_hold_all_that_the_rule_allows(pattern):
         assert (blocks.mask_mod(row, 0, query, key) == allowed[:, 0]).all()
 
 
+@pytest.mark.parametrize("rule", [same_segment, earlier_target(None), earlier_target(convolution_pattern)])
+def test_attention_in_groups_is_attention_under_the_rule(rule):
+    queries = drawn_slots(0)
+    keys = drawn_slots(1) if rule is same_segment else queries
+    generator = torch.Generator().manual_seed(0)
+    tensors = [torch.randn(3, 2, 3 * BLOCK, 4, generator=generator, requires_grad=True) for _ in range(3)]
+    allowed = rule(queries[:, :, None], keys[:, None])[:, None]
+    looks = allowed[:, 0].any(-1)
+    expected = torch.nn.functional.scaled_dot_product_attention(*tensors, attn_mask=allowed)
+    found = attend_in_groups(rule, queries, keys, torch.float32)(*tensors, None)
+    expected, found = (x.transpose(1, 2)[looks] for x in (expected, found))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    weights = torch.randn(expected.shape, generator=generator)
+    for ours, theirs in zip(
+        *(torch.autograd.grad((x * weights).sum(), tensors) for x in (found, expected)), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("pattern", [row_pattern, column_pattern, convolution_pattern])
 def test_a_raster_in_a_row_has_the_pattern_of_one_by_itself(pattern):
     count = torch.arange(48)
     slots = Slots(*(value[None] for value in (count * 0, count * 0, count, count * 0 + 8)))
-    found = dense_bias(earlier_target(pattern), slots, slots, torch.float32)[0, 0] == 0
+    found = earlier_target(pattern)(slots[:, :, None], slots[:, None])[0]
     assert (found == pattern(6, 8, torch.device("cpu"))).all()
