@@ -133,7 +133,7 @@ def test_episodes_are_what_was_recorded(tmp_path, write_set):
     for index in (2, 0, 1):
         record = pickle.loads(pickle.dumps(source))[index]
         actions, states = numbers(index)
-        assert (record.instruction, record.fps) == (TASKS[index], FPS)
+        assert (record.instruction, record.fps, record.success) == (TASKS[index], FPS, None)
         assert np.array_equal(record.actions, actions)
         assert np.array_equal(record.states, states)
         for camera in source.cameras:
@@ -192,6 +192,7 @@ def test_pictures_in_the_data_file_and_our_own_sets_are_read_as_anybodys(tmp_pat
         mine, theirs = own[index], foreign[index]
         assert np.array_equal(mine.actions, theirs.actions)
         assert np.array_equal(mine.states, theirs.states)
+        assert mine.success == theirs.success is True
         for view in mine.frames:
             pictures = zip(mine.frames[view], theirs.frames[f"observation.images.{view}"], strict=True)
             assert all(np.array_equal(a, b) for a, b in pictures)
