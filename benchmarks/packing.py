@@ -1,6 +1,6 @@
 """What packing gains: fill of rows, examples left alone, and examples per second of real training steps.
 
-Usage: python -m benchmarks.packing [--examples 20000] [--steps 2] [--batch 24]
+Usage: python -m benchmarks.packing [--examples 20000] [--steps 2] [--batch 24] [--device cpu]
 
 Lengths are drawn as the paper's pre-training mixture has them (arXiv 2312.17172; rates of its groups in
 GROUPS, denoisers of UL2, half of the patches, captions and transcripts of made-up lengths). Two packers of
@@ -72,9 +72,7 @@ def draw(rng: np.random.Generator) -> Shape:
         transcript = int(np.clip(rng.lognormal(4.5, 0.6), 10, 380))
         earlier = int(rng.integers(1, 5))
         has = rng.random(4) < 0.5
-        shape = Shape(
-            8 + transcript, picture * has[0], earlier * has[1], 64 * has[2], earlier * has[3], "text", 0
-        )
+        shape = Shape(8 + transcript, *(int(n) for n in has * (picture, earlier, 64, earlier)), "text", 0)
         shape.target = str(rng.choice(["text", "image", "audio"]))
         shape.length = {"image": _of_picture(rng), "audio": 512, "text": transcript // 2 + 2}[shape.target]
         if shape.target == "text":
@@ -211,8 +209,6 @@ def network_of_nano() -> Network:
         image_tokens=288,
         history_tokens=128,
         history_frames=4,
-        sparse_patterns=True,
-        dynamic_masking=True,
     )
     return Network(UnifiedIO2Config.from_dict(values))
 
@@ -267,16 +263,16 @@ def padded(network: Network, batch: Batch, targets: dict[str, TokenTarget]) -> T
     for number, (name, most) in enumerate(MOST.items()):
         target = targets.get(name)
         shape = (batch.rows, most)
-        ids = torch.zeros(shape, dtype=torch.long)
+        ids = torch.zeros(shape, dtype=torch.long, device=embed.device)
         if target is not None:
             ids[:, : target.inputs.shape[1]] = target.inputs
-        positions = torch.arange(most).expand(shape)
+        positions = torch.arange(most, device=embed.device).expand(shape)
         made = network.targets[name].embed(ids, positions, network.table(name))
         embeds.append(made[0])
         turns.append(made[1])
-        kinds.append(torch.full(shape, number))
+        kinds.append(torch.full(shape, number, device=embed.device))
     kind = torch.cat(kinds, 1)
-    causal = torch.ones(PADDED.decoder, PADDED.decoder, dtype=torch.bool).tril()
+    causal = torch.ones(PADDED.decoder, PADDED.decoder, dtype=torch.bool, device=embed.device).tril()
     bias = attention_bias((causal & (kind[:, None] == kind[:, :, None]))[:, None], embed.dtype)
     decoded = network.decoder(
         torch.cat(embeds, 1),
@@ -295,12 +291,15 @@ def padded(network: Network, batch: Batch, targets: dict[str, TokenTarget]) -> T
     return total
 
 
-def table_of_steps(shapes: list[Shape], batch_size: int, steps: int) -> None:
+def table_of_steps(shapes: list[Shape], batch_size: int, steps: int, device: str) -> None:
     """Print examples per second of training steps, and of which part the transformer's tokens are real."""
     torch.manual_seed(0)
-    network = network_of_nano()
-    optimizer = torch.optim.AdamW(network.parameters(), 1e-4, foreach=True)
-    batches = [batch_of(shapes[i * batch_size : (i + 1) * batch_size], i) for i in range(steps)]
+    network = network_of_nano().to(device)
+    optimizer = torch.optim.AdamW(network.parameters(), 0.0, foreach=True)  # the weights stay
+    batches = []
+    for i in range(steps):
+        batch, targets = batch_of(shapes[i * batch_size : (i + 1) * batch_size], i)
+        batches.append((batch.to(device), {name: target.to(device) for name, target in targets.items()}))
 
     def packed(packer: Callable[[Limits], object], limits: Limits) -> Callable[..., Tensor]:
         def loss(batch: Batch, targets: dict[str, TokenTarget]) -> Tensor:
@@ -326,16 +325,26 @@ def table_of_steps(shapes: list[Shape], batch_size: int, steps: int) -> None:
     first = None
     for name, loss_of in ways.items():
         loss_of(*batches[0]).backward()  # warm-up
-        begin, losses = time.process_time(), []
+        begin, losses = _seconds(device), []
         for batch, targets in batches:
             optimizer.zero_grad(set_to_none=True)
             loss = loss_of(batch, targets)
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
-        rate = steps * batch_size / (time.process_time() - begin)
+        rate = steps * batch_size / (_seconds(device) - begin)
         first = first or rate
-        print(f"{name:32} {rate:7.2f} examples/s of CPU time  {rate / first:5.2f} x", flush=True)
+        print(
+            f"{name:32} {rate:7.2f} examples/s  {rate / first:5.2f} x  loss {np.mean(losses):.4f}", flush=True
+        )
+
+
+def _seconds(device: str) -> float:
+    """A clock: of this process alone on a CPU, which others may use; of the wall on a GPU."""
+    if device == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def main() -> None:
@@ -343,14 +352,16 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=24)
     parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
     torch.set_num_threads(1)
     shapes = [draw(rng) for _ in range(max(options.examples, options.batch * options.steps))]
-    table_of_packers([shape.lengths for shape in shapes[: options.examples]])
+    if options.examples:
+        table_of_packers([shape.lengths for shape in shapes[: options.examples]])
     if options.steps:
-        table_of_steps(shapes, options.batch, options.steps)
+        table_of_steps(shapes, options.batch, options.steps, options.device)
 
 
 if __name__ == "__main__":

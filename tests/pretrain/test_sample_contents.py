@@ -387,6 +387,10 @@ def test_every_body_is_asked_every_question(name: str, question: str) -> None:
         elif question == "next_state":
             now = pictures.index(sample.request.image.tobytes())
             assert target.text == body.state_text(record.states[now + 1]) not in asked
+            earlier = [pictures.index(image.tobytes()) for image in sample.request.image_history]
+            assert earlier == list(range(max(0, now - 4), now))
+            places = [body.state_text(record.states[step]) for step in (*earlier, now)]
+            assert all(place in asked for place in places)
         elif question == "caption":
             assert target.text.split()[0] == record.prompt.split()[0] not in asked
         elif question == "judge":

@@ -11,6 +11,7 @@ from pretrain.errors import TrainingError
 from pretrain.samples import BUILDERS, Context, Sample, UnusableRecord, builder
 from pretrain.sources.records import TextRecord
 from tests.pretrain.sample_records import RECORDS, records
+from tests.uio2_agent.tiny import full_config
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import UIO2Error
 from uio2_agent.inputs.processor import Processor
@@ -314,3 +315,24 @@ def test_builders_and_options_that_are_none() -> None:
     alone = Context(CONFIG, TOKENIZER)
     with pytest.raises(TrainingError, match="hand in another="):
         builder("text")(TextRecord("short"), np.random.default_rng(0), alone)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_a_small_model_is_asked_what_it_can_take(name: str) -> None:
+    """Of 48 tokens in and 40 out, and with words alone: what does not fit is refused, not cut."""
+    small = full_config(text_input_length=48, text_target_length=40)
+    made, fits = builder(name), 0
+    for config in (small, full_config(text_target_length=128, target_modalities=("text",))):
+        for number, record in enumerate(records(name, 15)):
+            rng = np.random.default_rng([3, number])
+            another = Context(config, TOKENIZER, another=lambda rng=rng: RECORDS[name](rng))
+            try:
+                sample = made(record, np.random.default_rng(number), another)
+            except UnusableRecord:
+                continue
+            fits += 1
+            assert modality(sample) in config.target_modalities
+            assert len(ids(sample.request.text)) <= config.text_input_length - 2
+            if modality(sample) == "text":
+                assert len(ids(sample.target.text)) <= config.text_target_length - 1
+    assert fits or name == "people"  # 17 joints are longer

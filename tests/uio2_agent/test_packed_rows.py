@@ -75,6 +75,17 @@ def test_packed_is_unpacked(model, rows):
         torch.testing.assert_close(gradient, expected[name], atol=1e-5, rtol=1e-5, msg=name)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="FlexAttention has a backward pass on a GPU only")
+def test_packed_is_unpacked_on_cuda(model):
+    model.cuda()
+    batch = batch_of(model).to("cuda")
+    (alone, expected), (packed, gradients) = outcome(model, batch, None), outcome(model, batch, ROWS)
+    for name in ("text", "image", "audio"):
+        torch.testing.assert_close(counted(packed, name), counted(alone, name), atol=1e-4, rtol=1e-4)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, expected[name], atol=1e-4, rtol=1e-3, msg=name)
+
+
 def test_without_segments_the_test_would_fail(model, monkeypatch):
     batch = batch_of(model)
     expected = counted(model(batch), "text")
@@ -86,6 +97,15 @@ def test_without_segments_the_test_would_fail(model, monkeypatch):
 
     monkeypatch.setattr(Layout, "of", one_segment)
     assert (counted(model(batch, rows=ROWS), "text") - expected).abs().max() > 1e-2
+
+
+def test_packed_is_unpacked_in_half_precision(model):
+    batch = batch_of(model)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        alone, packed = model(batch), model(batch, rows=ROWS)
+    for name, logits in alone.logits.items():
+        expected = logits[alone.masks[name]].float()
+        assert (counted(packed, name).float() - expected).norm() < 2e-2 * expected.norm()
 
 
 def test_a_row_may_hold_an_example_whose_target_is_of_another_modality():
@@ -109,6 +129,15 @@ def test_several_answers_of_a_request_stay_apart_in_a_row():
     assert batch.text_target.answer is not None
     packed, alone = model(batch, rows=[[2, 0, 1]]), model(batch)
     torch.testing.assert_close(counted(packed, "text"), counted(alone, "text"), atol=1e-5, rtol=1e-5)
+
+
+def test_rows_may_be_rounded_up_to_a_shape():
+    model = full_model()
+    batch = batch_of(model)
+    encoded = model.encode(batch, ROWS, (100, 200))
+    assert encoded.hidden.shape[1] % 100 == 0
+    expected, found = model(batch).loss, model(batch, rows=ROWS, multiples=(100, 200)).loss
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_encoder_output_finds_its_way_back():
@@ -176,9 +205,8 @@ def test_attention_in_groups_is_attention_under_the_rule(rule):
     expected, found = (x.transpose(1, 2)[looks] for x in (expected, found))
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     weights = torch.randn(expected.shape, generator=generator)
-    for ours, theirs in zip(
-        *(torch.autograd.grad((x * weights).sum(), tensors) for x in (found, expected)), strict=True
-    ):
+    gradients = [torch.autograd.grad((x * weights).sum(), tensors) for x in (found, expected)]
+    for ours, theirs in zip(*gradients, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
