@@ -196,6 +196,10 @@ def test_pictures_in_the_data_file_and_our_own_sets_are_read_as_anybodys(tmp_pat
         for view in mine.frames:
             pictures = zip(mine.frames[view], theirs.frames[f"observation.images.{view}"], strict=True)
             assert all(np.array_equal(a, b) for a, b in pictures)
+    index = tmp_path / "meta/uio2_episodes.jsonl"
+    index.write_text(index.read_text().replace(f'"seed": {own[1].seed}', '"seed": 5000001'))
+    with pytest.raises(DatasetError, match="source own holds an episode of the held-out seed 5000001"):
+        open_source("own", tmp_path, "trajectory")
     assert own.key(0) != own.key(1)
     assert own.identity.startswith("2 examples ")
 
