@@ -7,6 +7,7 @@ with the same results. What stands in masked rows is finite and unread. It knows
 answers, no files.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -312,10 +313,21 @@ class Network(nn.Module):
 _TARGETS = {"text": TextTargetEmbedder, "image": ImageTargetEmbedder, "audio": AudioTargetEmbedder}
 
 
-def token_loss(logits: Tensor, targets: Tensor, mask: Tensor, z_loss: float = 0.0) -> Tensor:
-    """Return the mean cross-entropy over True positions, plus z_loss times the squared log-partition."""
+def token_loss(
+    logits: Tensor, targets: Tensor, mask: Tensor, z_loss: float = 0.0, smoothing: float = 0.0
+) -> Tensor:
+    """Return the mean cross-entropy over True positions, plus z_loss times the squared log-partition.
+
+    With `smoothing` the target has that much less than all of the probability and all other tokens share it;
+    the entropy of this distribution is taken off, so that the best possible loss is 0 as without.
+    """
     logits = logits.float()
     per_token = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape)
+    if smoothing:
+        others = logits.shape[-1] - 1
+        elsewhere = (logits.logsumexp(-1) * (others + 1) - logits.sum(-1) - per_token) / others
+        entropy = -smoothing * math.log(smoothing / others) - (1 - smoothing) * math.log1p(-smoothing)
+        per_token = per_token + smoothing * (elsewhere - per_token) - entropy
     if z_loss:
         per_token = per_token + z_loss * logits.logsumexp(-1).square()
     return (per_token * mask).sum() / mask.sum().clamp(min=1)

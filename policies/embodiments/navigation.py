@@ -4,8 +4,9 @@ Requests tell the last views with the state and the action at each, `<image_hist
 then `<image_input> ( X Z Y )`; the answer is the next action's words, or, where the style asks for the state
 too, `( X Z Y ) action`: where the action takes the body, and the action. A state is where the body is from
 where it began, and which way it looks. Where the body measures depth, that is one more picture: black at the
-lens, white from `DEPTH_M` on; so is the map that it draws of what it has measured. Source: Unified-IO 2 (arXiv
-2312.17172), embodied tasks.
+lens, white from `DEPTH_M` on; so is the map that it draws of what it has measured.
+
+Source: Unified-IO 2 (arXiv 2312.17172), embodied tasks.
 """
 
 from __future__ import annotations

@@ -15,10 +15,6 @@ Errors = dict[str, float]
 """Largest error by what is compared; texts and integers count their differences."""
 
 
-class NotBuiltError(Exception):
-    """What a case records and the project does not have; the message names it."""
-
-
 @dataclass(frozen=True)
 class Check:
     """What compares a case of a file, and the largest error it may find; 0 is exactly the same."""

@@ -197,25 +197,29 @@ LEAKS = {
 }
 
 
-def moved(modality: str, **switches: bool) -> dict[int, list[int]]:
-    """Return for each hidden token at which places logits move, by any bit, when its code is another one.
+def moved(modality: str, packed: bool = False, **switches: bool) -> dict[int, list[int]]:
+    """Return for some hidden tokens at which places logits move, by any bit, when their code is another one.
 
     The request holds every modality, and that part of the target's own picture or sound that is not hidden.
+    Another request of the batch asks for text; with `packed` the two share a row.
     """
     target, hidden = LEAKS[modality]
     model = full_model(drop_background=False, image_tokens=32, **switches)
-    batch = model.processor(requests()[:1], [target], paradigms=["R"], hidden=[hidden])
+    batch = model.processor(
+        requests(), [target, Target(text="a picture")], paradigms=["R", "S"], hidden=[hidden, Hidden()]
+    )
+    rows = [[0, 1]] if packed else None
     embedder = model.targets[modality]
     found = {}
     with torch.inference_mode():
         codes = embedder.codes(getattr(batch, f"{modality}_target").values)
-        before = model(batch).logits[modality]
+        before = model(batch, rows=rows).logits[modality]
         places = getattr(batch, f"{modality}_target").task_mask[0].nonzero().flatten()
         for place in [*places[:-1:4].tolist(), int(places[-1])]:
             changed = codes.clone()
             changed[0, place] = (codes[0, place] + 7) % embedder.tokenizer.config.codes
             embedder.codes = lambda values, changed=changed: changed
-            apart = (model(batch).logits[modality] - before)[0].abs().amax(-1)
+            apart = (model(batch, rows=rows).logits[modality] - before)[0].abs().amax(-1)
             found[place] = apart.nonzero().flatten().tolist()
     return found
 
@@ -225,16 +229,17 @@ def next_places(places: dict[int, list[int]], modality: str) -> dict[int, list[i
     return {place: [place + 1] if place + 1 < length else [] for place in places}
 
 
-@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize(("sparse", "packed"), [(False, False), (True, False), (False, True)])
 @pytest.mark.parametrize("modality", LEAKS)
-def test_a_hidden_token_moves_only_what_predicts_the_next(modality, sparse):
-    found = moved(modality, dynamic_masking=True, sparse_patterns=sparse)
+def test_a_hidden_token_moves_only_what_predicts_the_next(modality, sparse, packed):
+    found = moved(modality, packed, dynamic_masking=True, sparse_patterns=sparse)
     assert len(found) > 3 and found == next_places(found, modality)
 
 
+@pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("modality", LEAKS)
-def test_without_dynamic_masking_the_test_finds_the_leak(modality):
-    found = moved(modality, dynamic_masking=False)
+def test_without_dynamic_masking_the_test_finds_the_leak(modality, packed):
+    found = moved(modality, packed, dynamic_masking=False)
     leaks = [place for place, places in found.items() if places != next_places(found, modality)[place]]
     assert len(leaks) > len(found) - 2, "all but the last hidden token are seen by more than the next"
 

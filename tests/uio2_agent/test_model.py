@@ -110,7 +110,8 @@ def test_training_after_inference():
     assert loss.isfinite()
 
 
-def test_loss_equals_a_loop():
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_loss_equals_a_loop(smoothing):
     torch.manual_seed(0)
     logits, targets = torch.randn(2, 3, 7), torch.randint(7, (2, 3))
     mask = torch.tensor([[True, True, False], [True, False, False]])
@@ -118,8 +119,12 @@ def test_loss_equals_a_loop():
     for row, column in mask.nonzero().tolist():
         line = logits[row, column].double().numpy()
         log_z = np.log(np.exp(line).sum())
-        expected += (log_z - line[targets[row, column]] + 0.1 * log_z**2) / 3
-    assert token_loss(logits, targets, mask, z_loss=0.1).item() == pytest.approx(expected, rel=1e-5)
+        wanted = np.full(7, smoothing / 6)
+        wanted[targets[row, column]] = 1 - smoothing
+        divergence = wanted @ (np.log(np.maximum(wanted, 1e-300)) - (line - log_z))
+        expected += (divergence + 0.1 * log_z**2) / 3
+    found = token_loss(logits, targets, mask, z_loss=0.1, smoothing=smoothing)
+    assert found.item() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize(

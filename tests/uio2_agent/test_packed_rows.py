@@ -7,7 +7,9 @@ import torch
 
 from tests.uio2_agent.tiny import full_model, full_requests, picture, sound
 from uio2_agent.errors import RequestError
-from uio2_agent.network import packed_masks
+from uio2_agent.network.masks import column_pattern, convolution_pattern, row_pattern
+from uio2_agent.network.packed_masks import BLOCK, Slots, block_mask, dense_bias, earlier_target, same_segment
+from uio2_agent.network.packing import Layout
 from uio2_agent.request import Target
 
 ROWS = [[4, 0, 7], [2], [6, 1, 5, 3]]
@@ -64,3 +66,99 @@ def test_packed_is_unpacked(model, rows):
     assert gradients.keys() == expected.keys()
     for name, gradient in gradients.items():
         torch.testing.assert_close(gradient, expected[name], atol=1e-5, rtol=1e-5, msg=name)
+
+
+def test_without_segments_the_test_would_fail(model, monkeypatch):
+    batch = batch_of(model)
+    expected = counted(model(batch), "text")
+    whole = Layout.of
+
+    def one_segment(*arguments):
+        layout = whole(*arguments)
+        return dataclasses.replace(layout, segment=layout.segment.clamp(max=0))
+
+    monkeypatch.setattr(Layout, "of", one_segment)
+    assert (counted(model(batch, rows=ROWS), "text") - expected).abs().max() > 1e-2
+
+
+def test_a_row_may_hold_an_example_whose_target_is_of_another_modality():
+    model = full_model()
+    requests = full_requests()[:2]
+    pair = model.processor(requests, [Target(image=picture(7)), Target(text="a bowl")])
+    alone = [
+        model.processor([request], [target])
+        for request, target in zip(requests, [Target(image=picture(7)), Target(text="a bowl")], strict=True)
+    ]
+    packed = model(pair, rows=[[0, 1]])
+    assert packed.loss.item() == pytest.approx(sum(model(one).loss.item() for one in alone), rel=1e-5)
+
+
+def test_several_answers_of_a_request_stay_apart_in_a_row():
+    model = full_model()
+    batch = model.processor(
+        full_requests()[:3],
+        [Target(text=("a bowl", "a red block")), Target(text="it"), Target(image=picture(3))],
+    )
+    assert batch.text_target.answer is not None
+    packed, alone = model(batch, rows=[[2, 0, 1]]), model(batch)
+    torch.testing.assert_close(counted(packed, "text"), counted(alone, "text"), atol=1e-5, rtol=1e-5)
+
+
+def test_encoder_output_finds_its_way_back():
+    model = full_model()
+    batch = model.processor(full_requests())
+    alone, packed = model.encode(batch).spread(), model.encode(batch, [[5, 0], [1, 2, 3, 4]]).spread()
+    torch.testing.assert_close(packed, alone, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "rows", [[[0, 1]], [[0, 1, 2, 2]], [[0, 1], [2, 3]]], ids=["lost", "twice", "unknown"]
+)
+def test_every_example_goes_into_one_row(rows):
+    model = full_model()
+    batch = model.processor(full_requests()[:3], ["a"] * 3)
+    with pytest.raises(RequestError, match="one row"):
+        model(batch, rows=rows)
+
+
+def drawn_slots(seed: int, rows: int = 3, length: int = 3 * BLOCK) -> Slots:
+    """Rows of targets, lines and rasters of 8 columns, some of them longer than a block."""
+    generator = torch.Generator().manual_seed(seed)
+    segment = torch.full((rows, length), -1, dtype=torch.int32)
+    answer, place, columns = (torch.zeros(rows, length, dtype=torch.int32) for _ in range(3))
+    for row in range(rows):
+        at = 0
+        for number in range(9 - 4 * row):
+            count = min(int(torch.randint(1, 180, (), generator=generator)), length - at)
+            here = slice(at, at + count)
+            segment[row, here], place[row, here] = number, torch.arange(count)
+            answer[row, here] = columns[row, here] = 8 * (number % 2)
+            at += count
+    return Slots(segment, answer, place, columns, torch.rand(rows, length, generator=generator) < 0.7)
+
+
+@pytest.mark.parametrize("pattern", [None, row_pattern, column_pattern, convolution_pattern])
+def test_blocks_hold_all_that_the_rule_allows(pattern):
+    slots, other = drawn_slots(0), drawn_slots(1)
+    for rule, queries, keys, causal in (
+        (same_segment, slots, slots, False),
+        (same_segment, slots, other, False),
+        (earlier_target(pattern), slots, slots, True),
+    ):
+        blocks = block_mask(rule, queries, keys, causal)
+        allowed = dense_bias(rule, queries, keys, torch.float32) == 0
+        needed = allowed.unflatten(3, (-1, BLOCK)).unflatten(2, (-1, BLOCK)).any(-1).any(3)
+        listed = blocks.to_dense().bool()
+        assert listed.shape == needed.shape and (listed | ~needed).all()
+        assert listed.float().mean() < 0.9, "blocks without a pair are left out"
+        every = torch.arange(slots.segment.shape[1])
+        row, query, key = torch.arange(3)[:, None, None], every[:, None], every
+        assert (blocks.mask_mod(row, 0, query, key) == allowed[:, 0]).all()
+
+
+@pytest.mark.parametrize("pattern", [row_pattern, column_pattern, convolution_pattern])
+def test_a_raster_in_a_row_has_the_pattern_of_one_by_itself(pattern):
+    count = torch.arange(48)
+    slots = Slots(*(value[None] for value in (count * 0, count * 0, count, count * 0 + 8)))
+    found = dense_bias(earlier_target(pattern), slots, slots, torch.float32)[0, 0] == 0
+    assert (found == pattern(6, 8, torch.device("cpu"))).all()

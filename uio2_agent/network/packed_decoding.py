@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from uio2_agent.config import TARGET_MODALITIES
 from uio2_agent.inputs.batch import TokenTarget
 from uio2_agent.network.masks import layer_pattern, shown_inputs
 from uio2_agent.network.packed_masks import (
@@ -43,7 +44,7 @@ def decode_rows(
     rotary = rotary_pair(layout.fold(turns), dtype)
     queries = Slots(layout.segment, *(layout.fold(values) for values in zip(*slots, strict=True)))
     if not network.config.dynamic_masking:
-        queries = Slots(queries.segment, queries.modality, queries.place, queries.columns)
+        queries = Slots(queries.segment, queries.answer, queries.place, queries.columns)
     biases = attention_under(_rules(network), queries, queries, dtype, causal=True)
     (crossing,) = attention_under(
         [same_segment], Slots(layout.segment), Slots(encoded.packed.layout.segment), dtype
@@ -61,14 +62,17 @@ def decode_rows(
 def _slots(
     network: "Network", part: int, name: str, target: TokenTarget, layout: Layout
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return modality, place, columns and shown of a target's tokens, each [n]."""
+    """Return answer, place, columns and shown of a target's tokens, each [n]."""
     tokens, grid = layout.tokens[part], network.targets[name].grid
     place = (tokens % target.inputs.shape[1]).to(torch.int32)
     if target.hidden is None:
         shown = torch.ones_like(tokens, dtype=torch.bool)
     else:
         shown = layout.present(part, shown_inputs(target.hidden))
-    return torch.full_like(place, part), place, torch.full_like(place, grid[1] if grid else 0), shown
+    answer = torch.full_like(place, part)
+    if target.answer is not None:
+        answer += len(TARGET_MODALITIES) * layout.present(part, target.answer).to(torch.int32)
+    return answer, place, torch.full_like(place, grid[1] if grid else 0), shown
 
 
 def _rules(network: "Network") -> list:

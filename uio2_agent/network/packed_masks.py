@@ -26,13 +26,13 @@ Rule = Callable[["Slots", "Slots"], Tensor]
 class Slots:
     """What decides who may look at whom, all int [R, L] but shown, which is bool.
 
-    segment: which of the row's examples; -1 where empty. The rest is of targets: modality; place in the
-    target; columns of its raster, 0 for a line of text; shown, False for an input that holds a token the
-    encoder did not see.
+    segment: which of the row's examples; -1 where empty. The rest is of targets. answer: which of the
+    example's, those of another modality included. place: in the target. columns: of its raster, 0 for a line
+    of text. shown: False for an input that holds a token the encoder did not see.
     """
 
     segment: Tensor
-    modality: Tensor | None = None
+    answer: Tensor | None = None
     place: Tensor | None = None
     columns: Tensor | None = None
     shown: Tensor | None = None
@@ -57,7 +57,7 @@ def earlier_target(pattern: Pattern | None) -> Rule:
     fits = None if pattern is None else RULES[pattern]
 
     def rule(query: Slots, key: Slots) -> Tensor:
-        seen = same_segment(query, key) & (query.modality == key.modality) & (key.place <= query.place)
+        seen = same_segment(query, key) & (query.answer == key.answer) & (key.place <= query.place)
         if query.shown is not None:
             seen = seen & ((query.shown & key.shown) | (key.place == query.place))
         if fits is not None:
