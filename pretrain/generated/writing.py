@@ -10,7 +10,7 @@ import tarfile
 import wave
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from itertools import batched
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +148,8 @@ def _as_columns(fields: Mapping[str, Any]) -> dict[str, Any]:
         columns["images"] = [files.get(name) for name in columns["images"]]
     elif files:
         columns["images"] = list(files.values())
+    if "transcript" in columns:
+        columns["transcript"] = [{"second": time, "text": words} for time, words in columns["transcript"]]
     if "png" in columns:
         columns["image"] = {"bytes": columns.pop("png"), "path": None}
     return columns
@@ -155,7 +157,7 @@ def _as_columns(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _write_tar(root: Path, examples: Iterator[Mapping[str, Any]]) -> None:
     number = 0
-    for shard, part in enumerate(batched(examples, _SHARD)):
+    for shard, part in enumerate(_parts(examples)):
         with tarfile.open(root / f"{shard:06d}.tar", "w") as archive:
             for fields in part:
                 for name, content in _as_files(fields).items():
@@ -189,8 +191,13 @@ def _write_arrow(root: Path, examples: Iterator[Mapping[str, Any]]) -> None:
 
 
 def _tables(examples: Iterator[Mapping[str, Any]]) -> Iterator[pa.Table]:
-    for part in batched(examples, _SHARD):
+    for part in _parts(examples):
         yield pa.Table.from_pylist(_full([_as_columns(fields) for fields in part]))
+
+
+def _parts(examples: Iterator[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    while part := list(islice(examples, _SHARD)):
+        yield part
 
 
 def _full(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

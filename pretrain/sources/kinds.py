@@ -14,6 +14,8 @@ Fields are files of a tar shard or a folder, by ending, or columns of a table. T
 fields too. A list of images is a column, or the files `0.png`, `1.png`, …; an entry may also name a field.
 `columns=` says where a part lies that has a name of its own.
 
+A transcript is a list of [second, words], or of `second` and `text`.
+
 Unusual: a record's `key` is made of its parts before they are decoded, under the names above, so that it is
 the same in whatever form the set is kept.
 """
@@ -156,7 +158,9 @@ class RecordSource(Source):
             if found is not None:
                 try:
                     parts[part] = _settled(found, fields, is_text=part in ("text", "texts", "names"))
-                except (OSError, ValueError, KeyError) as error:
+                    if part == "transcript":
+                        parts[part] = _said(parts[part])
+                except (OSError, ValueError, KeyError, TypeError) as error:
                     raise BadRecord(f"{where(index)} has no usable {part} ({described(error)})") from error
         needed = (part for part in KINDS[self.kind].needs if part not in parts)
         if missing := next(needed, None):
@@ -180,6 +184,12 @@ def _settled(value: Any, fields: Mapping[str, Any], is_text: bool = False) -> An
     if is_text:
         return value.decode() if isinstance(value, bytes) else value
     return _content(fields[value]) if isinstance(value, str) and value in fields else value
+
+
+def _said(transcript: Sequence[Any]) -> list[list[Any]]:
+    """Return second and words of each item of a transcript, a pair or a mapping of `second` and `text`."""
+    pairs = [(item["second"], item["text"]) if isinstance(item, Mapping) else item for item in transcript]
+    return [[float(second), str(words)] for second, words in pairs]
 
 
 def _content(value: Any) -> Any:
@@ -233,7 +243,7 @@ def _sound_text(parts: Mapping[str, Any]) -> SoundTextRecord:
 
 
 def _video(parts: Mapping[str, Any]) -> VideoRecord:
-    said = tuple((float(second), str(words)) for second, words in parts.get("transcript", ()))
+    said = tuple((second, words) for second, words in parts.get("transcript", ()))
     if [second for second, _ in said] != sorted(second for second, _ in said):
         raise ValueError("its transcript is not in order of time")
     return VideoRecord(EncodedFilm(parts["video"]), str(parts.get("text", "")), said)

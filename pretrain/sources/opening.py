@@ -40,8 +40,8 @@ def open_source(
     columns: Mapping[str, str] | None = None,
     **options: Any,
 ) -> Source:
-    """Open the data at a path, of whatever form, as examples of a kind (`kinds.KINDS`), or of "pairs" or "patches"
-    (`derived`), or "trajectory".
+    """Open the data at a path, of whatever form, as examples of a kind: one of `kinds.KINDS`, "pairs" or
+    "patches" (`derived`), or "trajectory".
 
     Arguments
         path: a folder, files, or a pattern of files.

@@ -12,6 +12,8 @@ loss is counted and named. Where the folder cannot be written, the index is made
 It refuses to know what the fields mean.
 """
 
+import contextlib
+import io
 import os
 import tarfile
 import zipfile
@@ -28,7 +30,7 @@ from pretrain.sources.paths import expanded
 from pretrain.sources.schema import DatasetError
 from pretrain.sources.source import BadRecord, checked_index, fingerprint, identity_of
 from pretrain.sources.store import Store
-from uio2_agent.files import new_file
+from uio2_agent.files import replace_file
 
 INDEX_ENDING = ".index.npz"
 _VERSION = 1
@@ -147,12 +149,11 @@ def _index(shard: Path) -> _Index:
     if (found := _kept(place, mark)) is not None:
         return found
     made = _made(shard, mark)
-    try:
-        with new_file(place) as file:
-            arrays = {name: value for name, value in vars(made).items() if isinstance(value, np.ndarray)}
-            np.savez(file, version=_VERSION, mark=mark, endings=np.array(made.endings, np.str_), **arrays)
-    except OSError:
-        pass  # a folder of others
+    arrays = {name: value for name, value in vars(made).items() if isinstance(value, np.ndarray)}
+    content = io.BytesIO()
+    np.savez(content, version=_VERSION, mark=mark, endings=np.array(made.endings, np.str_), **arrays)
+    with contextlib.suppress(OSError):  # a folder of others
+        replace_file(place, content.getvalue())
     return made
 
 
