@@ -1,4 +1,4 @@
-"""Random records of every kind, small, in which every word and every picture is there once: what leaks is seen."""
+"""Random small records of every kind. No word and no picture comes twice, so that what leaks is seen."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace

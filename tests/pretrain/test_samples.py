@@ -93,14 +93,18 @@ def modality(sample: Sample) -> str:
 def test_markers_are_the_inputs(made) -> None:
     """Marker j is in the text exactly if there is piece j; the last piece's is `<…_input>`."""
     for _, sample in made[1]:
-        request, found = sample.request, {"image": set(), "audio": set()}
-        for sense, number in MARKER.findall(text(request.text)):
-            found[sense].add(int(number or 0))
-        for sense in ("image", "audio"):
-            history = getattr(request, f"{sense}_history")
-            there = set(range(1, len(history) + 1)) | ({0} if getattr(request, sense) is not None else set())
-            assert found[sense] == there, (made[0], text(request.text))
-            assert len(history) <= (8 if made[0] == "trajectory" else 4)
+        check_markers(sample)
+        assert len(sample.request.image_history) <= (8 if made[0] == "trajectory" else 4)
+
+
+def check_markers(sample: Sample) -> None:
+    request, found = sample.request, {"image": set(), "audio": set()}
+    for sense, number in MARKER.findall(text(request.text)):
+        found[sense].add(int(number or 0))
+    for sense in ("image", "audio"):
+        history = getattr(request, f"{sense}_history")
+        there = set(range(1, len(history) + 1)) | ({0} if getattr(request, sense) is not None else set())
+        assert found[sense] == there, text(request.text)
 
 
 def test_texts_fit(made) -> None:
@@ -111,18 +115,20 @@ def test_texts_fit(made) -> None:
 
 
 def test_no_word_of_an_answer_is_asked(made) -> None:
-    """Words of records come once: of those that are to be written none is shown, not even in part."""
+    """Words of records come once: of those that are to be written none is shown."""
     name, found = made
     for _, sample in found:
-        if modality(sample) != "text" or name in VISIBLE:
-            continue
-        vocabulary = TOKENIZER.vocabulary
-        shown, written = (
-            [TOKENIZER.decode(run) for run in runs(ids(value), vocabulary.pieces)]
-            for value in (sample.request.text, sample.target.text)
-        )
-        told = " | ".join(shown)
-        assert not [word for run in written for word in run.split() if len(word) >= 8 and word in told]
+        if modality(sample) == "text" and name not in VISIBLE:
+            check_words(sample)
+
+
+def check_words(sample: Sample) -> None:
+    shown, written = (
+        [TOKENIZER.decode(run) for run in runs(ids(value), TOKENIZER.vocabulary.pieces)]
+        for value in (sample.request.text, sample.target.text)
+    )
+    told = " | ".join(shown)
+    assert not [word for run in written for word in run.split() if len(word) >= 8 and word in told]
 
 
 def runs(tokens: list[int], pieces: int) -> list[list[int]]:
@@ -139,19 +145,51 @@ def runs(tokens: list[int], pieces: int) -> list[list[int]]:
 def test_nothing_of_a_picture_or_a_sound_that_is_asked_is_shown_unhidden(made) -> None:
     name, found = made
     for _, sample in found:
-        if (kind := modality(sample)) == "text":
-            continue
-        wanted = getattr(sample.target, kind)
-        pieces = (getattr(sample.request, kind), *getattr(sample.request, f"{kind}_history"))
-        same = [piece is not None and np.array_equal(piece, wanted) for piece in pieces]
-        hidden = getattr(sample.hidden, kind)
-        if sample.paradigm == "S":
-            assert not any(same) and hidden is None
-        else:
-            assert same[0] and not any(same[1:])
-            grid = CONFIG.image_grid if kind == "image" else CONFIG.audio_grid
-            assert hidden.shape == grid and hidden.dtype == bool
-            assert hidden.any() if name == "regions" else hidden.mean() >= 0.75
+        if modality(sample) != "text":
+            check_pieces(sample, least=0.0 if name == "regions" else 0.75)
+
+
+def check_pieces(sample: Sample, least: float) -> None:
+    kind = modality(sample)
+    wanted = getattr(sample.target, kind)
+    pieces = (getattr(sample.request, kind), *getattr(sample.request, f"{kind}_history"))
+    same = [piece is not None and np.array_equal(piece, wanted) for piece in pieces]
+    hidden = getattr(sample.hidden, kind)
+    if sample.paradigm == "S":
+        assert not any(same) and hidden is None
+    else:
+        assert same[0] and not any(same[1:])
+        grid = CONFIG.image_grid if kind == "image" else CONFIG.audio_grid
+        assert hidden.shape == grid and hidden.dtype == bool
+        assert hidden.any() and hidden.mean() >= least
+
+
+def test_the_checks_see_what_gives_the_answer_away() -> None:
+    """Negative control: good samples, spoiled one way each."""
+    seen = {"words": 0, "S": 0, "R": 0, "marker": 0, "piece": 0}
+    for _, sample in [*samples("document", 60), *samples("video", 60)]:
+        request, kind = sample.request, modality(sample)
+        spoiled = []
+        if kind == "text" and sample.paradigm == "S" and len(sample.target.text) >= 8:
+            told = f"{text(request.text)} {sample.target.text}"
+            spoiled.append(("words", check_words, dataclasses.replace(request, text=told), sample.hidden))
+        if kind == "image" and sample.paradigm == "S":
+            history = (*request.image_history, sample.target.image)
+            leak = dataclasses.replace(request, image_history=history)
+            spoiled.append(("S", lambda each: check_pieces(each, 0.75), leak, sample.hidden))
+        if kind == "image" and sample.paradigm == "R":
+            seen_whole = dataclasses.replace(sample.hidden, image=np.zeros(CONFIG.image_grid, bool))
+            spoiled.append(("R", lambda each: check_pieces(each, 0.75), request, seen_whole))
+        if request.image_history:
+            one_less = dataclasses.replace(request, image_history=request.image_history[:-1])
+            spoiled.append(("piece", check_markers, one_less, sample.hidden))
+            unnamed = dataclasses.replace(request, text=MARKER.sub("", text(request.text)))
+            spoiled.append(("marker", check_markers, unnamed, sample.hidden))
+        for what, check, broken, hidden in spoiled:
+            with pytest.raises(AssertionError):
+                check(dataclasses.replace(sample, request=broken, hidden=hidden))
+            seen[what] += 1
+    assert min(seen.values()) >= 5
 
 
 def test_what_is_mended_is_the_text_itself(made) -> None:
