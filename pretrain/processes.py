@@ -47,6 +47,16 @@ class Processes:
             return flags
         return tuple(bool(value) for value in self.sum(torch.tensor([float(flag) for flag in flags])))
 
+    def gather(self, lines: list[str]) -> list[str]:
+        """Return the lines of all processes, in the order of these."""
+        if not any(self.any(bool(lines))):
+            return []
+        if self.count == 1:
+            return lines
+        gathered: list[list[str]] = [[]] * self.count
+        dist.all_gather_object(gathered, lines)
+        return [line for part in gathered for line in part]
+
     def wait(self) -> None:
         """Go on when all are here."""
         if self.count > 1:
