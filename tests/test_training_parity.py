@@ -16,7 +16,7 @@ def folder(shared):
 
 
 def test_everything_recorded_is_as_recorded(folder, capsys):
-    assert main([str(folder)]) == 0
+    assert main([str(folder), "--strict"]) == 0
     assert "OFF" not in capsys.readouterr().out
 
 

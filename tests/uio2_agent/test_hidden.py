@@ -125,6 +125,11 @@ def test_patches_are_drawn_up_to_a_share_of_the_grid(share, count):
     assert batch.audio.mask.sum(-1).max() == max(1, int(8 * share))
     again = process(requests(), patch_share=share, generator=np.random.default_rng(1))
     assert share == 1.0 or not torch.equal(batch.image.positions, again.image.positions)
+    one_each = process(
+        requests(), patch_share=share, generator=[np.random.default_rng(seed) for seed in (5, 0)]
+    )
+    alone = process(requests()[1:], patch_share=share, generator=np.random.default_rng(0))
+    assert torch.equal(one_each.image.positions[1], alone.image.positions[0])
     fixed = process(requests(), patch_share=share, fixed_shape=True)
     assert fixed.image.values.shape[1] == count
 

@@ -42,7 +42,7 @@ class _Shown:
     hidden: Sequence[Hidden]
     patch_share: float
     fixed_shape: bool
-    generator: np.random.Generator | None
+    generators: Sequence[np.random.Generator | None]
 
     def most_patches(self, modality: PatchModality) -> int:
         """Return the most patches of a piece: at least one."""
@@ -74,7 +74,7 @@ class Processor:
         targets: Sequence[str | Target] | None = None,
         target: str | Sequence[str] | None = None,
         fixed_shape: bool = False,
-        generator: np.random.Generator | None = None,
+        generator: np.random.Generator | Sequence[np.random.Generator] | None = None,
         paradigms: Sequence[str] | None = None,
         hidden: Sequence[Hidden] | None = None,
         patch_share: float = 1.0,
@@ -89,7 +89,8 @@ class Processor:
                 target, or text.
             fixed_shape: pad every part as far as the configuration allows.
             generator: draws the patches that stay where a picture or spectrogram has more than the model
-                takes; without one every draw starts from the same seed, so that no row depends on its batch.
+                takes; one for all, or one for each request. Without one every draw starts from the same
+                seed, so that no row depends on its batch.
             paradigms: "S", "R" or "X" for each request (`text.vocabulary.PREFIXES`); by default all "S".
             hidden: the patches of each request that are left out. Where an image or a sound is asked for
                 under "R", it is the one whose part is shown, and its hidden tokens are the `task_mask`.
@@ -119,7 +120,9 @@ class Processor:
             "audio": [() if request.audio is None else (request.audio,) for request in requests],
             "audio_history": [request.audio_history for request in requests],
         }
-        shown = _Shown(hidden, patch_share, fixed_shape, generator)
+        single = generator is None or isinstance(generator, np.random.Generator)
+        generators = one_each("generators", None if single else generator, count, generator)
+        shown = _Shown(hidden, patch_share, fixed_shape, generators)
         batch = Batch(
             text=self._text(texts, fixed_shape),
             **{name: self._patches(name, rows, shown) for name, rows in inputs.items()},
@@ -236,21 +239,26 @@ class Processor:
             )
         pieces = max(modality.usual_pieces, longest) if shown.fixed_shape else longest
         numbers = [f" {j + 1}" for j in range(pieces)] if modality.is_history else [""]
+        most = shown.most_patches(modality)
         cut = [
             [
-                self._cut(modality, piece, f"{modality.piece}{number} of request {row}", mask, shown)
+                self._cut(modality, piece, f"{modality.piece}{number} of request {row}", mask).sample(
+                    most, generator or np.random.default_rng(0)
+                )
                 for number, piece, mask in zip(numbers, held, masks.of(name, len(held)), strict=False)
             ]
-            for row, (held, masks) in enumerate(zip(rows, shown.hidden, strict=True))
+            for row, (held, masks, generator) in enumerate(
+                zip(rows, shown.hidden, shown.generators, strict=True)
+            )
         ]
-        length = shown.most_patches(modality) if shown.fixed_shape else None
+        length = most if shown.fixed_shape else None
         patches = pad_patches(cut, pieces, length, modality.encoder.patch_dim)
         if modality.is_history:
             return patches
         return Patches(patches.values[:, 0], patches.mask[:, 0], patches.positions[:, 0])
 
     def _cut(
-        self, modality: PatchModality, piece: np.ndarray, what: str, hidden: np.ndarray | None, shown: _Shown
+        self, modality: PatchModality, piece: np.ndarray, what: str, hidden: np.ndarray | None
     ) -> PatchList:
         size, patch, limit = modality.size, modality.encoder.patch_size, modality.most_patches
         if modality.sense == "audio":
@@ -268,8 +276,7 @@ class Processor:
         if hidden is not None:
             tokens = None if modality.is_history else target_grid(self.config, modality.sense)
             patches = leave_out(patches, hidden, modality.grid, tokens)
-        generator = np.random.default_rng(0) if shown.generator is None else shown.generator
-        return patches.sample(shown.most_patches(modality), generator)
+        return patches
 
 
 def _restored(row: int, modality: str, paradigm: str, hidden: Hidden) -> Hidden:

@@ -6,6 +6,7 @@ switches of the configuration. All masks are boolean [query, key], True where th
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -58,11 +59,7 @@ def column_pattern(rows: int, columns: int, device: torch.device) -> Tensor:
 @constant
 def convolution_pattern(rows: int, columns: int, device: torch.device, reach: int = NEIGHBOURHOOD) -> Tensor:
     """Return [N, N] over a raster: earlier tokens at most `reach` rows and columns away."""
-
-    def near(query: Tensor, key: Tensor, columns: Tensor | int) -> Tensor:
-        return neighbours(query, key, columns, reach)
-
-    return _earlier(near, rows, columns, device)
+    return _earlier(partial(neighbours, reach=reach), rows, columns, device)
 
 
 RULES: dict[Pattern, Rule] = {
