@@ -66,7 +66,7 @@ proof: setup
 	$(BIN)/python -m tests.proof.random_vs_nano docs/proof/random_vs_nano.md
 	$(BIN)/python -m tests.proof.nano_house docs/proof/nano_house.md
 	$(BIN)/python -m tests.proof.habitat_experts docs/proof/habitat.md
-	$(BIN)/python -m tests.proof.household_expert docs/proof/household.md
+	$(BIN)/python -m tests.proof.procthor_experts docs/proof/procthor.md
 
 # The packaged model from nothing: demonstrations on SHARDS processes, then one training run (docs/nano.md, docs/gpu.md).
 SHARDS ?= $(shell nproc)

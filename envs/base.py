@@ -84,6 +84,8 @@ class SimulatorEnv(gymnasium.Env):
     in_episode: bool = False
     """Whether an episode is under way: begun, and neither ended nor closed."""
 
+    _chosen_by: ClassVar[tuple[str, ...]] = ()
+    """Options that choose this class among others, before those that it is made with."""
     _seed: int | None = None
     _steps: int = 0
 
@@ -265,7 +267,7 @@ class SimulatorEnv(gymnasium.Env):
             for name, parameter in inspect.signature(function).parameters.items()
             if name != "self" and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         )
-        return list(dict.fromkeys(named))
+        return list(dict.fromkeys((*cls._chosen_by, *named)))
 
     def _need(self, ability: str) -> None:
         if ability not in self.abilities:

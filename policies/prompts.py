@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from scipy import ndimage
 
 from policies.action_text import locations_text
 from policies.moment import Moment
@@ -177,6 +176,8 @@ def seen_boxes(ids: Sequence[int], segmentation: Mapping[str, np.ndarray]) -> li
     A box is [first row, first column, last row, last column], inclusive pixels; None where nothing of the
     object is seen. `segmentation` holds (H, W) integers, object ids, by camera.
     """
+    from scipy import ndimage  # here, for commands that only tell a mistake would load it, too
+
     slices = {view: ndimage.find_objects(ids_seen) for view, ids_seen in segmentation.items()}
 
     def box(view: str, number: int) -> list[int] | None:

@@ -86,7 +86,9 @@ def _check_policy(keys: Mapping[str, Any]) -> None:
 
 
 def _check_options(keys: Mapping[str, Any], level: str, tasks: tuple[str, ...]) -> None:
-    """Options of an environment are its own to judge: one is made, which brings its simulator."""
+    """Options of an environment are its own to judge: one is made, which brings its simulator, as
+    playing will, and takes a millisecond or two more.
+    """
     if not keys["env_kwargs"]:
         return
     try:

@@ -232,6 +232,7 @@ def test_a_mistake_is_told_in_two_seconds(words: str, folder: Path) -> None:
     [
         ("foo=1", "unknown option 'foo'"),
         ("backend=upsteam", "(did you mean 'upstream'?)"),
+        ("backendd=upstream", "(did you mean 'backend'?)"),
         ("difficulty=hrad", "(did you mean 'hard'?)"),
         ("image_size=[a,b]", "give rows and columns"),
         ("task=x", "env_kwargs make no environment: task='x': TypeError"),
@@ -252,6 +253,20 @@ def test_options_of_an_environment_are_judged_before_torch_is_loaded(
     )
     line, outcome = run.stderr.splitlines()
     assert line.startswith("uio2: ") and said in line and json.loads(outcome) == [2, []]
+
+
+def test_a_house_is_made_for_its_options_without_what_only_playing_takes(folder: Path) -> None:
+    heavy = ("torch", "ray", "scipy.ndimage")
+    asked = json.dumps([["evaluate", f"env={env}", "env_kwargs.sizee=64"] for env in ("procthor", "habitat")])
+    run = subprocess.run(
+        [sys.executable, "-c", _RUN % (heavy,), asked],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert run.stderr.splitlines()[1::2] == ["[2, []]"] * 2
+    assert run.stderr.count("unknown option 'sizee' (did you mean 'size'?)") == 2
 
 
 def test_help_is_as_quick(folder: Path) -> None:

@@ -62,6 +62,7 @@ class ObjectNavEnv(HabitatEnv):
     task = "ObjectNav"
     body = Body(radius=0.18, height=0.88, eye=0.88, turn=30.0, tilt=30.0, vertical_fov=79.0)
     sliding = False
+    default_sensors = ("depth", "segmentation", "map")
     _kept = (*HabitatEnv._kept, "_category", "_number", "_ids")
 
     def __init__(
@@ -75,6 +76,9 @@ class ObjectNavEnv(HabitatEnv):
         self._wanted = target
         self._category, self._number, self._ids = "", 0, ()
         self._seen_from: dict[tuple[int, tuple[str, ...]], dict[str, list[int]]] = {}
+
+    def _goal_things(self) -> tuple[str, ...]:
+        return self._ids
 
     def _more_spaces(self) -> dict[str, gymnasium.Space]:
         return {"objectgoal": gymnasium.spaces.Box(0, 2**31 - 1, (1,), np.int64)}

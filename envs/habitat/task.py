@@ -57,6 +57,8 @@ class HabitatEnv(NavigationEnv):
         gpu: int | None = None,
         **arguments: Any,
     ) -> None:
+        if episodes is not None and arguments.get("sensors") is None:  # not every scene tells things apart
+            arguments["sensors"] = NavigationEnv.default_sensors
         super().__init__(task, level, **arguments)
         if backend not in BACKENDS:
             raise unknown_name("backend", backend, BACKENDS)

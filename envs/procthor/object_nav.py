@@ -34,6 +34,8 @@ class ObjectNavEnv(NavigationEnv):
     """
 
     task = "ObjectNav"
+    default_sensors = ("depth", "segmentation", "map")
+    _chosen_by = ("backend",)
     _kept = (*NavigationEnv._kept, "_target", "_ids")
 
     def __init__(
@@ -105,6 +107,9 @@ class ObjectNavEnv(NavigationEnv):
                         found.add(int(cell))
             self._cells[key] = sorted(found)
         return self._cells[key]
+
+    def _goal_things(self) -> tuple[str, ...]:
+        return self._ids
 
     def _goal_spots(self) -> list[np.ndarray]:
         return [np.mean(self._simulator.box(id), axis=0)[:2] for id in self._ids]

@@ -56,6 +56,7 @@ class PickAndPlaceEnv(HouseholdEnv):
     """
 
     task = "PickAndPlace"
+    _chosen_by = ("backend",)
     _kept = (*HouseholdEnv._kept, "_target", "_receptacle", "_picked")
 
     def __init__(

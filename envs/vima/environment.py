@@ -72,6 +72,7 @@ class VimaEnv(SimulatorEnv):
     """
 
     embodiment = "vima"
+    _chosen_by = ("backend",)
     abilities = frozenset(ABILITIES) - {"map"}
     reasons: ClassVar = {"map": "a table has no floor to walk on: the camera `top` shows it from above"}
     farthest_m = FAR_M
@@ -263,10 +264,8 @@ class VimaEnv(SimulatorEnv):
                 scene, (motion.start, motion.start_yaw), (motion.end, motion.end_yaw), self._on_frame
             )
         else:
-            check = lambda: self.task.on_check(self._world, self._cast, self._progress)  # noqa: E731
-            primitives.push(
-                scene, (motion.start, 0.0), (motion.end, 0.0), on_check=check, on_frame=self._on_frame
-            )
+            poses = primitives.push(scene, (motion.start, 0.0), (motion.end, 0.0), self._on_frame)
+            self.task.on_push(self._world, self._cast, self._progress, poses)
 
     def _observation(self) -> dict[str, Any]:
         rgb, segm = self._world.scene.render(VIEWS)

@@ -22,7 +22,7 @@ from policies.embodiments.base import Embodiment
 from pretrain.progress import progress
 from rollouts.errors import RolloutError
 from rollouts.output import claim
-from rollouts.pages.pictures import MOTION_PLACE, Scene, draw, motion_picture
+from rollouts.pages.pictures import MOTION_HEIGHT, MOTION_PLACE, SIDE_WIDTH, Scene, draw, motion_picture
 from rollouts.pages.video import Patch, write_video
 from rollouts.pages.walk import walk
 from rollouts.runner import Work
@@ -129,7 +129,8 @@ def write_film(path: Path, board: Iterable[tuple[Shown, int]]) -> None:
                     poster = picture
                 yield picture, count
             else:
-                yield Patch(motion_picture(shown), MOTION_PLACE), count
+                fits = shown.shape[:2] == (MOTION_HEIGHT, SIDE_WIDTH)
+                yield Patch(shown if fits else motion_picture(shown), MOTION_PLACE), count
 
     write_video(path, shots(), FPS)
     if poster is not None:

@@ -12,7 +12,7 @@ from envs.house.tasks.body import AHEAD, LEFT, RIGHT
 from envs.house.tasks.egomap import CELL_M, CELLS, EgoMap
 
 MIDDLE = CELLS // 2
-WHITE, BLACK, BLUE = (255, 255, 255), (0, 0, 0), (32, 96, 255)
+WHITE, BLACK, BLUE, DARK = (255, 255, 255), (0, 0, 0), (32, 96, 255), (16, 32, 128)
 
 
 def _empty(stance: Stance) -> EgoMap:
@@ -97,6 +97,31 @@ def test_it_turns_with_the_body_and_goes_with_a_state() -> None:
     assert (later["map"] != now).any()
     again, _ = env.set_state(state)
     np.testing.assert_array_equal(again["map"], now)
+    env.close()
+
+
+def test_what_is_looked_for_is_remembered_where_it_was_seen() -> None:
+    env = envs.suite("procthor").make("ObjectNav", "small", size=64, expert=True)
+    observation, info = env.reset(seed=3)
+    seen, ended = False, False
+    while not ended:
+        numbers = {env._simulator.place[id] for id in env._ids}
+        in_sight = not numbers.isdisjoint(np.unique(observation["segm"]["front"]).tolist())
+        seen |= in_sight
+        drawn = np.moveaxis(observation["map"], 0, -1)
+        assert _is(drawn, BLUE).any() == in_sight
+        assert _is(drawn, DARK).any() == (seen and not in_sight)
+        assert info["metrics"]["goal_seen"] == seen
+        told = {thing["id"] for thing in info["objects"]}
+        assert told <= set(np.unique(observation["segm"]["front"]).tolist())
+        observation, _, terminated, truncated, info = env.step(info["expert_action"])
+        ended = terminated or truncated
+    assert info["success"]
+    assert seen
+    known, spots = env._map, env._goal_spots()
+    where = (np.argwhere(known.found) + 0.5 - known.found.shape[0] / 2) * CELL_M + known.origin
+    away = np.linalg.norm(where[:, None] - np.array(spots)[None], axis=-1).min(1)
+    assert away.max() < 1.5  # nowhere but at the things, up to half their length
     env.close()
 
 

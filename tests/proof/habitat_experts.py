@@ -4,14 +4,12 @@ Usage: python -m tests.proof.habitat_experts REPORT.md [FOLDER OF RECORDINGS]
 """
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rollouts.results.statistics import wilson
 from tests.habitat_parity.backends import opener
 from tests.habitat_parity.recorded import cases
-from tests.proof.tables import played, rate, table, write
+from tests.proof.tables import played, rate, table, together, write
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "fixtures" / "habitat_sim"
 EPISODES = 100
@@ -31,7 +29,7 @@ def main(report: str, folder: str | Path = RECORDINGS) -> int:
     for task in dict.fromkeys(row["task"] for row in result["rows"]):
         mine = [row for row in result["rows"] if row["task"] == task]
         rows += [_line(row["level"], row) for row in mine]
-        rows.append(_line("all", _together(mine)))
+        rows.append(_line("all", together(mine)))
     head = ["task", "houses", "solved", "mean SPL", "mean soft SPL"]
     parts = [
         f"{EPISODES} held-out seeds from 5,000,000 of each task and size of house; Wilson 95 % intervals.",
@@ -49,19 +47,6 @@ def main(report: str, folder: str | Path = RECORDINGS) -> int:
 def _line(level: str, row: dict[str, Any]) -> list[Any]:
     metrics = row["metrics"]
     return [row["task"], level, rate(row), f"{metrics['spl']:.3f}", f"{metrics['soft_spl']:.3f}"]
-
-
-def _together(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    episodes, solved = (sum(row[key] for row in rows) for key in ("episodes", "successes"))
-    low, high = wilson(solved, episodes)
-    metrics = {
-        name: sum(row["metrics"][name] * row["episodes"] for row in rows) / episodes
-        for name in ("spl", "soft_spl")
-    }
-    return {
-        "task": rows[0]["task"], "episodes": episodes, "successes": solved, "rate": solved / episodes,
-        "low": low, "high": high, "metrics": metrics,
-    }  # fmt: skip
 
 
 def _parity(folder: Path) -> list[list[Any]]:

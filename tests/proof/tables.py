@@ -7,6 +7,7 @@ from typing import Any
 from rollouts.evaluate import EvaluateConfig, evaluate
 from rollouts.output import claim
 from rollouts.results.files import RESULT, load
+from rollouts.results.statistics import wilson
 from rollouts.versions import git_sha, versions
 from uio2_agent.files import replace_file
 
@@ -32,6 +33,18 @@ def rate(row: Mapping[str, Any]) -> str:
     """Success in per cent with its interval."""
     low, high = 100 * row["low"], 100 * row["high"]
     return f"{row['successes']}/{row['episodes']} = {row['rate']:.1%} ({low:.1f} – {high:.1f})"
+
+
+def together(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Rows of one task as one row, with the metrics that all have."""
+    episodes, solved = (sum(row[key] for row in rows) for key in ("episodes", "successes"))
+    low, high = wilson(solved, episodes)
+    metrics = {
+        name: sum(row["metrics"][name] * row["episodes"] for row in rows) / episodes
+        for name in rows[0]["metrics"]
+    }
+    figures = {"successes": solved, "episodes": episodes, "rate": solved / episodes, "low": low, "high": high}
+    return {"task": rows[0]["task"], "level": "all", **figures, "metrics": metrics}
 
 
 def write(report: str, title: str, command: str, *parts: str) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import label
 
 from envs.house.generator.floorplan import FloorPlan
 
@@ -120,6 +119,8 @@ class Space:
     def passable(self) -> bool:
         """Whether one piece of walkable floor reaches far into every room."""
         walkable = self.walkable()
+        from scipy.ndimage import label  # here, for it loads slower than all else of a house
+
         parts, count = label(walkable)
         if count == 0:
             return False

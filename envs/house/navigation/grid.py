@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.ndimage import label
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
@@ -78,6 +77,8 @@ class NavigationGrid:
     @functools.cached_property
     def components(self) -> np.ndarray:
         """For each free cell the number of the part of the floor it belongs to, the largest 0; (cells,)."""
+        from scipy.ndimage import label  # here, for it loads slower than all else of a house
+
         parts, _ = label(self.free, structure=np.ones((3, 3)))
         numbers = parts[self.free] - 1
         order = np.argsort(-np.bincount(numbers), kind="stable") if len(numbers) else np.zeros(0, int)

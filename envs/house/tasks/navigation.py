@@ -47,8 +47,9 @@ class NavigationEnv(SimulatorEnv):
             `observation["depth"]["front"]`, float32 (H, W) in metres along the optical axis, at most
             `farthest_m`. Segmentation comes as `observation["segm"]["front"]`, int32 (H, W), and
             `info["objects"]` tells of the things in sight whose ids it holds. The map is the picture
-            `observation["map"]`, uint8 (3, H, W), of what the body has measured so far
-            (`envs.house.tasks.egomap`).
+            `observation["map"]`, uint8 (3, H, W), of what the body has measured so far, and with
+            segmentation of where it saw what it looks for (`envs.house.tasks.egomap`). None takes the
+            task's `default_sensors`.
     """
 
     embodiment = "navigation"
@@ -59,6 +60,7 @@ class NavigationEnv(SimulatorEnv):
     """What the suite calls it."""
     body = Body()
     max_steps = 500
+    default_sensors: ClassVar[tuple[str, ...]] = ("depth", "map")
 
     def __init__(
         self,
@@ -66,7 +68,7 @@ class NavigationEnv(SimulatorEnv):
         level: str | None = None,
         houses: str | None = None,
         size: int = 224,
-        sensors: Sequence[str] = ("depth", "map"),
+        sensors: Sequence[str] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -75,6 +77,7 @@ class NavigationEnv(SimulatorEnv):
         if isinstance(size, bool) or not isinstance(size, int) or not 32 <= size <= 1024:
             raise EnvError(f"size={size!r}: pictures have 32 to 1024 pixels a side")
         self.task_name, self.level = task, canonical_level(level, LEVELS)
+        sensors = self.default_sensors if sensors is None else sensors
         if isinstance(sensors, str) or not isinstance(sensors, Sequence):
             raise EnvError(
                 f"sensors={shown(sensors)}: a list of {', '.join(sensing.SENSORS)}, or an empty one"
@@ -127,6 +130,10 @@ class NavigationEnv(SimulatorEnv):
     def _goal_cells(self) -> list[int]:
         """The cells of the grid that are at the goal."""
 
+    def _goal_things(self) -> Sequence[str]:
+        """The ids of the things that are looked for."""
+        return ()
+
     @abstractmethod
     def _final(self, stance: Stance) -> list[int]:
         """What to do at the goal, before stopping."""
@@ -153,7 +160,7 @@ class NavigationEnv(SimulatorEnv):
         self._begin(seed, options)
         self._place()
         self._origin = self._simulator.stance
-        self._walked, self._stopped, self._collisions = 0.0, False, 0
+        self._walked, self._stopped, self._collisions, self._found = 0.0, False, 0, False
         self._map = EgoMap.at(self._origin, self.body.radius, self.body.height)
         self._shortest = self._distance()
         self._plan, self.in_episode = None, True
@@ -201,9 +208,9 @@ class NavigationEnv(SimulatorEnv):
         self._steps += 1
         if self._plan:
             self._plan = self._plan[1:] if self._plan[0] == done else None
-        info = self._info()
+        observation, info = self._observation(), self._info()  # what is in sight is told by both
         self._show()
-        return self._observation(), *self._ends(info), info
+        return observation, *self._ends(info), info
 
     def _action(self, action: Any) -> Any:
         """Read an action, here its number; what is returned can be compared. EnvError for what is none."""
@@ -290,6 +297,7 @@ class NavigationEnv(SimulatorEnv):
         "_walked",
         "_stopped",
         "_collisions",
+        "_found",
         "_shortest",
         "_plan",
         "_map",
@@ -317,8 +325,10 @@ class NavigationEnv(SimulatorEnv):
         pose = (away @ right, away @ ahead, -_wrapped(stance.yaw - origin.yaw), stance.pitch)
         more = self._more()
         if "map" in self.sensors:
-            self._map = self._map.seen(view.depth, stance, self.camera)
-            drawn = self._map.picture(stance, self.camera.height, more.get("pointgoal"))
+            wanted = None if view.segmentation is None else np.isin(view.segmentation, self._goal_places())
+            self._map = self._map.seen(view.depth, stance, self.camera, wanted)
+            in_sight = wanted is not None and bool(wanted.any())
+            drawn = self._map.picture(stance, self.camera.height, more.get("pointgoal"), in_sight)
             more["map"] = np.ascontiguousarray(np.moveaxis(drawn, -1, 0))
         return {
             "rgb": {"front": np.ascontiguousarray(np.moveaxis(view.rgb, -1, 0))},
@@ -328,11 +338,16 @@ class NavigationEnv(SimulatorEnv):
             **more,
         }
 
+    def _goal_places(self) -> list[int]:
+        """The numbers of what is looked for, as segmentation has them."""
+        return [self._simulator.place[id] for id in self._goal_things()]
+
     def _view(self) -> View:
         kinds = {kind: kind in self.sensors for kind in sensing.CAMERA}
         kinds["depth"] |= "map" in self.sensors
         view = self._look(**kinds)
         self._seen = sensing.ids(view.segmentation) if kinds["segmentation"] else ()
+        self._found |= not set(self._goal_places()).isdisjoint(self._seen)
         return view
 
     def _measured(self, view: View) -> np.ndarray:
@@ -356,6 +371,8 @@ class NavigationEnv(SimulatorEnv):
             },
         )
         if "segmentation" in self.sensors:
+            if self._goal_things():
+                info["metrics"]["goal_seen"] = float(self._found)
             info["objects"] = sensing.objects(self._simulator, self._seen)
         if self.expert and not self._stopped:
             info["expert_action"] = self._expert_action()

@@ -168,17 +168,15 @@ def _pushes(
             cost = 0.2 * length + 8 * abs(side)
             taken, clear = 1, side == 0.0 and alone
             for wanted, x, y in others:
-                ahead = (x - first_x) * dx + (y - first_y) * dy
-                if not -0.045 < ahead < length + 0.04:
+                beside_x, beside_y = x - first_x, y - first_y
+                aside = abs(beside_y * dx - beside_x * dy)
+                if aside > CLEAR_M or not -0.045 < beside_x * dx + beside_y * dy < length + 0.04:
                     continue
-                aside = abs((y - first_y) * dx - (x - first_x) * dy)
-                clear &= aside > CLEAR_M
-                overlap = max(
-                    0.0, min(1.0, (REACH_M + 0.008 - aside) / 0.02)
-                )  # 0 clear … 1 surely taken along
+                clear = False
+                overlap = (REACH_M + 0.008 - aside) / 0.02  # 0 clear … 1 surely taken along
                 if wanted and taken < missing:
                     taken += overlap > 0.5
-                elif overlap:
-                    cost += overlap * (1.0 + max(0.0, (REACH_M - aside) / REACH_M))
+                elif overlap > 0:
+                    cost += min(1.0, overlap) * (1.0 + max(0.0, (REACH_M - aside) / REACH_M))
             last = (goal[0] + -dy * side + STOP_SHORT_M * dx, goal[1] + dx * side + STOP_SHORT_M * dy)
             yield Push(body, (first_x, first_y), last, cost + crowded, clear)

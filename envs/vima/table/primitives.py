@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import mujoco
 import numpy as np
@@ -54,9 +54,9 @@ Target = tuple[Sequence[float], float | Sequence[float]]
 """Where a tool goes: (x, y[, z ignored]) in metres, and a yaw in radians or a quaternion xyzw."""
 
 
-_Poses = tuple[np.ndarray, np.ndarray]
+Poses = tuple[np.ndarray, np.ndarray]
 """Positions (..., n, 3) and quaternions xyzw (..., n, 4) of the free bodies."""
-_DONE: OrderedDict[tuple, _Poses] = OrderedDict()
+_DONE: OrderedDict[tuple, Poses] = OrderedDict()
 """Table and way of a push, or None for settling → where the free bodies were at every check.
 
 What happens hangs on these alone, so the last ones are kept: what an expert has tried is often what is done
@@ -70,7 +70,7 @@ def _asked(scene: Scene, way: tuple[float, ...] | None) -> tuple:
     return scene.shapes(), places, way
 
 
-def _keep(asked: tuple, poses: _Poses) -> None:
+def _keep(asked: tuple, poses: Poses) -> None:
     _DONE[asked] = poses
     while len(_DONE) > _DONE_KEPT:
         _DONE.popitem(last=False)
@@ -137,47 +137,26 @@ def pick_place(scene: Scene, start: Target, end: Target, on_frame: FrameCallback
     return body
 
 
-def push(
-    scene: Scene,
-    start: Target,
-    end: Target,
-    on_check: Callable[[], None] | None = None,
-    on_frame: FrameCallback | None = None,
-) -> None:
+def push(scene: Scene, start: Target, end: Target, on_frame: FrameCallback | None = None) -> Poses:
     """Push with the plate from 2 cm before `start` to about 5 cm before `end`; rotations are ignored.
 
-    `on_check` is called at most 0.1 simulated seconds apart while blocks move and once they rest, with the
-    scene up to date. Where the plate would come down on a block it starts farther back.
+    Where the plate would come down on a block it starts farther back. Returns where the free bodies were at
+    every check (first axis), at most 0.1 simulated seconds apart while blocks move and once they rest.
     """
-    for _ in pushing(scene, start, end, on_frame):
-        if on_check:
-            on_check()
-
-
-def pushing(
-    scene: Scene, start: Target, end: Target, on_frame: FrameCallback | None = None
-) -> Iterator[None]:
-    """Push as `push`, and stand still at every check; who goes no further leaves the blocks in mid-motion."""
     settle(scene)
     way = (*map(float, start[0][:2]), *map(float, end[0][:2]))
     motion = ToolMotion(scene, on_frame) if on_frame else None
     asked = _asked(scene, way)
-    done = None if motion else _DONE.get(asked)
-    if done:
-        for poses in zip(*done, strict=True):
-            scene.take_poses(*poses)
-            yield
-    else:
-        checks = []
-        for qpos in _pushed(scene.load_physics(), way, motion):
-            checks.append(split_qpos(qpos))
-            scene.take_poses(*checks[-1])
-            yield
+    poses = None if motion else _DONE.get(asked)
+    if poses is None:
+        poses = split_qpos(np.stack(list(_pushed(scene.load_physics(), way, motion))))
         if motion is None:
-            _keep(asked, tuple(map(np.stack, zip(*checks, strict=True))))
+            _keep(asked, poses)
+    scene.take_poses(*(numbers[-1] for numbers in poses))
     scene.resting = True
     if motion:
         motion.lift()
+    return poses
 
 
 def _pushed(
@@ -222,7 +201,7 @@ def _pushed(
             steps -= count
             yield world.free_qpos()
             if motion:
-                motion.plate_slide(world.plate_position()[:2])
+                motion.plate_pushes(world)
     world.plate_off()
     world.settle()
     yield world.free_qpos()

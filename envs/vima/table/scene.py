@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from envs.poses import Vector, rotation_matrix, unit
-from envs.vima.table.camera import HEIGHT, VIDEO_CAMERA, VIEWS, WIDTH
+from envs.vima.table.camera import HEIGHT, VIDEO_CAMERA, VIEWS, WIDTH, OrthographicCamera
 from envs.vima.table.physics import BodyShape, Physics, physics
 from envs.vima.table.render import TABLE, WHITE_PAPER, Drawable, agent_cameras, renderer
 from envs.vima.table.silhouette import UPRIGHT, covered_cells, half_extents, silhouette
@@ -158,18 +158,19 @@ class Scene:
     def depth(self, views: Sequence[str] = VIEWS) -> dict[str, np.ndarray]:
         """Measure the agent's views: float32 (H, W) metres from each camera's eye, by view."""
         height, width = self.image_size
-        maps = renderer().depth(self._things(), agent_cameras(tuple(views), height, width), height, width)
+        things = [*TABLE, *(body.drawable() for body in self._bodies.values())]
+        maps = renderer().depth(things, agent_cameras(tuple(views), height, width), height, width)
         return {view: np.ascontiguousarray(depth) for view, depth in zip(views, maps, strict=True)}
-
-    def _things(self) -> list[Drawable]:
-        return [*TABLE, *(body.drawable() for body in self._bodies.values())]
 
     def render_video_frame(self, height: int, width: int, tool: Iterable[Drawable] = ()) -> np.ndarray:
         """Draw an oblique view for people: uint8 (height, width, 3), with the parts of a tool if given."""
-        things = [*self._things(), *tool]
-        camera = replace(VIDEO_CAMERA, extent=max(VIDEO_CAMERA.extent, 1.04 * height / width))
-        pixels = renderer().render(things, [camera], height, width)
-        return np.ascontiguousarray(_bytes(pixels)[..., :3])
+        cameras = (replace(VIDEO_CAMERA, extent=max(VIDEO_CAMERA.extent, 1.04 * height / width)),)
+        things = [*(body.drawable() for body in self._bodies.values()), *tool]
+        pixels = _bytes(_on_table(things, cameras, height, width))
+        picture = np.empty((height, width, 3), np.uint8)
+        for channel in range(3):  # far quicker than three bytes at a time
+            picture[..., channel] = pixels[..., channel]
+        return picture
 
     def silhouette(self) -> np.ndarray:
         """Return which body shows in each cell seen from above: int16 (320, 160), 0 for the table."""
@@ -204,8 +205,13 @@ class Scene:
         world.load((body.position, body.quaternion) for body in self._bodies.values())
         return world
 
+    def free_poses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the free bodies' positions (n, 3) and quaternions xyzw (n, 4), in creation order."""
+        free = [body for body in self._bodies.values() if not body.fixed]
+        return np.array([body.position for body in free]), np.array([body.quaternion for body in free])
+
     def take_poses(self, positions: np.ndarray, quaternions: np.ndarray) -> None:
-        """Move the free bodies to where physics has them (`Physics.free_poses`)."""
+        """Move the free bodies to these poses, as `free_poses` gives them."""
         free = [body for body in self._bodies.values() if not body.fixed]
         for body, position, quaternion in zip(free, positions, quaternions, strict=True):
             body.position, body.quaternion, body.cells = position, quaternion, None
@@ -251,19 +257,13 @@ Pictures = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 """RGB uint8 (3, H, W) and ids uint8 (H, W), by view."""
 
 
-def _draw(things: Sequence[Drawable], views: Sequence[str], image_size: ImageSize) -> np.ndarray:
-    """Draw the views side by side, as `Renderer.render` does."""
-    return renderer().render(things, agent_cameras(tuple(views), *image_size), *image_size)
-
-
 def _bytes(pixels: np.ndarray) -> np.ndarray:
     """Return the bytes of pixels (H, W): uint8 (H, W, 4)."""
     return pixels.view(np.uint8).reshape(*pixels.shape, 4)
 
 
-def _pictures(pixels: np.ndarray, below: np.ndarray | np.uint32, views: Sequence[str]) -> Pictures:
-    """Lay what was drawn on something else, which shows where nothing is, and part the views."""
-    np.copyto(pixels, below, where=pixels == 0)
+def _pictures(pixels: np.ndarray, views: Sequence[str]) -> Pictures:
+    """Part the views of what was drawn, and colours and ids."""
     width = pixels.shape[1] // len(views)
     rgb, ids = {}, {}
     for i, view in enumerate(views):
@@ -274,15 +274,23 @@ def _pictures(pixels: np.ndarray, below: np.ndarray | np.uint32, views: Sequence
 
 
 def _table_pictures(things: Sequence[Drawable], views: Sequence[str], image_size: ImageSize) -> Pictures:
-    """Draw things that stand on the table; the table itself is drawn once and laid under, for it hides no
-    more than the lowest half millimetre of them.
+    return _pictures(_on_table(things, agent_cameras(tuple(views), *image_size), *image_size), views)
+
+
+def _on_table(
+    things: Sequence[Drawable], cameras: tuple[OrthographicCamera, ...], height: int, width: int
+) -> np.ndarray:
+    """Draw things that stand on the table, as `Renderer.render` does; the table itself is drawn once and laid
+    under, for it hides no more than the lowest half millimetre of them.
     """
-    return _pictures(_draw(things, views, image_size), _empty_table(tuple(views), image_size), views)
+    pixels = renderer().render(things, cameras, height, width)
+    np.copyto(pixels, _empty_table(cameras, height, width), where=pixels == 0)
+    return pixels
 
 
 @functools.lru_cache(maxsize=4)
-def _empty_table(views: tuple[str, ...], image_size: ImageSize) -> np.ndarray:
-    return _draw(TABLE, views, image_size)
+def _empty_table(cameras: tuple[OrthographicCamera, ...], height: int, width: int) -> np.ndarray:
+    return renderer().render(TABLE, cameras, height, width)
 
 
 def render_object(
@@ -316,7 +324,9 @@ def _object_pictures(
 ) -> Pictures:
     turned = rotation_matrix(PORTRAIT_POSE[1])
     thing = Drawable(parts(name, size), texture, np.array(position), turned, 0, scale)
-    rgb, ids = _pictures(_draw([thing], views, image_size), WHITE_PAPER, views)
+    pixels = renderer().render([thing], agent_cameras(views, *image_size), *image_size)
+    pixels[pixels == 0] = WHITE_PAPER
+    rgb, ids = _pictures(pixels, views)
     for view in views:
         rgb[view].setflags(write=False)
         ids[view].setflags(write=False)

@@ -139,5 +139,10 @@ class ToolMotion:
         self._go((at[0], at[1], _HOVER), _TRAVEL_SPEED)
         self._go((at[0], at[1], 0.006), _DESCEND_SPEED)
 
+    def plate_pushes(self, world: Physics) -> None:
+        """Follow plate and bodies to where physics has them."""
+        self._scene.take_poses(*world.free_poses())
+        self.plate_slide(world.plate_position()[:2])
+
     def plate_slide(self, at: Sequence[float]) -> None:
         self._go((at[0], at[1], self._at[2]), _SLIDE_SPEED)

@@ -18,6 +18,7 @@ from envs.errors import EnvError, unknown_name
 from envs.poses import Pose
 from envs.vima.experts import pick_and_place as expert
 from envs.vima.levels import Pools, pools_for
+from envs.vima.table.primitives import Poses
 from envs.vima.table.spawning import in_workspace
 from envs.vima.table.tools import SUCTION
 from envs.vima.table.world import World
@@ -124,8 +125,8 @@ class Task:
 
     # after each step
 
-    def on_check(self, world: World, cast: Cast, progress: Progress) -> None:
-        """Look at the table in the middle of a motion (every 25 physics steps of a push)."""
+    def on_push(self, world: World, cast: Cast, progress: Progress, poses: Poses) -> None:
+        """Look back on a push: where the free bodies were in the course of it (`primitives.push`)."""
 
     def tolerance(self, world: World) -> float:
         """Return the metres within which a body counts as being at its target in this episode."""

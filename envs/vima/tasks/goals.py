@@ -6,7 +6,7 @@ can be tested on plain numbers.
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 
@@ -29,22 +29,12 @@ class Zone:
         """Cosine and sine of its yaw."""
         return math.cos(self.pose.yaw), math.sin(self.pose.yaw)
 
-    @functools.cached_property
-    def _frame(self) -> tuple[float, ...]:
-        """What `near` needs, at hand: axes, middle, half extents."""
-        x, y, _ = self.pose.position
-        return *self.axes, x, y, self.size[0] / 2, self.size[1] / 2
-
-    def near(self, points: Iterable[Sequence[float]], reach: float) -> list[int]:
-        """Return which of some points are inside or less than `reach` metres off a side."""
-        cos, sin, middle_x, middle_y, along, across = self._frame
-        along, across = along + reach, across + reach
-        found = []
-        for index, (x, y, *_) in enumerate(points):
-            dx, dy = x - middle_x, y - middle_y
-            if abs(dx * cos + dy * sin) <= along and abs(dy * cos - dx * sin) <= across:
-                found.append(index)
-        return found
+    def near(self, points: np.ndarray, reach: float) -> np.ndarray:
+        """Tell for each world point (..., ≥2) whether it lies inside or less than `reach` off a side."""
+        cos, sin = self.axes
+        dx, dy = points[..., 0] - self.pose.position[0], points[..., 1] - self.pose.position[1]
+        along = np.abs(dx * cos + dy * sin) <= self.size[0] / 2 + reach
+        return along & (np.abs(dy * cos - dx * sin) <= self.size[1] / 2 + reach)
 
     def contains(self, points: np.ndarray) -> np.ndarray:
         """Tell for each world point (N, ≥2) whether it lies inside in x and y."""

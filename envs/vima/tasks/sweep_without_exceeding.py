@@ -1,6 +1,7 @@
 """Push exactly so many blocks into a frame and none of them onto the line (VIMA-Bench's task 12)."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ from envs.poses import Pose, Quaternion, Vector, rotation_matrix, yaw_quaternion
 from envs.vima.actions import read_action
 from envs.vima.experts.sweep import Push, Rehearsal, Rehearse, Table, plan
 from envs.vima.table import primitives
+from envs.vima.table.primitives import Poses
 from envs.vima.table.spawning import in_workspace
 from envs.vima.table.tools import SPATULA
 from envs.vima.table.world import ATTEMPTS, World
@@ -142,20 +144,23 @@ class SweepWithoutExceeding(Task):
 
     # during and after a push
 
-    def on_check(self, world: World, cast: Cast, progress: Progress) -> None:
-        """Note when a swept block stands on the line or a distractor in the zone."""
+    def on_push(self, world: World, cast: Cast, progress: Progress, poses: Poses) -> None:
+        """Note whether a swept block stood on the line or a distractor in the zone."""
         line = world.records[cast.one("line")]
         forbidden = _zone(line.position, line.quaternion, line.size[:2])
-        zone = cast.goals[0].zone
-        if _any_inside(world, forbidden, cast.roles["swept"]) or _any_inside(world, zone, cast.distractors):
-            progress.violated = True
+        born = (*cast.roles["swept"], *cast.distractors)  # as the free bodies are in order
+        sizes = [world.records[body].size for body in born]
+        first = len(cast.roles["swept"])
+        for kept_off, blocks in ((forbidden, slice(first)), (cast.goals[0].zone, slice(first, None))):
+            if _any_inside(kept_off, sizes[blocks], *(each[:, blocks] for each in poses)):
+                progress.violated = True
 
     def update(self, world: World, cast: Cast, progress: Progress, *, skip_oracle: bool) -> None:
         """Count anew which blocks are wholly in the zone now."""
         inside = _inside(world, cast.goals[0].zone, cast.roles["swept"]).all(axis=1)
         progress.goals = [goal for goal, done in zip(cast.goals, inside, strict=True) if not done]
         progress.achieved = int(inside.sum())
-        self.on_check(world, cast, progress)
+        self.on_push(world, cast, progress, tuple(each[None] for each in world.scene.free_poses()))
 
     def succeeded(self, world: World, cast: Cast, progress: Progress, *, skip_oracle: bool) -> bool:
         return progress.achieved == cast.values["count"] and not progress.violated
@@ -183,10 +188,8 @@ class SweepWithoutExceeding(Task):
             trial = replace(now)
             for push in pushes:
                 motion = read_action(push.action())
-                for _ in primitives.pushing(world.scene, (motion.start, 0.0), (motion.end, 0.0)):
-                    self.on_check(world, cast, trial)
-                    if trial.violated:  # lost, however it goes on
-                        break
+                poses = primitives.push(world.scene, (motion.start, 0.0), (motion.end, 0.0))
+                self.on_push(world, cast, trial, poses)
                 self.update(world, cast, trial, skip_oracle=False)
                 if self.failed(world, cast, trial):
                     break
@@ -238,20 +241,25 @@ def _zone(position: Vector, quaternion: Quaternion, size: tuple[float, float]) -
 
 def _inside(world: World, zone: Zone, bodies: tuple[int, ...]) -> np.ndarray:
     """Tell for each sample point of each block (bodies, points) whether it is in the zone, in x and y."""
-    return np.array([zone.contains(_points(world, body)) for body in bodies])
+    return np.array(
+        [zone.contains(_points(world.records[body].size, *world.scene.pose(body))) for body in bodies]
+    )
 
 
-def _any_inside(world: World, zone: Zone, bodies: tuple[int, ...]) -> bool:
-    """Tell whether a sample point of any block is in the zone; most blocks are too far for a closer look."""
-    places = [world.scene.body(body).position.tolist() for body in bodies]
-    near = zone.near(places, BLOCK_REACH_M)
-    return any(zone.contains(_points(world, bodies[index])).any() for index in near)
+def _any_inside(zone: Zone, sizes: Sequence[Vector], positions: np.ndarray, quaternions: np.ndarray) -> bool:
+    """Tell whether a sample point of any block was in the zone at any check; poses are (checks, blocks, 3 or
+    4). Most are too far for a closer look.
+    """
+    near = np.argwhere(zone.near(positions, BLOCK_REACH_M)).tolist()
+    return any(
+        zone.contains(_points(sizes[block], positions[check, block], quaternions[check, block])).any()
+        for check, block in near
+    )
 
 
-def _points(world: World, body: int) -> np.ndarray:
-    """Return a body's sample points (points, 3): upstream's lattice from the lower corner of its box."""
-    position, quaternion = world.scene.pose(body)
-    return _lattice(*world.records[body].size) @ rotation_matrix(quaternion).T + position
+def _points(size: Vector, position: np.ndarray, quaternion: np.ndarray) -> np.ndarray:
+    """Return a block's sample points (points, 3): upstream's lattice from the lower corner of its box."""
+    return _lattice(*size) @ rotation_matrix(quaternion).T + position
 
 
 @cache

@@ -59,6 +59,7 @@ class UpstreamVimaEnv(SimulatorEnv):
     """
 
     embodiment = "vima"
+    _chosen_by = ("backend",)
     abilities = frozenset({"expert"})
     reasons: ClassVar[dict[str, str]] = {
         "objects": "upstream only draws scenes by seed: backend='mujoco' places recorded objects",
