@@ -1,10 +1,11 @@
 """Several sources as one endless stream whose every example is a function of (seed, number).
 
 Unusual, and the whole point: nothing is drawn one after the other. Numbers come in *cycles* of some thousand;
-in each cycle a source has a fixed count of places, which a keyed permutation scatters. Counts are differences
-of cumulated rates rounded down, so that after any number of cycles no source is off its rate by as much as
-one example, and how often a source came before is known at once, without counting. With it the source's epoch
-and the place in it are known, and that epoch's permutation gives the index.
+in each cycle a source has a fixed count of places, scattered by a key. Counts are differences of cumulated
+rates rounded down, so that after any number of cycles no source is off its rate by as much as one example,
+and how often a source came before a cycle is known at once, without counting. With it the source's epoch and
+the place in it are known, and that epoch's permutation gives the index. Only the places of a cycle are a
+table, made when one of them is asked for.
 
 A source with a limit leaves when it has given that many examples; the others share its place from then on.
 Until then runs a *phase*, whose last cycle is as short as it must be. Phases are computed once.
@@ -16,18 +17,20 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from pretrain.order import permutation
+import numpy as np
+
+from pretrain.order import permutation, scattered
 from pretrain.sources.schema import DatasetError
 from uio2_agent.errors import did_you_mean, offered
 
 _SCALE = 1 << 40
 """Rates become whole numbers of this denominator: sums of them are exact."""
 _SHORTEST_CYCLE = 1024
-_PLACES = 16
+_PLACES = 4
 """Least places of a source in a cycle."""
-_KEPT = 256
+_KEPT = 8
 """Cycles whose places stay in memory."""
 
 
@@ -124,9 +127,12 @@ class Mixture:
             raise DatasetError(f"the limits leave nothing of any source: {self.most}; raise one")
         least = min(self._weights.values())
         self._cycle = max(_SHORTEST_CYCLE, _PLACES * -(-sum(self._weights.values()) // least))
-        self._kept: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
+        self._kept: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
         self._phases = self._planned()
         self._firsts = [phase.first for phase in self._phases]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_kept": {}}
 
     @property
     def length(self) -> int | None:
@@ -145,13 +151,10 @@ class Mixture:
         cycle, place = divmod(number - phase.first, self._cycle)
         if phase.cycles is not None and cycle > phase.cycles:  # the short one may be the longer of two
             cycle, place = phase.cycles, number - phase.first - phase.cycles * self._cycle
-        before, ends = self._places(at, cycle)
-        slot = permutation(ends[-1], "cycle", self.seed, at, cycle)(place)
-        which = bisect_right(ends, slot)
-        name = phase.names[which]
-        given = phase.before[name] + before[which] + slot - (ends[which - 1] if which else 0)
+        which, given = self._places(at, cycle)
+        name = phase.names[which[place]]
         length = self.lengths[name]
-        epoch, rank = divmod(given, length)
+        epoch, rank = divmod(int(given[place]), length)
         return Drawn(name, permutation(length, "epoch", self.seed, name, epoch)(rank), epoch)
 
     def another(self, number: int, attempt: int) -> Drawn:
@@ -163,17 +166,6 @@ class Mixture:
         index = permutation(length, "instead", self.seed, name, number)(attempt % length)
         return Drawn(name, index, epoch)
 
-    def counts(self, number: int) -> dict[str, int]:
-        """Return how many of the first so many examples are of each source, nearly: exact at the ends of
-        cycles and of phases.
-        """
-        at = bisect_right(self._firsts, number) - 1
-        phase = self._phases[at]
-        cycle = (number - phase.first) // self._cycle
-        cycle = cycle if phase.cycles is None else min(cycle, phase.cycles)
-        given = dict(zip(phase.names, self._counts(phase, cycle), strict=True))
-        return {name: phase.before[name] + given.get(name, 0) for name in self.lengths}
-
     def _cumulated(self, phase: _Phase, cycle: int) -> list[int]:
         """Places of the sources up to each in the first so many cycles of a phase."""
         whole = phase.cumulated[-1]
@@ -183,19 +175,25 @@ class Mixture:
         """Places of each source in the first so many cycles of a phase."""
         return _differences(self._cumulated(phase, cycle))
 
-    def _places(self, at: int, cycle: int) -> tuple[list[int], list[int]]:
-        """Return how many examples each source of a phase gave before a cycle of it, and the place after each
-        one's last in the cycle, before they are scattered.
+    def _places(self, at: int, cycle: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return of each place of a phase's cycle the source, by its number in the phase, and how many
+        examples that one gave before; int64 [places] both.
         """
         if (at, cycle) not in self._kept:
             phase = self._phases[at]
-            now, then = self._cumulated(phase, cycle), self._cumulated(phase, cycle + 1)
-            ends = [after - before for before, after in zip(now, then, strict=True)]
-            if cycle == phase.cycles:
-                ends = list(accumulate(phase.rest))
-            if len(self._kept) > _KEPT:
+            before = self._counts(phase, cycle)
+            after = self._counts(phase, cycle + 1)
+            counts = [then - now for now, then in zip(before, after, strict=True)]
+            counts = list(phase.rest) if cycle == phase.cycles else counts
+            which = np.repeat(np.arange(len(counts)), counts)[
+                scattered(sum(counts), "cycle", self.seed, at, cycle)
+            ]
+            given = np.empty(len(which), np.int64)
+            for number, name in enumerate(phase.names):
+                given[which == number] = phase.before[name] + before[number] + np.arange(counts[number])
+            if len(self._kept) >= _KEPT:
                 self._kept.clear()
-            self._kept[at, cycle] = _differences(now), ends
+            self._kept[at, cycle] = which, given
         return self._kept[at, cycle]
 
     def _planned(self) -> list[_Phase]:

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TypeVar
 
+import numpy as np
+
 _ROUNDS = 6
 _FEWEST_BITS = 8
 """With fewer, halves are so small that some permutations are much likelier than others."""
@@ -82,6 +84,17 @@ class Permutation:
 def permutation(size: int, *parts: int | str) -> Permutation:
     """Return the permutation that belongs to `key_of(*parts)`; making one costs more than asking it."""
     return Permutation(size, key_of(*parts))
+
+
+def scattered(size: int, *parts: int | str) -> np.ndarray:
+    """Return a whole permutation of 0 … size − 1 that belongs to `key_of(*parts)`, int64 [size].
+
+    It is another one than `permutation`'s: numbers sorted by their mixed values, for when all are needed.
+    """
+    values = np.arange(size, dtype=np.uint64) + np.uint64(key_of(*parts))
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+        values = (values ^ (values >> np.uint64(shift))) * np.uint64(factor)
+    return np.argsort(values, kind="stable")
 
 
 def step_numbers(step: int, batch_size: int) -> range:
