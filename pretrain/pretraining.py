@@ -135,6 +135,8 @@ class PretrainRun:
         self._identities = samples.identities
         self.states = ShardedStates(self.directory, processes)
         self.step, self.refused, means, bad = 0, 0, {}, []
+        if not config.resume:
+            self.states.clear()
         if config.resume and (newest := self.states.newest()) is not None:
             notes = self.states.load(newest, self.model, self.optimizer, self.settings)
             self.step, self.refused = notes["step"], notes["refused"]
@@ -242,7 +244,8 @@ class PretrainRun:
                 "refused": self.refused,
                 "bad": self.bad.seen,
             }
-            self.states.save(self.step, self.model, self.optimizer, notes)
+            if self.step > self.saved:
+                self.states.save(self.step, self.model, self.optimizer, notes)
             if whole:
                 self.states.finish()
                 self._export()
