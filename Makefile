@@ -67,6 +67,7 @@ proof: setup
 	$(BIN)/python -m tests.proof.nano_house docs/proof/nano_house.md
 	$(BIN)/python -m tests.proof.habitat_experts docs/proof/habitat.md
 	$(BIN)/python -m tests.proof.procthor_experts docs/proof/procthor.md
+	$(BIN)/python -m tests.proof.house_generator docs/proof/house_generator.md
 
 # The packaged model from nothing: demonstrations on SHARDS processes, then one training run (docs/nano.md, docs/gpu.md).
 SHARDS ?= $(shell nproc)
@@ -83,18 +84,21 @@ nano: $(UIO2_SETUP)
 	$(UIO2) train model=nano data=[$$(seq -s, -f 'data/nano/%g' $(SHARDS))] output=runs/nano $(NANO_TRAIN)
 
 # The packaged walker from nothing: the expert with strays, a first policy, the expert where that one goes (docs/nano_house.md).
-WALKS ?= 740
-LED ?= 210
-HOUSE_TRAIN ?= batch_size=48 eye_steps=0 decay_share=0.5
+WALKS ?= 700
+LARGE ?= 130
+LED ?= 260
+HOUSE_TRAIN ?= batch_size=48 eye_steps=0
+HOUSE_WALKS = collect env=habitat task=PointNav env_kwargs.size=64 env_kwargs.sensors=[map] workers=$(WORKERS)
+HOUSE_DATA = data/nano_house/strays,data/nano_house/large
 nano_house: $(UIO2_SETUP)
-	$(UIO2) collect env=habitat task=PointNav level=medium env_kwargs.size=64 episodes=$(WALKS) workers=$(WORKERS) \
-		policy_args.noise=0.08 output=data/nano_house/strays
-	$(UIO2) train model=nano_house data=data/nano_house/strays output=runs/nano_house/first steps=1900 warmup=100 \
-		$(HOUSE_TRAIN)
-	$(UIO2) collect env=habitat task=PointNav level=medium env_kwargs.size=64 episodes=$(LED) workers=$(WORKERS) seed=100000 \
-		policy_args.noise=0.06 policy_args.astray=40 policy_args.by=runs/nano_house/first output=data/nano_house/led
-	$(UIO2) train model=runs/nano_house/first data=[data/nano_house/strays,data/nano_house/led] \
-		output=runs/nano_house/second steps=2100 warmup=60 learning_rate=0.0008 $(HOUSE_TRAIN)
+	$(UIO2) $(HOUSE_WALKS) level=medium episodes=$(WALKS) seed=200000 policy_args.noise=0.08 output=data/nano_house/strays
+	$(UIO2) $(HOUSE_WALKS) level=large episodes=$(LARGE) seed=300000 policy_args.noise=0.08 output=data/nano_house/large
+	$(UIO2) train model=nano_house data=data/nano_house/strays output=runs/nano_house/first steps=800 warmup=100 \
+		decay_share=0 $(HOUSE_TRAIN)
+	$(UIO2) $(HOUSE_WALKS) level=medium episodes=$(LED) seed=400000 policy_args.noise=0.06 policy_args.astray=40 \
+		policy_args.by=runs/nano_house/first output=data/nano_house/led
+	$(UIO2) train model=runs/nano_house/first data=[$(HOUSE_DATA),data/nano_house/led] output=runs/nano_house/second \
+		steps=1700 warmup=40 learning_rate=0.0009 decay_share=0.6 $(HOUSE_TRAIN)
 
 images: setup
 	$(BIN)/python docs/make_images.py

@@ -207,7 +207,8 @@ def named_prompt(prompt: str, prompt_assets: Mapping[str, Any]) -> str:
 
 def described_prompt(prompt: str, prompt_assets: Mapping[str, Any]) -> str:
     """Return the prompt in words: `{dragged_obj}` becomes "red block", a scene becomes "this scene"."""
-    return _PLACEHOLDER.sub("this scene", named_prompt(prompt, prompt_assets))
+    described = _PLACEHOLDER.sub("this scene", named_prompt(prompt, prompt_assets))
+    return described.replace("this this scene", "this scene")
 
 
 def object_name(texture: str, name: str) -> str:

@@ -8,6 +8,7 @@ Refuses to know environments and bodies, as `policies.prompts`, whose requests t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,14 +27,18 @@ VERDICTS = ("no", "yes")
 def next_state_request(
     body: Body, now: Moment, action: str, style: PromptStyle, rng: np.random.Generator | None = None
 ) -> Request:
-    """Ask where the body is after an action; the answer is its `state_text` then."""
+    """Ask where the body is after an action; the answer is its `state_text` then. The steps before are told
+    with what was seen, as far as the moment knows it (`past_views`).
+    """
     return _about_an_action("next_state", body, now, action, style, rng)
 
 
 def next_view_request(
     body: Body, now: Moment, action: str, style: PromptStyle, rng: np.random.Generator | None = None
 ) -> Request:
-    """Ask what is seen after an action; the answer is a picture, laid out as the request's own."""
+    """Ask what is seen after an action; the answer is a picture, laid out as the request's own. The steps
+    before as in `next_state_request`.
+    """
     return _about_an_action("next_view", body, now, action, style, rng)
 
 
@@ -84,4 +89,8 @@ def _about_an_action(
     style = style.fitted(body.cameras)
     place = body.state_text(now.state)
     text = draw(body.wordings(style)[key], rng).format(place=place, action=action)
-    return Request(text=" ".join(text.split()), image=scene(body, now.views, style))
+    before, history = "", []
+    if now.past_views:
+        before, history = told(body, replace(now, prompt="", prompt_assets={}), style)
+    text = " ".join(f"{before} {text}".split())
+    return Request(text=text, image=scene(body, now.views, style), image_history=tuple(history))

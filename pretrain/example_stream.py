@@ -63,17 +63,18 @@ class ExampleStream:
         Raises DatasetError when nothing of its source can be used.
         """
         skipped: list[str] = []
-        for attempt in range(_ATTEMPTS):
+        name = self.mixture.draw(number).source
+        attempts = min(_ATTEMPTS, len(self.sources[name]) + 1)
+        for attempt in range(attempts):
             drawn = self.mixture.another(number, attempt) if attempt else self.mixture.draw(number)
-            source = self.sources[drawn.source]
             try:
-                if not (self.held_back and is_held_back(source.key(drawn.index), self.held_back)):
+                if not self._is_held_back(drawn):
                     return Fetched(number, drawn, self._made(drawn, number), tuple(skipped))
             except (BadRecord, RequestError) as error:
-                skipped.append(f"{drawn.source}: {error}")
+                skipped.append(f"{name}: {error}")
         told = f"the first damaged one: {skipped[0]}" if skipped else f"{self.held_back:.0%} are held back"
         raise DatasetError(
-            f"source {drawn.source}: none of {_ATTEMPTS} examples tried for number {number} can be used "
+            f"source {name}: none of {attempts} examples tried for number {number} can be used "
             f"({told}): look at its data"
         )
 
@@ -81,22 +82,26 @@ class ExampleStream:
         """Return the first `count` examples of a source that are held back, in an order of their own; fewer
         where there are fewer. Reads about count / held_back records.
         """
-        source = self.sources[name]
-        order = permutation(len(source), "held back", self.mixture.seed, name)
+        count_of_all = len(self.sources[name])
+        order = permutation(count_of_all, "held back", self.mixture.seed, name)
         found: list[Fetched] = []
         skipped: list[str] = []
-        for place in range(len(source)):
-            if len(found) == count or not self.held_back:
+        for place in range(count_of_all if self.held_back else 0):
+            if len(found) == count:
                 break
-            index = order(place)
+            drawn = Drawn(name, order(place), 0)
             try:
-                if is_held_back(source.key(index), self.held_back):
-                    drawn = Drawn(name, index, 0)
+                if self._is_held_back(drawn):
                     found.append(Fetched(place, drawn, self._made(drawn, place), tuple(skipped)))
                     skipped.clear()
             except (BadRecord, RequestError) as error:
                 skipped.append(f"{name}: {error}")
         return found
+
+    def _is_held_back(self, drawn: Drawn) -> bool:
+        if not self.held_back:
+            return False
+        return is_held_back(self.sources[drawn.source].key(drawn.index), self.held_back)
 
     def _made(self, drawn: Drawn, number: int) -> Any:
         record = self.sources[drawn.source][drawn.index]

@@ -116,9 +116,12 @@ def next_state_example(
     body: Embodiment,
     style: PromptStyle,
     rng: np.random.Generator | None = None,
+    past: int = 0,
 ) -> Example:
-    """Ask where the body is after the action taken at a step that is not the last."""
-    now = _unlabelled(moment(record, step, cameras_of(style)))
+    """Ask where the body is after the action taken at a step that is not the last, and tell it with what was
+    seen the `past` steps that led there.
+    """
+    now = _unlabelled(moment(record, step, cameras_of(style), past=past))
     request = next_state_request(body, now, record.action_texts[step], style, rng)
     return Example(request, body.state_text(record.states[step + 1]), now, body, style)
 
@@ -129,10 +132,13 @@ def next_view_example(
     body: Embodiment,
     style: PromptStyle,
     rng: np.random.Generator | None = None,
+    past: int = 0,
 ) -> Example:
-    """Ask for the view after the action taken at a step: a picture, the style's views stacked."""
+    """Ask for the view after the action taken at a step: a picture, the style's views stacked; `past` as in
+    `next_state_example`.
+    """
     cameras = cameras_of(style)
-    now = _unlabelled(moment(record, step, cameras))
+    now = _unlabelled(moment(record, step, cameras, past=past))
     request = next_view_request(body, now, record.action_texts[step], style, rng)
     after = record.final if step + 1 == record.length else None
     views = {camera: after[camera] if after else record.frames[camera][step + 1] for camera in cameras}

@@ -84,7 +84,7 @@ class EvaluateConfig:
         make_env = MakeEnv({**expert, **self.env_kwargs})
         finish = partial(_finish, encode=encode)
         arguments = self.policy, self.policy_args, make_env, self.slots, finish, self.limits()
-        return Job(*arguments, maps=encode)
+        return Job(*arguments, maps=encode, frames=encode)
 
     def recipe(self) -> dict[str, Any]:
         """What decides the numbers of an episode; a directory is continued only with the same."""
@@ -139,7 +139,7 @@ def evaluate(config: EvaluateConfig, output: Path, dataset: Path | None = None) 
 
 def measure(policy: Policy, work: Sequence[Work], *, slots: int = 8) -> list[dict[str, Any]]:
     """Rows of a policy that is in memory: what training calls on the way."""
-    episodes = run_episodes(work, MakeEnv(), policy, slots=slots)
+    episodes = run_episodes(work, MakeEnv(), policy, slots=slots, frames=False)
     rows = [results.episode_row(episode)[0] for episode in episodes]
     return results.summarise(rows, find_suite(work[0].env).name, policy.name)
 

@@ -42,7 +42,9 @@ class Work:
 
 @dataclass
 class Episode:
-    """What happened to one piece of work: T actions and the T + 1 observations around them."""
+    """What happened to one piece of work: T actions and the T + 1 observations and infos around them, or of
+    those the first and the last alone (`run_episodes`).
+    """
 
     work: Work
     policy: str = ""
@@ -164,6 +166,7 @@ def run_episodes(
     slots: int = 1,
     watch: Watch = unwatched,
     maps: bool = False,
+    frames: bool = True,
 ) -> Iterator[Episode]:
     """Play every piece of `work` and yield one episode each, in the order of the list.
 
@@ -171,8 +174,9 @@ def run_episodes(
     that environment. Observations are kept as they come: an environment must not write into what it returned.
     Environments that say `one_at_a_time` are played one episode after the other, whatever `slots`.
     `watch` stands around each call of environment and policy (`rollouts.limits`). `maps` keeps the floor map
-    of environments that draw one. An environment is closed
-    after its last episode was handed out, so that one that hangs there costs none.
+    of environments that draw one. Without `frames`, episodes keep the first and the last observation and info
+    alone: those of long ones, and of many that wait for a slower one before them, fill gigabytes. An
+    environment is closed after its last episode was handed out, so that one that hangs there costs none.
     After KeyboardInterrupt the episodes that finished behind a slower one are handed out too (so there may be
     gaps) and the interrupt goes on.
     """
@@ -213,7 +217,7 @@ def run_episodes(
                     end(slot)
                     yield from hand_out()
             for slot, action, text in _decide(policy, list(running), watch):
-                _advance(slot, action, text, watch)
+                _advance(slot, action, text, watch, frames)
             for slot in [slot for slot in running if slot.episode.status != "running"]:
                 end(slot)
             yield from hand_out()
@@ -319,7 +323,7 @@ def _chosen(policy: Policy, slot: _Slot, action: Any) -> tuple[_Slot, Any, str] 
     return slot, action, text
 
 
-def _advance(slot: _Slot, action: Any, text: str, watch: Watch) -> None:
+def _advance(slot: _Slot, action: Any, text: str, watch: Watch, frames: bool) -> None:
     episode, began = slot.episode, time.perf_counter()
     try:
         with watch("step", [episode]):
@@ -337,6 +341,8 @@ def _advance(slot: _Slot, action: Any, text: str, watch: Watch) -> None:
     episode.timings["step"] += spent
     episode.actions.append(action)
     episode.action_texts.append(text)
+    if not frames:
+        del episode.observations[1:], episode.infos[1:]
     episode.observations.append(observation)
     episode.infos.append(info)
     episode.rewards.append(reward)

@@ -59,6 +59,8 @@ class Job:
     """Of worker processes; where some are named, even one worker is a process."""
     maps: bool = False
     """Whether episodes keep their floor map."""
+    frames: bool = True
+    """Whether they keep all observations; else `finish` finds the first and the last."""
 
     def load_policy(self) -> Policy:
         """Load the policy in the process that acts."""
@@ -70,9 +72,8 @@ class Job:
         self, work: Sequence[Work], policy: Policy, watch: Watch = unwatched
     ) -> Iterator[tuple[int, Any]]:
         """Yield (index, result) in the order of `work`."""
-        for episode in run_episodes(
-            work, self.make_env, policy, slots=self.slots, watch=watch, maps=self.maps
-        ):
+        how = {"slots": self.slots, "maps": self.maps, "frames": self.frames}
+        for episode in run_episodes(work, self.make_env, policy, watch=watch, **how):
             yield episode.work.index, self._finished(episode)
 
     def failed(self, work: Work, error: BaseException) -> Any:

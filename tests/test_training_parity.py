@@ -57,6 +57,9 @@ def changed(value):
         ("span_corruption", "targets"),
         ("span_counts", "n_spans"),
         ("span_lengths", "targets_length"),
+        ("lr_schedule", "lr"),
+        ("pair_examples", "pairs"),
+        ("batch_with_constraints", "batches"),
     ],
 )
 def test_a_difference_is_found(folder, tmp_path, capsys, name, entry):
@@ -73,6 +76,9 @@ def test_a_difference_is_found(folder, tmp_path, capsys, name, entry):
         ("image_targets", "attn_pattern_mask"),
         ("image_targets", "input_tokens"),
         ("sparse_patterns", "conv3"),
+        ("pack_sequences", "packed_mask"),
+        ("packed_attention_masks", "cross_mask"),
+        ("adafactor", "p2_b.scale"),
         ("cross_entropy", "grad_logits"),
         ("classifier_free_guidance", "out"),
         ("location_logit_rule", "argmax"),

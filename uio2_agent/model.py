@@ -81,6 +81,8 @@ class PackedInputs:
     rows: Rows
     layout: Layout
     shapes: list[tuple[int, int]]
+    decoder_multiple: int
+    """Decoder rows are rounded up to this."""
 
 
 @dataclass
@@ -168,13 +170,13 @@ class Network(nn.Module):
                 parts.append(self.inputs[name](value, getattr(self, f"{modalities[name].sense}_encoder")))
         return parts
 
-    def encode(self, batch: Batch, rows: Rows | None = None) -> Encoded:
+    def encode(self, batch: Batch, rows: Rows | None = None, multiples: tuple[int, int] = (1, 1)) -> Encoded:
         """Run the encoder over all inputs of the batch, without their padding.
 
-        rows: examples of the batch that share a row, each in one; None runs each by itself.
+        rows, multiples: see `forward`.
         """
         if rows is not None:
-            return self._encode_rows(self._embedded(batch), rows)
+            return self._encode_rows(self._embedded(batch), rows, multiples)
         tokens = compact(self.embed(batch))
         rotary = rotary_pair(tokens.rotary, tokens.embed.dtype)
         groups = list(length_groups(tokens.mask.sum(1).tolist()))
@@ -193,8 +195,10 @@ class Network(nn.Module):
             hidden = hidden.index_put((index,), part.to(hidden.dtype))
         return Encoded(hidden, tokens.mask, rotary, tokens)
 
-    def _encode_rows(self, parts: list[Tokens], rows: Rows) -> Encoded:
-        layout = Layout.of([part.mask for part in parts], rows, BLOCK if in_blocks(self.device) else 1)
+    def _encode_rows(self, parts: list[Tokens], rows: Rows, multiples: tuple[int, int]) -> Encoded:
+        if in_blocks(self.device):
+            multiples = tuple(-(-multiple // BLOCK) * BLOCK for multiple in multiples)
+        layout = Layout.of([part.mask for part in parts], rows, multiples[0])
         dtype = parts[0].embed.dtype
         embed = layout.fold([layout.present(i, part.embed).to(dtype) for i, part in enumerate(parts)])
         turns = layout.fold([layout.present(i, part.rotary) for i, part in enumerate(parts)])
@@ -203,7 +207,7 @@ class Network(nn.Module):
         bias = attention_under([same_segment], slots, slots, dtype)[0]
         shapes = [tuple(part.mask.shape) for part in parts]
         hidden = self.encoder(embed, bias, rotary)
-        return Encoded(hidden, layout.mask, rotary, packed=PackedInputs(rows, layout, shapes))
+        return Encoded(hidden, layout.mask, rotary, packed=PackedInputs(rows, layout, shapes, multiples[1]))
 
     def _hide(self, mask: Tensor) -> Tensor | None:
         """Return the bias of keys [B, S] for all heads and queries."""
@@ -253,18 +257,26 @@ class Network(nn.Module):
             self._hide(encoded.mask),
         )
 
-    def forward(self, batch: Batch, z_loss: float = 0.0, rows: Rows | None = None) -> Output:
+    def forward(
+        self,
+        batch: Batch,
+        z_loss: float = 0.0,
+        rows: Rows | None = None,
+        multiples: tuple[int, int] = (1, 1),
+    ) -> Output:
         """Score the targets of a batch under teacher forcing.
 
         Each modality is decoded by itself: targets of one request never attend to each other.
 
         rows: examples of the batch that share a row of the transformer, each in one (`pretrain.packing`);
             None runs each by itself. The losses are the same.
+        multiples: what the lengths of encoder and decoder rows are rounded up to, and on a GPU on to whole
+            blocks; a packer's limits give rows of one shape, for which a compiled step is made once.
         """
         targets = self.token_targets(batch)
         if not targets:
             raise RequestError("the batch has no targets: hand targets to the processor, or call generate")
-        return self.score_all(targets, self.encode(batch, rows), z_loss)
+        return self.score_all(targets, self.encode(batch, rows, multiples), z_loss)
 
     def score_all(self, targets: dict[str, TokenTarget], encoded: Encoded, z_loss: float = 0.0) -> Output:
         """Score the targets of all modalities of requests that are encoded already, packed or not."""

@@ -23,6 +23,7 @@ from envs.house.experts.route import route, search
 from envs.house.sight import box_points, sees
 from envs.house.simulator import Stance
 from envs.house.tasks.body import STOP, Body, actions_of
+from envs.house.tasks.starts import begin_away, ids_by_type
 from envs.procthor.targets import TARGETS, words
 
 REACH = 0.1
@@ -92,29 +93,15 @@ class ObjectNavEnv(HabitatEnv):
         super()._move_in(house)
 
     def _set(self, rng: np.random.Generator) -> bool:
-        grid = self._simulator.grid
-        main = np.flatnonzero(grid.components == 0)
-        if not len(main):
-            return False
-        by_type: dict[str, list[str]] = {}
-        for id in self._simulator.states:
-            by_type.setdefault(self._simulator.thing(id).type, []).append(id)
+        ids = ids_by_type(self._simulator)
         names = [self._wanted] if self._wanted else [str(name) for name in rng.permutation(list(CATEGORIES))]
         for name in names:
-            ids = tuple(by_type.get(CATEGORIES[name], ()))
-            cells = sorted({cell for mine in self._views(ids).values() for cell in mine})
-            if not cells:
-                continue
-            away = grid.field(cells).distances[main]
-            starts = main[np.isfinite(away) & (away >= _LEAST_WAY)]
-            if not len(starts):
-                continue
-            self._category, self._number, self._ids = name, list(CATEGORIES).index(name), ids
-            self._goals = tuple(cells)
-            x, y = grid.points[int(rng.choice(starts))]
-            yaw = math.radians(self.body.turn) * int(rng.integers(round(360 / self.body.turn)))
-            self._simulator.stand(Stance(float(x), float(y), yaw - math.pi, 0.0, self.body.eye))
-            return True
+            mine = ids.get(CATEGORIES[name], ())
+            cells = sorted({cell for seen_from in self._views(mine).values() for cell in seen_from})
+            if begin_away(self._simulator, self.body, cells, lambda away: away >= _LEAST_WAY, rng):
+                self._category, self._number, self._ids = name, list(CATEGORIES).index(name), mine
+                self._goals = tuple(cells)
+                return True
         return False
 
     def _views(self, ids: tuple[str, ...]) -> dict[str, list[int]]:

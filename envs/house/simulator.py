@@ -22,8 +22,8 @@ from envs.house.building.house_scene import house_scene
 from envs.house.building.model import SOLID, build_model
 from envs.house.building.states import States
 from envs.house.building.structure import leaf_pose
-from envs.house.navigation import Footprint, NavigationGrid, Obstacles
-from envs.house.navigation.floors import navigation_grid
+from envs.house.ground import Ground, Stance
+from envs.house.navigation import Footprint
 from envs.house.objects.sizes import AssetSizes
 from envs.house.rendering import Camera, Renderer, View, looking
 from envs.house.scene import Scene, Thing
@@ -31,31 +31,6 @@ from envs.house.schema.records import House
 
 HELD_AHEAD, HELD_BELOW = 0.5, 0.2
 """Where a hand is, from the eye, metres."""
-
-
-@dataclass(frozen=True)
-class Stance:
-    """Where a body stands and looks."""
-
-    x: float
-    y: float
-    yaw: float = 0.0
-    pitch: float = 0.0
-    eye: float = 1.576
-    """Height of the camera."""
-
-    @property
-    def point(self) -> np.ndarray:
-        return np.array([self.x, self.y])
-
-    @property
-    def forward(self) -> np.ndarray:
-        return np.array([-math.sin(self.yaw), math.cos(self.yaw)])
-
-    @property
-    def position(self) -> np.ndarray:
-        """The eye, (3,)."""
-        return np.array([self.x, self.y, self.eye])
 
 
 @dataclass
@@ -73,7 +48,7 @@ class ThingState:
     liquid: str | None = None
 
 
-class HouseSimulator:
+class HouseSimulator(Ground):
     """One scene and one body.
 
     Args:
@@ -83,7 +58,8 @@ class HouseSimulator:
     """
 
     def __init__(self, scene: Scene, body: Footprint | None = None, house: House | None = None) -> None:
-        self.scene, self.house = scene, house
+        super().__init__(scene, body or Footprint())
+        self.house = house
         self.place: Mapping[str, int] = {thing.id: i for i, thing in enumerate(scene.things)}
         self.model = build_model(scene)
         self.data = mujoco.MjData(self.model)
@@ -95,10 +71,7 @@ class HouseSimulator:
             for thing in scene.things
             if thing.movable
         }
-        self._floors = _floor_rectangles(scene)
         self._renderer: Renderer | None = None
-        self.obstacles = Obstacles(scene, body or Footprint())
-        self._grids: dict[int, NavigationGrid] = {}
         self.states = {
             thing.id: ThingState(np.array(thing.position), thing.rotation.copy())
             for thing in scene.things
@@ -165,62 +138,6 @@ class HouseSimulator:
         self._stand(replace(self.stance, x=float(point[0]), y=float(point[1])))
         return held
 
-    def slid(self, stance: Stance, ahead: float, along: bool = True) -> tuple[np.ndarray, bool]:
-        """Return where `slide` would lead from a stance, (2,), and whether the body would be held up."""
-        wanted = stance.point + ahead * stance.forward
-        if self.way_blocked(stance.point, wanted) is None:
-            return wanted, False
-        touch = self._as_far(stance.point, wanted)
-        if not along:
-            return touch, True
-        left, normal = wanted - touch, self._away(touch)
-        return self._as_far(touch, touch + left - min(float(left @ normal), 0.0) * normal), True
-
-    def _as_far(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-        """Return the point furthest on a straight way that the body can go to, to a millimetre or so."""
-        if self.way_blocked(start, end) is None:
-            return end
-        low, high = 0.0, 1.0
-        for _ in range(8):
-            middle = (low + high) / 2
-            low, high = (
-                (middle, high)
-                if self.way_blocked(start, start + middle * (end - start)) is None
-                else (low, middle)
-            )
-        return start + low * (end - start)
-
-    def _away(self, point: np.ndarray) -> np.ndarray:
-        """Return the direction (2,) in which what is nearest to a point falls behind fastest."""
-        step = 0.01
-        sides = point + step * np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]])
-        east, west, north, south = self.obstacles.clearance(sides)
-        slope = np.array([east - west, north - south])
-        size = float(np.linalg.norm(slope))
-        return slope / size if size > 1e-9 else np.zeros(2)
-
-    def way_blocked(self, start: np.ndarray, end: np.ndarray) -> int | None:
-        """Return the place of what would stop the body on a straight way, -1 for the end of the floor."""
-        found = self.obstacles.blocks(start, end)
-        return -1 if found is None and not self.on_floor(end) else found
-
-    def on_floor(self, point: np.ndarray) -> bool:
-        """Return whether a point (x, y) lies on any floor."""
-        return bool(self.on_floors(point[None])[0])
-
-    def on_floors(self, points: np.ndarray) -> np.ndarray:
-        """Return the same for points (N, 2); bool (N,)."""
-        low, high = self._floors
-        points = points[:, None]
-        return ((low - 1e-6 <= points) & (points <= high + 1e-6)).all(-1).any(-1)
-
-    def floor_mask(self, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
-        """Return which points of a grid lie on any floor; bool (len(xs), len(ys))."""
-        low, high = self._floors
-        wide = (low[:, :1] - 1e-6 <= xs) & (xs <= high[:, :1] + 1e-6)  # (K, nx)
-        deep = (low[:, 1:] - 1e-6 <= ys) & (ys <= high[:, 1:] + 1e-6)
-        return (wide[:, :, None] & deep[:, None]).any(0)
-
     def stand(self, stance: Stance) -> None:
         """Put the body somewhere, whatever is there."""
         self._stand(stance)
@@ -229,16 +146,6 @@ class HouseSimulator:
         self.stance = stance
         if self.held is not None:
             self._carry()
-
-    @property
-    def grid(self) -> NavigationGrid:
-        """The places where the body can stand, as things stand now."""
-        version = self.obstacles.version
-        if version not in self._grids:
-            if len(self._grids) >= 4:
-                self._grids.pop(next(iter(self._grids)))
-            self._grids[version] = navigation_grid(self.scene, self.obstacles)
-        return self._grids[version]
 
     # things
 
@@ -422,15 +329,3 @@ class HouseSimulator:
 
 def _shown(state: ThingState) -> tuple[float, bool]:
     return state.openness, state.on
-
-
-def _floor_rectangles(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """The corners of all rectangles of floor, (K, 2) each."""
-    corners = [
-        (np.array(thing.position[:2]) + part.position[:2], np.array(part.size[:2]) / 2)
-        for thing in scene.things
-        if thing.type == "Floor"
-        for part in thing.parts
-    ]
-    centres, halves = (np.array([pair[k] for pair in corners]).reshape(-1, 2) for k in (0, 1))
-    return centres - halves, centres + halves

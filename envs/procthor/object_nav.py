@@ -17,6 +17,7 @@ from envs.house.sight import box_points, distance, distances, sees, visible
 from envs.house.simulator import Stance
 from envs.house.tasks.body import DOWN, LEFT, RIGHT, UP
 from envs.house.tasks.navigation import NavigationEnv
+from envs.house.tasks.starts import begin_away, ids_by_type
 from envs.procthor.targets import TARGETS, words
 
 REACH = 1.0
@@ -54,28 +55,13 @@ class ObjectNavEnv(NavigationEnv):
         super()._move_in(house)
 
     def _set(self, rng: np.random.Generator) -> bool:
-        grid = self._simulator.grid
-        main = np.flatnonzero(grid.components == 0)
-        if not len(main):
-            return False
-        by_type: dict[str, list[str]] = {}
-        for id in self._simulator.states:
-            by_type.setdefault(self._simulator.thing(id).type, []).append(id)
+        ids, pitch = ids_by_type(self._simulator), -math.radians(self.body.tilt)
         kinds = [self._wanted] if self._wanted else [str(kind) for kind in rng.permutation(TARGETS)]
-        for kind in kinds:
-            self._target, self._ids = kind, tuple(by_type.get(kind, ()))
+        for self._target in kinds:
+            self._ids = ids.get(self._target, ())
             cells = self._goal_cells()
-            if not cells:
-                continue
-            away = grid.field(cells).distances[main]
-            starts = main[np.isfinite(away) & (away > REACH)]
-            if not len(starts):
-                continue
-            x, y = grid.points[int(rng.choice(starts))]
-            yaw = math.radians(self.body.turn) * int(rng.integers(round(360 / self.body.turn)))
-            pitch = -math.radians(self.body.tilt)
-            self._simulator.stand(Stance(float(x), float(y), yaw - math.pi, pitch, self.body.eye))
-            return True
+            if begin_away(self._simulator, self.body, cells, lambda away: away > REACH, rng, pitch):
+                return True
         return False
 
     def _prompt(self) -> str:

@@ -21,6 +21,7 @@ from envs.house.sight import distance
 from envs.house.simulator import Stance
 from envs.house.tasks.body import STOP
 from envs.house.tasks.household import OPEN, PICK, PUT, Act, HouseholdEnv, moves_of
+from envs.house.tasks.starts import begin_away
 from envs.house.thor.objects import kind, opens
 from envs.house.thor.placing import first_free, spots
 from envs.procthor.targets import words
@@ -90,8 +91,7 @@ class PickAndPlaceEnv(HouseholdEnv):
         self._types = {id: self._simulator.thing(id).type for id in self._simulator.states}
 
     def _set(self, rng: np.random.Generator) -> bool:
-        grid, (target, receptacle) = self._simulator.grid, self._wanted
-        main = np.flatnonzero(grid.components == 0)
+        (target, receptacle), pitch = self._wanted, -math.radians(self.body.tilt)
         here = set(self._types.values())
         targets = [target] if target else [str(each) for each in rng.permutation(OBJECTS)]
         receptacles = [receptacle] if receptacle else [str(each) for each in rng.permutation(RECEPTACLES)]
@@ -101,16 +101,7 @@ class PickAndPlaceEnv(HouseholdEnv):
                 if self._placed():
                     continue
                 cells, _ = self._to_object()
-                if not cells:
-                    continue
-                away = grid.field(cells).distances[main]
-                starts = main[np.isfinite(away) & (away > _APART)]
-                if len(starts):
-                    x, y = grid.points[int(rng.choice(starts))]
-                    turn = math.radians(self.body.turn)
-                    yaw = turn * int(rng.integers(round(2 * math.pi / turn)))
-                    pitch = -math.radians(self.body.tilt)
-                    self._simulator.stand(Stance(float(x), float(y), yaw - math.pi, pitch, self.body.eye))
+                if begin_away(self._simulator, self.body, cells, lambda away: away > _APART, rng, pitch):
                     return True
         return False
 

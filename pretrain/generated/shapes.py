@@ -49,7 +49,7 @@ class Shape:
         if self.form != "cross":
             angles = turns[self.form]
             return [(x + self.radius * np.cos(a), y + self.radius * np.sin(a)) for a in angles]
-        thin, long = self.radius / 3, self.radius
+        thin, long = 0.31 * self.radius, 0.94 * self.radius
         corners = [(thin, thin), (thin, long), (-thin, long), (-thin, thin), (-long, thin), (-long, -thin)]
         corners += [(-across, -down) for across, down in corners]
         return [(x + across, y + down) for across, down in corners]
@@ -76,7 +76,7 @@ def drawn_shapes(
             break
         radius = side * rng.uniform(largest / 2, largest)
         y, x = (rng.uniform(radius, length - radius) for length in size)
-        if all(np.hypot(y - s.centre[0], x - s.centre[1]) > radius + s.radius for s in shapes):
+        if all(np.hypot(y - s.centre[0], x - s.centre[1]) > radius + s.radius + 2 for s in shapes):
             form, colour = SHAPES[rng.integers(len(SHAPES))], list(COLOURS)[rng.integers(len(COLOURS))]
             shapes.append(Shape(form, colour, (y, x), radius))
     return shapes

@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from pretrain.generated import moving, rooms, shapes, texts
+from pretrain.generated import moving, people, rooms, shapes, texts
 from pretrain.sources.films import ArrayFilm
 from pretrain.sources.records import (
+    DenseRecord,
     DocumentRecord,
     ImageTextRecord,
     PairsRecord,
+    PeopleRecord,
+    QuestionRecord,
     RegionsRecord,
     SoundTextRecord,
     TextRecord,
@@ -121,6 +124,34 @@ def _patches(rng: np.random.Generator) -> RegionsRecord:
     return RegionsRecord(image, boxes, tuple(thing.name for thing in things))
 
 
+def _question(rng: np.random.Generator) -> QuestionRecord:
+    still, things = _scene(rng, 4)
+    thing = things[int(rng.integers(len(things)))]
+    alike = [other for other in things if other.form == thing.form]
+    asked = [("how many shapes are there?", shapes.NUMBERS[len(things)])]
+    if len(alike) == 1:
+        asked.append((f"what colour is the {thing.form}?", thing.colour))
+    question, answer = asked[int(rng.integers(len(asked)))]
+    return QuestionRecord(question, answer, (shapes.pasted(still, things)[0],))
+
+
+def _dense(rng: np.random.Generator) -> DenseRecord:
+    """Shapes that stand on a floor that comes nearer from the top to the bottom of the picture."""
+    still, things = _scene(rng)
+    floor = np.linspace(8, 2, SIZE, dtype=np.float32)
+    image, masks, boxes = shapes.pasted(still, things)
+    depth = np.repeat(floor[:, None], SIZE, axis=1)
+    normals = np.broadcast_to(np.array((0, 1, 0), np.float32), (SIZE, SIZE, 3)).copy()
+    for mask, box in zip(masks, boxes, strict=True):
+        depth[mask] = floor[int(box[2]) - 1]
+        normals[mask] = 0, 0, 1
+    return DenseRecord(image, depth, 10.0, normals, shapes.described(things))
+
+
+def _people(rng: np.random.Generator) -> PeopleRecord:
+    return PeopleRecord(*people.figures(rng, shapes.background(rng, (SIZE, SIZE)), int(rng.integers(1, 3))))
+
+
 MAKERS: Mapping[str, Callable[[np.random.Generator], Any]] = {
     "text": _text,
     "image_text": _image_text,
@@ -129,6 +160,9 @@ MAKERS: Mapping[str, Callable[[np.random.Generator], Any]] = {
     "video": _video,
     "document": _document,
     "views": _views,
+    "question": _question,
+    "dense": _dense,
+    "people": _people,
     "regions": _regions,
     "patches": _patches,
 }

@@ -21,8 +21,11 @@ from PIL import Image
 
 from pretrain.sources.films import ArrayFilm
 from pretrain.sources.records import (
+    DenseRecord,
     DocumentRecord,
     ImageTextRecord,
+    PeopleRecord,
+    QuestionRecord,
     RegionsRecord,
     SoundTextRecord,
     TextRecord,
@@ -54,6 +57,7 @@ def write_set(root: str | Path, records: Iterable[Any], form: str) -> Path:
 
 def fields_of(record: Any) -> dict[str, Any]:
     """Return what is stored of a record: files (bytes) by ending, and plain JSON values by name."""
+    parts: dict[str, Any]
     match record:
         case TextRecord():
             return {"txt": record.text.encode()}
@@ -77,8 +81,24 @@ def fields_of(record: Any) -> dict[str, Any]:
         case ViewsRecord():
             images = {f"{place}.png": png(image) for place, image in enumerate(record.images)}
             return {**images, **({} if record.poses is None else {"poses": record.poses.tolist()})}
+        case QuestionRecord():
+            images = {f"{place}.png": png(image) for place, image in enumerate(record.images)}
+            return {**images, "question": record.question, "answer": record.answer}
+        case DenseRecord():
+            parts = {"png": png(record.image), "farthest": record.farthest, "txt": record.caption.encode()}
+            if record.depth is not None:
+                parts["depth.png"] = png(np.rint(record.depth * 1000).astype(np.uint16))
+            if record.normals is not None:
+                parts["normals.png"] = png(np.rint((record.normals + 1) * 127.5).astype(np.uint8))
+            return parts
+        case PeopleRecord():
+            return {
+                "png": png(record.image),
+                "boxes": record.boxes.tolist(),
+                "joints": record.joints.tolist(),
+            }
         case RegionsRecord():
-            parts: dict[str, Any] = {"png": png(record.image), "boxes": record.boxes.tolist()}
+            parts = {"png": png(record.image), "boxes": record.boxes.tolist()}
             if record.names:
                 parts["names"] = list(record.names)
             if record.masks is not None:
@@ -90,7 +110,7 @@ def fields_of(record: Any) -> dict[str, Any]:
 
 
 def png(image: np.ndarray) -> bytes:
-    """Return a picture uint8 [h, w, 3] or [h, w] as PNG."""
+    """Return a picture uint8 [h, w, 3] or [h, w], or uint16 [h, w], as PNG."""
     content = io.BytesIO()
     Image.fromarray(image).save(content, "PNG", compress_level=1)
     return content.getvalue()

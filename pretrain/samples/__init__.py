@@ -7,11 +7,11 @@
 | sound | SoundTextRecord | its text, its sound |
 | video | VideoRecord | its words, its last frame, the sound of that |
 | document | DocumentRecord | an image or a paragraph of the page |
-| pairs | PairsRecord, ImageTextRecord | mend a caption, caption the marked image, caption all |
+| pairs | PairsRecord | mend a caption, caption the marked image, caption all |
 | two_views | ViewsRecord | a noisy view, with the help of another |
 | camera_pose | ViewsRecord | another view, the move of the camera |
 | masks | RegionsRecord | the mask of a region told by points or a box |
-| patches | ImageTextRecord | boxes or number of shapes pasted onto it |
+| patches | RegionsRecord | boxes or number of the shapes pasted onto an image |
 | regions | RegionsRecord | boxes, points, classes, numbers, masks; the image from a mask; a hidden box |
 | dense | DenseRecord | depth, normals; the image from its depth |
 | people | PeopleRecord | the joints of a person |
@@ -34,6 +34,7 @@ import numpy as np
 from pretrain.errors import TrainingError
 from pretrain.samples.context import Context, UnusableRecord
 from pretrain.samples.sample import Hidden, Sample
+from uio2_agent.config import TARGET_MODALITIES
 from uio2_agent.errors import did_you_mean
 from uio2_agent.fields import build as build_fields
 
@@ -74,9 +75,27 @@ class Builder:
         Raises
         ------
         UnusableRecord
-            Nothing can be asked of this record.
+            Nothing can be asked of this record, or only what the model cannot answer: in another modality, or
+            in more tokens than it takes.
         """
-        return replace(self._build(record, rng, self.options, context), source=source)
+        sample = replace(self._build(record, rng, self.options, context), source=source)
+        _check(sample, context)
+        return sample
+
+
+def _check(sample: Sample, context: Context) -> None:
+    """Raise UnusableRecord where the model has no room for a sample; nothing is cut without a word."""
+    target, known = sample.target, context.config.target_modalities
+    held = next(name for name in TARGET_MODALITIES if getattr(target, name) is not None)
+    if held not in known:
+        raise UnusableRecord(f"the answer is of {held}, and the model answers with {', '.join(known)}")
+    texts = [("request", sample.request.text, context.text_room)]
+    if target.text is not None:
+        texts.append(("answer", target.text, context.answer_room))
+    for what, text, room in texts:
+        length = len(context.tokenizer.encode(text) if isinstance(text, str) else text)
+        if length > room:
+            raise UnusableRecord(f"the {what} has {length} tokens, and the model takes {room}")
 
 
 def builder(name: str, options: Mapping[str, Any] | None = None) -> Builder:

@@ -2,7 +2,7 @@
 markers and captions of all.
 
 The last image is the image input, the others are history. Source: Unified-IO 2 (arXiv 2312.17172), section
-3.3 on interleaved data made from pairs; thirds and 2 to 5 pairs are ours.
+3.3 on interleaved data made from pairs; thirds are ours.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from pretrain.denoisers.objectives import TextMixture
 from pretrain.samples.context import Context, UnusableRecord, clean, cut, frame_markers, joined, pick
 from pretrain.samples.denoised import corrupted, ids_of
 from pretrain.samples.sample import Sample
-from pretrain.sources.records import ImageTextRecord, PairsRecord
+from pretrain.sources.records import PairsRecord
 from uio2_agent.fields import Range, check_fields
 from uio2_agent.request import Request, Target
 
@@ -23,13 +23,11 @@ Rate = Annotated[float, Range(0, 1)]
 
 @dataclass(frozen=True, kw_only=True)
 class PairsOptions:
-    """Weights of the three tasks, and how many pairs there are."""
+    """Weights of the three tasks."""
 
     mend: Rate = 1 / 3
     one: Rate = 1 / 3
     every: Rate = 1 / 3
-    fewest: Annotated[int, Range(2, 9)] = 2
-    most: Annotated[int, Range(2, 9)] = 5
     spans: TextMixture = field(default_factory=TextMixture)
     """Spans that are cut out of a caption."""
 
@@ -37,11 +35,12 @@ class PairsOptions:
         check_fields(self)
 
 
-def build(
-    record: ImageTextRecord | PairsRecord, rng: np.random.Generator, options: PairsOptions, context: Context
-) -> Sample:
-    """Put pairs together, of one record or of several, and ask for one caption or all."""
-    pairs = _pairs(record, rng, options, context)
+def build(record: PairsRecord, rng: np.random.Generator, options: PairsOptions, context: Context) -> Sample:
+    """Ask for one caption or all; as many pairs as a request holds images, in any order."""
+    order = rng.permutation(len(record.pairs))[: context.config.history_frames + 1]
+    pairs = [record.pairs[int(index)] for index in order]
+    if len(pairs) < 2:
+        raise UnusableRecord("two pairs are needed at least")
     images = [pair.image for pair in pairs]
     markers = frame_markers(len(pairs))
     room = min(context.text_room, context.answer_room) // len(pairs) - 3
@@ -62,22 +61,6 @@ def build(
     others = joined(*(marker for index, marker in enumerate(markers) if index != chosen))
     text = context.prompts.draw("caption_of_marked", rng, marker=markers[chosen])
     return Sample(Request(joined(others, text), **inputs), Target(text=captions[chosen]))
-
-
-def _pairs(
-    record: ImageTextRecord | PairsRecord, rng: np.random.Generator, options: PairsOptions, context: Context
-) -> list[ImageTextRecord]:
-    """As many pairs as are drawn, in any order; more records are drawn where one holds a single pair."""
-    most = min(options.most, context.config.history_frames + 1)
-    count = int(rng.integers(min(options.fewest, most), most + 1))
-    if isinstance(record, PairsRecord):
-        order = rng.permutation(len(record.pairs))[:count]
-        pairs = [record.pairs[int(index)] for index in order]
-    else:
-        pairs = [record, *(context.another() for _ in range(count - 1))]
-    if len(pairs) < 2:
-        raise UnusableRecord("two pairs are needed at least")
-    return pairs
 
 
 def _mended(

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import numpy as np
 
-from pretrain.samples.context import Context, UnusableRecord, label, pick
+from pretrain.samples.context import Context, label, pick
 from pretrain.samples.places import box_text, boxes_text, points_text
 from pretrain.samples.sample import Hidden, Sample
 from pretrain.sources.records import RegionsRecord
@@ -95,8 +95,6 @@ def _boxes(
     found = [int(index) for index in rng.permutation(found)]
     written = None if names is None else [names[index] for index in found]
     answer = boxes_text(record.boxes[found], record.image, context, written)
-    if len(context.tokenizer.encode(answer)) > context.answer_room:
-        raise UnusableRecord(f"{len(found)} boxes are longer than an answer may be")
     return Sample(Request(text, image=record.image), Target(text=answer))
 
 

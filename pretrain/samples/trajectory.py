@@ -92,9 +92,11 @@ def _example(
     if question == "goal_view":
         return goal_view_example(record, body, style, rng)
     if question == "next_view":
-        return next_view_example(record, int(rng.integers(record.length)), body, style, rng)
+        step = int(rng.integers(record.length))
+        return next_view_example(record, step, body, style, rng, past=style.told_views)
     if question == "next_state":
-        return next_state_example(record, int(rng.integers(record.length - 1)), body, style, rng)
+        step = int(rng.integers(record.length - 1))
+        return next_state_example(record, step, body, style, rng, past=style.told_views)
     steps = learned_steps(record)
     step = steps[int(rng.integers(len(steps)))]
     if question == "judge":

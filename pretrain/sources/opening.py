@@ -17,8 +17,9 @@ from typing import Any
 from pretrain.sources.arrow_tables import ArrowFiles, ParquetFiles
 from pretrain.sources.derived import Pairs, Patches
 from pretrain.sources.file_folders import FileFolder
-from pretrain.sources.kinds import KINDS, RecordSource, fields_of
+from pretrain.sources.kinds import KINDS, fields_of
 from pretrain.sources.own_episodes import OwnEpisodes
+from pretrain.sources.record_source import RecordSource
 from pretrain.sources.robot_meta import INFO
 from pretrain.sources.robots import RobotEpisodes
 from pretrain.sources.schema import INDEX_PATH, DatasetError

@@ -28,7 +28,7 @@ def test_a_wall_ahead_is_a_line_ahead_with_floor_before_it() -> None:
     rows = (31.5 - np.arange(64)) / 32  # tangent of the angle above the axis
     floor = np.where(rows < 0, 1.25 / np.maximum(-rows, 1e-9), np.inf)
     depth = np.repeat(np.minimum(floor, 3.0)[:, None], 64, 1).astype(np.float32)  # a wall 3 m away
-    picture = _empty(stance).seen(depth, stance, camera).picture(stance, CELLS)
+    picture = _empty(stance).seen(depth, stance, camera).picture(stance)
     solid, free = np.argwhere(_is(picture, BLACK)), np.argwhere(_is(picture, WHITE))
     away = (MIDDLE - 0.5 - solid[:, 0]) * CELL_M
     assert len(solid) > 20
@@ -44,17 +44,17 @@ def test_the_goal_is_where_it_is_told() -> None:
         (3.0, 0.0, -3.0, 0),
         (1.5, -math.pi / 2, 0, 1.5),
     ):
-        where = np.argwhere(_is(_empty(stance).picture(stance, CELLS, (far, left)), BLUE)).mean(0)
+        where = np.argwhere(_is(_empty(stance).picture(stance, (far, left)), BLUE)).mean(0)
         wanted = np.array([down, right]) / CELL_M + MIDDLE - 0.5
         assert np.abs(where - wanted).max() <= 0.6
-    beyond = _is(_empty(stance).picture(stance, CELLS, (100.0, 0.0)), BLUE)
+    beyond = _is(_empty(stance).picture(stance, (100.0, 0.0)), BLUE)
     assert beyond.any()
     assert np.argwhere(beyond)[:, 0].max() < 4  # at the upper edge
 
 
 def test_what_stopped_the_body_is_right_before_it() -> None:
     stance = Stance(0.0, 0.0, 0.0, 0.0, 1.25)
-    rows, columns = np.argwhere(_is(_empty(stance).blocked(stance).picture(stance, CELLS), BLACK)).T
+    rows, columns = np.argwhere(_is(_empty(stance).blocked(stance).picture(stance), BLACK)).T
     assert len(rows) > 0
     assert (abs((MIDDLE - 0.5 - rows) * CELL_M - 0.225) <= CELL_M).all()
     assert (abs((columns - MIDDLE + 0.5) * CELL_M) <= CELL_M).all()
@@ -126,10 +126,10 @@ def test_what_is_looked_for_is_remembered_where_it_was_seen() -> None:
 
 
 @pytest.mark.parametrize("size", [32, 224])
-def test_it_has_the_size_of_the_pictures_and_is_left_out_where_not_asked_for(size: int) -> None:
+def test_it_is_the_same_whatever_the_size_of_pictures_and_left_out_where_not_asked_for(size: int) -> None:
     env = envs.suite("procthor").make("ObjectNav", "small", size=size, sensors=["map"])
     observation, _ = env.reset(seed=1)
-    assert observation["map"].shape == (3, size, size)
+    assert observation["map"].shape == (3, CELLS, CELLS)
     assert "depth" not in observation
     assert env.observation_space.contains(observation)
     env.close()

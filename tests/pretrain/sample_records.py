@@ -48,8 +48,11 @@ class Film:
         self.seconds = float(rng.uniform(0.5, 40))
         self.has_sound = bool(rng.random() < 0.7)
         self._seed = int(rng.integers(2**31))
+        self.asked: list[float] = []
+        """Times of frames that were looked at."""
 
     def frames(self, times):
+        self.asked += [time for time in times if time not in self.asked]
         return [picture(np.random.default_rng([self._seed, int(1e3 * time)]), 20, 24) for time in times]
 
     def sounds(self, times):
@@ -187,11 +190,11 @@ RECORDS = {
     ),
     "video": video,
     "document": document,
-    "pairs": lambda rng: pairs(rng) if rng.random() < 0.5 else image_text(rng),
+    "pairs": pairs,
     "two_views": views,
     "camera_pose": views,
     "masks": regions,
-    "patches": image_text,
+    "patches": regions,
     "regions": regions,
     "dense": dense,
     "people": people,

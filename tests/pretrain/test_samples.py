@@ -11,6 +11,7 @@ from pretrain.errors import TrainingError
 from pretrain.samples import BUILDERS, Context, Sample, UnusableRecord, builder
 from pretrain.sources.records import TextRecord
 from tests.pretrain.sample_records import RECORDS, records
+from tests.uio2_agent.tiny import full_config
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import UIO2Error
 from uio2_agent.inputs.processor import Processor
@@ -18,7 +19,7 @@ from uio2_agent.text.tokenizer import TextTokenizer
 
 CONFIG, TOKENIZER = UnifiedIO2Config.preset("large"), TextTokenizer.packaged()
 MARKER = re.compile(r"<(image|audio)_(?:input|history_(\d+))>")
-COUNTS = {"video": 300, "sound": 60, "trajectory": 250, "people": 100}
+COUNTS = {"video": 300, "sound": 40, "trajectory": 150, "people": 100}
 """Records of a builder; 200 of the others."""
 VISIBLE = ("camera_pose", "masks", "patches", "regions", "dense", "people", "trajectory", "control")
 """Builders whose text answers are places, numbers or words that a prompt may hold."""
@@ -26,7 +27,7 @@ VISIBLE = ("camera_pose", "masks", "patches", "regions", "dense", "people", "tra
 
 def context(name: str, number: int) -> Context:
     rng = np.random.default_rng([7, number])
-    return Context(CONFIG, TOKENIZER, another=lambda: RECORDS[name if name == "text" else "image_text"](rng))
+    return Context(CONFIG, TOKENIZER, another=lambda: RECORDS[name](rng))
 
 
 def samples(name: str, count: int | None = None, options: dict | None = None, seed: int = 0):
@@ -207,12 +208,12 @@ def test_what_is_mended_is_the_text_itself(made) -> None:
             "image_text": lambda r: r.text,
             "video": lambda r: " ".join([r.caption, *(words for _, words in r.transcript)]),
             "document": lambda r: " ".join(part for part in r.parts if isinstance(part, str)),
-            "pairs": lambda r: " ".join(pair.text for pair in getattr(r, "pairs", (r,))),
+            "pairs": lambda r: " ".join(pair.text for pair in r.pairs),
         }[name](record)
         whole_words = [word for word in plain.split() if len(word) == 8]
         assert whole_words
         known = sum(word in said for word in whole_words) / len(whole_words)
-        assert known == 1 or name in ("text", "pairs")  # of which others of the source are part
+        assert known == 1 or name == "text"  # of which others of the source are part
         assert known > 0
 
 
@@ -314,3 +315,24 @@ def test_builders_and_options_that_are_none() -> None:
     alone = Context(CONFIG, TOKENIZER)
     with pytest.raises(TrainingError, match="hand in another="):
         builder("text")(TextRecord("short"), np.random.default_rng(0), alone)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_a_small_model_is_asked_what_it_can_take(name: str) -> None:
+    """Of 48 tokens in and 40 out, and with words alone: what does not fit is refused, not cut."""
+    small = full_config(text_input_length=48, text_target_length=40)
+    made, fits = builder(name), 0
+    for config in (small, full_config(text_target_length=128, target_modalities=("text",))):
+        for number, record in enumerate(records(name, 15)):
+            rng = np.random.default_rng([3, number])
+            another = Context(config, TOKENIZER, another=lambda rng=rng: RECORDS[name](rng))
+            try:
+                sample = made(record, np.random.default_rng(number), another)
+            except UnusableRecord:
+                continue
+            fits += 1
+            assert modality(sample) in config.target_modalities
+            assert len(ids(sample.request.text)) <= config.text_input_length - 2
+            if modality(sample) == "text":
+                assert len(ids(sample.target.text)) <= config.text_target_length - 1
+    assert fits or name == "people"  # 17 joints are longer

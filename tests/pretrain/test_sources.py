@@ -45,7 +45,9 @@ def test_every_form_gives_back_every_kind(tmp_path, kind, form):
         got, wanted = flat(source[index]), flat(made[index])
         assert len(got) == len(wanted)
         for mine, theirs in zip(got, wanted, strict=True):
-            if isinstance(theirs, np.ndarray) and theirs.dtype == np.float32 and theirs.ndim != 2:
+            if isinstance(theirs, np.ndarray) and theirs.dtype == np.float32 and kind == "dense":
+                assert np.abs(mine - theirs).max() < 5e-3  # half a millimetre, half a level of 255
+            elif isinstance(theirs, np.ndarray) and theirs.dtype == np.float32 and theirs.ndim != 2:
                 assert np.abs(mine - theirs).max() < 1e-4  # sounds are kept at 16 bit
             elif isinstance(theirs, np.ndarray) and theirs.shape == (256, 128):
                 assert np.abs(np.sqrt(mine) - np.sqrt(theirs)).max() < 2e-2
@@ -59,11 +61,11 @@ def test_every_form_gives_back_every_kind(tmp_path, kind, form):
 def test_an_example_has_one_key_in_every_form(tmp_path):
     for kind in ("image_text", "document", "regions"):
         sources = [
-            open_source("s", write(tmp_path / f"{kind}_{form}", kind, form, 12), kind) for form in FORMS
+            open_source("s", write(tmp_path / f"{kind}_{form}", kind, form, 6), kind) for form in FORMS
         ]
-        keys = [[source.key(index) for index in range(12)] for source in sources]
+        keys = [[source.key(index) for index in range(6)] for source in sources]
         assert all(other == keys[0] for other in keys)
-        assert len(set(keys[0])) == 12
+        assert len(set(keys[0])) == 6
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -1,9 +1,12 @@
 """The episode loop: order, seeds, slots and errors, on a toy environment."""
 
+import weakref
+
 import numpy as np
 import pytest
 
 from policies.embodiments.vima import VIMA
+from rollouts.results.files import episode_row
 from rollouts.runner import Work, play, run_episodes, work_list
 from rollouts.workers import MakeEnv
 from tests.toys import TOY, ScriptedPolicy, ToyEnv
@@ -41,6 +44,34 @@ def test_episodes_come_in_work_order_and_do_not_depend_on_slots(slots):
         assert len(together.observations) == together.steps + 1 == len(together.infos)
         for a, b in zip(together.observations, single.observations, strict=True):
             assert np.array_equal(a["rgb"]["top"], b["rgb"]["top"])
+
+
+@pytest.mark.parametrize("frames", [True, False])
+def test_without_frames_episodes_hold_two_observations(frames):
+    seen, held = [], []
+
+    class Watched(ToyEnv):
+        def _observation(self):
+            observation = super()._observation()
+            seen.append(weakref.ref(observation["rgb"]["top"]))
+            held.append(sum(picture() is not None for picture in seen))
+            return observation
+
+    def thin():
+        make = lambda _: Watched(expert=True)  # noqa: E731
+        return run_episodes(works("slide", 12), make, ScriptedPolicy(), slots=2, frames=frames)
+
+    for mine, whole in zip(thin(), run_episodes(works("slide", 12), MAKE, ScriptedPolicy()), strict=True):
+        assert episode_row(mine)[0] == episode_row(whole)[0]
+        assert len(mine.observations) == len(mine.infos) == (mine.steps + 1 if frames else 2)
+        for place in (0, -1):
+            assert np.array_equal(
+                mine.observations[place]["rgb"]["top"], whole.observations[place]["rgb"]["top"]
+            )
+    del mine, seen[:], held[:]
+    episodes = list(thin())
+    steps = sum(episode.steps for episode in episodes)
+    assert max(held) == steps + 12 if frames else max(held) <= 2 * 12 + 1 < steps + 12
 
 
 def test_a_slot_is_refilled_at_once():

@@ -8,7 +8,14 @@ import torch
 from tests.uio2_agent.tiny import full_model, full_requests, picture, sound
 from uio2_agent.errors import RequestError
 from uio2_agent.network.masks import column_pattern, convolution_pattern, row_pattern
-from uio2_agent.network.packed_masks import BLOCK, Slots, block_mask, dense_bias, earlier_target, same_segment
+from uio2_agent.network.packed_masks import (
+    BLOCK,
+    Slots,
+    attend_in_groups,
+    block_mask,
+    earlier_target,
+    same_segment,
+)
 from uio2_agent.network.packing import Layout
 from uio2_agent.request import Target
 
@@ -68,6 +75,17 @@ def test_packed_is_unpacked(model, rows):
         torch.testing.assert_close(gradient, expected[name], atol=1e-5, rtol=1e-5, msg=name)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="FlexAttention has a backward pass on a GPU only")
+def test_packed_is_unpacked_on_cuda(model):
+    model.cuda()
+    batch = batch_of(model).to("cuda")
+    (alone, expected), (packed, gradients) = outcome(model, batch, None), outcome(model, batch, ROWS)
+    for name in ("text", "image", "audio"):
+        torch.testing.assert_close(counted(packed, name), counted(alone, name), atol=1e-4, rtol=1e-4)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, expected[name], atol=1e-4, rtol=1e-3, msg=name)
+
+
 def test_without_segments_the_test_would_fail(model, monkeypatch):
     batch = batch_of(model)
     expected = counted(model(batch), "text")
@@ -79,6 +97,15 @@ def test_without_segments_the_test_would_fail(model, monkeypatch):
 
     monkeypatch.setattr(Layout, "of", one_segment)
     assert (counted(model(batch, rows=ROWS), "text") - expected).abs().max() > 1e-2
+
+
+def test_packed_is_unpacked_in_half_precision(model):
+    batch = batch_of(model)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        alone, packed = model(batch), model(batch, rows=ROWS)
+    for name, logits in alone.logits.items():
+        expected = logits[alone.masks[name]].float()
+        assert (counted(packed, name).float() - expected).norm() < 2e-2 * expected.norm()
 
 
 def test_a_row_may_hold_an_example_whose_target_is_of_another_modality():
@@ -102,6 +129,15 @@ def test_several_answers_of_a_request_stay_apart_in_a_row():
     assert batch.text_target.answer is not None
     packed, alone = model(batch, rows=[[2, 0, 1]]), model(batch)
     torch.testing.assert_close(counted(packed, "text"), counted(alone, "text"), atol=1e-5, rtol=1e-5)
+
+
+def test_rows_may_be_rounded_up_to_a_shape():
+    model = full_model()
+    batch = batch_of(model)
+    encoded = model.encode(batch, ROWS, (100, 200))
+    assert encoded.hidden.shape[1] % 100 == 0
+    expected, found = model(batch).loss, model(batch, rows=ROWS, multiples=(100, 200)).loss
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_encoder_output_finds_its_way_back():
@@ -146,7 +182,7 @@ def test_blocks_hold_all_that_the_rule_allows(pattern):
         (earlier_target(pattern), slots, slots, True),
     ):
         blocks = block_mask(rule, queries, keys, causal)
-        allowed = dense_bias(rule, queries, keys, torch.float32) == 0
+        allowed = rule(queries[:, :, None], keys[:, None])[:, None]
         needed = allowed.unflatten(3, (-1, BLOCK)).unflatten(2, (-1, BLOCK)).any(-1).any(3)
         listed = blocks.to_dense().bool()
         assert listed.shape == needed.shape and (listed | ~needed).all()
@@ -156,9 +192,27 @@ def test_blocks_hold_all_that_the_rule_allows(pattern):
         assert (blocks.mask_mod(row, 0, query, key) == allowed[:, 0]).all()
 
 
+@pytest.mark.parametrize("rule", [same_segment, earlier_target(None), earlier_target(convolution_pattern)])
+def test_attention_in_groups_is_attention_under_the_rule(rule):
+    queries = drawn_slots(0)
+    keys = drawn_slots(1) if rule is same_segment else queries
+    generator = torch.Generator().manual_seed(0)
+    tensors = [torch.randn(3, 2, 3 * BLOCK, 4, generator=generator, requires_grad=True) for _ in range(3)]
+    allowed = rule(queries[:, :, None], keys[:, None])[:, None]
+    looks = allowed[:, 0].any(-1)
+    expected = torch.nn.functional.scaled_dot_product_attention(*tensors, attn_mask=allowed)
+    found = attend_in_groups(rule, queries, keys, torch.float32)(*tensors, None)
+    expected, found = (x.transpose(1, 2)[looks] for x in (expected, found))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    weights = torch.randn(expected.shape, generator=generator)
+    gradients = [torch.autograd.grad((x * weights).sum(), tensors) for x in (found, expected)]
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("pattern", [row_pattern, column_pattern, convolution_pattern])
 def test_a_raster_in_a_row_has_the_pattern_of_one_by_itself(pattern):
     count = torch.arange(48)
     slots = Slots(*(value[None] for value in (count * 0, count * 0, count, count * 0 + 8)))
-    found = dense_bias(earlier_target(pattern), slots, slots, torch.float32)[0, 0] == 0
+    found = earlier_target(pattern)(slots[:, :, None], slots[:, None])[0]
     assert (found == pattern(6, 8, torch.device("cpu"))).all()

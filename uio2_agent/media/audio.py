@@ -34,9 +34,10 @@ def read_audio(
 ) -> np.ndarray:
     """Return a wave float32 [samples] in [-1, 1], mono, 16 kHz.
 
-    `source` is a file or its content (any format, video files included) or an array with its `rate` in Hz: [samples] or with
-    one more axis for the channels; whole numbers of up to 32 bits are scaled by their type's range. Floats
-    outside [-1, 1] are taken as they are, with a warning; those of a file are cut, with another.
+    `source` is a file or its content (any format, video files included) or an array with its `rate` in Hz:
+    [samples] or with one more axis for the channels; whole numbers of up to 32 bits are scaled by their
+    type's range. Floats outside [-1, 1] are taken as they are, with a warning; those of a file are cut, with
+    another.
 
     Raises RequestError if the file is missing, broken or silent by lack of a sound track; the array is empty,
     has no rate or one that no sound has, or holds NaN or 64-bit whole numbers.

@@ -95,7 +95,7 @@ def _content(shows: np.ndarray) -> slice:
 
 @contextmanager
 def _opened(source: str | Path | bytes) -> Iterator[tuple[Any, Any]]:
-    """Open the first picture stream of a file or its content; what PyAV cannot read becomes one clear error."""
+    """Open the first picture stream of a file or its content; what PyAV cannot read is one clear error."""
     import av
 
     is_content = isinstance(source, bytes)

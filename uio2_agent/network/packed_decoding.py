@@ -9,11 +9,9 @@ from uio2_agent.config import TARGET_MODALITIES
 from uio2_agent.inputs.batch import TokenTarget
 from uio2_agent.network.masks import layer_pattern, shown_inputs
 from uio2_agent.network.packed_masks import (
-    BLOCK,
     Slots,
     attention_under,
     earlier_target,
-    in_blocks,
     same_segment,
 )
 from uio2_agent.network.packing import Layout, present
@@ -30,9 +28,8 @@ def decode_rows(
 
     Returns, by modality, the normed hidden states [n, D] of the tokens that count, and these tokens [n].
     """
-    device = encoded.hidden.device
     masks = [present(target) for target in targets.values()]
-    layout = Layout.of(masks, encoded.packed.rows, BLOCK if in_blocks(device) else 1)
+    layout = Layout.of(masks, encoded.packed.rows, encoded.packed.decoder_multiple)
     embeds, turns, slots = [], [], []
     for part, (name, target) in enumerate(targets.items()):
         inputs, positions = (layout.present(part, ids) for ids in (target.inputs, target.positions))

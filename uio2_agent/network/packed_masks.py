@@ -1,19 +1,24 @@
-"""Who may look at whom in packed rows: for SDPA as a bias, for FlexAttention as blocks.
+"""Who may look at whom in packed rows, and attention that runs so: in groups on CPU, in blocks on GPU.
 
-Unusual: one rule per pair of tokens serves both, so they cannot differ; a list of blocks is derived from the
-ends of the segments in each block alone, because to try the rule on every pair costs more than it saves.
-FlexAttention has no backward pass on CPU, so rows run there under a bias.
+Unusual: one rule per pair of tokens serves both, so they cannot differ. On CPU the examples are taken out of
+their rows for attention alone and those of like lengths run together under a bias, so that what shares a row
+costs nothing. On GPU FlexAttention skips blocks of pairs; the list of blocks is derived from the ends of the
+segments in each block alone, because to try the rule on every pair costs more than it saves.
 """
 
+import dataclasses
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from uio2_agent.network.layers import HIDDEN, Attend
+from uio2_agent.network.layers import Attend, attention_bias
+from uio2_agent.network.length_groups import LIKE
 from uio2_agent.network.masks import RULES, Pattern
 
 BLOCK = 128
@@ -39,8 +44,7 @@ class Slots:
 
     def __getitem__(self, index: Any) -> "Slots":
         """Return every field at an index."""
-        values = (getattr(self, field.name) for field in fields(self))
-        return Slots(*(None if value is None else value[index] for value in values))
+        return Slots(*(None if value is None else value[index] for value in vars(self).values()))
 
 
 def same_segment(query: Slots, key: Slots) -> Tensor:
@@ -68,10 +72,33 @@ def earlier_target(pattern: Pattern | None) -> Rule:
     return rule
 
 
-def dense_bias(rule: Rule, queries: Slots, keys: Slots, dtype: torch.dtype) -> Tensor:
-    """Return the bias [R, 1, queries, keys] for SDPA."""
-    seen = rule(queries[:, :, None], keys[:, None])[:, None]
-    return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, HIDDEN)
+def dense_bias(rule: Rule, queries: Slots, keys: Slots, dtype: torch.dtype) -> Tensor | None:
+    """Return the bias [R, 1, queries, keys] for SDPA; None if every pair is allowed."""
+    return attention_bias(rule(queries[:, :, None], keys[:, None])[:, None], dtype)
+
+
+def attend_in_groups(rule: Rule, queries: Slots, keys: Slots, dtype: torch.dtype) -> Attend:
+    """Return an attention that runs the examples of rows by themselves, those of like lengths together."""
+    groups = []
+    for wanted, given in _like_lengths(queries.segment, keys.segment):
+        bias = dense_bias(rule, _at(queries, wanted), _at(keys, given), dtype)
+        groups.append((wanted.clamp(min=0), given.clamp(min=0), wanted.flatten() >= 0, bias))
+
+    def attend(queries: Tensor, keys: Tensor, values: Tensor, scale: float | None) -> Tensor:
+        flat = [x.transpose(1, 2).flatten(0, 1) for x in (queries, keys, values)]  # [R * L, H, head_dim]
+        places, mixed = [], []
+        for wanted, given, exists, bias in groups:
+            query, key, value = (
+                x.index_select(0, index.flatten()).unflatten(0, index.shape).transpose(1, 2)
+                for x, index in zip(flat, (wanted, given, given), strict=True)
+            )
+            found = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scale)
+            places.append(wanted.flatten()[exists])
+            mixed.append(found.transpose(1, 2).flatten(0, 1)[exists])
+        rows = torch.zeros_like(flat[0]).index_copy(0, torch.cat(places), torch.cat(mixed))
+        return rows.unflatten(0, (len(queries), -1)).transpose(1, 2)
+
+    return attend
 
 
 def block_mask(rule: Rule, queries: Slots, keys: Slots, causal: bool) -> Any:
@@ -105,16 +132,16 @@ def attend_in_blocks(mask: Any) -> Attend:
 
 def attention_under(
     rules: Sequence[Rule], queries: Slots, keys: Slots, dtype: torch.dtype, causal: bool = False
-) -> list[Tensor | Attend]:
-    """Return what each rule means for an attention layer, made once for rules that are the same object."""
-    made: dict[Rule, Tensor | Attend] = {}
+) -> list[Attend]:
+    """Return the attention under each rule, made once for rules that are the same object."""
+    made: dict[Rule, Attend] = {}
     for rule in rules:
         if rule in made:
             continue
         if in_blocks(queries.segment.device):
             made[rule] = attend_in_blocks(block_mask(rule, queries, keys, causal))
         else:
-            made[rule] = dense_bias(rule, queries, keys, dtype)
+            made[rule] = attend_in_groups(rule, queries, keys, dtype)
     return [made[rule] for rule in rules]
 
 
@@ -128,6 +155,51 @@ def _flex_attention() -> Callable[..., Tensor]:
     from torch.nn.attention.flex_attention import flex_attention
 
     return torch.compile(flex_attention)
+
+
+def _like_lengths(queries: Tensor, keys: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the places of queries [n, q] and of keys [n, k], counted through the rows [R * L], of n examples
+    whose lengths are alike; -1 behind the shorter ones. Segments are [R, L].
+    """
+    (starts, lengths), (key_starts, key_lengths) = _runs(queries), _runs(keys)
+    found: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for example, length in lengths.items():
+        if example in key_lengths:
+            likes = tuple(round(math.log(n) / -math.log(LIKE)) for n in (length, key_lengths[example]))
+            found.setdefault(likes, []).append(example)
+    for examples in found.values():
+        yield (
+            _places([starts[e] for e in examples], [lengths[e] for e in examples], queries.device),
+            _places([key_starts[e] for e in examples], [key_lengths[e] for e in examples], queries.device),
+        )
+
+
+def _runs(segment: Tensor) -> tuple[dict[tuple[int, int], int], dict[tuple[int, int], int]]:
+    """Return where each (row, segment) starts, counted through the rows, and how long it is."""
+    ids = segment.flatten()
+    row = torch.arange(len(segment), device=ids.device).repeat_interleave(segment.shape[1])
+    pairs, counts = torch.stack([row, ids.long()]).unique_consecutive(dim=1, return_counts=True)
+    first = counts.cumsum(0) - counts
+    runs = [
+        ((r, s), start, count)
+        for (r, s), start, count in zip(pairs.T.tolist(), first.tolist(), counts.tolist(), strict=True)
+        if s >= 0
+    ]
+    return {e: start for e, start, _ in runs}, {e: count for e, _, count in runs}
+
+
+def _places(starts: list[int], lengths: list[int], device: torch.device) -> Tensor:
+    """Return int64 [n, longest] of the places from each start on, -1 behind each length."""
+    steps = torch.arange(max(lengths), device=device)
+    places = torch.tensor(starts, device=device)[:, None] + steps
+    return places.where(steps < torch.tensor(lengths, device=device)[:, None], -1)
+
+
+def _at(slots: Slots, places: Tensor) -> Slots:
+    """Return the slots [n, m] of places counted through the rows; empty ones where a place is -1."""
+    flat = Slots(*(None if v is None else v.flatten() for v in vars(slots).values()))
+    found = flat[places.clamp(min=0)]
+    return dataclasses.replace(found, segment=found.segment.where(places >= 0, -1))
 
 
 def _ends(segment: Tensor) -> tuple[Tensor, Tensor]:

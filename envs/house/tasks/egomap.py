@@ -109,13 +109,12 @@ class EgoMap:
     def picture(
         self,
         stance: Stance,
-        size: int,
         goal: tuple[float, float] | None = None,
         in_sight: bool = False,
     ) -> np.ndarray:
-        """Draw the map around a stance, uint8 (size, size, 3): grey is unknown, white free, black solid,
-        orange the way walked, blue the goal, held at the edge where it is farther; what was found is dark
-        blue while none of it is in sight.
+        """Draw the map around a stance, uint8 (64, 64, 3), a pixel a cell: grey is unknown, white free,
+        black solid, orange the way walked, blue the goal, held at the edge where it is farther; what was
+        found is dark blue while none of it is in sight.
 
         `goal` is how far away it is, metres, and where, radians to the left.
         """
@@ -133,8 +132,7 @@ class EgoMap:
         if goal is not None:
             far, left = min(goal[0] / CELL_M, 1e6), goal[1]
             _disc(picture, -far * math.cos(left), -far * math.sin(left), _GOAL)
-        of_pixel = np.arange(size) * CELLS // size
-        return picture[of_pixel[:, None], of_pixel]
+        return picture
 
     def _places(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Cells of points (N, 2); what is outside falls on the edge."""

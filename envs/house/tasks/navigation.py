@@ -47,7 +47,7 @@ class NavigationEnv(SimulatorEnv):
             `observation["depth"]["front"]`, float32 (H, W) in metres along the optical axis, at most
             `farthest_m`. Segmentation comes as `observation["segm"]["front"]`, int32 (H, W), and
             `info["objects"]` tells of the things in sight whose ids it holds. The map is the picture
-            `observation["map"]`, uint8 (3, H, W), of what the body has measured so far, and with
+            `observation["map"]`, uint8 (3, 64, 64), of what the body has measured so far, and with
             segmentation of where it saw what it looks for (`envs.house.tasks.egomap`). None takes the
             task's `default_sensors`.
     """
@@ -328,7 +328,7 @@ class NavigationEnv(SimulatorEnv):
             wanted = None if view.segmentation is None else np.isin(view.segmentation, self._goal_places())
             self._map = self._map.seen(view.depth, stance, self.camera, wanted)
             in_sight = wanted is not None and bool(wanted.any())
-            drawn = self._map.picture(stance, self.camera.height, more.get("pointgoal"), in_sight)
+            drawn = self._map.picture(stance, more.get("pointgoal"), in_sight)
             more["map"] = np.ascontiguousarray(np.moveaxis(drawn, -1, 0))
         return {
             "rgb": {"front": np.ascontiguousarray(np.moveaxis(view.rgb, -1, 0))},

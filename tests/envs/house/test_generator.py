@@ -41,10 +41,10 @@ def test_every_specification_gives_its_rooms_and_ways_into_them(spec: str) -> No
         assert start is not None and grid.components[start] == 0
         for room in house.rooms:  # far more than the five places that ProcTHOR asks for
             assert contains(room.floor, grid.points[grid.components == 0]).sum() > 100
-        _check_places(house, simulator)
+        check_places(house, simulator)
 
 
-def _check_places(house: House, simulator: HouseSimulator) -> None:
+def check_places(house: House, simulator: HouseSimulator) -> None:
     """Furniture stands on the floor of its room and in nothing else; things lie on what holds them."""
     boxes = {record.id: simulator.box(record.id) for record, _ in house.every_object()}
     floor = [

@@ -18,7 +18,7 @@ from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.formats.official_names import name_to_official
 from uio2_agent.inputs.batch import Batch, TextInput, TokenTarget
 from uio2_agent.model import Network
-from uio2_agent.network.packed_masks import Slots, dense_bias, earlier_target, same_segment
+from uio2_agent.network.packed_masks import Slots, earlier_target, same_segment
 from uio2_agent.network.packing import Layout
 
 _NAMES = {
@@ -106,12 +106,16 @@ def check_masks(case: Values) -> Errors:
     place = torch.arange(here.shape[1]).expand_as(here)
     target = Slots(segment, answer, place, torch.zeros_like(place))
     keys = Slots(source)
-    found = {
-        "encoder_mask": dense_bias(same_segment, keys, keys, torch.float32),
-        "decoder_mask": dense_bias(earlier_target(None), target, target, torch.float32),
-        "cross_mask": dense_bias(same_segment, target, keys, torch.float32),
+    rules = {
+        "encoder_mask": (same_segment, keys, keys),
+        "decoder_mask": (earlier_target(None), target, target),
+        "cross_mask": (same_segment, target, keys),
     }
-    return {name: different(case[name], (bias == 0).numpy()) for name, bias in found.items()}
+    errors: Errors = {}
+    for name, (rule, query, key) in rules.items():
+        allowed = rule(query[:, :, None], key[:, None])
+        errors[name] = different(case[name], allowed[:, None].numpy())
+    return errors
 
 
 def check_network(case: Values) -> Errors:

@@ -1,0 +1,1 @@
+"""Tables of mixtures that ship: `pretrain.mixture_table.read_table`."""
