@@ -6,19 +6,25 @@ from pathlib import Path
 
 from pretrain.sources.episode import StoredEpisode
 from pretrain.sources.folders import EpisodeFolders
-from pretrain.sources.schema import DatasetError, episode_identity
+from pretrain.sources.schema import FIRST_HELD_OUT_SEED, DatasetError, episode_identity
 from pretrain.sources.source import BadRecord, Source, checked_index, identity_of
 
 
 class OwnEpisodes(Source):
     """The episodes of folders that `uio2 collect` made, or VIMA's authors, in `EpisodeFolders`' order.
 
-    Raises DatasetError as that does.
+    Raises DatasetError as that does, and when an episode has a held-out seed.
     """
 
     def __init__(self, name: str, paths: Sequence[str | Path]):
         self.name = name
         self._folders = EpisodeFolders(paths, cache_episodes=16)
+        seeds = (fact["seed"] for fact in self._folders.facts)
+        if (seed := next((seed for seed in seeds if seed >= FIRST_HELD_OUT_SEED), None)) is not None:
+            raise DatasetError(
+                f"source {name} holds an episode of the held-out seed {seed} (from {FIRST_HELD_OUT_SEED} on "
+                "they are for evaluation): collect with smaller seeds"
+            )
 
     def __len__(self) -> int:
         return len(self._folders)

@@ -31,6 +31,7 @@ from uio2_agent.labels.controls import ControlSpace
 from uio2_agent.media.video import read_frames_at
 
 RANGES = "meta/uio2_ranges.json"
+SUCCESS = "next.success"
 _MOST_EPISODES = 2000
 _LOOKED_INTO = 64
 """Data files whose content counts in the identity; of all the tables do."""
@@ -96,6 +97,7 @@ class RobotEpisodes(Source):
             states=numbers[state] if state else np.zeros((place.length, 0), np.float32),
             controls=self.controls,
             fps=self._meta.fps,
+            success=self._success(place),
         )
 
     def key(self, index: int) -> str:
@@ -144,6 +146,12 @@ class RobotEpisodes(Source):
             name for name, column in zip(self._names, actions.T, strict=True) if len(np.unique(column)) == 2
         ]
         return ControlSpace.from_data(actions, self._names, switches)
+
+    def _success(self, place: EpisodePlace) -> bool | None:
+        """Return whether any frame says that the task was done; None where the set has no such column."""
+        if SUCCESS not in self._meta.features:
+            return None
+        return any(_rows(place, [SUCCESS])[SUCCESS].to_pylist())
 
     def _numbers(self, place: EpisodePlace) -> dict[str, np.ndarray]:
         """Return action and state, float32 [T, columns]."""

@@ -133,7 +133,7 @@ def test_episodes_are_what_was_recorded(tmp_path, write_set):
     for index in (2, 0, 1):
         record = pickle.loads(pickle.dumps(source))[index]
         actions, states = numbers(index)
-        assert (record.instruction, record.fps) == (TASKS[index], FPS)
+        assert (record.instruction, record.fps, record.success) == (TASKS[index], FPS, None)
         assert np.array_equal(record.actions, actions)
         assert np.array_equal(record.states, states)
         for camera in source.cameras:
@@ -192,9 +192,14 @@ def test_pictures_in_the_data_file_and_our_own_sets_are_read_as_anybodys(tmp_pat
         mine, theirs = own[index], foreign[index]
         assert np.array_equal(mine.actions, theirs.actions)
         assert np.array_equal(mine.states, theirs.states)
+        assert mine.success == theirs.success is True
         for view in mine.frames:
             pictures = zip(mine.frames[view], theirs.frames[f"observation.images.{view}"], strict=True)
             assert all(np.array_equal(a, b) for a, b in pictures)
+    index = tmp_path / "meta/uio2_episodes.jsonl"
+    index.write_text(index.read_text().replace(f'"seed": {own[1].seed}', '"seed": 5000001'))
+    with pytest.raises(DatasetError, match="source own holds an episode of the held-out seed 5000001"):
+        open_source("own", tmp_path, "trajectory")
     assert own.key(0) != own.key(1)
     assert own.identity.startswith("2 examples ")
 
