@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pretrain.errors import TrainingError
+from pretrain.generated.source import MAKERS, GeneratedSource
 from pretrain.samples import BUILDERS, Context, Sample, UnusableRecord, builder
 from pretrain.sources.records import TextRecord
 from tests.pretrain.sample_records import RECORDS, records
@@ -336,3 +337,39 @@ def test_a_small_model_is_asked_what_it_can_take(name: str) -> None:
             if modality(sample) == "text":
                 assert len(ids(sample.target.text)) <= config.text_target_length - 1
     assert fits or name == "people"  # 17 joints are longer
+
+
+GENERATED = {
+    "text": ("text",),
+    "image_text": ("image_text",),
+    "pairs": ("pairs",),
+    "sound_text": ("sound",),
+    "video": ("video",),
+    "document": ("document",),
+    "views": ("two_views", "camera_pose"),
+    "regions": ("regions", "masks"),
+    "patches": ("patches",),
+    "question": ("question",),
+    "dense": ("dense",),
+    "people": ("people",),
+}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_every_generated_set_is_asked(kind: str) -> None:
+    """The sets that ship as code, through their builders and the processor."""
+    source, processor = GeneratedSource("made", kind, 12), Processor(CONFIG, TOKENIZER)
+    for name in GENERATED[kind]:
+        found = []
+        for number in range(12):
+            rng = np.random.default_rng([5, number])
+            another = Context(CONFIG, TOKENIZER, another=lambda rng=rng: source[int(rng.integers(12))])
+            found.append(builder(name)(source[number], np.random.default_rng(number), another))
+            check_markers(found[-1])
+        batch = processor(
+            [sample.request for sample in found],
+            [sample.target for sample in found],
+            paradigms=[sample.paradigm for sample in found],
+            hidden=[sample.hidden for sample in found],
+        )
+        assert len(batch.text.tokens) == 12
