@@ -68,10 +68,8 @@ def main() -> None:
     for mode in modes:
         seconds, loss = measure(mode, options)
         first = first or seconds
-        print(
-            f"| {mode} | {seconds:.2f} | {options.batch / seconds:.1f} | {first / seconds:.2f} x | {loss:.3f} |",
-            flush=True,
-        )
+        speed = f"{options.batch / seconds:.1f} | {first / seconds:.2f} x"
+        print(f"| {mode} | {seconds:.2f} | {speed} | {loss:.3f} |", flush=True)
 
 
 if __name__ == "__main__":
