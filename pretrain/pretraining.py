@@ -37,6 +37,7 @@ from pretrain.progress import say
 from pretrain.schedule import InverseSquareRoot, Schedule
 from pretrain.sharded_state import STATES, ShardedStates
 from pretrain.sharding import compile_layers, recompute_layers, shard
+from pretrain.sources.schema import DatasetError
 from pretrain.step import LOSS, NORM, Step
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import UIO2Error
@@ -64,8 +65,8 @@ def pretrain(
                 if ready is not None and run.processes.is_first:
                     ready()
                 loop(run)
-            except KeyboardInterrupt:  # between two steps: nothing is lost
-                if run.step > run.saved:
+            except (KeyboardInterrupt, DatasetError, OSError):  # between two steps: nothing is lost
+                if run.step > run.saved and run.processes.count == 1:  # others may be elsewhere
                     run.save()
                 raise
             finally:
@@ -84,6 +85,7 @@ class PretrainRun:
         self.device = config.torch_device
         self.directory = Path(config.output)
         self.output = Output(config.output) if self.processes.is_first else None
+        self.states: ShardedStates | None = None
         try:
             self._build(open_samples)
         except BaseException:
@@ -252,7 +254,9 @@ class PretrainRun:
         self.saved = self.step
 
     def close(self) -> None:
-        """Leave the output to others, and the other processes."""
+        """Leave the output to others, and the other processes, when what is being written is whole."""
+        if self.states is not None and self.processes.count == 1:
+            self.states.finish()
         if self.output is not None:
             self.output.close()
         self.processes.leave()
