@@ -15,7 +15,7 @@ import numpy as np
 from envs.errors import EnvError, unknown_name
 from envs.house.sight import box_points, distance, distances, sees, visible
 from envs.house.simulator import Stance
-from envs.house.tasks.body import DOWN, LEFT, RIGHT, UP
+from envs.house.tasks.body import AHEAD, DOWN, LEFT, RIGHT, UP
 from envs.house.tasks.navigation import NavigationEnv
 from envs.house.tasks.starts import begin_away, ids_by_type
 from envs.procthor.targets import TARGETS, words
@@ -108,15 +108,35 @@ class ObjectNavEnv(NavigationEnv):
         return low - self.body.vertical_fov / 2 + 3 <= angle <= high + self.body.vertical_fov / 2 - 3
 
     def _final(self, stance: Stance) -> list[int]:
-        """Turn to an object of the category and tilt the head until it is in view."""
+        """Turn to an object of the category and tilt the head until it is in view. Where none comes into
+        view, for the place is a little beside the cell that was meant, from a step away.
+        """
+        found = self._looks(stance)
+        if found is not None:
+            return found
+        turns = self._turns
+        for k in sorted(range(-(turns // 2), turns - turns // 2), key=abs):
+            turned = replace(stance, yaw=stance.yaw + k * math.radians(self.body.turn))
+            point = stance.point + self.body.step * turned.forward
+            if self._simulator.way_blocked(stance.point, point) is None:
+                found = self._looks(replace(turned, x=float(point[0]), y=float(point[1])))
+                if found is not None:
+                    return [LEFT if k > 0 else RIGHT] * abs(k) + [AHEAD, *found]
+        return []
+
+    @property
+    def _turns(self) -> int:
+        return round(360 / self.body.turn)
+
+    def _looks(self, stance: Stance) -> list[int] | None:
+        """The fewest turns and tilts at a place after which an object of the category is visible."""
         near = sorted(self._ids, key=lambda id: distance(self._simulator, id, stance))
         turn, tilt = math.radians(self.body.turn), math.radians(self.body.tilt)
         low, high = (math.radians(limit) for limit in self.body.pitch_limits)
-        turns = round(2 * math.pi / turn)
         lens = {"reach": REACH, "vertical_fov": self.body.vertical_fov}
         best: list[int] | None = None
         for id in near[:3]:
-            for k in range(-(turns // 2), turns // 2 + 1):
+            for k in range(-(self._turns // 2), self._turns // 2 + 1):
                 for up in range(-3, 4):
                     pitch = stance.pitch + up * tilt
                     cost = abs(k) + abs(up)
@@ -125,7 +145,7 @@ class ObjectNavEnv(NavigationEnv):
                     looking = replace(stance, yaw=stance.yaw + k * turn, pitch=pitch)
                     if visible(self._simulator, id, looking, **lens):
                         best = [LEFT if k > 0 else RIGHT] * abs(k) + [UP if up > 0 else DOWN] * abs(up)
-        return best or []
+        return best
 
     def _info(self) -> dict[str, Any]:
         return {**super()._info(), "target": self._target}

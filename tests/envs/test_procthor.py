@@ -45,6 +45,16 @@ def test_the_expert_finds_what_it_is_sent_for() -> None:
     assert solved == 6 and np.mean(spl) > 0.7
 
 
+def test_the_expert_steps_aside_where_nothing_comes_into_view() -> None:
+    """Its way ends between cells, and from there the counter's edge hides the apple."""
+    env = suite("procthor").make("ObjectNav", "small", expert=True, size=32, sensors=())
+    _, info = env.reset(seed=5_000_088)
+    while info.get("expert_action") is not None:
+        _, _, _, _, info = env.step(info["expert_action"])
+    assert info["success"] and info["metrics"]["spl"] > 0.9
+    env.close()
+
+
 def test_stopping_elsewhere_fails_and_turning_around_changes_nothing() -> None:
     env = suite("procthor").make("ObjectNav", "medium", size=32)
     observation, info = env.reset(seed=4)

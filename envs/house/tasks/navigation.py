@@ -160,7 +160,7 @@ class NavigationEnv(SimulatorEnv):
         self._begin(seed, options)
         self._place()
         self._origin = self._simulator.stance
-        self._walked, self._stopped, self._collisions, self._found = 0.0, False, 0, False
+        self._walked, self._stopped, self._collisions, self._goal_seen = 0.0, False, 0, False
         self._map = EgoMap.at(self._origin, self.body.radius, self.body.height)
         self._shortest = self._distance()
         self._plan, self.in_episode = None, True
@@ -297,7 +297,7 @@ class NavigationEnv(SimulatorEnv):
         "_walked",
         "_stopped",
         "_collisions",
-        "_found",
+        "_goal_seen",
         "_shortest",
         "_plan",
         "_map",
@@ -347,7 +347,7 @@ class NavigationEnv(SimulatorEnv):
         kinds["depth"] |= "map" in self.sensors
         view = self._look(**kinds)
         self._seen = sensing.ids(view.segmentation) if kinds["segmentation"] else ()
-        self._found |= not set(self._goal_places()).isdisjoint(self._seen)
+        self._goal_seen |= not set(self._goal_places()).isdisjoint(self._seen)
         return view
 
     def _measured(self, view: View) -> np.ndarray:
@@ -372,7 +372,7 @@ class NavigationEnv(SimulatorEnv):
         )
         if "segmentation" in self.sensors:
             if self._goal_things():
-                info["metrics"]["goal_seen"] = float(self._found)
+                info["metrics"]["goal_seen"] = float(self._goal_seen)
             info["objects"] = sensing.objects(self._simulator, self._seen)
         if self.expert and not self._stopped:
             info["expert_action"] = self._expert_action()
