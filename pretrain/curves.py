@@ -43,20 +43,29 @@ class Means:
     A name of the group `speed` is an amount, whose mean is that per second.
     """
 
-    def __init__(self, sums: Mapping[str, float] | None = None, count: int = 0, seconds: float = 0.0):
+    def __init__(
+        self,
+        sums: Mapping[str, float] | None = None,
+        count: int = 0,
+        seconds: float = 0.0,
+        counts: Mapping[str, int] | None = None,
+    ):
         self.sums, self.count, self.seconds = dict(sums or {}), count, seconds
+        self.counts = dict(counts or dict.fromkeys(self.sums, count))
+        """Steps that had a value of the name."""
 
     def add(self, values: Mapping[str, float], seconds: float) -> None:
         """Add a step."""
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
+            self.counts[name] = self.counts.get(name, 0) + 1
         self.count += 1
         self.seconds += seconds
 
     def values(self) -> dict[str, float]:
-        """Return the mean of each value over all steps."""
+        """Return the mean of each value over the steps that had it."""
         return {
-            name: total / (self.seconds if name.startswith("speed/") else self.count)
+            name: total / (self.seconds if name.startswith("speed/") else self.counts[name])
             for name, total in self.sums.items()
         }
 

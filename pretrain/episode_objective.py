@@ -27,13 +27,15 @@ class EpisodeObjective:
         eye_weight: float,
         encoder_learns: bool,
         half_precision: bool,
+        packs: bool = False,
     ):
         """`eye_steps`: first steps, in which the image encoder learns alone; `eye_weight`: of its losses
-        afterwards; `encoder_learns`: whether it learns then; `half_precision`: autocast to bfloat16.
+        afterwards; `encoder_learns`: whether it learns then; `half_precision`: autocast to bfloat16; `packs`:
+        let the examples of a batch share one row, so that nothing is padded. The losses are the same.
         """
         self._model, self._eye = model, eye
         self._eye_steps, self._eye_weight, self._encoder_learns = eye_steps, eye_weight, encoder_learns
-        self._half_precision = half_precision
+        self._half_precision, self.packs = half_precision, packs
         self._watch = Watch(model)
         self._text_loss = TextLoss(model.processor.tokenizer.vocabulary, sigma)
 
@@ -65,15 +67,15 @@ class EpisodeObjective:
 
     def _answers(self, batch: Batch, labels: Labels) -> dict[str, Tensor]:
         losses = {}
-        encoded = self._model.encode(batch)
-        for name, target in self._model.token_targets(batch).items():
-            output = self._model.score(target, encoded, modality=name)
+        encoded = self._model.encode(batch, [list(range(batch.rows))] if self.packs else None)
+        output = self._model.score_all(self._model.token_targets(batch), encoded)
+        for name, loss in output.losses.items():
             if name == "text":
                 losses["locations"], losses["words"] = self._text_loss(
                     output.logits[name], output.targets[name], output.masks[name]
                 )
             else:
-                losses[name] = output.loss
+                losses[name] = loss
         if batch.image_history is not None:  # a plan is asked for; boxes are asked for without images
             losses["role"] = self._eye.role_loss(encoded, batch, labels)
         return losses

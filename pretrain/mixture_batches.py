@@ -33,6 +33,10 @@ class Samples(Protocol):
 
     def __getitem__(self, number: int) -> Drawn: ...
 
+    def held(self, each: int) -> list[Sample]:
+        """Return samples that are never trained on, so many of each source."""
+        ...
+
 
 @dataclass(frozen=True)
 class Portion:
@@ -74,11 +78,15 @@ class MixtureBatches(Dataset[list[Portion]]):
         first = step * self._batch_size
         numbers = range(first + self._processes.rank, first + self._batch_size, self._processes.count)
         drawn = [self._samples[number] for number in numbers]
-        return [self._portion(drawn[part :: self._portions]) for part in range(self._portions)]
+        portions = []
+        for part in range(self._portions):
+            mine = drawn[part :: self._portions]
+            skipped = tuple(line for _, lines in mine for line in lines)
+            portions.append(self.portion([sample for sample, _ in mine], skipped))
+        return portions
 
-    def _portion(self, drawn: Sequence[Drawn]) -> Portion:
-        samples = [sample for sample, _ in drawn]
-        skipped = tuple(line for _, lines in drawn for line in lines)
+    def portion(self, samples: Sequence[Sample], skipped: tuple[str, ...] = ()) -> Portion:
+        """Return samples as they go through the network together; those longer than a row are left out."""
         batch = self._batch(samples)
         lengths = token_lengths(batch, self._processor.config)
         packing = self._packer.pack(lengths)

@@ -35,7 +35,6 @@ class MixtureObjective(nn.Module):
         self.modalities = [name for name in TARGET_MODALITIES if name in network.config.target_modalities]
         self._weights = {name: weights.get(name, 1.0) for name in self.modalities}
         self._z_loss, self._half_precision = z_loss, half_precision
-        self.is_sharded = False
 
     def counts(self, portion: Portion) -> Tensor:
         """Return how many tokens count in the loss of each modality."""
@@ -60,12 +59,13 @@ class MixtureObjective(nn.Module):
             loss = output.losses.get(name, zero) * (own[index] / totals[index].clamp(min=1)).item()
             losses[name] = loss
             total = total + self._weights[name] * loss
-        return total + self._touch() if self.is_sharded else total, losses
+        return total + self._touch(), losses
 
     def _touch(self) -> Tensor:
-        """Nothing, as a function of every weight that this module's own group of shards holds.
+        """Nothing, as a function of every weight outside the layers.
 
-        Processes whose examples have different modalities must still exchange the same gradients.
+        So each has a gradient in every step, whatever modalities its examples have: processes exchange the
+        same ones, and the optimizer counts the same steps for all.
         """
         inside = {
             id(p) for layers in (self.network.encoder, self.network.decoder) for p in layers.parameters()

@@ -24,16 +24,29 @@ SHAPES = ("uio2", *SUPERVISED_SHAPES)
 _MOST = 10**12
 BOUNDS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("steps", "accumulate", "log_every", "save_every"), (1, _MOST)),
-    **dict.fromkeys(("encoder_row", "decoder_row", "warmup", "skips"), (0, _MOST)),
+    **dict.fromkeys(
+        ("encoder_row", "decoder_row", "warmup", "skips", "validation_examples", "bad_records"), (0, _MOST)
+    ),
     **dict.fromkeys(("learning_rate", "weight_decay", "z_loss", "spike", "stop_after"), (0, _MOST)),
     **dict.fromkeys(("threads", "workers"), (0, 1024)),
     "batch_size": (1, 10**6),
-    "decay_share": (0, 1),
+    **dict.fromkeys(("decay_share", "held_back"), (0, 1)),
+    "patch_share": (0.01, 1),
     "seed": (0, 2**63 - 1),
 }
 """Lowest and highest value of each number."""
 SETTINGS = (
-    *("model", "without", "steps", "batch_size", "optimizer", "learning_rate", "schedule", "warmup"),
+    *(
+        "model",
+        "without",
+        "steps",
+        "batch_size",
+        "patch_share",
+        "optimizer",
+        "learning_rate",
+        "schedule",
+        "warmup",
+    ),
     *("decay_share", "weight_decay", "z_loss", "loss_weights", "spike", "skips", "seed", "dtype"),
 )
 """What a resumed run must share with the one it goes on from: all that its result depends on.
@@ -49,11 +62,15 @@ class PretrainConfig:
     model: str
     mixture: str
     data: str | None
+    held_back: float
+    validation_examples: int
+    bad_records: int
     output: str
     without: tuple[str, ...] | None
     steps: int
     batch_size: int
     accumulate: int
+    patch_share: float
     encoder_row: int
     decoder_row: int
     optimizer: str

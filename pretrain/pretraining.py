@@ -16,8 +16,10 @@ import torch
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.utils.data import DataLoader, Dataset
 
+from pretrain.data_identity import check_unchanged
 from pretrain.errors import TrainingError, explained
 from pretrain.event_file import EventFile
+from pretrain.example_stream import BadRecords
 from pretrain.flops import BACKWARD, peak_of, transformer_flops
 from pretrain.guard import Diverged, Guard
 from pretrain.initialization import start_model
@@ -35,6 +37,7 @@ from pretrain.progress import say
 from pretrain.schedule import InverseSquareRoot, Schedule
 from pretrain.sharded_state import STATES, ShardedStates
 from pretrain.sharding import compile_layers, recompute_layers, shard
+from pretrain.sources.schema import DatasetError
 from pretrain.step import LOSS, NORM, Step
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import UIO2Error
@@ -62,8 +65,8 @@ def pretrain(
                 if ready is not None and run.processes.is_first:
                     ready()
                 loop(run)
-            except KeyboardInterrupt:  # between two steps: nothing is lost
-                if run.step > run.saved:
+            except (KeyboardInterrupt, DatasetError, OSError):  # between two steps: nothing is lost
+                if run.step > run.saved and run.processes.count == 1:  # others may be elsewhere
                     run.save()
                 raise
             finally:
@@ -82,6 +85,7 @@ class PretrainRun:
         self.device = config.torch_device
         self.directory = Path(config.output)
         self.output = Output(config.output) if self.processes.is_first else None
+        self.states: ShardedStates | None = None
         try:
             self._build(open_samples)
         except BaseException:
@@ -113,7 +117,9 @@ class PretrainRun:
                 if encoder is not None:
                     encoder.requires_grad_(False)
         half_precision = config.dtype == "bfloat16"
-        objective = MixtureObjective(self.model, config.loss_weights, config.z_loss, half_precision)
+        objective = self.objective = MixtureObjective(
+            self.model, config.loss_weights, config.z_loss, half_precision
+        )
         if config.recompute:
             recompute_layers(self.model)
         if config.compile:
@@ -127,20 +133,25 @@ class PretrainRun:
         self._take = Step(
             objective, learning, self.optimizer, self.rate, self.guard, processes, watched=(LOSS, NORM)
         )
-        self.settings = {name: _plain(getattr(config, name)) for name in SETTINGS} | {
-            "sources": samples.identities
-        }
+        self.settings = {name: _plain(getattr(config, name)) for name in SETTINGS}
+        self._identities = samples.identities
         self.states = ShardedStates(self.directory, processes)
-        self.step, means = 0, {}
+        self.step, self.refused, means, bad = 0, 0, {}, []
+        if not config.resume:
+            self.states.clear()
         if config.resume and (newest := self.states.newest()) is not None:
             notes = self.states.load(newest, self.model, self.optimizer, self.settings)
-            self.step, means = notes["step"], notes["means"]
+            self.step, self.refused = notes["step"], notes["refused"]
+            means, bad = notes["means"], notes["bad"]
+            check_unchanged(notes["data"], samples.identities)
             self.guard.restore(notes["guard"])
+        self.bad = BadRecords(config.bad_records, bad)
         self.saved = self.step
         self.book = Logbook(self.directory if processes.is_first else None, self.step, means, self._sinks())
+        self.validation = self._held(samples)
         self._peak = peak_of(self.device)
         if processes.is_first:
-            say(f"data     {len(samples.identities)} sources; {processes.count} processes, step {self.step}")
+            say(f"data     {len(samples.identities['sources'])} sources, for {processes.count} processes")
 
     def _sinks(self) -> list[Sink]:
         config = self.config
@@ -166,12 +177,15 @@ class PretrainRun:
 
     def learn(self, portions: list[Portion]) -> dict[str, float]:
         """Take a step; return the loss of each modality, and what was taken in over all processes."""
+        self._name_skipped([line for portion in portions for line in portion.skipped])
         with self._advising():
             losses = self._take([portion.to(self.device) for portion in portions], self.step)
         lengths = [length for portion in portions for length in portion.lengths]
         work = BACKWARD * transformer_flops(self.model.config, lengths)
-        amounts = torch.tensor([float(sum(map(sum, lengths))), work], dtype=torch.float64)
-        tokens, work = self.processes.sum(amounts).tolist()
+        refused = sum(portion.refused for portion in portions)
+        amounts = torch.tensor([sum(map(sum, lengths)), work, refused], dtype=torch.float64)
+        tokens, work, refused = self.processes.sum(amounts).tolist()
+        self.refused += int(refused)
         values = {f"training/{name}": value for name, value in losses.items()}
         values |= {"speed/examples_per_s": self.config.batch_size, "speed/tokens_per_s": tokens}
         if self._peak:
@@ -179,10 +193,40 @@ class PretrainRun:
         return values
 
     def record(self) -> None:
-        """Add a point to the curves: means over the steps since the last one."""
+        """Add a point to the curves: means over the steps since the last one, and the validation's losses."""
+        now = {
+            "rate/learning_rate": self.rate(self.step - 1),
+            "left_out/skipped_steps": self.guard.skipped,
+            "left_out/refused_examples": self.refused,
+            "left_out/damaged_examples": len(self.bad),
+        }
+        now |= self.validate()
         with self._writing():
-            now = {"rate/learning_rate": self.rate(self.step - 1), "guard/skipped": self.guard.skipped}
             self.book.record(self.step, now)
+
+    def validate(self) -> dict[str, float]:
+        """Losses on held-back examples."""
+        if self.validation is None:
+            return {}
+        totals = self.processes.sum(self.objective.counts(self.validation))
+        with torch.no_grad():
+            _, losses = self.objective(self.validation, self.step, totals)
+        sums = self.processes.sum(torch.stack(list(losses.values()))).tolist()
+        values = zip(losses, sums, totals.tolist(), strict=True)
+        return {f"validation/{name}": value for name, value, tokens in values if tokens}
+
+    def _held(self, samples: Samples) -> Portion | None:
+        """This process's share of the held-back examples, if there is one for each process."""
+        held = samples.held(self.config.validation_examples) if self.config.validation_examples else []
+        if len(held) < self.processes.count:
+            return None
+        return self.data.portion(held[self.processes.rank :: self.processes.count]).to(self.device)
+
+    def _name_skipped(self, lines: list[str]) -> None:
+        """Count damaged records, and say which they are."""
+        for line in self.bad.add(self.processes.gather(lines)):
+            if self.processes.is_first:
+                say(f"damaged  {line}")
 
     def evaluation_is_due(self) -> bool:
         """Never: a pre-trained model is evaluated by commands of its own."""
@@ -194,15 +238,25 @@ class PretrainRun:
     def save(self, whole: bool = True) -> None:
         """Begin to write a state; with `whole` wait for it, and write the checkpoint that others load too."""
         with self._writing():
-            notes = {"settings": self.settings, "means": vars(self.book.means), "guard": self.guard.state()}
-            self.states.save(self.step, self.model, self.optimizer, notes)
+            notes = {
+                "settings": self.settings,
+                "data": self._identities,
+                "means": vars(self.book.means),
+                "guard": self.guard.state(),
+                "refused": self.refused,
+                "bad": self.bad.seen,
+            }
+            if self.step > self.saved:
+                self.states.save(self.step, self.model, self.optimizer, notes)
             if whole:
                 self.states.finish()
                 self._export()
         self.saved = self.step
 
     def close(self) -> None:
-        """Leave the output to others, and the other processes."""
+        """Leave the output to others, and the other processes, when what is being written is whole."""
+        if self.states is not None and self.processes.count == 1:
+            self.states.finish()
         if self.output is not None:
             self.output.close()
         self.processes.leave()

@@ -25,6 +25,8 @@ class Processes:
         count = int(os.environ.get("WORLD_SIZE", "1"))
         if count == 1:
             return cls()
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         if not dist.is_initialized():
             dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
         return cls(dist.get_rank(), count)
@@ -46,6 +48,16 @@ class Processes:
         if self.count == 1:
             return flags
         return tuple(bool(value) for value in self.sum(torch.tensor([float(flag) for flag in flags])))
+
+    def gather(self, lines: list[str]) -> list[str]:
+        """Return the lines of all processes, in the order of these."""
+        if not any(self.any(bool(lines))):
+            return []
+        if self.count == 1:
+            return lines
+        gathered: list[list[str]] = [[]] * self.count
+        dist.all_gather_object(gathered, lines)
+        return [line for part in gathered for line in part]
 
     def wait(self) -> None:
         """Go on when all are here."""

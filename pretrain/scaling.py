@@ -5,6 +5,7 @@ dealt out over all cards (FSDP2), layers are recomputed in the backward pass, th
 bfloat16 and the gradients as float32.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,8 @@ from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.model import Network
 
 GIB = 2**30
+_FILLED = 0.85
+"""Share of a card's memory that is planned with."""
 RECOMPUTED = 4
 """Forward, forward again, and the backward pass, in forward passes."""
 
@@ -36,6 +39,7 @@ class Card:
 
 H100 = Card(name="H100 SXM", flops=989.4e12, memory=80e9, inside=450e9, outside=50e9)
 H200 = Card(name="H200 SXM", flops=989.4e12, memory=141e9, inside=450e9, outside=50e9)
+CARDS = {"H100": H100, "H200": H200}
 """From the data sheets: NVLink at 900 GB/s both ways, one 400 Gb/s network card for each."""
 
 
@@ -49,8 +53,8 @@ class Plan:
     encoder_row: int = 864
     decoder_row: int = 1280
     examples_per_row: float = 2.0
-    portion_rows: int = 1
-    """Rows that a card has in memory at once."""
+    patches: float = 800.0
+    """Patches of an example that the ViT runs on: half of an image's and of four history frames'."""
     utilisation: float = 0.55
     """Share of the card's peak that its arithmetic reaches."""
 
@@ -60,6 +64,8 @@ class Estimate:
     """What a plan takes on each of a number of cards; bytes, seconds."""
 
     cards: int
+    portions: int
+    """In which a card takes its share of a step, because of its memory."""
     weights: float
     """Of the shard: weights and gradients in float32, moments of the optimizer."""
     gathered: float
@@ -83,10 +89,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Numbers:
-    """How many numbers a network has: in all, those that learn, in a layer, outside the layers."""
+    """How many numbers there are: in all, those that learn, in the image's ViT, in a layer, in no layer."""
 
     held: int
     learning: int
+    vit: int
     layer: int
     outside: int
 
@@ -103,7 +110,8 @@ def numbers_of(config: UnifiedIO2Config) -> Numbers:
         for stack in (network.encoder, network.decoder)
         for layer in stack.layers
     ]
-    return Numbers(held, held - still, max(inside), held - sum(inside))
+    vit = sum(p.numel() for p in network.image_encoder.parameters())
+    return Numbers(held, held - still, vit, max(inside), held - sum(inside))
 
 
 def estimate(
@@ -115,24 +123,27 @@ def estimate(
     AdamW.
     """
     numbers = numbers_of(config)
-    rows = plan.batch / plan.examples_per_row / cards
-    portions = max(1.0, rows / plan.portion_rows)
     share = (plan.encoder_row / plan.examples_per_row, plan.decoder_row / plan.examples_per_row)
-    work = RECOMPUTED * transformer_flops(config, [share]) * plan.batch / cards
+    forward = RECOMPUTED * transformer_flops(config, [share]) + 2 * numbers.vit * plan.patches
+    work = forward * plan.batch / cards
     sharded = 4 * numbers.held + 4 * numbers.learning * (1 + moments_per_weight)
-    layers = config.encoder_layers + config.decoder_layers
-    inside = layers * numbers.layer
+    weights = sharded / cards
+    together = 2 * 2 * numbers.layer + 2 * 4 * numbers.outside
+    rows, row_bytes = plan.batch / plan.examples_per_row / cards, kept_bytes(config, plan)
+    room = max(1, int((_FILLED * card.memory - weights - together) / row_bytes))
+    portions = math.ceil(rows / room)
     # Each portion gathers the layers forward and backward; gradients are scattered once a step. A card
     # sends (cards - 1) / cards of what it gathers or scatters.
+    inside = (config.encoder_layers + config.decoder_layers) * numbers.layer
     gathered = portions * 2 * 2 * inside + 2 * 4 * numbers.outside
-    scattered = 4 * numbers.learning
-    sent = (gathered + scattered) * (cards - 1) / cards
+    sent = (gathered + 4 * numbers.learning) * (cards - 1) / cards
     speed = card.inside if cards <= card.of_a_machine else card.outside
     return Estimate(
         cards=cards,
-        weights=sharded / cards,
-        gathered=2 * 2 * numbers.layer + 2 * 4 * numbers.outside,
-        activations=plan.portion_rows * kept_bytes(config, plan),
+        portions=portions,
+        weights=weights,
+        gathered=together,
+        activations=rows / portions * row_bytes,
         communicated=sent,
         arithmetic_s=work / (card.flops * plan.utilisation),
         communication_s=sent / speed,

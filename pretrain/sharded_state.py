@@ -50,6 +50,12 @@ class ShardedStates:
         self._processes.wait()
         return max(self._directory.glob("step-" + "[0-9]" * 8), default=None)
 
+    def clear(self) -> None:
+        """Remove all states, of a run that is started anew."""
+        if self._processes.is_first and self._directory.exists():
+            shutil.rmtree(self._directory)
+        self._processes.wait()
+
     def save(
         self, step: int, network: nn.Module, optimizer: torch.optim.Optimizer, notes: Mapping[str, Any]
     ) -> None:

@@ -42,4 +42,3 @@ def shard(objective: MixtureObjective, half_precision: bool) -> None:
     for layer in layers_of(objective.network):
         fully_shard(layer, mp_policy=travels)
     fully_shard(objective)
-    objective.is_sharded = True

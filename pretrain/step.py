@@ -73,6 +73,8 @@ class Step:
         together = self._processes.sum(torch.stack(list(sums.values())))
         total, *losses = together.tolist()
         values = dict(zip(list(sums)[1:], losses, strict=True))
+        if len(totals):  # what no example asked for has no loss
+            values = {name: values[name] for name, tokens in zip(values, totals, strict=True) if tokens > 0}
         if not has_gradient:
             self.guard.admits(values)
             return values

@@ -146,6 +146,7 @@ class Run:
             eye_weight=config.eye_weight if encoder_learns and labelled else 0.0,
             encoder_learns=encoder_learns,
             half_precision=config.dtype == "bfloat16",
+            packs=self.device.type == "cpu",
         )
         processor = self.model.processor
         learner = {"model": self.model} if self.lora is None else {"lora": self.lora}

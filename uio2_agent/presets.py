@@ -2,7 +2,7 @@
 
 `nano` looks at the tabletop only: rectangular pictures, few patches, background left out, no audio towers,
 a small text vocabulary. `nano_house` walks through houses by the map it draws and is smaller still: 64 pixels
-a side. `base` is an official layout at a third of the width, for a single GPU.
+a side. `nano_all` takes and answers with every modality, to try training on. `base` is an official layout at a third of the width, for a single GPU.
 
 Unusual: plain dictionaries, as `UnifiedIO2Config.from_dict` takes them, which checks them and fills in what
 they leave out.
@@ -134,9 +134,57 @@ def _nano_house() -> dict[str, Any]:
     )
 
 
+def _nano_all() -> dict[str, Any]:
+    small = dict(width=128, heads=4, head_dim=32, mlp_dim=384)
+    tower = dict(small, layers=3, patch_size=16)
+    return dict(
+        **small,
+        encoder_layers=3,
+        decoder_layers=3,
+        text_rows=Vocabulary(NANO_PIECES).padded_size,
+        image_rows=640,
+        audio_rows=640,
+        text_input_length=192,
+        text_target_length=128,
+        image_target_length=64,
+        audio_target_length=128,
+        image_encoder=dict(**tower, channels=3, positions=(6, 6)),
+        audio_encoder=dict(**tower, channels=1, positions=(8, 16), lineage="ast"),
+        image_history=dict(**small, layers=1, latents=8),
+        audio_history=dict(**small, layers=1, latents=4),
+        image_tokenizer=dict(
+            width=32,
+            multipliers=(1, 1, 1, 1),
+            blocks=1,
+            resolution=64,
+            attention_resolutions=(8,),
+            codes=512,
+            image_size=(64, 64),
+        ),
+        audio_tokenizer=dict(
+            width=64,
+            heads=2,
+            head_dim=32,
+            mlp_dim=192,
+            encoder_layers=1,
+            decoder_layers=1,
+            code_dim=16,
+            codes=512,
+            patch_size=(16, 16),
+        ),
+        freeze_vit=False,
+        image_size=(96, 96),
+        history_size=(64, 64),
+        image_tokens=36,
+        history_tokens=16,
+        position_init=0.5,
+    )
+
+
 PRESETS: dict[str, dict[str, Any]] = {
     "nano": _nano(),
     "nano_house": _nano_house(),
+    "nano_all": _nano_all(),
     "base": _base(),
     "large": _large(),
     "xl": _xl(),

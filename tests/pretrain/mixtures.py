@@ -19,10 +19,17 @@ class ToySamples:
 
     def __init__(self, seed: int = 0):
         self._seed = seed
-        self.identities = {"toy": f"{seed}"}
+        self.identities = {
+            **{"seed": seed, "held_back": 0.0, "rates": {"toy": 1.0}, "limits": {}},
+            "sources": {"toy": "1000 examples"},
+        }
 
     def __getitem__(self, number: int) -> Drawn:
         return self.sample(number), ()
+
+    def held(self, each: int) -> list[Sample]:
+        """Return examples of numbers that no test reaches."""
+        return [self.sample(10**6 + number) for number in range(each)]
 
     def sample(self, number: int) -> Sample:
         """Make an example."""
@@ -71,5 +78,6 @@ def toy_config(model: str, output: Path, **changes: object) -> PretrainConfig:
         log_every=1,
         save_every=100,
         tensorboard=False,
+        validation_examples=0,
     )
     return PretrainConfig(**(fields | changes))

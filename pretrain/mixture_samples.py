@@ -1,0 +1,201 @@
+"""A mixture as a file names it, and the stream of samples that a model learns from.
+
+    table: pretraining                     rates by name or file; none where every entry has its own
+    temperature: 1.0
+    data:                                  as `pretrain.mixed_data` says, and what is asked of an entry
+      c4: {path: /data/c4, kind: text}
+      laion_400m: {path: laion, kind: image_text, ask: {image_text: {image_share: 0}}}
+
+`ask` names the builder of an entry's samples (`pretrain.samples`) and its options; without it the builder is
+that of the records, with its defaults. Relative paths begin at the folder of the file, or the one handed in.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import count, zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from pretrain.data_identity import identities
+from pretrain.denoisers.patches import PatchMasking
+from pretrain.errors import TrainingError
+from pretrain.example_stream import ExampleStream, is_held_back
+from pretrain.mixed_data import GENERATED, open_mixture
+from pretrain.mixture_batches import Drawn
+from pretrain.mixture_table import read_table
+from pretrain.order import permutation
+from pretrain.pretrain_settings import PretrainConfig
+from pretrain.samples import Builder, Context, Hidden, Sample, UnusableRecord, builder
+from pretrain.sources import records
+from pretrain.sources.episode import StoredEpisode
+from pretrain.sources.source import BadRecord, Source
+from uio2_agent.config import UnifiedIO2Config
+from uio2_agent.errors import did_you_mean, offered
+from uio2_agent.modalities import patch_modalities
+from uio2_agent.unified_io2 import UnifiedIO2
+
+RECIPES = Path(__file__).parent / "recipes"
+"""Mixtures that ship."""
+_BUILDERS: Mapping[type, str] = {
+    records.TextRecord: "text",
+    records.ImageTextRecord: "image_text",
+    records.SoundTextRecord: "sound",
+    records.VideoRecord: "video",
+    records.DocumentRecord: "document",
+    records.PairsRecord: "pairs",
+    records.ViewsRecord: "two_views",
+    records.RegionsRecord: "regions",
+    records.DenseRecord: "dense",
+    records.PeopleRecord: "people",
+    records.QuestionRecord: "question",
+    records.TrajectoryRecord: "control",
+    StoredEpisode: "trajectory",
+}
+"""What is asked of a record where an entry does not say."""
+_ATTEMPTS = 16
+"""Records tried for a sample, where the first can be asked nothing."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A mixture as its file names it."""
+
+    table: str | None
+    temperature: float
+    data: Mapping[str, Mapping[str, Any]]
+    """Entries of `pretrain.mixed_data`, their paths whole."""
+    asked: Mapping[str, Builder]
+    """Builders of the entries that name one."""
+
+
+def read_recipe(name: str, folder: str | None = None) -> Recipe:
+    """Read a mixture that ships, or one from a file; its relative paths begin at `folder`.
+
+    Raises TrainingError for a file that is no mixture.
+    """
+    known = sorted(path.stem for path in RECIPES.glob("*.yaml"))
+    path = RECIPES / f"{name}.yaml" if name in known else Path(name).expanduser()
+    if not path.is_file():
+        raise TrainingError(
+            f"mixture={name} is no file and none that ships{did_you_mean(name, known)}: "
+            f"use {offered(name, known)}, or a yaml file"
+        )
+    try:
+        held = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise TrainingError(f"{path} is no yaml: {' '.join(str(error).split())}") from error
+    entries = held.get("data") if isinstance(held, dict) else None
+    if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+        raise TrainingError(
+            f"{path} is no mixture: it needs data: with an entry {{path, kind}} for each source"
+        )
+    if wrong := set(held) - {"table", "temperature", "data"}:
+        raise TrainingError(f"{path}: {wrong.pop()} is unknown: a mixture has table, temperature and data")
+    base = Path(folder).expanduser() if folder else path.parent
+    data, asked = {}, {}
+    for source, entry in entries.items():
+        fields = {key: value for key, value in entry.items() if key != "ask"}
+        if isinstance(fields.get("path"), str) and fields["path"] != GENERATED:
+            fields["path"] = str(base / Path(fields["path"]).expanduser())
+        data[source] = fields
+        if "ask" in entry:
+            asked[source] = _builder(entry["ask"], f"{path}: data.{source}.ask")
+    return Recipe(held.get("table"), held.get("temperature", 1.0), data, asked)
+
+
+def _builder(asked: Any, where: str) -> Builder:
+    if isinstance(asked, str):
+        asked = {asked: None}
+    if not isinstance(asked, dict) or len(asked) != 1:
+        raise TrainingError(f"{where} must be a builder's name, or {{name: {{option: value}}}}")
+    ((name, options),) = asked.items()
+    return builder(name, options)
+
+
+class MixtureSamples:
+    """The samples of a mixture by their number, as a model learns from them."""
+
+    def __init__(
+        self, recipe: Recipe, model: UnifiedIO2, seed: int, held_back: float = 0.0, patch_share: float = 1.0
+    ):
+        """`patch_share`: most patches of a picture or sound that enter the model, as a share of its grid."""
+        table = None if recipe.table is None else read_table(recipe.table)
+        mixture, sources = open_mixture(recipe.data, seed, table, recipe.temperature)
+        processor = model.processor
+        self._context = Context(processor.config, processor.tokenizer)
+        self._asked, self._seed, self._patch_share = recipe.asked, seed, patch_share
+        self.stream = ExampleStream(mixture, sources, held_back, self._sample)
+        self.identities: dict[str, Any] = identities(self.stream)
+        """What tells these samples and their order from others."""
+        for name in self.stream.sources:
+            if name in recipe.asked:
+                self.identities["sources"][name] += f", asked {recipe.asked[name].options}"
+
+    def __getitem__(self, number: int) -> Drawn:
+        """Return the sample of a number, and a line for each damaged record in whose place it came."""
+        fetched = self.stream[number]
+        return fetched.record, fetched.skipped
+
+    def held(self, each: int) -> list[Sample]:
+        """Return samples of what is held back, so many of each source or as many as there are."""
+        return [fetched.record for name in self.stream.sources for fetched in self.stream.held(name, each)]
+
+    def _sample(self, record: Any, name: str, number: int) -> Sample:
+        """Ask something of a record, or of another of its source where nothing can be asked of it."""
+        another = self._others(self.stream.sources[name], name, number)
+        context = replace(self._context, another=another)
+        reason = ""
+        for attempt in range(_ATTEMPTS):
+            rng = np.random.default_rng([self._seed, number, attempt])
+            ask = self._asked.get(name) or builder(_BUILDERS[type(record)])
+            try:
+                return thinned(ask(record, rng, context, name), self._patch_share, context.config, rng)
+            except UnusableRecord as error:
+                reason, record = str(error), another()
+        raise BadRecord(f"{_ATTEMPTS} records in a row can be asked nothing, the last because {reason}")
+
+    def _others(self, source: Source, name: str, number: int) -> Callable[[], Any]:
+        """Return a function that draws one more record of the source at each call, none that is held back:
+        a function of (seed, number) and of how often it was called.
+        """
+        order = permutation(len(source), "others", self._seed, name, number)
+        places = count()
+
+        def another() -> Any:
+            for _ in range(len(source)):
+                index = order(next(places) % len(source))
+                if not is_held_back(source.key(index), self.stream.held_back):
+                    return source[index]
+            raise BadRecord(f"all of source {name} is held back")
+
+        return another
+
+
+def thinned(sample: Sample, share: float, config: UnifiedIO2Config, rng: np.random.Generator) -> Sample:
+    """Hide patches at random where a sample hides none, so that at most `share` of each grid enters.
+
+    Drawn for each sample, not for a batch, it is the same whatever it is batched with.
+    """
+    if share == 1.0:
+        return sample
+    masking = PatchMasking(share=1 - share)
+    request, masks = sample.request, {}
+    for name, part in patch_modalities(config).items():
+        pieces, mask = getattr(request, name), getattr(sample.hidden, name)
+        if part.is_history:
+            masks[name] = tuple(
+                masking.draw(part.grid, rng) if old is None else old
+                for _, old in zip_longest(pieces, mask[: len(pieces)])
+            )
+        else:
+            masks[name] = masking.draw(part.grid, rng) if pieces is not None and mask is None else mask
+    return replace(sample, hidden=Hidden(**masks))
+
+
+def open_samples(config: PretrainConfig, model: UnifiedIO2) -> MixtureSamples:
+    """Open the mixture that a run asks for."""
+    recipe = read_recipe(config.mixture, config.data)
+    return MixtureSamples(recipe, model, config.seed, config.held_back, config.patch_share)
