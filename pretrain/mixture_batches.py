@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset
 
@@ -68,10 +69,18 @@ class MixtureBatches(Dataset[list[Portion]]):
         batch_size: int,
         portions: int = 1,
         processes: Processes = ALONE,
+        patch_share: float = 1.0,
+        seed: int = 0,
     ):
-        """`batch_size`: examples of a step over all processes."""
+        """
+        Arguments
+            batch_size: examples of a step over all processes.
+            patch_share: most patches of a picture or sound that enter the model, as a share of its grid;
+                which ones is a function of the seed and the example's number.
+        """
         self._samples, self._processor, self._packer = samples, processor, packer
         self._batch_size, self._portions, self._processes = batch_size, portions, processes
+        self._patch_share, self._seed = patch_share, seed
 
     def __getitem__(self, step: int) -> list[Portion]:
         """Return this process's share of step `step`."""
@@ -82,17 +91,22 @@ class MixtureBatches(Dataset[list[Portion]]):
         for part in range(self._portions):
             mine = drawn[part :: self._portions]
             skipped = tuple(line for _, lines in mine for line in lines)
-            portions.append(self.portion([sample for sample, _ in mine], skipped))
+            of_part = numbers[part :: self._portions]
+            portions.append(self.portion([sample for sample, _ in mine], of_part, skipped))
         return portions
 
-    def portion(self, samples: Sequence[Sample], skipped: tuple[str, ...] = ()) -> Portion:
-        """Return samples as they go through the network together; those longer than a row are left out."""
-        batch = self._batch(samples)
+    def portion(
+        self, samples: Sequence[Sample], numbers: Sequence[int], skipped: tuple[str, ...] = ()
+    ) -> Portion:
+        """Return samples of these numbers as they go through the network together; those longer than a row
+        are left out.
+        """
+        batch = self._batch(samples, numbers)
         lengths = token_lengths(batch, self._processor.config)
         packing = self._packer.pack(lengths)
         if not packing.refused:
             return Portion(batch, packing.rows, lengths, skipped=skipped)
-        fitting = [sample for number, sample in enumerate(samples) if number not in packing.refused]
+        fitting = [place for place in range(len(samples)) if place not in packing.refused]
         if not fitting:
             longest, limits = max(lengths), self._packer.limits
             raise DatasetError(
@@ -100,16 +114,18 @@ class MixtureBatches(Dataset[list[Portion]]):
                 f"{limits.decoder} tokens (one has {longest[0]} and {longest[1]}): raise encoder_row= and "
                 "decoder_row="
             )
-        batch = self._batch(fitting)
+        batch = self._batch([samples[place] for place in fitting], [numbers[place] for place in fitting])
         lengths = token_lengths(batch, self._processor.config)
         return Portion(batch, self._packer.pack(lengths).rows, lengths, len(packing.refused), skipped)
 
-    def _batch(self, samples: Sequence[Sample]) -> Batch:
+    def _batch(self, samples: Sequence[Sample], numbers: Sequence[int]) -> Batch:
         return self._processor(
             [sample.request for sample in samples],
             [sample.target for sample in samples],
             paradigms=[sample.paradigm for sample in samples],
             hidden=[sample.hidden for sample in samples],
+            patch_share=self._patch_share,
+            generator=[np.random.default_rng([self._seed, number]) for number in numbers],
         )
 
 

@@ -12,15 +12,15 @@ that of the records, with its defaults. Relative paths begin at the folder of th
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from itertools import count, zip_longest
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
+from policies.style import PromptStyle
 from pretrain.data_identity import identities
-from pretrain.denoisers.patches import PatchMasking
 from pretrain.errors import TrainingError
 from pretrain.example_stream import ExampleStream, is_held_back
 from pretrain.mixed_data import GENERATED, open_mixture
@@ -28,13 +28,10 @@ from pretrain.mixture_batches import Drawn
 from pretrain.mixture_table import read_table
 from pretrain.order import permutation
 from pretrain.pretrain_settings import PretrainConfig
-from pretrain.samples import Builder, Context, Hidden, Sample, UnusableRecord, builder
+from pretrain.samples import Builder, Context, Sample, UnusableRecord, builder
 from pretrain.sources import records
-from pretrain.sources.episode import StoredEpisode
 from pretrain.sources.source import BadRecord, Source
-from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import did_you_mean, offered
-from uio2_agent.modalities import patch_modalities
 from uio2_agent.unified_io2 import UnifiedIO2
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -52,9 +49,10 @@ _BUILDERS: Mapping[type, str] = {
     records.PeopleRecord: "people",
     records.QuestionRecord: "question",
     records.TrajectoryRecord: "control",
-    StoredEpisode: "trajectory",
 }
 """What is asked of a record where an entry does not say."""
+_OF_EPISODES = "trajectory"
+"""What is asked of the episodes of our own bodies, which are of several types."""
 _ATTEMPTS = 16
 """Records tried for a sample, where the first can be asked nothing."""
 
@@ -119,14 +117,19 @@ class MixtureSamples:
     """The samples of a mixture by their number, as a model learns from them."""
 
     def __init__(
-        self, recipe: Recipe, model: UnifiedIO2, seed: int, held_back: float = 0.0, patch_share: float = 1.0
+        self,
+        recipe: Recipe,
+        model: UnifiedIO2,
+        seed: int,
+        held_back: float = 0.0,
+        styles: Mapping[str, PromptStyle] | None = None,
     ):
-        """`patch_share`: most patches of a picture or sound that enter the model, as a share of its grid."""
+        """`styles`: how requests look, by embodiment."""
         table = None if recipe.table is None else read_table(recipe.table)
         mixture, sources = open_mixture(recipe.data, seed, table, recipe.temperature)
         processor = model.processor
-        self._context = Context(processor.config, processor.tokenizer)
-        self._asked, self._seed, self._patch_share = recipe.asked, seed, patch_share
+        self._context = Context(processor.config, processor.tokenizer, styles=styles or {})
+        self._asked, self._seed = recipe.asked, seed
         self.stream = ExampleStream(mixture, sources, held_back, self._sample)
         self.identities: dict[str, Any] = identities(self.stream)
         """What tells these samples and their order from others."""
@@ -150,9 +153,9 @@ class MixtureSamples:
         reason = ""
         for attempt in range(_ATTEMPTS):
             rng = np.random.default_rng([self._seed, number, attempt])
-            ask = self._asked.get(name) or builder(_BUILDERS[type(record)])
+            ask = self._asked.get(name) or builder(_BUILDERS.get(type(record), _OF_EPISODES))
             try:
-                return thinned(ask(record, rng, context, name), self._patch_share, context.config, rng)
+                return ask(record, rng, context, name)
             except UnusableRecord as error:
                 reason, record = str(error), another()
         raise BadRecord(f"{_ATTEMPTS} records in a row can be asked nothing, the last because {reason}")
@@ -174,28 +177,9 @@ class MixtureSamples:
         return another
 
 
-def thinned(sample: Sample, share: float, config: UnifiedIO2Config, rng: np.random.Generator) -> Sample:
-    """Hide patches at random where a sample hides none, so that at most `share` of each grid enters.
-
-    Drawn for each sample, not for a batch, it is the same whatever it is batched with.
-    """
-    if share == 1.0:
-        return sample
-    masking = PatchMasking(share=1 - share)
-    request, masks = sample.request, {}
-    for name, part in patch_modalities(config).items():
-        pieces, mask = getattr(request, name), getattr(sample.hidden, name)
-        if part.is_history:
-            masks[name] = tuple(
-                masking.draw(part.grid, rng) if old is None else old
-                for _, old in zip_longest(pieces, mask[: len(pieces)])
-            )
-        else:
-            masks[name] = masking.draw(part.grid, rng) if pieces is not None and mask is None else mask
-    return replace(sample, hidden=Hidden(**masks))
-
-
-def open_samples(config: PretrainConfig, model: UnifiedIO2) -> MixtureSamples:
+def open_samples(
+    config: PretrainConfig, model: UnifiedIO2, styles: Mapping[str, PromptStyle]
+) -> MixtureSamples:
     """Open the mixture that a run asks for."""
     recipe = read_recipe(config.mixture, config.data)
-    return MixtureSamples(recipe, model, config.seed, config.held_back, config.patch_share)
+    return MixtureSamples(recipe, model, config.seed, config.held_back, styles)

@@ -7,7 +7,7 @@ gradients are dealt out over the processes (FSDP2).
 
 import dataclasses
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ import torch
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.utils.data import DataLoader, Dataset
 
+from policies import embodiments
+from policies.style import PromptStyle, save_styles
 from pretrain.data_identity import check_unchanged
 from pretrain.errors import TrainingError, explained
 from pretrain.event_file import EventFile
@@ -35,6 +37,7 @@ from pretrain.pretrain_settings import SETTINGS, PretrainConfig
 from pretrain.processes import Processes
 from pretrain.progress import say
 from pretrain.schedule import InverseSquareRoot, Schedule
+from pretrain.settings import SMALL
 from pretrain.sharded_state import STATES, ShardedStates
 from pretrain.sharding import compile_layers, recompute_layers, shard
 from pretrain.sources.schema import DatasetError
@@ -46,15 +49,18 @@ from uio2_agent.modalities import patch_modalities
 from uio2_agent.presets import PRESETS
 from uio2_agent.unified_io2 import UnifiedIO2
 
+Opener = Callable[[PretrainConfig, UnifiedIO2, Mapping[str, PromptStyle]], Samples]
+"""Opens the mixture for a model and the styles of its requests."""
+
 
 def pretrain(
     config: PretrainConfig,
-    open_samples: Callable[[PretrainConfig, UnifiedIO2], Samples],
+    open_samples: Opener,
     ready: Callable[[], None] | None = None,
 ) -> Path:
     """Run or resume a pre-training; return the checkpoint directory (`output`).
 
-    `open_samples` opens the mixture for a model; `ready` is called in the first process, before the first
+    `ready` is called in the first process, before the first
     step. Raises TrainingError for a state of another run or a loss that went out of bounds, and what the
     sources raise for data that cannot be read.
     """
@@ -79,7 +85,7 @@ def pretrain(
 class PretrainRun:
     """One run on a mixture: builds its parts; `pretrain.loop` drives it."""
 
-    def __init__(self, config: PretrainConfig, open_samples: Callable[[PretrainConfig, UnifiedIO2], Samples]):
+    def __init__(self, config: PretrainConfig, open_samples: Opener):
         self.config = config
         self.processes = Processes.joined()
         self.device = config.torch_device
@@ -92,7 +98,7 @@ class PretrainRun:
             self.close()
             raise
 
-    def _build(self, open_samples: Callable[[PretrainConfig, UnifiedIO2], Samples]) -> None:
+    def _build(self, open_samples: Opener) -> None:
         config, processes = self.config, self.processes
         if config.batch_size < processes.count * config.accumulate:
             raise TrainingError(
@@ -104,12 +110,19 @@ class PretrainRun:
         keep_freed_memory()
         torch.set_flush_denormal(True)
         torch.manual_seed(config.seed)
-        self.model = start_network(config)
-        samples = open_samples(config, self.model)
+        self.model, self.styles = start_network(config)
+        samples = open_samples(config, self.model, self.styles)
         limits = row_limits(config, self.model.config)
         packer = OneEach(limits) if "packing" in (config.without or ()) else BestFitPacker(limits)
         self.data = MixtureBatches(
-            samples, self.model.processor, packer, config.batch_size, config.accumulate, processes
+            samples,
+            self.model.processor,
+            packer,
+            config.batch_size,
+            config.accumulate,
+            processes,
+            config.patch_share,
+            config.seed,
         )
         self.model.to(self.device).train()
         if self.model.config.freeze_vit:
@@ -220,7 +233,8 @@ class PretrainRun:
         held = samples.held(self.config.validation_examples) if self.config.validation_examples else []
         if len(held) < self.processes.count:
             return None
-        return self.data.portion(held[self.processes.rank :: self.processes.count]).to(self.device)
+        mine = range(self.processes.rank, len(held), self.processes.count)
+        return self.data.portion([held[number] for number in mine], mine).to(self.device)
 
     def _name_skipped(self, lines: list[str]) -> None:
         """Count damaged records, and say which they are."""
@@ -267,7 +281,9 @@ class PretrainRun:
         return f"the state of step {self.saved} is kept" if self.saved else "nothing was saved"
 
     def _export(self) -> None:
-        """Write the weights as one file, from the first process."""
+        """Write the weights as one file, and the styles, from the first process."""
+        if self.processes.is_first:
+            save_styles(self.directory, self.styles)
         if self.processes.count == 1:
             self.model.save_pretrained(self.directory)
             return
@@ -302,16 +318,20 @@ class PretrainRun:
             ) from error
 
 
-def start_network(config: PretrainConfig) -> UnifiedIO2:
-    """Return the model a run starts from. A fresh one has the paper's method whole, but for what it is
-    `without`; a trained one has its own but for that.
+def start_network(config: PretrainConfig) -> tuple[UnifiedIO2, dict[str, PromptStyle]]:
+    """Return the model a run starts from, and how requests look to it, by embodiment.
+
+    A fresh one has the paper's method whole, but for what it is `without`; a trained one has its own but for
+    that.
     """
-    model, _ = start_model(config.model)
+    model, stored = start_model(config.model)
+    bodies = [embodiments.get(name) for name in embodiments.names()]
+    styles = {body.name: stored.get(body.name) or body.style(small=config.model in SMALL) for body in bodies}
     method = {"sparse_patterns": True, "dynamic_masking": True} if config.model in PRESETS else {}
     method |= {name: False for name in config.without or () if name != "packing"}
     changed = dataclasses.replace(model.config, **method)
     if changed == model.config:
-        return model
+        return model, styles
     if changed.qk_norm == model.config.qk_norm:
         weights = model.state_dict()
     elif config.model in PRESETS:
@@ -323,7 +343,7 @@ def start_network(config: PretrainConfig) -> UnifiedIO2:
     if weights is not None:
         fresh.load_state_dict(weights)
     fresh.processor = Processor(changed, model.processor.tokenizer)
-    return fresh
+    return fresh, styles
 
 
 def row_limits(config: PretrainConfig, model: UnifiedIO2Config) -> Limits:

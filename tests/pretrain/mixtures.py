@@ -50,7 +50,7 @@ class ToySamples:
         return Sample(Request(f"say {words} {COLOURS[which]}"), Target(text=COLOURS[which]), source="toy")
 
 
-def open_toys(config: PretrainConfig, model: UnifiedIO2) -> ToySamples:
+def open_toys(config: PretrainConfig, model: UnifiedIO2, styles: object) -> ToySamples:
     """Open the stream."""
     return ToySamples(config.seed)
 

@@ -1,12 +1,17 @@
 """A mixture's file to samples: what is asked, what is refused, and the command that trains on it."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from policies import embodiments
 from pretrain.errors import TrainingError
+from pretrain.mixture_batches import MixtureBatches
 from pretrain.mixture_samples import RECIPES, MixtureSamples, read_recipe
+from pretrain.packing import BestFitPacker, Limits
 from rollouts.cli import main
 from tests.pretrain.mixtures import toy_model
 from tests.uio2_agent.tiny import full_model
@@ -30,8 +35,8 @@ def recipe(tmp_path: Path) -> Path:
 MODEL = full_model(text_input_length=192, text_target_length=128)
 
 
-def samples(recipe: Path, share: float = 1.0) -> MixtureSamples:
-    return MixtureSamples(read_recipe(str(recipe)), MODEL, seed=3, held_back=0.1, patch_share=share)
+def samples(recipe: Path) -> MixtureSamples:
+    return MixtureSamples(read_recipe(str(recipe)), MODEL, seed=3, held_back=0.1)
 
 
 def test_each_source_is_asked_what_the_file_says(recipe: Path) -> None:
@@ -49,15 +54,35 @@ def test_a_sample_is_a_function_of_its_number(recipe: Path) -> None:
         assert np.array_equal(a.request.text, b.request.text) and a.source == b.source
 
 
+def batches_of(stream: MixtureSamples, share: float) -> MixtureBatches:
+    packer = BestFitPacker(Limits(2000, 2000))
+    return MixtureBatches(stream, MODEL.processor, packer, 40, patch_share=share, seed=3)
+
+
 def test_at_most_a_share_of_the_patches_enters(recipe: Path) -> None:
-    """Other patches for each sample: one fixed half would never be seen."""
-    masks, stream = [], samples(recipe, 0.5)
-    for number in range(40):
-        sample = stream[number][0]
-        if sample.request.image is not None:
-            assert sample.hidden.image.mean() >= 0.5
-            masks.append(sample.hidden.image)
-    assert len(masks) > 6 and not np.all(masks, axis=0).any()
+    """Other patches for each sample: one fixed half would never be seen. The same in any portion."""
+    stream, half = samples(recipe), math.prod(MODEL.config.image_grid) // 2
+    all_of_it, whole = (batches_of(stream, share)[0][0].batch.image for share in (1.0, 0.5))
+    there, shown = all_of_it.mask.sum(1), whole.mask.sum(1)
+    assert torch.equal(shown, there.clamp(max=half)) and (shown > 0).sum() > 6
+    assert set(whole.positions[whole.mask].tolist()) == set(all_of_it.positions[all_of_it.mask].tolist())
+    numbers = range(7, 12)
+    part = batches_of(stream, 0.5).portion([stream[number][0] for number in numbers], numbers).batch.image
+    length = part.mask.shape[1]
+    assert torch.equal(part.mask, whole.mask[7:12, :length])
+    assert torch.equal(part.positions[part.mask], whole.positions[7:12, :length][part.mask])
+
+
+def test_collected_episodes_are_asked_what_bodies_ask(tmp_path: Path) -> None:
+    words = ["collect", "env=vima", "policy=oracle", "task=rotate", "episodes=2"]
+    assert main([*words, f"output={tmp_path / 'set'}"]) == 0
+    path, others = tmp_path / "mixture.yaml", "next_view: 0, goal_view: 0, caption: 0, judge: 0"
+    ask = f"{{trajectory: {{{others}}}}}"
+    path.write_text(f"data: {{turns: {{path: {tmp_path / 'set'}, kind: trajectory, rate: 1, ask: {ask}}}}}")
+    styles = {"vima": embodiments.get("vima").style(small=True)}
+    stream = MixtureSamples(read_recipe(str(path)), MODEL, seed=3, styles=styles)
+    sample = stream[0][0]
+    assert sample.target.text.startswith("0: pick from") and "suction pick and place" in sample.request.text
 
 
 def test_held_back_samples_are_never_drawn(recipe: Path) -> None:
