@@ -1,0 +1,1 @@
+"""Mixtures with their data, by name (`pretrain.mixture_samples`)."""
