@@ -2,7 +2,7 @@
 
 | what is there | form |
 | --- | --- |
-| `meta/uio2_agent.json`, or VIMA's task folders (kind trajectory) | our own episodes |
+| `meta/uio2_agent.json`, or what else `EpisodeFolders` knows (kind trajectory) | our own episodes |
 | `meta/info.json` | a LeRobot dataset of anybody |
 | `state.json` | a Hugging Face dataset on disk |
 | `*.tar` | WebDataset shards |

@@ -1,4 +1,4 @@
-"""Our own trajectories, and VIMA's, as a source of a mixture."""
+"""Trajectories that `EpisodeFolders` reads, as a source of a mixture."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -11,7 +11,7 @@ from pretrain.sources.source import BadRecord, Source, checked_index, identity_o
 
 
 class OwnEpisodes(Source):
-    """The episodes of folders that `uio2 collect` made, or VIMA's authors, in `EpisodeFolders`' order.
+    """The episodes of folders that `uio2 collect` made, and others that `EpisodeFolders` knows, in its order.
 
     Raises DatasetError as that does, and when an episode has a held-out seed.
     """

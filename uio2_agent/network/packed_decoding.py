@@ -1,12 +1,11 @@
 """The decoder over packed rows: targets of all modalities side by side in the rows their requests share."""
 
-from typing import TYPE_CHECKING
-
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from uio2_agent.config import TARGET_MODALITIES
 from uio2_agent.inputs.batch import TokenTarget
+from uio2_agent.network.encoded import Encoded
 from uio2_agent.network.masks import layer_pattern, shown_inputs
 from uio2_agent.network.packed_masks import (
     Slots,
@@ -17,14 +16,11 @@ from uio2_agent.network.packed_masks import (
 from uio2_agent.network.packing import Layout, present
 from uio2_agent.network.positions import rotary_pair
 
-if TYPE_CHECKING:
-    from uio2_agent.model import Encoded, Network
-
 
 def decode_rows(
-    network: "Network", targets: dict[str, TokenTarget], encoded: "Encoded"
+    network: nn.Module, targets: dict[str, TokenTarget], encoded: Encoded
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    """Run the decoder over the targets of packed requests.
+    """Run the decoder of a network (`uio2_agent.model`) over the targets of packed requests.
 
     Returns, by modality, the normed hidden states [n, D] of the tokens that count, and these tokens [n].
     """
@@ -57,7 +53,7 @@ def decode_rows(
 
 
 def _slots(
-    network: "Network", part: int, name: str, target: TokenTarget, layout: Layout
+    network: nn.Module, part: int, name: str, target: TokenTarget, layout: Layout
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return answer, place, columns and shown of a target's tokens, each [n]."""
     tokens, grid = layout.tokens[part], network.targets[name].grid
@@ -72,7 +68,7 @@ def _slots(
     return answer, place, torch.full_like(place, grid[1] if grid else 0), shown
 
 
-def _rules(network: "Network") -> list:
+def _rules(network: nn.Module) -> list:
     """Return the rule of each decoder layer, the same object for the same pattern."""
     layers, sparse = network.config.decoder_layers, network.config.sparse_patterns
     patterns = [layer_pattern(layer, layers) if sparse else None for layer in range(layers)]
