@@ -2,7 +2,8 @@
 
 `nano` looks at the tabletop only: rectangular pictures, few patches, background left out, no audio towers,
 a small text vocabulary. `nano_house` walks through houses by the map it draws and is smaller still: 64 pixels
-a side. `nano_all` takes and answers with every modality, to try training on. `base` is an official layout at a third of the width, for a single GPU.
+a side. `nano_all` takes and answers with every modality, to try training on.
+`base` is an official layout at a third of the width, for a single GPU.
 
 Unusual: plain dictionaries, as `UnifiedIO2Config.from_dict` takes them, which checks them and fills in what
 they leave out.
