@@ -33,9 +33,10 @@ PUBLIC = {
     "top_p top_k repetition_penalty no_repeat_ngram_size stop_repetition seed beams guidance negative stop "
     "options device dtype tokenizer vocoder output",
     "convert": "source output official safetensors dtype tokenizer vocoder",
-    "pretrain": "model mixture data output without steps batch_size accumulate encoder_row decoder_row "
-    "optimizer learning_rate schedule warmup decay_share weight_decay z_loss loss_weights spike skips seed "
-    "device dtype recompute compile threads workers log_every save_every tensorboard wandb resume stop_after",
+    "pretrain": "model mixture data held_back validation_examples bad_records output without steps "
+    "batch_size accumulate patch_share encoder_row decoder_row optimizer learning_rate schedule warmup "
+    "decay_share weight_decay z_loss loss_weights spike skips seed device dtype recompute compile threads "
+    "workers log_every save_every tensorboard wandb resume stop_after",
     "play": "env env_kwargs task level seed port",
     "thor-player": "width height headless assets",
     "house": "action house to from spec index assets output",
