@@ -24,7 +24,7 @@ CELLS = 64
 _HALF = 200
 """Cells from the start to the edge of what is remembered, 30 metres."""
 _RAYS = 64
-"""Of a picture with twice as many pixels a side or more, every second, third, ... is measured."""
+"""Of a larger picture so many pixels a side are measured, so that the map does not depend on its size."""
 _FLOOR_M = 0.08
 """What is measured up to this height is floor."""
 _TOUCH_M = 0.05
@@ -59,17 +59,18 @@ class EgoMap:
     def seen(
         self, depth: np.ndarray, stance: Stance, camera: Camera, wanted: np.ndarray | None = None
     ) -> EgoMap:
-        """Add a depth picture, float32 (H, W), metres along the optical axis; what is beyond the camera's
-        reach tells nothing. `wanted`, bool (H, W), is True for what is looked for.
+        """Add a square depth picture, float32 (H, H), metres along the optical axis; what is beyond the
+        camera's reach tells nothing. `wanted`, bool (H, H), is True for what is looked for.
         """
         found = self.found
         if wanted is not None and wanted.any():
-            points, _ = self._points(depth, stance, camera)
+            points, _ = self._points(depth, stance, camera, np.arange(camera.height))
             found = found.copy()
             found[self._places(points[wanted & (depth < camera.far)])] = True
-        every = max(1, camera.height // _RAYS)
-        points, above = self._points(depth, stance, camera, every)
-        thinned = depth[::every, ::every]
+        count = min(_RAYS, camera.height)
+        rays = ((np.arange(count) + 0.5) * camera.height / count).astype(int)
+        points, above = self._points(depth, stance, camera, rays)
+        thinned = depth[np.ix_(rays, rays)]
         measured = (thinned > camera.near) & (thinned < camera.far)
         cells, solid = self.cells.copy(), measured & (above > _FLOOR_M) & (above < self.height)
         floor = self._places(points[measured & (above <= _FLOOR_M)])
@@ -78,14 +79,16 @@ class EgoMap:
         return replace(self, cells=cells, found=found)
 
     def _points(
-        self, depth: np.ndarray, stance: Stance, camera: Camera, every: int = 1
+        self, depth: np.ndarray, stance: Stance, camera: Camera, chosen: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Where on the floor (h, w, 2) and how high above it (h, w) each pixel is, of every so many."""
-        depth = np.where(depth < camera.far, depth, 0)[::every, ::every]
+        """Where on the floor (n, n, 2) and how high above it (n, n) the pixels of n chosen rows and columns
+        of a square picture are.
+        """
+        depth = np.where(depth < camera.far, depth, 0)[np.ix_(chosen, chosen)]
         scale = math.tan(math.radians(camera.vertical_fov) / 2) / (camera.height / 2)
-        rows = ((camera.height - 1) / 2 - np.arange(camera.height)[::every]) * scale  # upwards
-        columns = (np.arange(camera.width)[::every] - (camera.width - 1) / 2) * scale  # to the right
-        ahead = depth * (math.cos(stance.pitch) - rows * math.sin(stance.pitch))[:, None]  # h w
+        rows = ((camera.height - 1) / 2 - chosen) * scale  # upwards
+        columns = (chosen - (camera.width - 1) / 2) * scale  # to the right
+        ahead = depth * (math.cos(stance.pitch) - rows * math.sin(stance.pitch))[:, None]  # n n
         above = stance.eye + depth * (math.sin(stance.pitch) + rows * math.cos(stance.pitch))[:, None]
         forward = stance.forward
         across = np.array([forward[1], -forward[0]])
