@@ -28,14 +28,12 @@ from pretrain.mixture_batches import Drawn
 from pretrain.mixture_table import read_table
 from pretrain.order import permutation
 from pretrain.pretrain_settings import PretrainConfig
+from pretrain.recipes import recipe_file
 from pretrain.samples import Builder, Context, Sample, UnusableRecord, builder
 from pretrain.sources import records
 from pretrain.sources.source import BadRecord, Source
-from uio2_agent.errors import did_you_mean, offered
 from uio2_agent.unified_io2 import UnifiedIO2
 
-RECIPES = Path(__file__).parent / "recipes"
-"""Mixtures that ship."""
 _BUILDERS: Mapping[type, str] = {
     records.TextRecord: "text",
     records.ImageTextRecord: "image_text",
@@ -74,13 +72,7 @@ def read_recipe(name: str, folder: str | None = None) -> Recipe:
 
     Raises TrainingError for a file that is no mixture.
     """
-    known = sorted(path.stem for path in RECIPES.glob("*.yaml"))
-    path = RECIPES / f"{name}.yaml" if name in known else Path(name).expanduser()
-    if not path.is_file():
-        raise TrainingError(
-            f"mixture={name} is no file and none that ships{did_you_mean(name, known)}: "
-            f"use {offered(name, known)}, or a yaml file"
-        )
+    path = recipe_file(name)
     try:
         held = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

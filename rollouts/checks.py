@@ -121,12 +121,14 @@ def _trained(keys: Mapping[str, Any]) -> None:
 
 
 def _pretrained(keys: Mapping[str, Any]) -> None:
+    from pretrain.recipes import recipe_file
     from rollouts.commands.train_settings import pretraining
     from uio2_agent.config import PRESETS
     from uio2_agent.formats.packaged import checkpoint_directory
 
     if keys["model"] not in PRESETS:
         checkpoint_directory(keys["model"])
+    recipe_file(keys["mixture"])
     _check_device(keys["device"])
     pretraining(keys)
 

@@ -10,8 +10,9 @@ import torch
 from policies import embodiments
 from pretrain.errors import TrainingError
 from pretrain.mixture_batches import MixtureBatches
-from pretrain.mixture_samples import RECIPES, MixtureSamples, read_recipe
+from pretrain.mixture_samples import MixtureSamples, read_recipe
 from pretrain.packing import BestFitPacker, Limits
+from pretrain.recipes import RECIPES
 from rollouts.cli import main
 from tests.pretrain.mixtures import toy_model
 from tests.uio2_agent.tiny import full_model

@@ -124,6 +124,7 @@ LISTS = {
     "level": {"rollout", "evaluate"},
     **{name: {"generate"} for name in ("image_history", "audio_history", "stop", "options")},
     **{name: {"train"} for name in ("data", "lora_targets", "evaluate.task", "evaluate.level")},
+    "without": {"pretrain"},
 }
 
 
