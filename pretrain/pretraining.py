@@ -60,9 +60,8 @@ def pretrain(
 ) -> Path:
     """Run or resume a pre-training; return the checkpoint directory (`output`).
 
-    `ready` is called in the first process, before the first
-    step. Raises TrainingError for a state of another run or a loss that went out of bounds, and what the
-    sources raise for data that cannot be read.
+    `ready` is called in the first process, before the first step. Raises TrainingError for a state of another
+    run or a loss that went out of bounds, and what the sources raise for data that cannot be read.
     """
     kept = "nothing was saved"
     try:
