@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from pretrain.defaults import defaults_from
 from pretrain.errors import TrainingError
 from pretrain.schedule import SHAPES as SUPERVISED_SHAPES
-from pretrain.settings import DTYPES, check_bounds, device_of
+from pretrain.settings import DTYPES, check_bounds
+from uio2_agent.devices import device_of
 from uio2_agent.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -120,5 +121,5 @@ class PretrainConfig:
 
     @property
     def torch_device(self) -> "torch.device":
-        """`device`, if this machine has it; TrainingError if not."""
+        """`device`, if this machine has it; UIO2Error if not."""
         return device_of(self.device)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pretrain.defaults import defaults_from
 from pretrain.errors import TrainingError
+from uio2_agent.devices import device_of
 
 if TYPE_CHECKING:
     import torch
@@ -140,7 +141,7 @@ class TrainConfig:
 
     @property
     def torch_device(self) -> "torch.device":
-        """`device`, if this machine has it; TrainingError if not."""
+        """`device`, if this machine has it; UIO2Error if not."""
         return device_of(self.device)
 
 
@@ -152,17 +153,3 @@ def check_bounds(settings: object, bounds: Mapping[str, tuple[float, float]]) ->
             raise TrainingError(f"{name} must be at least {low}, found {name}={value}")
         if value > high:
             raise TrainingError(f"{name} must be at most {high}, found {name}={value}")
-
-
-def device_of(name: str) -> "torch.device":
-    """Return the device of a name, `auto` the best one here; TrainingError if this machine has no such."""
-    import torch  # settings are checked before it is needed
-
-    here = ["cpu"]
-    if torch.cuda.is_available():
-        here += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
-    if name == "auto":
-        return torch.device("cuda" if "cuda" in here else "cpu")
-    if name not in here:
-        raise TrainingError(f"there is no device {name!r} here: choose one of auto, {', '.join(here)}")
-    return torch.device(name)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from rollouts.commands.generate_request import (
     check_modalities,
-    device_of,
     dtype_of,
     generation_options,
     note,
@@ -20,6 +19,7 @@ from rollouts.commands.generate_request import (
     read_request,
 )
 from rollouts.output import claim, write_config
+from uio2_agent.devices import device_of
 
 if TYPE_CHECKING:
     from rollouts.commands.generate_answers import AnswerFiles

@@ -78,20 +78,6 @@ def generation_options(asked: Mapping[str, Any]) -> "GenerationOptions":
     return GenerationOptions(**options)
 
 
-def device_of(name: str) -> "torch.device":
-    """Return the device of that name, if this machine has it."""
-    import torch
-
-    here = ["cpu"]
-    if torch.cuda.is_available():
-        here += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
-    if name == "auto":
-        return torch.device("cuda" if "cuda" in here else "cpu")
-    if name not in here:
-        raise RolloutError(f"there is no device {name!r} here: choose one of auto, {', '.join(here)}")
-    return torch.device(name)
-
-
 def dtype_of(name: str | None) -> "torch.dtype | None":
     """Return the precision of that name; None keeps what is stored."""
     import torch
