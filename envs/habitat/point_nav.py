@@ -24,6 +24,8 @@ REACH = 0.2
 _LEAST_WAY = 1.0
 """Metres of way that an episode has at least."""
 _EXPERT_STOPS = 0.15
+_AT_HAND = 0.75
+"""Metres of way from which on the explorer needs no map."""
 MOVES = {
     follower.AT_GOAL: STOP,
     follower.GO: AHEAD,
@@ -100,6 +102,12 @@ class PointNavEnv(HabitatEnv):
         if len(self._goals) == 1:  # the way ends at the goal, not in the middle of its cell
             path = np.concatenate([path[: max(len(path) - 1, 1)], self._goal[None]])
         return length(path)
+
+    def _told_goal(self) -> np.ndarray:
+        return self._goal
+
+    def _at_hand(self) -> bool:
+        return self._simulator.stance.pitch != 0 or self._distance() < _AT_HAND
 
     def _expert_action(self) -> int | None:
         if abs(pitch := self._simulator.stance.pitch) > 1e-3:

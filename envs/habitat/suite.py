@@ -1,6 +1,6 @@
 """The Habitat suite."""
 
-from envs.house.tasks.levels import LEVELS, SHOWN_METRICS, played_by_a_person
+from envs.house.tasks.levels import LEVELS, SHOWN_METRICS, demonstration_options, played_by_a_person
 from envs.suites import Suite
 
 BACKENDS = {
@@ -17,6 +17,7 @@ SUITE = Suite(
     default_level="medium",
     default_tasks=("PointNav",),
     tested_levels=tuple(LEVELS),
+    demonstration_options=demonstration_options,
     play_options=played_by_a_person,
     shown_metrics=SHOWN_METRICS,
     max_steps=lambda task, env_kwargs: 500,

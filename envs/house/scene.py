@@ -84,6 +84,8 @@ class Thing:
     pieces: tuple[tuple[Vector, Vector], ...] = ()
     """Of a movable thing: the boxes (size, position in its frame) that it takes up, where that is less than
     its box; () where it is its box."""
+    hollow: bool = False
+    """Whether its box reaches around what stands on it or in it, as a bed's does: sight goes by its parts."""
 
     @property
     def floor_box(self) -> tuple[float, float, float, float, float]:

@@ -31,6 +31,8 @@ from envs.house.schema.records import House
 
 HELD_AHEAD, HELD_BELOW = 0.5, 0.2
 """Where a hand is, from the eye, metres."""
+_PAST = 1e-5
+"""Metres beyond a side of a box from where a ray goes on."""
 
 
 @dataclass
@@ -66,6 +68,7 @@ class HouseSimulator(Ground):
         self._shows = States(self.model)
         self._solid_geoms = np.zeros(6, np.uint8)
         self._solid_geoms[SOLID] = 1
+        self._hollow = [thing.hollow for thing in scene.things]
         self._body_id = {
             thing.id: mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_BODY, thing.id)
             for thing in scene.things
@@ -278,20 +281,38 @@ class HouseSimulator(Ground):
     def ray(self, start: np.ndarray, end: np.ndarray) -> tuple[int | None, float]:
         """Return what a straight line from one point to another meets first, and how far from its start.
 
-        What is in the hand does not count. (None, distance to the end) where nothing is met.
+        Of what is hollow it meets what is drawn, of all else the boxes. What is in the hand does not count.
+        (None, distance to the end) where nothing is met.
         """
-        way = np.asarray(end, float) - start
+        start, way = np.asarray(start, float), np.asarray(end, float) - start
         far = float(np.linalg.norm(way))
         if far < 1e-9:
             return None, 0.0
+        way, shape, gone = way / far, (None, np.inf), 0.0
+        while True:
+            place, met = self._solid_met(start + gone * way, way)
+            gone += met
+            if gone >= min(far, shape[1]):
+                return shape if shape[1] <= far else (None, far)
+            if not self._hollow[place]:
+                return place, gone
+            shape = min(shape, (place, self._shape_met(place, start, way)), key=lambda each: each[1])
+            gone += _PAST
+
+    def _solid_met(self, start: np.ndarray, way: np.ndarray) -> tuple[int, float]:
+        """The place of the first solid on a way, and how far it is; infinitely far where there is none."""
         geom = np.zeros(1, np.int32)
         excluded = self._body_id[self.held] if self.held is not None else -1
-        met = mujoco.mj_ray(
-            self.model, self.data, np.asarray(start, float), way / far, self._solid_geoms, 1, excluded, geom
-        )
-        if met < 0 or met > far:
-            return None, far
-        return int(self.model.geom_user[geom[0], 0]), float(met)
+        met = mujoco.mj_ray(self.model, self.data, start, way, self._solid_geoms, 1, excluded, geom)
+        return (int(self.model.geom_user[geom[0], 0]), float(met)) if met >= 0 else (-1, np.inf)
+
+    def _shape_met(self, place: int, start: np.ndarray, way: np.ndarray) -> float:
+        """How far what is drawn of a thing is on a way."""
+        mine = (self.model.geom_user[:, 0] == place) & (self.model.geom_dataid >= 0)
+        met = [
+            mujoco.mj_rayMesh(self.model, self.data, int(geom), start, way) for geom in np.flatnonzero(mine)
+        ]
+        return min((each for each in met if each >= 0), default=np.inf)
 
     @property
     def renderer(self) -> Renderer:

@@ -1,6 +1,6 @@
 """The ProcTHOR suite. Loads no simulator."""
 
-from envs.house.tasks.levels import LEVELS, SHOWN_METRICS, played_by_a_person
+from envs.house.tasks.levels import LEVELS, SHOWN_METRICS, demonstration_options, played_by_a_person
 from envs.procthor.registration import BACKENDS
 from envs.suites import Suite
 
@@ -15,6 +15,7 @@ SUITE = Suite(
     tested_levels=tuple(LEVELS),
     backends=BACKENDS,
     packages={"ai2thor": "AI2-THOR itself, for backend=ai2thor; pip install 'uio2-agent[ai2thor]'"},
+    demonstration_options=demonstration_options,
     play_options=played_by_a_person,
     shown_metrics=SHOWN_METRICS,
     max_steps=lambda task, env_kwargs: 500,

@@ -8,10 +8,11 @@ import envs
 from envs.house.rendering import Camera
 from envs.house.simulator import Stance
 from envs.house.tasks.body import AHEAD, LEFT, RIGHT
-from envs.house.tasks.egomap import CELL_M, CELLS, EgoMap
+from envs.house.tasks.egomap import CELL_M, SIDE, EgoMap, metres
 
-MIDDLE = CELLS // 2
-WHITE, BLACK, BLUE, DARK = (255, 255, 255), (0, 0, 0), (32, 96, 255), (16, 32, 128)
+MIDDLE = (SIDE - 1) / 2
+"""Where the body is in the picture, pixels."""
+WHITE, BLUE, DARK = (255, 255, 255), (32, 96, 255), (16, 32, 128)
 
 
 def _empty(stance: Stance) -> EgoMap:
@@ -22,16 +23,22 @@ def _is(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
     return (picture == colour).all(-1)
 
 
+def _dark(picture: np.ndarray) -> np.ndarray:
+    """Where a pixel is darker than the unknown: a good part of it is solid."""
+    return picture.max(-1) < 110
+
+
 def test_a_wall_ahead_is_a_line_ahead_with_floor_before_it() -> None:
     stance, camera = Stance(3.0, -2.0, 0.7, 0.0, 1.25), Camera(64, 64, 90.0)
     rows = (31.5 - np.arange(64)) / 32  # tangent of the angle above the axis
     floor = np.where(rows < 0, 1.25 / np.maximum(-rows, 1e-9), np.inf)
     depth = np.repeat(np.minimum(floor, 3.0)[:, None], 64, 1).astype(np.float32)  # a wall 3 m away
     picture = _empty(stance).seen(depth, stance, camera).picture(stance)
-    solid, free = np.argwhere(_is(picture, BLACK)), np.argwhere(_is(picture, WHITE))
-    away = (MIDDLE - 0.5 - solid[:, 0]) * CELL_M
+    solid, free = np.argwhere(_dark(picture)), np.argwhere(_is(picture, WHITE))
     assert len(solid) > 20
-    assert np.abs(away - 3.0).max() <= CELL_M * 1.5
+    nearer, farther = metres(MIDDLE - 0.5 - solid[:, 0]), metres(MIDDLE + 0.5 - solid[:, 0])
+    assert (nearer <= 3.0 + CELL_M).all()
+    assert (farther >= 3.0 - CELL_M).all()
     assert len(free) > 100
     assert free[:, 0].min() > solid[:, 0].min()
 
@@ -44,8 +51,8 @@ def test_the_goal_is_where_it_is_told() -> None:
         (1.5, -math.pi / 2, 0, 1.5),
     ):
         where = np.argwhere(_is(_empty(stance).picture(stance, (far, left)), BLUE)).mean(0)
-        wanted = np.array([down, right]) / CELL_M + MIDDLE - 0.5
-        assert np.abs(where - wanted).max() <= 0.6
+        found = metres(where - MIDDLE)
+        assert np.abs(found - np.array([down, right])).max() <= 0.15 * far
     beyond = _is(_empty(stance).picture(stance, (100.0, 0.0)), BLUE)
     assert beyond.any()
     assert np.argwhere(beyond)[:, 0].max() < 4  # at the upper edge
@@ -53,10 +60,10 @@ def test_the_goal_is_where_it_is_told() -> None:
 
 def test_what_stopped_the_body_is_right_before_it() -> None:
     stance = Stance(0.0, 0.0, 0.0, 0.0, 1.25)
-    rows, columns = np.argwhere(_is(_empty(stance).blocked(stance).picture(stance), BLACK)).T
+    rows, columns = np.argwhere(_dark(_empty(stance).blocked(stance).picture(stance))).T
     assert len(rows) > 0
-    assert (abs((MIDDLE - 0.5 - rows) * CELL_M - 0.225) <= CELL_M).all()
-    assert (abs((columns - MIDDLE + 0.5) * CELL_M) <= CELL_M).all()
+    assert (abs(metres(MIDDLE - rows) - 0.225) <= CELL_M).all()
+    assert (abs(metres(columns - MIDDLE)) <= CELL_M).all()
 
 
 def test_where_a_body_can_stand_nothing_solid_is_drawn() -> None:
@@ -68,7 +75,7 @@ def test_where_a_body_can_stand_nothing_solid_is_drawn() -> None:
         ended = terminated or truncated
     known, simulator = env._map, env._simulator
     points = simulator.grid.points[simulator.grid.components == 0]
-    cells = known.cells[known._places(points)]
+    cells = known.cells[known.places(points)]
     assert (cells > 0).mean() > 0.2  # of the floor it has seen a good part
     # a cell of 15 cm may hold both a point 10 cm from a thing and the thing
     assert (cells == 2).sum() <= 0.03 * (cells > 0).sum()
@@ -82,8 +89,7 @@ def test_it_turns_with_the_body_and_goes_with_a_state() -> None:
     for _ in range(18):
         observation, *_ = env.step(LEFT)  # half a turn
     behind = np.rot90(observation["map"], 2, axes=(1, 2))
-    was_solid = (first == 0).all(0)
-    still = (behind == 0).all(0)
+    was_solid, still = (_dark(np.moveaxis(each, 0, -1)) for each in (first, behind))
     assert was_solid.sum() > 10
     near = np.zeros_like(still)
     for down in (-1, 0, 1):  # cells are drawn by their nearest: half a turn may shift them by one
@@ -132,15 +138,15 @@ def test_it_is_the_same_whatever_the_size_of_pictures() -> None:
         observation, _ = env.reset(seed=1)
         for action in [LEFT] * 36:
             observation, *_ = env.step(action)
-        assert observation["map"].shape == (3, CELLS, CELLS)
+        assert observation["map"].shape == (3, SIDE, SIDE)
         assert "depth" not in observation
         assert env.observation_space.contains(observation)
         drawn.append(observation["map"])
         env.close()
     known = [(picture != 128).any(0) for picture in drawn]
-    assert (known[0] != known[1]).sum() < 0.02 * known[0].sum()
+    assert (known[0] != known[1]).sum() < 0.05 * known[0].sum()
     both = known[0] & known[1]
-    assert (drawn[0] == drawn[1]).all(0)[both].mean() > 0.97
+    assert (np.abs(drawn[0].astype(int) - drawn[1]).max(0) < 64)[both].mean() > 0.97
 
 
 def test_it_is_left_out_where_not_asked_for() -> None:

@@ -32,6 +32,7 @@ def furnish(house: House, sizes: AssetSizes) -> list[Thing]:
                 rotation=unity_rotation(record.rotation),
                 movable=True,
                 pieces=pieces_of(kind.look, record.asset, box),
+                hollow=kind.hollow,
             )
         )
     return things

@@ -4,6 +4,7 @@ A piece is placed only if everybody still gets everywhere afterwards: all doors 
 body of 25 cm, and each room keeps room to walk.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ _BODY = 0.25
 """Radius that has to get everywhere; larger than any body's, so that finer grids agree."""
 _LEAST_WALK = 0.18
 """Share of a room that must stay within reach."""
+_POCKETS = 0.2
+"""How much floor may be cut off, as a share of what is within reach."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,12 @@ class Space:
         self._least = np.maximum(_LEAST_WALK * np.bincount(coarse[self._inside], minlength=self.count), 12)
 
     def _walls(self) -> np.ndarray:
-        """The cells beside a wall: bodies cannot walk there."""
+        """The cells beside a wall, or beside its end: bodies cannot walk there."""
         padded = np.pad(self.room, 1, constant_values=-1)
+        wide, deep = self.room.shape
         wall = np.zeros(self.room.shape, bool)
-        for axis, shift in ((0, 1), (0, -1), (1, 1), (1, -1)):
-            wall |= np.roll(padded, shift, axis)[1:-1, 1:-1] != self.room
+        for dx, dz in itertools.product((0, 1, 2), repeat=2):
+            wall |= padded[dx : dx + wide, dz : dz + deep] != self.room
         return wall
 
     def open(self, hole: Rectangle) -> None:
@@ -117,7 +121,7 @@ class Space:
         return ~_widened(coarse)
 
     def passable(self) -> bool:
-        """Whether one piece of walkable floor reaches far into every room."""
+        """Whether one piece of walkable floor reaches far into every room, and all others are pockets."""
         walkable = self.walkable()
         from scipy.ndimage import label  # here, for it loads slower than all else of a house
 
@@ -126,16 +130,19 @@ class Space:
             return False
         sizes = np.bincount(parts.ravel())
         sizes[0] = 0
+        if np.sort(sizes)[:-1].sum() > _POCKETS * sizes.max():
+            return False
         main = parts == sizes.argmax()
         reached = np.bincount(self._rooms[main & self._inside], minlength=self.count)
         return bool((reached >= self._least).all())
 
 
 def _widened(closed: np.ndarray) -> np.ndarray:
-    """Return which cells of 10 cm lie, middle to middle, within `_BODY` of a closed one or of the outside:
-    those up to two away, but not two along and two across.
+    """Return which cells of 10 cm are up to two away, along and across, from a closed one or the outside:
+    the middles of all others are at least `_BODY` from whatever is in a closed one.
     """
-    wide = np.pad(closed, 2, constant_values=True)
-    by_one = wide[:, 1:-3] | wide[:, 2:-2] | wide[:, 3:-1]  # along an axis
-    by_two = by_one | wide[:, :-4] | wide[:, 4:]
-    return by_two[1:-3] | by_two[2:-2] | by_two[3:-1] | by_one[:-4] | by_one[4:]
+    for axis in (0, 1):
+        wide = np.pad(closed, [(2, 2) if each == axis else (0, 0) for each in (0, 1)], constant_values=True)
+        size = closed.shape[axis]
+        closed = np.logical_or.reduce([wide.take(range(k, k + size), axis) for k in range(5)])
+    return closed

@@ -32,6 +32,13 @@ class ObjectType:
     surface: float = 1.0
     """Height of what it holds things on, as a share of its height."""
 
+    @property
+    def hollow(self) -> bool:
+        """Whether what it holds is inside its box and can always be seen: the box hides it only where it can
+        be shut.
+        """
+        return "open" not in self.can and ("inside" in self.holds or bool(self.holds) and self.surface < 1)
+
 
 _CUBE = ObjectType(UNKNOWN, (0.3, 0.3, 0.3), "pushed", "block")
 

@@ -19,8 +19,15 @@ from envs.house.rendering import Camera
 from envs.house.simulator import Stance
 
 CELL_M = 0.15
-CELLS = 64
-"""Cells a side of the picture: 9.6 metres, the body in the middle."""
+"""Metres along a side of what is remembered as one."""
+SIDE = 64
+"""Pixels a side of the picture."""
+_MIDDLE_M, _REACH_M = 0.12, 12.0
+"""Metres that a pixel in the middle is wide, and from the middle to the edge: near the body the picture shows
+what stops a step, far from it which way is open.
+"""
+_SAMPLES = 3
+"""Points a pixel is the mean of, along each side."""
 _HALF = 200
 """Cells from the start to the edge of what is remembered, 30 metres."""
 _RAYS = 64
@@ -29,11 +36,41 @@ _FLOOR_M = 0.08
 """What is measured up to this height is floor."""
 _TOUCH_M = 0.05
 """How far beyond the body that is which stopped it."""
-_UNKNOWN, _FREE, _SOLID = 0, 1, 2
-_COLOURS = np.array([(128, 128, 128), (255, 255, 255), (0, 0, 0)], np.uint8)
-_TRAIL, _GOAL, _REMEMBERED = (255, 176, 64), (32, 96, 255), (16, 32, 128)
-_GOAL_CELLS = 1.5
+UNKNOWN, FREE, SOLID = 0, 1, 2
+"""What a cell can be."""
+_WALKED = 3
+_COLOURS = np.array([(128, 128, 128), (255, 255, 255), (0, 0, 0), (255, 176, 64)], np.uint8)
+_GOAL, _REMEMBERED = (32, 96, 255), (16, 32, 128)
+_GOAL_PIXELS = 1.5
 """Radius of the discs of goals."""
+
+
+def _bend() -> float:
+    """How much the scale shrinks: where the edge is `_REACH_M` away."""
+    low, high = 1e-6, 20.0
+    for _ in range(60):
+        bend = (low + high) / 2
+        low, high = (
+            (bend, high) if math.sinh(bend) / bend < _REACH_M / (_MIDDLE_M * SIDE / 2) else (low, bend)
+        )
+    return low
+
+
+_BEND = _bend()
+
+
+def metres(pixels: np.ndarray) -> np.ndarray:
+    """Return how far from the middle of the picture pixels are, counted from there along a side.
+
+    >>> metres(np.array([1, 8, 32])).round(2).tolist()
+    [0.12, 1.05, 12.0]
+    """
+    return _MIDDLE_M * SIDE / 2 / _BEND * np.sinh(_BEND * pixels / (SIDE / 2))
+
+
+def _pixels(metres: float) -> float:
+    """The inverse of `metres`."""
+    return SIDE / 2 / _BEND * math.asinh(metres * _BEND / (_MIDDLE_M * SIDE / 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,16 +103,16 @@ class EgoMap:
         if wanted is not None and wanted.any():
             points, _ = self._points(depth, stance, camera, np.arange(camera.height))
             found = found.copy()
-            found[self._places(points[wanted & (depth < camera.far)])] = True
+            found[self.places(points[wanted & (depth < camera.far)])] = True
         count = min(_RAYS, camera.height)
         rays = ((np.arange(count) + 0.5) * camera.height / count).astype(int)
         points, above = self._points(depth, stance, camera, rays)
         thinned = depth[np.ix_(rays, rays)]
         measured = (thinned > camera.near) & (thinned < camera.far)
         cells, solid = self.cells.copy(), measured & (above > _FLOOR_M) & (above < self.height)
-        floor = self._places(points[measured & (above <= _FLOOR_M)])
-        cells[floor] = np.maximum(cells[floor], _FREE)
-        cells[self._places(points[solid])] = _SOLID
+        floor = self.places(points[measured & (above <= _FLOOR_M)])
+        cells[floor] = np.maximum(cells[floor], FREE)
+        cells[self.places(points[solid])] = SOLID
         return replace(self, cells=cells, found=found)
 
     def _points(
@@ -98,15 +135,15 @@ class EgoMap:
     def walked(self, stance: Stance) -> EgoMap:
         """Add where the body stands: nothing solid is there."""
         cells, trail = self.cells.copy(), self.trail.copy()
-        here = self._places(stance.point[None])
-        cells[here], trail[here] = _FREE, True
+        here = self.places(stance.point[None])
+        cells[here], trail[here] = FREE, True
         return replace(self, cells=cells, trail=trail)
 
     def blocked(self, stance: Stance) -> EgoMap:
         """Add that something stopped the body right before it."""
         cells = self.cells.copy()
         ahead = stance.point + stance.forward * (self.radius + _TOUCH_M + CELL_M / 2)
-        cells[self._places(ahead[None])] = _SOLID
+        cells[self.places(ahead[None])] = SOLID
         return replace(self, cells=cells)
 
     def picture(
@@ -115,39 +152,53 @@ class EgoMap:
         goal: tuple[float, float] | None = None,
         in_sight: bool = False,
     ) -> np.ndarray:
-        """Draw the map around a stance, uint8 (64, 64, 3), a pixel a cell: grey is unknown, white free,
-        black solid, orange the way walked, blue the goal, held at the edge where it is farther; what was
-        found is dark blue while none of it is in sight.
+        """Draw the map around a stance, uint8 (64, 64, 3), at the scale of `metres`: grey is
+        unknown, white free, black solid, orange the way walked, blue the goal, held at the edge where it is
+        farther; what was found is dark blue while none of it is in sight.
 
         `goal` is how far away it is, metres, and where, radians to the left.
         """
-        middle = (CELLS - 1) / 2
-        steps = (np.arange(CELLS) - middle) * CELL_M
         forward = stance.forward
         across = np.array([forward[1], -forward[0]])
-        points = stance.point - steps[:, None, None] * forward + steps[None, :, None] * across
-        places = self._places(points.reshape(-1, 2))
-        picture = _COLOURS[self.cells[places]].reshape(CELLS, CELLS, 3)
-        picture[(self.trail[places] & (self.cells[places] == _FREE)).reshape(CELLS, CELLS)] = _TRAIL
-        aways = (np.argwhere(self.found) + 0.5 - _HALF) * CELL_M + self.origin - stance.point  # N 2
-        for away in aways / CELL_M:
+        away = metres((np.arange(SIDE * _SAMPLES) + 0.5) / _SAMPLES - SIDE / 2)
+        points = stance.point - away[:, None, None] * forward + away[None, :, None] * across
+        places = self.places(points.reshape(-1, 2))
+        colours = _COLOURS[
+            np.where(self.trail[places] & (self.cells[places] == FREE), _WALKED, self.cells[places])
+        ]
+        blocks = colours.reshape(SIDE, _SAMPLES, SIDE, _SAMPLES, 3)
+        picture = np.rint(blocks.mean((1, 3), dtype=np.float32)).astype(np.uint8)
+        for away in self.centre(np.argwhere(self.found)) - stance.point:
             _disc(picture, -away @ forward, away @ across, _GOAL if in_sight else _REMEMBERED)
         if goal is not None:
-            far, left = min(goal[0] / CELL_M, 1e6), goal[1]
+            far, left = min(goal[0], 1e6), goal[1]
             _disc(picture, -far * math.cos(left), -far * math.sin(left), _GOAL)
         return picture
 
-    def _places(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Cells of points (N, 2); what is outside falls on the edge."""
+    def centre(self, cells: np.ndarray) -> np.ndarray:
+        """Return the middles (..., 2) of cells (..., 2), metres."""
+        return (cells + 0.5 - _HALF) * CELL_M + self.origin
+
+    def cell(self, points: np.ndarray) -> np.ndarray:
+        """Return where points (..., 2) are in cells (..., 2), whole numbers being middles."""
+        return (points - self.origin) / CELL_M + _HALF - 0.5
+
+    def places(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the cells of points (N, 2) as columns (N,) and rows (N,); what is outside falls on the
+        edge.
+        """
         found = np.floor((points - self.origin) / CELL_M).astype(np.int64) + _HALF
         found = np.clip(found, 0, 2 * _HALF - 1)
         return found[:, 0], found[:, 1]
 
 
 def _disc(picture: np.ndarray, down: float, right: float, colour: tuple[int, int, int]) -> None:
-    """Draw a disc so many cells from the middle, or at the edge in that direction."""
-    middle = (CELLS - 1) / 2
-    inside = min(1.0, (middle - _GOAL_CELLS) / max(abs(down), abs(right), 1e-9))
-    row, column = np.ogrid[:CELLS, :CELLS]
-    down, right = middle + down * inside, middle + right * inside
-    picture[(row - down) ** 2 + (column - right) ** 2 <= _GOAL_CELLS**2] = colour
+    """Draw a disc so many metres from the middle, or at the edge in that direction."""
+    inside = min(1.0, _REACH_M / max(abs(down), abs(right), 1e-9))
+    middle = (SIDE - 1) / 2
+    row, column = np.ogrid[:SIDE, :SIDE]
+    down, right = (
+        middle + max(min(_pixels(each * inside), middle - _GOAL_PIXELS), _GOAL_PIXELS - middle)
+        for each in (down, right)
+    )
+    picture[(row - down) ** 2 + (column - right) ** 2 <= _GOAL_PIXELS**2] = colour

@@ -19,6 +19,7 @@ from envs.house.experts.pointing import Aim
 from envs.house.schema import House
 from envs.house.tasks import navigation
 from envs.house.tasks.body import DOWN, LEFT, RIGHT, UP
+from envs.house.tasks.levels import INFORMED
 from envs.house.tasks.navigation import NavigationEnv
 from envs.house.thor.agent import Agent
 from envs.house.thor.settings import Settings
@@ -64,6 +65,7 @@ class HouseholdEnv(NavigationEnv):
     """
 
     embodiment = "household"
+    expert_styles = (INFORMED,)
     _kept = (*NavigationEnv._kept, "_message", "_failed")
 
     def _actions(self) -> gymnasium.Space:

@@ -17,6 +17,7 @@ from envs.assets import PromptAssets
 from envs.base import SimulatorEnv
 from envs.errors import EnvError, SpawnError, shown, unknown_name
 from envs.floor_map import FloorMap
+from envs.house.experts import explorer
 from envs.house.experts.route import route
 from envs.house.navigation import Footprint
 from envs.house.rendering import Camera, View
@@ -26,7 +27,7 @@ from envs.house.tasks import houses as house_sources
 from envs.house.tasks import maps, metrics, sensing
 from envs.house.tasks.body import ACTIONS, AHEAD, LEFT, RIGHT, STOP, UP, Body, actions_of
 from envs.house.tasks.egomap import EgoMap
-from envs.house.tasks.levels import LEVELS
+from envs.house.tasks.levels import EXPERT_STYLES, EXPLORER, INFORMED, LEVELS
 from envs.inputs import whole_number
 from envs.memory import give_back
 from envs.suites import canonical_level
@@ -50,6 +51,8 @@ class NavigationEnv(SimulatorEnv):
             `observation["map"]`, uint8 (3, 64, 64), of what the body has measured so far, and with
             segmentation of where it saw what it looks for (`envs.house.tasks.egomap`). None takes the
             task's `default_sensors`.
+        expert_style: "informed", which knows the house and goes the shortest way, or "explorer", which knows
+            what the map shows until it is near the goal, or has seen it (`envs.house.experts.explorer`).
     """
 
     embodiment = "navigation"
@@ -58,6 +61,7 @@ class NavigationEnv(SimulatorEnv):
     metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": 5}
     task: ClassVar[str]
     """What the suite calls it."""
+    expert_styles: ClassVar[tuple[str, ...]] = EXPERT_STYLES
     body = Body()
     max_steps = 500
     default_sensors: ClassVar[tuple[str, ...]] = ("depth", "map")
@@ -69,6 +73,7 @@ class NavigationEnv(SimulatorEnv):
         houses: str | None = None,
         size: int = 224,
         sensors: Sequence[str] | None = None,
+        expert_style: str = INFORMED,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -85,6 +90,11 @@ class NavigationEnv(SimulatorEnv):
         for sensor in sensors:
             if sensor not in sensing.SENSORS:
                 raise unknown_name("sensor", sensor, sensing.SENSORS)
+        if expert_style not in self.expert_styles:
+            raise unknown_name("expert_style", expert_style, self.expert_styles)
+        if expert_style == EXPLORER and "map" not in sensors:
+            raise EnvError(f"expert_style={EXPLORER} goes by the map: put 'map' into sensors=")
+        self.expert_style = expert_style
         self._houses, self.sensors = houses, tuple(sensors)
         self.camera = Camera(size, size, self.body.vertical_fov)
         self.action_space = self._actions()
@@ -133,6 +143,14 @@ class NavigationEnv(SimulatorEnv):
     def _goal_things(self) -> Sequence[str]:
         """The ids of the things that are looked for."""
         return ()
+
+    def _told_goal(self) -> np.ndarray | None:
+        """The point (2,) where the goal is, where the body is told."""
+        return None
+
+    def _at_hand(self) -> bool:
+        """Whether the body knows by now where the goal is and how to get there."""
+        return bool(self._goal_seen)
 
     @abstractmethod
     def _final(self, stance: Stance) -> list[int]:
@@ -375,14 +393,22 @@ class NavigationEnv(SimulatorEnv):
                 info["metrics"]["goal_seen"] = float(self._goal_seen)
             info["objects"] = sensing.objects(self._simulator, self._seen)
         if self.expert and not self._stopped:
-            info["expert_action"] = self._expert_action()
+            explored = self._explored() if self.expert_style == EXPLORER else None
+            info["expert_action"] = self._expert_action() if explored is None else explored
         return info
 
     def _distance(self) -> float:
         """How far the goal is along the floor, metres; inf where there is no way."""
         return self._simulator.grid.geodesic(self._simulator.stance.point, self._goal_cells())
 
-    # the expert
+    # the experts
+
+    def _explored(self) -> int | None:
+        """What the explorer does; None where the informed expert takes over, near the goal."""
+        if self._at_hand():
+            return None
+        stance = self._simulator.stance
+        return explorer.next_action(self._map, stance, self.body, self._told_goal())
 
     def _expert_action(self) -> Any:
         if not self._plan:

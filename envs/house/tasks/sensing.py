@@ -7,7 +7,7 @@ import gymnasium
 import numpy as np
 
 from envs.house.simulator import HouseSimulator
-from envs.house.tasks.egomap import CELLS
+from envs.house.tasks.egomap import SIDE
 
 CAMERA = ("depth", "segmentation")
 """What the camera itself gives."""
@@ -25,7 +25,7 @@ def spaces(sensors: Sequence[str], size: int, farthest_m: float) -> dict[str, gy
         name: gymnasium.spaces.Dict({"front": space}) for name, space in found.items()
     }
     if "map" in sensors:
-        more["map"] = box(0, 255, (3, CELLS, CELLS), np.uint8)
+        more["map"] = box(0, 255, (3, SIDE, SIDE), np.uint8)
     return more
 
 
