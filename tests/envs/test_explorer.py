@@ -120,7 +120,7 @@ def test_mistakes_are_told() -> None:
     make = envs.suite("habitat").make
     with pytest.raises(EnvError, match="explorer"):
         make("PointNav", expert_style="explore")
-    with pytest.raises(EnvError, match="explorer.*informed"):
+    with pytest.raises(EnvError, match=r"explorer.*informed"):
         envs.suite("procthor").make("PickAndPlace", expert_style="explorer")
     with pytest.raises(EnvError, match="'map'"):
         make("PointNav", sensors=["depth"], expert_style="explorer")

@@ -14,7 +14,7 @@ import numpy as np
 
 from envs.house.simulator import Stance
 from envs.house.tasks.body import AHEAD, LEFT, RIGHT, Body
-from envs.house.tasks.egomap import CELL_M, FREE, SOLID, UNKNOWN, EgoMap
+from envs.house.tasks.egomap import CELL_M, SOLID, UNKNOWN, EgoMap
 
 _UNKNOWN_COST, _TIGHT_COST, _SOLID_COST = 1.3, 5.0, 200.0
 """Of a metre, where free floor is 1: tight is what lies within a body's reach of something solid."""

@@ -37,7 +37,7 @@ class ObjectType:
         """Whether what it holds is inside its box and can always be seen: the box hides it only where it can
         be shut.
         """
-        return "open" not in self.can and ("inside" in self.holds or bool(self.holds) and self.surface < 1)
+        return "open" not in self.can and ("inside" in self.holds or (bool(self.holds) and self.surface < 1))
 
 
 _CUBE = ObjectType(UNKNOWN, (0.3, 0.3, 0.3), "pushed", "block")
