@@ -104,8 +104,7 @@ def make_example(
     steps = learned_steps(record)
     step = steps[int(rng.integers(len(steps)))]
     now = moment(record, step, cameras_of(style), flags, past=style.told_views)
-    if kind == "boxes" and now.objects:
-        target = boxes_target(body, now.objects, style, sizes_of(now.views))
+    if kind == "boxes" and (target := boxes_target(body, now.objects or (), style, sizes_of(now.views))):
         return Example(boxes_request(body, now, style, rng), target, now, body, style)
     return plan_example(now, body, style, rng)
 

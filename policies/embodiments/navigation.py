@@ -85,7 +85,7 @@ class Navigation(Embodiment):
 
     def objects(self, observation: Mapping[str, Any], info: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Of what is in sight: id, name (its kind), position (metres to the right of the body, ahead and up)
-        and boxes. Empty where the camera tells nothing apart.
+        and boxes; the map shows none. Empty where the camera tells nothing apart.
         """
         if "segm" not in observation:
             return []
@@ -98,7 +98,7 @@ class Navigation(Embodiment):
                 "name": _in_words(thing["type"]),
                 "texture": "",
                 "position": thing["position"],
-                "boxes": {camera: box["front"] for camera in self.cameras},
+                "boxes": {"front": box["front"], "depth": box["front"], "map": None},
             }
             for thing, box in zip(things, boxes, strict=True)
         ]

@@ -1,46 +1,93 @@
-"""The packaged walker beside the random policy and the expert, in held-out houses.
+"""The packaged walker beside the random policy and the experts, in held-out houses.
 
 Usage: python -m tests.proof.nano_house REPORT.md
 """
 
 import sys
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from rollouts.commands.compare import compare
-from tests.proof.tables import played, rate, table, write
+from rollouts.results.statistics import wilson
+from tests.proof.tables import played, rate, table, together, write
 
 EPISODES = 50
 """Of each size of house."""
+TASKS = {"PointNav": "habitat", "ObjectNav": "procthor"}
+"""Task → its suite."""
+POLICIES: Mapping[str, Mapping[str, Any]] = {
+    "random": {"policy": "random"},
+    "nano_house": {"policy": "nano_house"},
+    "explorer": {"policy": "oracle", "env_kwargs": {"expert_style": "explorer"}},
+    "expert": {"policy": "oracle"},
+}
+"""Who plays: the explorer is the expert that knows the map alone (`envs.house.experts.explorer`)."""
+Episode = Mapping[str, Any]
 
 
 def main(report: str) -> int:
-    results = {
-        policy: played(
-            f"nano_house_{policy}", EPISODES, env="habitat", task="PointNav", level="all", policy=policy
-        )
-        for policy in ("random", "nano_house", "oracle")
-    }
-    pairs = {row["level"]: row for row in compare(results["random"], results["nano_house"])}
-    rows = []
-    for of_policies in zip(*(result["rows"] for result in results.values()), strict=True):
-        level = of_policies[0]["level"]
-        shown = [f"{rate(row)}, SPL {row['metrics']['spl']:.2f}" for row in of_policies]
-        rows.append([level, *shown, f"{pairs[level]['p']:.2g}"])
-    fates = [
-        [row["level"], *_fates(results["nano_house"], row["level"])] for row in results["oracle"]["rows"]
-    ]
     parts = [
-        f"PointNav, {EPISODES} held-out seeds from 5,000,000 of each size of house; Wilson 95 % intervals.",
-        table(["houses", *results, "p (McNemar, nano_house and random)"], rows),
-        "What became of nano_house's episodes:",
-        table(["houses", "solved", "stopped elsewhere", "time was up"], fates),
+        f"{EPISODES} held-out seeds from 5,000,000 of each size of house; Wilson 95 % intervals. The last "
+        "column is McNemar's test of nano_house and random."
     ]
+    for task, env in TASKS.items():
+        results = {
+            name: played(f"nano_house_{task}_{name}", EPISODES, env=env, task=task, level="all", **who)
+            for name, who in POLICIES.items()
+        }
+        learned = results["nano_house"]["episodes"]
+        parts += [f"## {task}", _success(results), "What became of nano_house's episodes:", _fates(learned)]
+        if task == "ObjectNav":
+            parts += ["By what it looked for, all houses together:", _by_target(learned)]
     write(report, "A walker's success", f"python -m tests.proof.nano_house {report}", *parts)
     return 0
 
 
-def _fates(result: dict, level: str) -> list[int]:
-    of_level = [row["status"] for row in result["episodes"] if row["level"] == level]
-    return [of_level.count(status) for status in ("success", "failure", "truncated")]
+def _success(results: Mapping[str, dict]) -> str:
+    pairs = {row["level"]: row for row in compare(results["random"], results["nano_house"])}
+    rows = []
+    by_level = [*zip(*(result["rows"] for result in results.values()), strict=True)]
+    for of_policies in (*by_level, [together(result["rows"]) for result in results.values()]):
+        level = of_policies[0]["level"]
+        shown = [f"{rate(row)}, SPL {row['metrics']['spl']:.2f}" for row in of_policies]
+        rows.append([level, *shown, f"{pairs[level]['p']:.2g}" if level in pairs else ""])
+    return table(["houses", *results, "p"], rows)
+
+
+def _fates(episodes: list[Episode]) -> str:
+    """How episodes ended, by size of house."""
+    told = "goal_seen" in episodes[0]["metrics"]
+    endings: dict[str, Callable[[Episode], bool]] = {
+        "solved": lambda each: each["status"] == "success",
+        "stopped elsewhere": lambda each: each["status"] == "failure",
+    }
+    if told:
+        endings["time was up, never in sight"] = lambda each: _late(each) and not each["metrics"]["goal_seen"]
+        endings["time was up, was in sight"] = lambda each: _late(each) and each["metrics"]["goal_seen"]
+    else:
+        endings["time was up"] = _late
+    levels = list(dict.fromkeys(each["level"] for each in episodes))
+    rows = []
+    for level in levels:
+        mine = [each for each in episodes if each["level"] == level]
+        rows.append([level, *(sum(1 for each in mine if is_so(each)) for is_so in endings.values())])
+    return table(["houses", *endings], rows)
+
+
+def _late(episode: Episode) -> bool:
+    return episode["status"] == "truncated"
+
+
+def _by_target(episodes: list[Episode]) -> str:
+    rows = []
+    for prompt in sorted({each["prompt"] for each in episodes}):
+        mine = [each for each in episodes if each["prompt"] == prompt]
+        solved = sum(each["status"] == "success" for each in mine)
+        low, high = wilson(solved, len(mine))
+        seen = sum(bool(each["metrics"]["goal_seen"]) for each in mine)
+        name = prompt.removeprefix("Find the ").removesuffix(".")
+        rows.append([name, len(mine), f"{solved} ({100 * low:.0f} – {100 * high:.0f} %)", seen])
+    return table(["target", "episodes", "solved", "was in sight"], rows)
 
 
 if __name__ == "__main__":
