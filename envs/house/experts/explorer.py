@@ -9,6 +9,7 @@ of what an observation shows, which is what makes it learnable.
 import functools
 import itertools
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,7 +22,7 @@ _UNKNOWN_COST, _TIGHT_COST, _SOLID_COST = 1.3, 5.0, 200.0
 _SPARE_M = 0.06
 """How far from what is solid the body likes to keep."""
 _HALF, _MARGIN = 100, 6
-"""Cells to each side, and around what is known, that are planned in; beyond, all is taken for unknown."""
+"""Cells to each side, and around what is known, that are planned in."""
 _LARGE = 5
 """Cells a side of the least unknown square that is worth going to."""
 _STRAIGHT = 1.03
@@ -37,62 +38,98 @@ _ASIDE = 2
 
 def next_action(known: EgoMap, stance: Stance, body: Body, goal: np.ndarray | None) -> int | None:
     """Return what a body should do on its way to a goal (2,), or without one to the nearest large unknown;
-    None where nothing is left to be seen.
+    None where no unknown is left that it could walk to.
     """
-    low, cells = _window(known, stance)
-    extra = np.full(cells.shape, np.inf)
-    if goal is None:
-        extra[_unknown_squares(cells)] = 0
-        if not np.isfinite(extra).any():
-            low, cells = np.zeros(2, int), known.cells
-            extra = np.where(_unknown_squares(cells), 0.0, np.inf)
-    else:
-        x, y = _cell(goal, known, low)
-        if 0 <= x < cells.shape[0] and 0 <= y < cells.shape[1]:
-            extra[x, y] = 0
-        else:
-            edge = np.ones(cells.shape, bool)
-            edge[1:-1, 1:-1] = False
-            away = np.linalg.norm(known.centre(np.argwhere(edge) + low) - goal, axis=1)
-            extra[edge] = _UNKNOWN_COST * away
-    cost = _costs(cells, known.radius)
-    path = _path(cost, _cell(stance.point, known, low), extra)
-    if len(path) < 2:
-        target = goal if goal is not None else known.centre(np.array(path[-1]) + low)
-    else:
-        target = _corner(path, cost, stance.point, known, low)
-        if goal is not None and np.linalg.norm(target - goal) < CELL_M:
-            target = goal
-    way = target - stance.point
-    turn, wanted = math.radians(body.turn), _wrapped(math.atan2(-way[0], way[1]) - stance.yaw)
+    area = _Area.around(known, stance)
+    here = area.cell(stance.point)
+    path = _path(area.cost, here, area.beyond_unknown() if goal is None else area.beyond(goal))
+    cells = np.array(path)
+    if goal is None and (area.cells[cells[:, 0], cells[:, 1]] == SOLID).any():
+        return None
+    target = _corner(cells, area, stance.point) if len(path) > 1 else area.centre(cells[0])
+    if goal is not None and np.linalg.norm(target - goal) < CELL_M:
+        target = goal
+    return _turned_or_gone(target, area, stance, body)
+
+
+def _turned_or_gone(target: np.ndarray, area: "_Area", stance: Stance, body: Body) -> int:
+    """Go on where the way ahead is about the best of those towards a target, else turn to the best."""
+    way, turn = target - stance.point, math.radians(body.turn)
+    wanted = _wrapped(math.atan2(-way[0], way[1]) - stance.yaw)
     nearest, turns = round(wanted / turn), round(360 / body.turn)
 
     def dear(k: int) -> float:
         angle = stance.yaw + k * turn
         forward = np.array([-math.sin(angle), math.cos(angle)])
         end = stance.point + (body.step + _LOOK_M) * forward
-        return _dear(stance.point, end, cost, known, low) + body.step * abs(wanted - k * turn)
+        return area.dear(stance.point, end) + body.step * abs(wanted - k * turn)
 
     around = range(nearest - _ASIDE, nearest + _ASIDE + 1)
     best = min(around, key=dear)
     if 0 in around and dear(0) <= dear(best) + _STEADY:
         return AHEAD
-    k = (best + turns // 2) % turns - turns // 2
-    return AHEAD if k == 0 else LEFT if k > 0 else RIGHT
+    best = (best + turns // 2) % turns - turns // 2
+    return LEFT if best > 0 else RIGHT
 
 
-def _window(known: EgoMap, stance: Stance) -> tuple[np.ndarray, np.ndarray]:
-    """The part of the map that is planned in: its lowest cell (2,) and its cells."""
-    here = np.concatenate(known.places(stance.point[None]))
-    seen = np.argwhere(known.cells != UNKNOWN)
-    low = np.maximum(np.maximum(seen.min(0) - _MARGIN, here - _HALF), 0)
-    high = np.minimum(np.minimum(seen.max(0) + _MARGIN + 1, here + _HALF), known.cells.shape)
-    return low, known.cells[low[0] : high[0], low[1] : high[1]]
+@dataclass(frozen=True)
+class _Area:
+    """The part of the map that is planned in."""
 
+    known: EgoMap
+    low: np.ndarray  # (2,) its first cell
+    cells: np.ndarray  # (columns, rows)
+    cost: np.ndarray  # (columns, rows) of a metre there
 
-def _cell(point: np.ndarray, known: EgoMap, low: np.ndarray) -> tuple[int, int]:
-    (x,), (y,) = known.places(np.asarray(point)[None])
-    return int(x - low[0]), int(y - low[1])
+    @classmethod
+    def around(cls, known: EgoMap, stance: Stance) -> "_Area":
+        here = np.concatenate(known.places(stance.point[None]))
+        seen = np.argwhere(known.cells != UNKNOWN)
+        low = np.maximum(np.maximum(seen.min(0) - _MARGIN, here - _HALF), 0)
+        high = np.minimum(np.minimum(seen.max(0) + _MARGIN + 1, here + _HALF), known.cells.shape)
+        cells = known.cells[low[0] : high[0], low[1] : high[1]]
+        return cls(known, low, cells, _costs(cells, known.radius))
+
+    def cell(self, point: np.ndarray) -> tuple[int, int]:
+        """The cell that holds a point; it may lie outside."""
+        (x,), (y,) = self.known.places(np.asarray(point)[None])
+        return int(x - self.low[0]), int(y - self.low[1])
+
+    def centre(self, cells: np.ndarray) -> np.ndarray:
+        return self.known.centre(cells + self.low)
+
+    def beyond(self, goal: np.ndarray) -> np.ndarray:
+        """What it costs to go on to a goal: 0 in its cell; where that is outside, from each cell of the edge
+        as the crow flies; inf elsewhere.
+        """
+        extra = np.full(self.cells.shape, np.inf)
+        x, y = self.cell(goal)
+        if 0 <= x < extra.shape[0] and 0 <= y < extra.shape[1]:
+            extra[x, y] = 0
+            return extra
+        edge = np.ones(extra.shape, bool)
+        edge[1:-1, 1:-1] = False
+        extra[edge] = _UNKNOWN_COST * np.linalg.norm(self.centre(np.argwhere(edge)) - goal, axis=1)
+        return extra
+
+    def beyond_unknown(self) -> np.ndarray:
+        """The same for wherever it is unknown all around: 0 there."""
+        from scipy.ndimage import binary_opening
+
+        squares = binary_opening(self.cells == UNKNOWN, np.ones((_LARGE, _LARGE), bool))
+        return np.where(squares, 0.0, np.inf)
+
+    def dear(self, point: np.ndarray, end: np.ndarray) -> float:
+        """What a straight line costs; what is outside counts as the edge."""
+        far = float(np.linalg.norm(end - point))
+        count = max(2, math.ceil(far / _ALONG_M))
+        line = point + (np.arange(count)[:, None] + 0.5) / count * (end - point)
+        at = np.clip(self.known.cell(line) - self.low, 0, np.array(self.cost.shape) - 1.001)
+        x, y = at.astype(int).T
+        across, along = at[:, 0] - x, at[:, 1] - y
+        left = (1 - along) * self.cost[x, y] + along * self.cost[x, y + 1]
+        right = (1 - along) * self.cost[x + 1, y] + along * self.cost[x + 1, y + 1]
+        return float(np.mean((1 - across) * left + across * right)) * far
 
 
 def _costs(cells: np.ndarray, radius: float) -> np.ndarray:
@@ -103,12 +140,6 @@ def _costs(cells: np.ndarray, radius: float) -> np.ndarray:
     cost[away < radius + _SPARE_M + CELL_M / 2] = _TIGHT_COST
     cost[cells == SOLID] = _SOLID_COST
     return cost
-
-
-def _unknown_squares(cells: np.ndarray) -> np.ndarray:
-    from scipy.ndimage import binary_opening
-
-    return binary_opening(cells == UNKNOWN, np.ones((_LARGE, _LARGE), bool))
 
 
 def _path(cost: np.ndarray, here: tuple[int, int], extra: np.ndarray) -> list[tuple[int, int]]:
@@ -150,39 +181,17 @@ def _neighbours(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndar
     return rows, np.concatenate([[0], np.cumsum(counts)]).astype(np.int32), columns, metres
 
 
-def _corner(
-    path: list[tuple[int, int]], cost: np.ndarray, point: np.ndarray, known: EgoMap, low: np.ndarray
-) -> np.ndarray:
-    """The farthest point of a way that a straight line reaches about as cheaply."""
-    cells = np.array(path)
-    points = known.centre(cells + low)
+def _corner(path: np.ndarray, area: _Area, point: np.ndarray) -> np.ndarray:
+    """The farthest point of a way, cells (N, 2), that a straight line reaches about as cheaply."""
+    points = area.centre(path)
     steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
-    worth = cost[cells[:, 0], cells[:, 1]]
-    spent = np.concatenate([[0.0], np.cumsum((worth[:-1] + worth[1:]) / 2 * steps)])
+    worth = area.cost[path[:, 0], path[:, 1]]
+    spent = np.cumsum((worth[:-1] + worth[1:]) / 2 * steps)
     chosen = points[1]
-    for end, most in zip(points[1:], spent[1:], strict=True):
-        if _dear(point, end, cost, known, low) <= _STRAIGHT * most + CELL_M:
+    for end, most in zip(points[1:], spent, strict=True):
+        if area.dear(point, end) <= _STRAIGHT * most + CELL_M:
             chosen = end
     return chosen
-
-
-def _dear(point: np.ndarray, end: np.ndarray, cost: np.ndarray, known: EgoMap, low: np.ndarray) -> float:
-    """What a straight line costs; what is outside the part that is planned in counts as its edge."""
-    far = float(np.linalg.norm(end - point))
-    count = max(2, math.ceil(far / _ALONG_M))
-    line = point + (np.arange(count)[:, None] + 0.5) / count * (end - point)
-    at = np.clip(known.cell(line) - low, 0, np.array(cost.shape) - 1.001)
-    x, y = at.astype(int).T
-    across, along = at[:, 0] - x, at[:, 1] - y
-    return (
-        float(
-            np.mean(
-                (1 - across) * ((1 - along) * cost[x, y] + along * cost[x, y + 1])
-                + across * ((1 - along) * cost[x + 1, y] + along * cost[x + 1, y + 1])
-            )
-        )
-        * far
-    )
 
 
 def _wrapped(angle: float) -> float:

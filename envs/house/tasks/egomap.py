@@ -180,7 +180,7 @@ class EgoMap:
         return (cells + 0.5 - _HALF) * CELL_M + self.origin
 
     def cell(self, points: np.ndarray) -> np.ndarray:
-        """Return where points (..., 2) are in cells (..., 2), whole numbers being middles."""
+        """Return where points (..., 2) are, in cells (..., 2); whole numbers are middles."""
         return (points - self.origin) / CELL_M + _HALF - 0.5
 
     def places(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
