@@ -63,7 +63,7 @@ class ObjectNavEnv(HabitatEnv):
     task = "ObjectNav"
     body = Body(radius=0.18, height=0.88, eye=0.88, turn=30.0, tilt=30.0, vertical_fov=79.0)
     sliding = False
-    default_sensors = ("depth", "segmentation", "map")
+    default_sensors = ("depth", "segmentation", "map", "route")
     _kept = (*HabitatEnv._kept, "_category", "_number", "_ids")
 
     def __init__(

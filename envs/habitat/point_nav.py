@@ -41,6 +41,7 @@ class PointNavEnv(HabitatEnv):
     """
 
     task = "PointNav"
+    default_sensors = ("depth", "map", "route")
     body = Body(radius=0.1, height=1.5, eye=1.25, turn=10.0, tilt=15.0, vertical_fov=90.0)
     _kept = (*HabitatEnv._kept, "_goal")
 
@@ -103,8 +104,8 @@ class PointNavEnv(HabitatEnv):
             path = np.concatenate([path[: max(len(path) - 1, 1)], self._goal[None]])
         return length(path)
 
-    def _told_goal(self) -> np.ndarray:
-        return self._goal
+    def _known_goals(self) -> np.ndarray:
+        return self._goal[None]
 
     def _at_hand(self) -> bool:
         return self._simulator.stance.pitch != 0 or self._distance() < _AT_HAND

@@ -58,7 +58,7 @@ class HabitatEnv(NavigationEnv):
         **arguments: Any,
     ) -> None:
         if episodes is not None and arguments.get("sensors") is None:  # not every scene tells things apart
-            arguments["sensors"] = NavigationEnv.default_sensors
+            arguments["sensors"] = [each for each in self.default_sensors if each != "segmentation"]
         super().__init__(task, level, **arguments)
         if backend not in BACKENDS:
             raise unknown_name("backend", backend, BACKENDS)

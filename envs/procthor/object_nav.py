@@ -35,7 +35,7 @@ class ObjectNavEnv(NavigationEnv):
     """
 
     task = "ObjectNav"
-    default_sensors = ("depth", "segmentation", "map")
+    default_sensors = ("depth", "segmentation", "map", "route")
     _chosen_by = ("backend",)
     _kept = (*NavigationEnv._kept, "_target", "_ids")
 

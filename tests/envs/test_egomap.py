@@ -12,7 +12,7 @@ from envs.house.tasks.egomap import CELL_M, SIDE, EgoMap, metres
 
 MIDDLE = (SIDE - 1) / 2
 """Where the body is in the picture, pixels."""
-WHITE, BLUE, DARK = (255, 255, 255), (32, 96, 255), (16, 32, 128)
+WHITE, BLUE, DARK, GREEN = (255, 255, 255), (32, 96, 255), (16, 32, 128), (0, 176, 80)
 
 
 def _empty(stance: Stance) -> EgoMap:
@@ -56,6 +56,19 @@ def test_the_goal_is_where_it_is_told() -> None:
     beyond = _is(_empty(stance).picture(stance, (100.0, 0.0)), BLUE)
     assert beyond.any()
     assert np.argwhere(beyond)[:, 0].max() < 4  # at the upper edge
+
+
+def test_a_way_is_a_line_from_the_body_on() -> None:
+    stance = Stance(2.0, 1.0, 0.6)
+    ahead, across = stance.forward, np.array([stance.forward[1], -stance.forward[0]])
+    way = stance.point + np.array([0 * ahead, 2 * ahead, 2 * ahead + 3 * across])
+    rows, columns = np.argwhere(_is(_empty(stance).picture(stance, way=way), GREEN)).T
+    down, right = metres(rows - MIDDLE), metres(columns - MIDDLE)
+    first, second = np.abs(right) < 0.2, np.abs(down + 2) < 0.2
+    assert (first | second).all()
+    assert down[first].max() > -0.2
+    assert right[second].max() > 2.7
+    assert len(rows) >= (rows.max() - rows.min()) + (columns.max() - columns.min())  # without gaps
 
 
 def test_what_stopped_the_body_is_right_before_it() -> None:

@@ -1,4 +1,4 @@
-"""The explorer: it gets there knowing what the map shows, and nothing else."""
+"""The way through the map, and the explorer that follows it: it gets there knowing what the map shows."""
 
 import math
 from typing import Any
@@ -12,6 +12,7 @@ from envs.house.experts.explorer import next_action
 from envs.house.simulator import Stance
 from envs.house.tasks.body import AHEAD, LEFT, RIGHT, Body
 from envs.house.tasks.egomap import FREE, SOLID, UNKNOWN, EgoMap
+from envs.house.tasks.way import way
 
 BODY = Body(radius=0.1, turn=10.0)
 
@@ -34,11 +35,12 @@ def _square(known: EgoMap, x0: float, y0: float, x1: float, y1: float) -> tuple[
 
 def _walk(known: EgoMap, goal: tuple[float, float], most: int = 400) -> tuple[Stance, float]:
     """Follow it from the middle, looking along +y, until the goal is near."""
-    stance, walked = Stance(0.0, 0.0), 0.0
+    stance, walked, followed = Stance(0.0, 0.0), 0.0, None
     for _ in range(most):
         if math.dist(stance.point, goal) < 0.25:
             break
-        action = next_action(known, stance, BODY, np.array(goal))
+        followed = way(known, stance, np.array([goal]), followed)
+        action = next_action(known, stance, BODY, followed)
         if action == AHEAD:
             x, y = stance.point + BODY.step * stance.forward
             assert known.cells[known.places(np.array([[x, y]]))] != SOLID
@@ -66,12 +68,43 @@ def test_it_leaves_a_dead_end_by_the_way_round() -> None:
     assert string - 0.3 < walked < 1.25 * string
 
 
+def _explored(known: EgoMap, stance: Stance) -> int:
+    return next_action(known, stance, BODY, way(known, stance, None))
+
+
 def test_without_a_goal_it_turns_to_what_it_has_not_seen() -> None:
     known = _known([])
     known.cells[_square(known, -3.8, -3.8, -1.5, 3.8)] = UNKNOWN  # to the left
-    assert next_action(known, Stance(0.0, 0.0), BODY, None) == LEFT
-    assert next_action(known, Stance(0.0, 0.0, math.pi), BODY, None) == RIGHT
-    assert next_action(known, Stance(0.0, 0.0, math.pi / 2), BODY, None) == AHEAD
+    assert _explored(known, Stance(0.0, 0.0)) == LEFT
+    assert _explored(known, Stance(0.0, 0.0, math.pi)) == RIGHT
+    assert _explored(known, Stance(0.0, 0.0, math.pi / 2)) == AHEAD
+
+
+def test_where_nothing_is_left_to_see_there_is_no_way() -> None:
+    assert way(_known([]), Stance(0.0, 0.0), None) is None
+
+
+def test_a_way_stands_until_it_is_blocked_or_left() -> None:
+    known, stance, goal = _known([]), Stance(0.0, 0.0), np.array([[0.0, 3.0]])
+    first = way(known, stance, goal)
+    on_it = Stance(*first.points[5])
+    later = way(known, on_it, goal, first)
+    np.testing.assert_array_equal(later.points, first.points[5:])
+    np.testing.assert_array_equal(way(known, on_it, goal, later).points, later.points)
+    left = Stance(2.0, 1.0)
+    assert math.dist(way(known, left, goal, later).points[0], left.point) < 0.15
+    known.cells[_square(known, -1.0, 2.0, 1.0, 2.1)] = SOLID
+    blocked = way(known, on_it, goal, later)
+    assert not len(np.intersect1d(known.cells[known.places(blocked.points)], [SOLID]))
+
+
+def test_to_what_was_found_the_way_leads_over_what_it_stands_on() -> None:
+    known = _known([(-0.5, 2.0, 0.5, 2.6)])  # a table, and something on it
+    known.found[_square(known, 0.0, 2.3, 0.0, 2.3)] = True
+    found = known.centre(np.argwhere(known.found))
+    points = way(known, Stance(0.0, 0.0), found).points
+    assert math.dist(points[-1], found[0]) < 0.15
+    assert np.abs(points[:, 0]).max() < 0.3  # straight at it
 
 
 def _play(env: Any, seed: int) -> tuple[dict[str, Any], list[int]]:
@@ -103,14 +136,16 @@ def test_what_it_looks_for_does_not_matter_before_it_is_seen() -> None:
     )
     _, info = env.reset(seed=7_000_003)
     simulator, compared = env.unwrapped._simulator, 0
-    target = env.unwrapped._ids
     ids = [id for id, state in simulator.states.items() if state.parent is not None]
     while not info["metrics"]["goal_seen"]:
+        state = env.unwrapped.state()
         for other in ids[:5]:
-            env.unwrapped._ids = (other,)
-            assert env.unwrapped._explored() == info["expert_action"]
-            compared += 1
-        env.unwrapped._ids = target
+            other_goal = {**state["episode"], "_ids": (other,)}
+            _, told = env.unwrapped.set_state({**state, "episode": other_goal})
+            if not told["metrics"]["goal_seen"]:
+                assert told["expert_action"] == info["expert_action"]
+                compared += 1
+        env.unwrapped.set_state(state)
         *_, info = env.step(info["expert_action"])
     assert compared >= 10
     env.close()
@@ -122,5 +157,7 @@ def test_mistakes_are_told() -> None:
         make("PointNav", expert_style="explore")
     with pytest.raises(EnvError, match=r"explorer.*informed"):
         envs.suite("procthor").make("PickAndPlace", expert_style="explorer")
+    with pytest.raises(EnvError, match="route is drawn on the map"):
+        make("PointNav", sensors=["route"])
     with pytest.raises(EnvError, match="'map'"):
         make("PointNav", sensors=["depth"], expert_style="explorer")

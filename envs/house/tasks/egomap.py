@@ -26,6 +26,8 @@ _MIDDLE_M, _REACH_M = 0.12, 12.0
 """Metres that a pixel in the middle is wide, and from the middle to the edge: near the body the picture shows
 what stops a step, far from it which way is open.
 """
+_DOT_M = 0.05
+"""How far from one another the dots are that a way is drawn with."""
 _SAMPLES = 3
 """Points a pixel is the mean of, along each side."""
 _HALF = 200
@@ -40,7 +42,7 @@ UNKNOWN, FREE, SOLID = 0, 1, 2
 """What a cell can be."""
 _WALKED = 3
 _COLOURS = np.array([(128, 128, 128), (255, 255, 255), (0, 0, 0), (255, 176, 64)], np.uint8)
-_GOAL, _REMEMBERED = (32, 96, 255), (16, 32, 128)
+_GOAL, _REMEMBERED, _WAY = (32, 96, 255), (16, 32, 128), (0, 176, 80)
 _GOAL_PIXELS = 1.5
 """Radius of the discs of goals."""
 
@@ -68,9 +70,9 @@ def metres(pixels: np.ndarray) -> np.ndarray:
     return _MIDDLE_M * SIDE / 2 / _BEND * np.sinh(_BEND * pixels / (SIDE / 2))
 
 
-def _pixels(metres: float) -> float:
+def _pixels(metres: np.ndarray | float) -> np.ndarray:
     """The inverse of `metres`."""
-    return SIDE / 2 / _BEND * math.asinh(metres * _BEND / (_MIDDLE_M * SIDE / 2))
+    return SIDE / 2 / _BEND * np.arcsinh(np.asarray(metres) * _BEND / (_MIDDLE_M * SIDE / 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,12 +153,14 @@ class EgoMap:
         stance: Stance,
         goal: tuple[float, float] | None = None,
         in_sight: bool = False,
+        way: np.ndarray | None = None,
     ) -> np.ndarray:
         """Draw the map around a stance, uint8 (64, 64, 3), at the scale of `metres`: grey is
         unknown, white free, black solid, orange the way walked, blue the goal, held at the edge where it is
         farther; what was found is dark blue while none of it is in sight.
 
-        `goal` is how far away it is, metres, and where, radians to the left.
+        `goal` is how far away it is, metres, and where, radians to the left. `way` are points (N, 2) to go
+        to, drawn as a green line.
         """
         forward = stance.forward
         across = np.array([forward[1], -forward[0]])
@@ -168,6 +172,8 @@ class EgoMap:
         ]
         blocks = colours.reshape(SIDE, _SAMPLES, SIDE, _SAMPLES, 3)
         picture = np.rint(blocks.mean((1, 3), dtype=np.float32)).astype(np.uint8)
+        if way is not None:
+            _line(picture, -(way - stance.point) @ forward, (way - stance.point) @ across)
         for away in self.centre(np.argwhere(self.found)) - stance.point:
             _disc(picture, -away @ forward, away @ across, _GOAL if in_sight else _REMEMBERED)
         if goal is not None:
@@ -192,13 +198,24 @@ class EgoMap:
         return found[:, 0], found[:, 1]
 
 
+def _line(picture: np.ndarray, down: np.ndarray, right: np.ndarray) -> None:
+    """Draw a line through points so many metres from the middle, (N,) each; what is outside is left out."""
+    gone = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(down), np.diff(right)))])
+    dots = np.arange(0, gone[-1] + _DOT_M, _DOT_M)
+    row, column = (
+        np.floor(_pixels(np.interp(dots, gone, each)) + SIDE / 2).astype(int) for each in (down, right)
+    )
+    inside = (row >= 0) & (row < SIDE) & (column >= 0) & (column < SIDE)
+    picture[row[inside], column[inside]] = _WAY
+
+
 def _disc(picture: np.ndarray, down: float, right: float, colour: tuple[int, int, int]) -> None:
     """Draw a disc so many metres from the middle, or at the edge in that direction."""
     inside = min(1.0, _REACH_M / max(abs(down), abs(right), 1e-9))
     middle = (SIDE - 1) / 2
     row, column = np.ogrid[:SIDE, :SIDE]
     down, right = (
-        middle + max(min(_pixels(each * inside), middle - _GOAL_PIXELS), _GOAL_PIXELS - middle)
+        middle + np.clip(_pixels(each * inside), _GOAL_PIXELS - middle, middle - _GOAL_PIXELS)
         for each in (down, right)
     )
     picture[(row - down) ** 2 + (column - right) ** 2 <= _GOAL_PIXELS**2] = colour

@@ -28,11 +28,14 @@ from envs.house.tasks import maps, metrics, sensing
 from envs.house.tasks.body import ACTIONS, AHEAD, LEFT, RIGHT, STOP, UP, Body, actions_of
 from envs.house.tasks.egomap import EgoMap
 from envs.house.tasks.levels import EXPERT_STYLES, EXPLORER, INFORMED, LEVELS
+from envs.house.tasks.way import way
 from envs.inputs import whole_number
 from envs.memory import give_back
 from envs.suites import canonical_level
 
 _TRIES = 20
+_AT_HAND = 1.2
+"""Metres to a thing that was found from which on the explorer needs no map."""
 
 
 class NavigationEnv(SimulatorEnv):
@@ -44,13 +47,13 @@ class NavigationEnv(SimulatorEnv):
         houses: a house file, a folder of them, or "procthor-10k" with or without ":SPLIT"; None for
             generated ones.
         size: side of the square pictures, pixels.
-        sensors: what there is besides colour, any of "depth", "segmentation" and "map". Depth comes as
-            `observation["depth"]["front"]`, float32 (H, W) in metres along the optical axis, at most
+        sensors: what there is besides colour, any of "depth", "segmentation", "map" and "route". Depth comes
+            as `observation["depth"]["front"]`, float32 (H, W) in metres along the optical axis, at most
             `farthest_m`. Segmentation comes as `observation["segm"]["front"]`, int32 (H, W), and
             `info["objects"]` tells of the things in sight whose ids it holds. The map is the picture
             `observation["map"]`, uint8 (3, 64, 64), of what the body has measured so far, and with
-            segmentation of where it saw what it looks for (`envs.house.tasks.egomap`). None takes the
-            task's `default_sensors`.
+            segmentation of where it saw what it looks for (`envs.house.tasks.egomap`); with "route" it shows
+            the way through it (`envs.house.tasks.way`). None takes the task's `default_sensors`.
         expert_style: "informed", which knows the house and goes the shortest way, or "explorer", which knows
             what the map shows until it is near the goal, or has seen it (`envs.house.experts.explorer`).
     """
@@ -92,8 +95,11 @@ class NavigationEnv(SimulatorEnv):
                 raise unknown_name("sensor", sensor, sensing.SENSORS)
         if expert_style not in self.expert_styles:
             raise unknown_name("expert_style", expert_style, self.expert_styles)
-        if expert_style == EXPLORER and "map" not in sensors:
-            raise EnvError(f"expert_style={EXPLORER} goes by the map: put 'map' into sensors=")
+        if "map" not in sensors and ("route" in sensors or expert_style == EXPLORER):
+            asked = (
+                "the route is drawn on the map" if "route" in sensors else f"the {EXPLORER} goes by the map"
+            )
+            raise EnvError(f"{asked}: put 'map' into sensors=")
         self.expert_style = expert_style
         self._houses, self.sensors = houses, tuple(sensors)
         self.camera = Camera(size, size, self.body.vertical_fov)
@@ -144,13 +150,17 @@ class NavigationEnv(SimulatorEnv):
         """The ids of the things that are looked for."""
         return ()
 
-    def _told_goal(self) -> np.ndarray | None:
-        """The point (2,) where the goal is, where the body is told."""
-        return None
+    def _known_goals(self) -> np.ndarray | None:
+        """Points (K, 2) that the body knows to be goals: told, or here seen; None for none."""
+        found = np.argwhere(self._map.found)
+        return self._map.centre(found) if len(found) else None
 
     def _at_hand(self) -> bool:
-        """Whether the body knows by now where the goal is and how to get there."""
-        return bool(self._goal_seen)
+        """Whether a goal that the body knows is so near that it needs no map."""
+        goals = self._known_goals()
+        if goals is None:
+            return False
+        return bool(np.linalg.norm(goals - self._simulator.stance.point, axis=1).min() < _AT_HAND)
 
     @abstractmethod
     def _final(self, stance: Stance) -> list[int]:
@@ -179,7 +189,7 @@ class NavigationEnv(SimulatorEnv):
         self._place()
         self._origin = self._simulator.stance
         self._walked, self._stopped, self._collisions, self._goal_seen = 0.0, False, 0, False
-        self._map = EgoMap.at(self._origin, self.body.radius, self.body.height)
+        self._map, self._followed = EgoMap.at(self._origin, self.body.radius, self.body.height), None
         self._shortest = self._distance()
         self._plan, self.in_episode = None, True
         self._show()
@@ -319,6 +329,7 @@ class NavigationEnv(SimulatorEnv):
         "_shortest",
         "_plan",
         "_map",
+        "_followed",
         "level",
     )
 
@@ -346,7 +357,10 @@ class NavigationEnv(SimulatorEnv):
             wanted = None if view.segmentation is None else np.isin(view.segmentation, self._goal_places())
             self._map = self._map.seen(view.depth, stance, self.camera, wanted)
             in_sight = wanted is not None and bool(wanted.any())
-            drawn = self._map.picture(stance, more.get("pointgoal"), in_sight)
+            if "route" in self.sensors or self.expert_style == EXPLORER:
+                self._followed = way(self._map, stance, self._known_goals(), self._followed)
+            shown = self._followed.points if "route" in self.sensors and self._followed else None
+            drawn = self._map.picture(stance, more.get("pointgoal"), in_sight, shown)
             more["map"] = np.ascontiguousarray(np.moveaxis(drawn, -1, 0))
         return {
             "rgb": {"front": np.ascontiguousarray(np.moveaxis(view.rgb, -1, 0))},
@@ -404,11 +418,12 @@ class NavigationEnv(SimulatorEnv):
     # the experts
 
     def _explored(self) -> int | None:
-        """What the explorer does; None where the informed expert takes over, near the goal."""
+        """What the explorer does; None where the informed expert takes over: at hand, or nowhere to go."""
         if self._at_hand():
             return None
-        stance = self._simulator.stance
-        return explorer.next_action(self._map, stance, self.body, self._told_goal())
+        if self._followed is None:
+            return None
+        return explorer.next_action(self._map, self._simulator.stance, self.body, self._followed)
 
     def _expert_action(self) -> Any:
         if not self._plan:

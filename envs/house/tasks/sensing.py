@@ -1,4 +1,4 @@
-"""What a body tells besides colour: depth, which thing is where, and the map it draws for itself."""
+"""What a body tells besides colour: depth, which thing is where, the map it draws for itself, and its way."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from envs.house.tasks.egomap import SIDE
 
 CAMERA = ("depth", "segmentation")
 """What the camera itself gives."""
-SENSORS = (*CAMERA, "map")
+SENSORS = (*CAMERA, "map", "route")
 
 
 def spaces(sensors: Sequence[str], size: int, farthest_m: float) -> dict[str, gymnasium.Space]:
