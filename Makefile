@@ -83,22 +83,31 @@ nano: $(UIO2_SETUP)
 	for job in $$jobs; do wait $$job || status=1; done; exit $$status
 	$(UIO2) train model=nano data=[$$(seq -s, -f 'data/nano/%g' $(SHARDS))] output=runs/nano $(NANO_TRAIN)
 
-# The packaged walker from nothing: the expert with strays, a first policy, the expert where that one goes (docs/nano_house.md).
-WALKS ?= 700
-LARGE ?= 130
-LED ?= 260
-HOUSE_TRAIN ?= batch_size=48 eye_steps=0
-HOUSE_WALKS = collect env=habitat task=PointNav env_kwargs.size=64 env_kwargs.sensors=[map] workers=$(WORKERS)
-HOUSE_DATA = data/nano_house/strays,data/nano_house/large
+# The packaged walker from nothing: walks of the explorer led astray, a first policy, walks that it leads (docs/nano_house.md).
+WALKS ?= 60
+LED ?= 30
+HOUSE_STEPS ?= 700
+HOUSE_TRAIN ?= batch_size=48
+HOUSE_DATA = data/nano_house
+HOUSE_WALK = $(UIO2) collect policy=oracle expert_style=explorer workers=$(WORKERS)
+POINTS = $(HOUSE_WALK) env=habitat task=PointNav env_kwargs.size=64 env_kwargs.sensors=[map,route]
+OBJECTS = $(HOUSE_WALK) env=procthor task=ObjectNav env_kwargs.size=96 env_kwargs.sensors=[map,route,segmentation]
+LEARN = $(UIO2) train eye_steps=0 eye_weight=0 boxes_share=0 learning_rate=0.001 schedule=wsd decay_share=0.4 $(HOUSE_TRAIN)
 nano_house: $(UIO2_SETUP)
-	$(UIO2) $(HOUSE_WALKS) level=medium episodes=$(WALKS) seed=200000 policy_args.noise=0.08 output=data/nano_house/strays
-	$(UIO2) $(HOUSE_WALKS) level=large episodes=$(LARGE) seed=300000 policy_args.noise=0.08 output=data/nano_house/large
-	$(UIO2) train model=nano_house data=data/nano_house/strays output=runs/nano_house/first steps=800 warmup=100 \
-		decay_share=0 $(HOUSE_TRAIN)
-	$(UIO2) $(HOUSE_WALKS) level=medium episodes=$(LED) seed=400000 policy_args.noise=0.06 policy_args.astray=40 \
-		policy_args.by=runs/nano_house/first output=data/nano_house/led
-	$(UIO2) train model=runs/nano_house/first data=[$(HOUSE_DATA),data/nano_house/led] output=runs/nano_house/second \
-		steps=1700 warmup=40 learning_rate=0.0009 decay_share=0.6 $(HOUSE_TRAIN)
+	@set -e; for level in small medium large; do \
+		$(POINTS) level=$$level episodes=$(WALKS) seed=1000000 policy_args.noise=0.08 output=$(HOUSE_DATA)/points_$$level; \
+		$(OBJECTS) level=$$level episodes=$(WALKS) seed=1100000 policy_args.noise=0.08 output=$(HOUSE_DATA)/objects_$$level; done
+	$(LEARN) model=nano_house data=[$(call house_sets,points objects)] output=runs/nano_house/first steps=$(HOUSE_STEPS)
+	@set -e; for level in small medium large; do \
+		$(POINTS) level=$$level episodes=$(LED) seed=1200000 policy_args.noise=0.06 policy_args.astray=40 \
+			policy_args.by=runs/nano_house/first output=$(HOUSE_DATA)/points_led_$$level; \
+		$(OBJECTS) level=$$level episodes=$(LED) seed=1300000 policy_args.noise=0.06 policy_args.astray=20 \
+			policy_args.by=runs/nano_house/first output=$(HOUSE_DATA)/objects_led_$$level; done
+	$(LEARN) model=runs/nano_house/first data=[$(call house_sets,points objects points_led objects_led)] \
+		output=runs/nano_house/second steps=$(HOUSE_STEPS)
+space := $(subst ,, )
+comma := ,
+house_sets = $(subst $(space),$(comma),$(strip $(foreach kind,$(1),$(foreach level,small medium large,$(HOUSE_DATA)/$(kind)_$(level)))))
 
 images: setup
 	$(BIN)/python docs/make_images.py

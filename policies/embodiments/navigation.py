@@ -32,8 +32,10 @@ ACTIONS = ("stop", "move ahead", "turn left", "turn right", "look up", "look dow
 STOP, AHEAD = 0, 1
 STEP_M = 0.25
 """What a move ahead covers, metres, where nothing is in the way."""
-_MIRROR = np.array([-1, 1, -1, 1, 1, -1], np.float32)
+_MIRROR = np.array([-1, 1, -1, 1, 1, -1, 1, -1, 1], np.float32)
 """What a mirror does to each column of a state."""
+_TOLD = {"pointgoal": 2, "waypoint": 2, "in_sight": 1}
+"""Keys of observations that a state holds after the pose, and how many numbers they are."""
 _SHORT_M = 1e-3
 """What a move may lack without having been held up."""
 REACH_M = 20.0
@@ -61,7 +63,10 @@ class Navigation(Embodiment):
 
     name = "navigation"
     cameras = ("front", "depth", "map")
-    state_names = ("x", "z", "yaw", "pitch", "goal_distance", "goal_direction")
+    state_names = (
+        *("x", "z", "yaw", "pitch", "goal_distance", "goal_direction"),
+        *("way_distance", "way_direction", "in_sight"),
+    )
     action_names = ("action",)
     fps = 5
     horizon = 1
@@ -104,11 +109,12 @@ class Navigation(Embodiment):
         ]
 
     def state(self, observation: Mapping[str, Any], info: Mapping[str, Any]) -> np.ndarray:
-        """Metres to the right of and ahead of where it began, radians to the right and upwards, and where a
-        point goal is: metres and radians to the left; zeros without one.
+        """Metres to the right of and ahead of where it began, radians to the right and upwards; where a point
+        goal is, metres and radians to the left, and the same of the next corner of the way that the map
+        shows; 1 while what it looks for is in sight. Zeros for what the observation does not tell.
         """
-        goal = observation.get("pointgoal", np.zeros(2, np.float32))
-        return np.concatenate([observation["pose"], goal]).astype(np.float32)
+        told = [observation.get(name, np.zeros(size)) for name, size in _TOLD.items()]
+        return np.concatenate([observation["pose"], *told]).astype(np.float32)
 
     # actions
 
@@ -187,7 +193,8 @@ class Navigation(Embodiment):
         return place_text(state)
 
     def words(self, state: np.ndarray, style: PromptStyle) -> dict[str, str]:
-        return {"place": place_text(state), "goal": goal_text(state), "actions": ", ".join(ACTIONS)}
+        told = " ".join(text for text in (goal_text(state), way_text(state)) if text)
+        return {"place": place_text(state), "goal": told, "actions": ", ".join(ACTIONS)}
 
 
 def place_text(state: np.ndarray) -> str:
@@ -206,6 +213,18 @@ def goal_text(state: np.ndarray) -> str:
     if far == 0 and left == 0:
         return ""
     return f"( {locations_text([_share(-far * math.sin(left)), _share(far * math.cos(left))])} )"
+
+
+def way_text(state: np.ndarray) -> str:
+    """Write where the next corner of the way is as `way ( R A )`, how far and in which direction, and "in
+    sight" while what is looked for is; empty where the state tells neither.
+
+    >>> way_text(np.array([0, 0, 0, 0, 0, 0, 0, 0, 1]))
+    'in sight'
+    """
+    far, left, seen = (float(value) for value in state[6:9])
+    told = [] if far == 0 else [f"way ( {locations_text([_share(far), (left + math.pi) / (2 * math.pi)])} )"]
+    return " ".join([*told, "in sight"] if seen else told)
 
 
 def _mirrored(moment: Moment) -> Moment:

@@ -12,7 +12,7 @@ from uio2_agent.errors import UIO2Error
 from uio2_agent.text.tokenizer import TextTokenizer
 from uio2_agent.text.vocabulary import LOCATIONS, SENTINELS
 
-EMPTY, FULL = np.zeros(7, np.float32), np.array([0, 0, 0, 0, 0, 0, 1], np.float32)
+EMPTY, FULL = np.zeros(10, np.float32), np.array([*np.zeros(9), 1], np.float32)
 
 
 def test_the_body_and_the_environment_mean_the_same_actions() -> None:
@@ -79,7 +79,7 @@ def test_the_state_tells_of_the_hand() -> None:
     pose = np.array([1, 2, 0.5, 0], np.float32)
     observation = {"pose": pose, "holding": np.ones(1, np.float32)}
     state = HOUSEHOLD.state(observation, {})
-    assert state.tolist() == [*pose.tolist(), 0, 0, 1] and len(state) == len(HOUSEHOLD.state_names)
+    assert state.tolist() == [*pose.tolist(), 0, 0, 0, 0, 0, 1] and len(state) == len(HOUSEHOLD.state_names)
     words = [HOUSEHOLD.words(each, HOUSEHOLD.style(small=True))["hand"] for each in (EMPTY, FULL)]
     assert words[0] != words[1]
 

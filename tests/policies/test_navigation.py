@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,7 @@ from envs.house.tasks.body import ACTIONS as ENVIRONMENT
 from policies import embodiments
 from policies.base import Step
 from policies.embodiments.household import HOUSEHOLD
-from policies.embodiments.navigation import ACTIONS, NAVIGATION, REACH_M, goal_text, place_text
+from policies.embodiments.navigation import ACTIONS, NAVIGATION, REACH_M, goal_text, place_text, way_text
 from policies.embodiments.vima import VIMA
 from policies.moment import Moment
 from policies.style import PromptStyle
@@ -22,7 +23,12 @@ from uio2_agent.request import Answer
 from uio2_agent.text.tokenizer import TextTokenizer
 from uio2_agent.text.vocabulary import LOCATIONS, SENTINELS
 
-STATE = np.zeros(6, np.float32)
+STATE = np.zeros(9, np.float32)
+
+
+def _state(*values: float) -> np.ndarray:
+    """A state that begins so, zeros after."""
+    return np.array([*values, *STATE[len(values) :]], np.float32)
 
 
 def test_the_body_and_the_environment_mean_the_same_actions() -> None:
@@ -45,17 +51,20 @@ def test_impossible_actions(action: object) -> None:
 
 
 def _bins(text: str) -> list[int]:
-    return [int(word[len("<extra_id_") : -1]) - SENTINELS for word in text.split()[1:-1]]
+    return [int(number) - SENTINELS for number in re.findall(r"<extra_id_(\d+)>", text)]
 
 
 def test_places_are_told_in_bins() -> None:
     top = LOCATIONS - 1
     assert _bins(place_text(STATE)) == [top // 2, top // 2, top // 2]  # 20 metres either way, and half a turn
-    there = np.array([REACH_M, -REACH_M, math.pi / 2, 0, 0, 0], np.float32)
+    there = _state(REACH_M, -REACH_M, math.pi / 2)
     assert _bins(place_text(there)) == [top, 0, math.floor(0.75 * top)]
-    goal = np.array([0, 0, 0, 0, 10, math.pi / 2], np.float32)  # ten metres to the left
+    goal = _state(0, 0, 0, 0, 10, math.pi / 2)  # ten metres to the left
     assert _bins(goal_text(goal)) == [math.floor(0.25 * top), top // 2]
-    assert goal_text(STATE) == ""
+    assert goal_text(STATE) == way_text(STATE) == ""
+    way = _state(0, 0, 0, 0, 0, 0, 10, -math.pi / 2, 1)  # ten metres to the right
+    assert _bins(way_text(way)) == [math.floor(0.75 * top), math.floor(0.25 * top)]
+    assert way_text(way).endswith("in sight")
 
 
 def test_one_step_is_learned_at_a_time() -> None:
@@ -75,7 +84,7 @@ def test_one_step_is_learned_at_a_time() -> None:
 
 def test_a_mirror_turns_all_that_tells_left_from_right() -> None:
     """In the mirror the goal is told on the other side, and the body that acts there ends as far from it."""
-    state = np.array([1, 2, 0.5, 0, 3, 0.8], np.float32)  # the goal is 3 m away, to the left
+    state = _state(1, 2, 0.5, 0, 3, 0.8, 2, -0.4, 1)  # the goal is 3 m away, to the left
     picture = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)
     thing = {"name": "mug", "position": [-0.4, 2.0, 1.0], "boxes": {"front": [3, 0, 9, 4]}}
     now = Moment(
@@ -96,6 +105,7 @@ def test_a_mirror_turns_all_that_tells_left_from_right() -> None:
     assert mirrored.objects[0]["boxes"]["front"] == [3, 27, 9, 31]
     right, ahead = _goal_from_start(now.state)
     assert _goal_from_start(mirrored.state) == pytest.approx((-right, ahead), abs=1e-5)
+    assert mirrored.state[6:].tolist() == pytest.approx([2, 0.4, 1])
     twice = NAVIGATION.changed(mirrored, [True], ("front", "map"))
     np.testing.assert_array_equal(twice.state, state)
     assert (twice.remaining, twice.executed, twice.objects) == (now.remaining, now.executed, [thing])
@@ -104,18 +114,18 @@ def test_a_mirror_turns_all_that_tells_left_from_right() -> None:
 
 def _goal_from_start(state: np.ndarray) -> tuple[float, float]:
     """Where a state says that the goal is, metres to the right of and ahead of where the body began."""
-    x, z, yaw, _, far, left = (float(value) for value in state)
+    x, z, yaw, _, far, left = (float(value) for value in state[:6])
     return x + far * math.sin(yaw - left), z + far * math.cos(yaw - left)
 
 
 def test_what_was_done_is_told_with_where_it_was_and_what_was_seen() -> None:
-    states = [np.array([step, 0, 0, 0, 0, 0], np.float32) for step in range(6)]
+    states = [_state(step) for step in range(6)]
     views = [{"front": np.full((32, 32, 3), step, np.uint8)} for step in range(6)]
     now = Moment(
         task="ObjectNav",
         prompt="Find the mug.",
         prompt_assets={},
-        state=np.array([6, 0, 0, 0, 0, 0], np.float32),
+        state=_state(6),
         views={"front": np.full((32, 32, 3), 6, np.uint8)},
         executed=["move ahead"] * 5 + ["turn left"],
         past_states=states,
@@ -153,12 +163,12 @@ def test_things_in_sight_have_boxes() -> None:
 
 
 def test_a_memory_that_doubles_reaches_far_back() -> None:
-    states = [np.array([step / 10, 0, 0, 0, 0, 0], np.float32) for step in range(40)]
+    states = [_state(step / 10) for step in range(40)]
     now = Moment(
         task="PointNav",
         prompt="Go to the goal.",
         prompt_assets={},
-        state=np.array([4, 0, 0, 0, 0, 0], np.float32),
+        state=_state(4),
         views={camera: np.zeros((32, 32, 3), np.uint8) for camera in ("front", "depth")},
         executed=["move ahead"] * 39 + ["turn left"],
         past_states=states,
@@ -197,7 +207,7 @@ def test_whatever_is_drawn_where_the_state_is_asked_too_is_a_place_and_an_action
 
 def test_the_place_that_is_asked_for_is_the_next_one() -> None:
     style = dataclasses.replace(NAVIGATION.style(), answer="state_action")
-    after = np.array([1, 2, 0.5, 0, 0, 0], np.float32)
+    after = _state(1, 2, 0.5)
     now = Moment(
         task="PointNav",
         prompt="Go to the goal.",

@@ -22,7 +22,7 @@ _ASIDE = 2
 
 def next_action(known: EgoMap, stance: Stance, body: Body, followed: Way) -> int:
     """Return what a body should do on its way: go on where ahead is about the best, else turn to the best."""
-    area = Area.around(known, stance, followed.points[-1:] if followed.towards else None)
+    area = Area.of(known, stance, followed)
     way, turn = area.corner(stance, followed) - stance.point, math.radians(body.turn)
     wanted = _wrapped(math.atan2(-way[0], way[1]) - stance.yaw)
     nearest, turns = round(wanted / turn), round(360 / body.turn)

@@ -28,7 +28,7 @@ from envs.house.tasks import maps, metrics, sensing
 from envs.house.tasks.body import ACTIONS, AHEAD, LEFT, RIGHT, STOP, UP, Body, actions_of
 from envs.house.tasks.egomap import EgoMap
 from envs.house.tasks.levels import EXPERT_STYLES, EXPLORER, INFORMED, LEVELS
-from envs.house.tasks.way import way
+from envs.house.tasks.way import corner, way
 from envs.inputs import whole_number
 from envs.memory import give_back
 from envs.suites import canonical_level
@@ -52,8 +52,10 @@ class NavigationEnv(SimulatorEnv):
             `farthest_m`. Segmentation comes as `observation["segm"]["front"]`, int32 (H, W), and
             `info["objects"]` tells of the things in sight whose ids it holds. The map is the picture
             `observation["map"]`, uint8 (3, 64, 64), of what the body has measured so far, and with
-            segmentation of where it saw what it looks for (`envs.house.tasks.egomap`); with "route" it shows
-            the way through it (`envs.house.tasks.way`). None takes the task's `default_sensors`.
+            segmentation of where it saw what it looks for (`envs.house.tasks.egomap`). With "route" it shows
+            the way through it (`envs.house.tasks.way`), `observation["waypoint"]` is the next corner of the
+            way, metres and radians to the left, and `observation["in_sight"]` is 1 while segmentation shows
+            what it looks for. None takes the task's `default_sensors`.
         expert_style: "informed", which knows the house and goes the shortest way, or "explorer", which knows
             what the map shows until it is near the goal, or has seen it (`envs.house.experts.explorer`).
     """
@@ -359,7 +361,11 @@ class NavigationEnv(SimulatorEnv):
             in_sight = wanted is not None and bool(wanted.any())
             if "route" in self.sensors or self.expert_style == EXPLORER:
                 self._followed = way(self._map, stance, self._known_goals(), self._followed)
-            shown = self._followed.points if "route" in self.sensors and self._followed else None
+            shown = None
+            if "route" in self.sensors:
+                shown = None if self._followed is None else self._followed.points
+                more["waypoint"] = self._waypoint()
+                more["in_sight"] = np.array([in_sight], np.float32)
             drawn = self._map.picture(stance, more.get("pointgoal"), in_sight, shown)
             more["map"] = np.ascontiguousarray(np.moveaxis(drawn, -1, 0))
         return {
@@ -369,6 +375,14 @@ class NavigationEnv(SimulatorEnv):
             **({"segm": {"front": view.segmentation}} if "segmentation" in self.sensors else {}),
             **more,
         }
+
+    def _waypoint(self) -> np.ndarray:
+        """The next corner of the way: metres, and radians to the left; zeros where there is no way."""
+        if self._followed is None:
+            return np.zeros(2, np.float32)
+        stance, followed = self._simulator.stance, self._followed
+        x, y = corner(self._map, stance, followed) - stance.point
+        return np.array([math.hypot(x, y), _wrapped(math.atan2(-x, y) - stance.yaw)], np.float32)
 
     def _goal_places(self) -> list[int]:
         """The numbers of what is looked for, as segmentation has them."""

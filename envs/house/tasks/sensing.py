@@ -1,5 +1,6 @@
 """What a body tells besides colour: depth, which thing is where, the map it draws for itself, and its way."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -26,6 +27,10 @@ def spaces(sensors: Sequence[str], size: int, farthest_m: float) -> dict[str, gy
     }
     if "map" in sensors:
         more["map"] = box(0, 255, (3, SIDE, SIDE), np.uint8)
+    if "route" in sensors:
+        low, high = np.array([0, -math.pi], np.float32), np.array([np.inf, math.pi], np.float32)
+        more["waypoint"] = box(low, high, dtype=np.float32)
+        more["in_sight"] = box(0, 1, (1,), np.float32)
     return more
 
 

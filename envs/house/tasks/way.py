@@ -88,6 +88,11 @@ def _planned(area: "Area", stance: Stance, goals: np.ndarray | None) -> Way | No
     return Way(points, area.along(points), goals is not None)
 
 
+def corner(known: EgoMap, stance: Stance, followed: Way) -> np.ndarray:
+    """Return the point (2,) of a way that a body goes straight to."""
+    return Area.of(known, stance, followed).corner(stance, followed)
+
+
 @dataclass(frozen=True)
 class Area:
     """The part of the map that is planned in, and what going costs there."""
@@ -110,6 +115,11 @@ class Area:
             near = _away(~known.found[part]) <= _THING_M
             cost[near] = np.minimum(cost[near], _TIGHT_COST)
         return cls(known, low, known.cells[part], cost)
+
+    @classmethod
+    def of(cls, known: EgoMap, stance: Stance, followed: Way) -> "Area":
+        """What is known about a body on a way."""
+        return cls.around(known, stance, followed.points[-1:] if followed.towards else None)
 
     def cell(self, point: np.ndarray) -> tuple[int, int]:
         """The cell that holds a point; it may lie outside."""
