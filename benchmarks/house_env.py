@@ -1,4 +1,4 @@
-"""How fast houses are: `python -m benchmarks.house_env [--expert] [--workers 2] [--against player]`.
+"""How fast houses are: `python -m benchmarks.house_env [--expert] [--workers 2] [--against …]`.
 
 A scripted body walks and turns in generated, furnished houses of three to five rooms, in a process of its
 own that imports `envs` alone and has one core. Printed are steps a second at 224 × 224 with colour, with
@@ -10,7 +10,9 @@ compiling shaders, count for memory only.
 
 `--expert` lets the expert plan its way in every episode. `--workers 2` plays in one process and then in two
 at once. `--against player` plays through the real Controller of ai2thor and our player too, and counts the
-processor time of both.
+processor time of both. `--against molmospaces SCENE.xml` loads and draws a scene of MolmoSpaces, whose
+simulator is MuJoCo and whose scenes are MJCF, in plain MuJoCo: what that package itself adds to a step
+(physics, robot, observations) and to a reset comes on top.
 """
 
 import argparse
@@ -29,6 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 import envs
+from benchmarks import plain_mujoco
 from envs.base import FIRST_HELD_OUT_SEED
 from envs.habitat.embedded import EmbeddedSimulator
 from envs.habitat.specs import CameraSpec
@@ -183,21 +186,45 @@ def line_of_the_player(steps: int) -> str:
     return f"through the Controller and our player: {steps / (long - short):.0f} steps/s, RGB and depth"
 
 
+def line_of_molmospaces(scene: str | None, pictures: int) -> str:
+    """Measure one of its scenes; without one, say how to get it."""
+    if scene is None or not Path(scene).is_file():
+        return (
+            f"molmospaces: {'no scene was named' if scene is None else f'there is no file {scene}'}. "
+            "`pip install molmo-spaces`; its resource manager puts scenes below $MLSPACES_ASSETS_DIR/scenes; "
+            "name one of their .xml files: --against molmospaces SCENE.xml"
+        )
+    try:
+        found = apart(plain_mujoco.measure, scene, SIZE, pictures)
+    except ValueError as error:
+        return f"molmospaces: MuJoCo does not load {scene}: {' '.join(str(error).split())}"
+    return (
+        f"molmospaces, {Path(scene).name} in plain MuJoCo: {found['load']:.2f} s to load, "
+        f"{found['picture'] * 1e3:.1f} ms an RGB picture, {found['peak']:.0f} MB; what the package itself "
+        "adds comes on top. Beside it: new house and step of the first row"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--houses", type=int, default=12)
     parser.add_argument("--expert", action="store_true")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--against", choices=["player"])
+    parser.add_argument("--against", nargs="+", metavar=("WHAT", "SCENE"), default=[])
     options = parser.parse_args()
+    what, scene = (*options.against, None, None)[:2]
+    if what not in (None, "player", "molmospaces") or len(options.against) > 1 + (what == "molmospaces"):
+        parser.error("--against takes player, or molmospaces SCENE.xml")
     os.environ.update(ONE_CORE)
     console = Console()
     console.print(f"{platform.machine()}, Python {platform.python_version()}")
     console.print(table_of_steps(options.houses, options.expert))
     for line in lines_of_the_tiny_scene(600):
         console.print(line)
-    if options.against == "player":
+    if what == "player":
         console.print(line_of_the_player(400))
+    if what == "molmospaces":
+        console.print(line_of_molmospaces(scene, 120))
     if options.workers > 1:
         for line in lines_of_workers(options.houses, options.workers):
             console.print(line)

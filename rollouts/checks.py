@@ -169,7 +169,7 @@ def _inspected(keys: Mapping[str, Any]) -> None:
 def _exported(keys: Mapping[str, Any]) -> None:
     _check_name("action", keys["action"], ("export",))
     _check_name("format", keys["to"], HOUSE_FORMATS)
-    _check_name("format", keys["from"], HOUSE_FORMATS[2:])
+    _check_name("format", keys["from"], HOUSE_FORMATS)
     seeded = keys["house"].removeprefix("seed:").isdecimal()
     if seeded and len(keys["house"]) > 20:
         raise RolloutError("a house's seed has at most 15 digits")

@@ -6,6 +6,7 @@ nothing else. What the camera cannot see is left out before anything is drawn.
 This module refuses to know bodies, actions and house files.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -15,7 +16,6 @@ from envs import gl  # noqa: F401  # isort: skip  (chooses the OpenGL backend be
 import mujoco
 
 from envs.house.building.model import CEILING, SKY_DISTANCE, SOLID, VISUAL
-from envs.house.scene import rotation_about
 from envs.house.window import window
 
 _HIDDEN = 5
@@ -24,6 +24,7 @@ MAX_GEOMS = 8_000
 _LEAST_WALL = 0.4
 """Metres that a piece of wall must have both ways to be worth looking behind."""
 _DRAWN_TO = 2 * SKY_DISTANCE
+_ALL, _ANY = np.logical_and.reduce, np.logical_or.reduce
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ def looking(yaw: float, pitch: float) -> np.ndarray:
 
     `yaw` 0 looks along +y and turns counter-clockwise from above; `pitch` is positive upwards. Radians.
     """
-    level = np.array([[1.0, 0, 0], [0, 0, -1.0], [0, 1.0, 0]])  # right x, up z, back -y
-    return rotation_about(2, yaw) @ rotation_about(0, pitch) @ level
+    c, s, up, level = math.cos(yaw), math.sin(yaw), math.sin(pitch), math.cos(pitch)
+    return np.array([[c, s * up, s * level], [s, -c * up, -c * level], [0.0, level, -up]])
 
 
 class Renderer:
@@ -156,23 +157,20 @@ class Renderer:
         drawn = self._drawn if ceilings else self._drawn & (self._groups != CEILING)
         if extent is None:
             self._measure()
-            centres, halves = self._centres - position, self._halves
-            up = math.tan(math.radians(camera.vertical_fov) / 2)
-            planes = _pyramid(axes, up * camera.width / camera.height, up)
-            farthest = planes @ centres.T + np.abs(planes) @ halves.T  # (6, G)
-            seen = (farthest >= np.array([[camera.near], [-_drawn_to(camera)], [0], [0], [0], [0]])).all(0)
-            order = np.flatnonzero(drawn & seen)
-            walls = seen[self._walls]
-            nearest = camera.near * math.hypot(1, up, up * camera.width / camera.height)
-            planes, offsets = _shadows(self._sheets[walls] - position, nearest)
-            least = planes @ centres[order].T - np.abs(planes) @ halves[order].T  # (5 S, G)
-            hidden = (least >= offsets).reshape(len(offsets) // 5, 5, len(order)).all(1).any(0)
-            self._order = order[~hidden]
+            lens = _lens(camera)
+            planes = lens.planes @ axes.T
+            farthest = np.concatenate([planes, np.abs(planes)], 1) @ self._boxes  # (6, G)
+            seen = _ALL(farthest >= lens.least + planes @ position[:, None], 0)
+            order = (drawn & seen).nonzero()[0]
+            planes, offsets = self._shadows(seen[self._walls], position, lens.nearest)
+            least = np.concatenate([planes, -np.abs(planes)], 1) @ self._boxes[:, order]  # (5 S, G)
+            behind = (least >= offsets).reshape(len(offsets) // 5, 5, len(order))
+            self._order = order[~_ANY(_ALL(behind, 1), 0)]
         else:
             self._order = np.flatnonzero(drawn)
-        groups = self._hidden.copy()
+        groups = self._model.geom_group
+        groups[:] = self._hidden
         groups[self._order] = VISUAL
-        self._model.geom_group[:] = groups
 
     def _measure(self) -> None:
         """Find every geom's box along the axes, and the walls' middle sheets, if anything has moved."""
@@ -182,8 +180,9 @@ class Renderer:
         self._places, self._turns = places.copy(), turns.copy()
         turns = self._turns.reshape(-1, 3, 3)
         box = self._model.geom_aabb
-        self._centres = places + np.einsum("gij,gj->gi", turns, box[:, :3])
-        self._halves = np.einsum("gij,gj->gi", np.abs(turns), box[:, 3:])
+        centres = places + np.einsum("gij,gj->gi", turns, box[:, :3])
+        halves = np.einsum("gij,gj->gi", np.abs(turns), box[:, 3:])
+        self._boxes = np.concatenate([centres, halves], 1).T.copy()  # (6, G)
         sizes = self._model.geom_size[self._walls]
         flat = np.sort(sizes.argsort(1)[:, 1:], 1)  # (W, 2) the axes along the sheet
         local = np.zeros((len(sizes), 4, 3))
@@ -191,7 +190,32 @@ class Renderer:
         for corner, signs in enumerate(((-1, -1), (1, -1), (1, 1), (-1, 1))):
             for k, sign in enumerate(signs):
                 local[rows, corner, flat[:, k]] = sign * sizes[rows, flat[:, k]]
-        self._sheets = places[self._walls][:, None] + local @ turns[self._walls].transpose(0, 2, 1)
+        sheets = places[self._walls][:, None] + local @ turns[self._walls].transpose(0, 2, 1)
+        after = sheets[:, [1, 2, 3, 0]]
+        self._edges, self._crossed = after - sheets, np.cross(sheets, after)  # (W, 4, 3)
+        across = np.cross(sheets[:, 1] - sheets[:, 0], sheets[:, 3] - sheets[:, 0])
+        across /= np.maximum(np.linalg.norm(across, axis=1), 1e-12)[:, None]
+        self._across, self._away = across, (across * sheets[:, 0]).sum(1)
+
+    def _shadows(self, chosen: np.ndarray, eye: np.ndarray, nearest: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return what lies in the shadows of chosen sheets, bool (W,), lit from the eye: points x with
+        normals @ x >= offsets.
+
+        Sheets whose plane is nearer than `nearest` cast none, for the lens may cut through them. Normals
+        (5 S, 3) and offsets (5 S, 1), five in a row for each of the S others.
+        """
+        distance = self._away - self._across @ eye
+        kept = (chosen & (np.abs(distance) > nearest)).nonzero()[0]
+        x, y, z = eye.tolist()
+        turned = np.array([[0, z, -y], [-z, 0, x], [y, -x, 0]])  # edge @ turned is eye × edge
+        normals = np.empty((len(kept), 5, 3))
+        normals[:, :4] = self._crossed[kept] - self._edges[kept] @ turned  # of planes through the eye
+        normals[:, 4] = self._across[kept]
+        normals *= np.sign(distance[kept])[:, None, None]
+        normals = normals.reshape(-1, 3)
+        offsets = normals @ eye
+        offsets[4::5] += np.abs(distance[kept])
+        return normals, offsets[:, None]
 
     def _aim(self, camera: Camera, position: np.ndarray, axes: np.ndarray, extent: float | None) -> None:
         half = extent / 2 if extent else camera.near * math.tan(math.radians(camera.vertical_fov) / 2)
@@ -219,30 +243,24 @@ class Renderer:
         return np.append(np.int32(-1), self._thing[self._order])[codes[..., 0] + 256 * codes[..., 1]]
 
 
-def _pyramid(axes: np.ndarray, across: float, up: float) -> np.ndarray:
-    """Return the inward normals (6, 3) of a camera's pyramid: near, far, left, right, below, above."""
-    right, above, ahead = axes[:, 0], axes[:, 1], -axes[:, 2]
-    sides = (across * ahead + right, across * ahead - right, up * ahead + above, up * ahead - above)
-    return np.stack([ahead, -ahead, *sides])
+@dataclass(frozen=True)
+class _Lens:
+    """A camera's pyramid: what x is in it, seen from the eye, has planes @ axes.T @ x >= least."""
+
+    planes: np.ndarray  # (6, 3) inward, along (right, up, back): near, far, left, right, below, above
+    least: np.ndarray  # (6, 1)
+    nearest: float
+    """Metres from the eye to the corners of the near plane."""
 
 
-def _shadows(sheets: np.ndarray, nearest: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return what lies in the shadows of sheets (W, 4, 3) lit from the origin: x with normals @ x >= offsets.
-
-    Sheets whose plane is nearer than `nearest` cast none, for the lens may cut through them. Normals (5 S, 3)
-    and offsets (5 S, 1), five in a row for each of the S others.
-    """
-    along, up = sheets[:, 1] - sheets[:, 0], sheets[:, 3] - sheets[:, 0]
-    across = along[:, [1, 2, 0]] * up[:, [2, 0, 1]] - along[:, [2, 0, 1]] * up[:, [1, 2, 0]]
-    distance = (across * sheets[:, 0]).sum(1)
-    kept = np.abs(distance) > nearest * np.sqrt((across * across).sum(1))
-    sheets, across, distance = sheets[kept], across[kept], distance[kept]
-    a, b = sheets, sheets[:, [1, 2, 3, 0]]
-    sides = a[..., [1, 2, 0]] * b[..., [2, 0, 1]] - a[..., [2, 0, 1]] * b[..., [1, 2, 0]]  # (S, 4, 3)
-    normals = np.concatenate([sides, across[:, None]], 1) * np.sign(distance)[:, None, None]
-    offsets = np.zeros((len(sheets), 5))
-    offsets[:, 4] = np.abs(distance)
-    return normals.reshape(-1, 3), offsets.reshape(-1, 1)
+@functools.lru_cache(maxsize=16)
+def _lens(camera: Camera) -> _Lens:
+    up = math.tan(math.radians(camera.vertical_fov) / 2)
+    across = up * camera.width / camera.height
+    sides = [[1, 0, -across], [-1, 0, -across], [0, 1, -up], [0, -1, -up]]
+    planes = np.array([[0, 0, -1], [0, 0, 1], *sides], float)
+    least = np.array([[camera.near], [-_drawn_to(camera)], [0], [0], [0], [0]])
+    return _Lens(planes, least, camera.near * math.hypot(1, up, across))
 
 
 def _drawn_to(camera: Camera) -> float:

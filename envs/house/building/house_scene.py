@@ -1,7 +1,11 @@
 """A house file's house as a scene."""
 
+import re
+
 from envs.house.building import structure
 from envs.house.building.furnish import furnish
+from envs.house.building.model import STILL
+from envs.house.errors import HouseError
 from envs.house.objects.sizes import AssetSizes
 from envs.house.scene import Scene, Thing
 from envs.house.schema.records import House
@@ -11,12 +15,15 @@ _SKIES = {
     "bluehour": ((0.16, 0.22, 0.42), (0.45, 0.50, 0.68)),
 }
 _MIDDAY = ((0.42, 0.62, 0.90), (0.80, 0.89, 0.98))
+_OURS = re.compile(rf"world|outside|{STILL}|shadow \d+")
+"""What the model calls things of its own."""
 
 
 def house_scene(house: House, sizes: AssetSizes | None = None) -> Scene:
     """Return everything in a house: floors, ceilings, walls, doors, windows, then objects.
 
-    Doors and what opens are closed here; the simulator opens them as the file says.
+    Doors and what opens are closed here; the simulator opens them as the file says. Raises HouseError for two
+    of one id, or for an id that the model needs.
     """
     height = structure.wall_height(house)
     holes = structure.holes_by_wall(house)
@@ -28,5 +35,11 @@ def house_scene(house: House, sizes: AssetSizes | None = None) -> Scene:
         things += structure.door(door, walls[door.walls[0]])
     things += [structure.window(each, walls[each.walls[0]]) for each in house.windows]
     things += furnish(house, sizes or AssetSizes())
+    seen: set[str] = set()
+    for thing in things:
+        if thing.id in seen or _OURS.fullmatch(thing.id):
+            taken = "twice in the house" if thing.id in seen else "a name of the simulator's own"
+            raise HouseError(f"{house.source}: the id {thing.id!r} is {taken}; give the object another one")
+        seen.add(thing.id)
     sky = next((colours for word, colours in _SKIES.items() if word in house.sky.lower()), _MIDDAY)
     return Scene(tuple(things), sky=sky)

@@ -4,7 +4,8 @@ Frame: glTF's and Habitat's, y up; the scene's x, y, z are x, -z, y there. A hou
 x, y, -z. Left out: sky, lawn and the shadows on the floor, which nobody bumps into.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from envs import gl  # noqa: F401  # isort: skip  (chooses the OpenGL backend be
 import mujoco
 
 from envs.house.building.model import CEILING, VISUAL
+from envs.house.export.carried import KEY, carried
 from envs.house.export.gltf import Material, Node, Primitive, write_glb
 from envs.house.export.pictures import png
 from envs.house.simulator import HouseSimulator
@@ -21,8 +23,9 @@ _PLAIN = (4, 4, 3)
 """Shape of the picture of a surface of one colour."""
 
 
-def house_glb(simulator: HouseSimulator) -> bytes:
-    """Return a .glb of a scene that is not lit (`Scene.lit`), as its things stand now.
+def house_glb(simulator: HouseSimulator, boxes: Mapping[str, Any] | None = None) -> bytes:
+    """Return a .glb of a scene that is not lit (`Scene.lit`), as its things stand now. It carries its house,
+    or the JSON of the `boxes` that the scene was made from.
 
     Nodes are named by the things' ids; `extras` tell their type and whether they can be moved.
     """
@@ -44,7 +47,9 @@ def house_glb(simulator: HouseSimulator) -> bytes:
             nodes.append(
                 Node(thing.id, _TO_Y_UP @ now.position, quaternion[[1, 2, 3, 0]], primitives, extras)
             )
-    return write_glb("house", nodes, [_material(model, number) for number in materials])
+    told = carried(simulator, boxes)
+    extras = {} if told is None else {KEY: told}
+    return write_glb("house", nodes, [_material(model, number) for number in materials], extras)
 
 
 def _drawn(simulator: HouseSimulator, place: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

@@ -7,13 +7,18 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from envs.errors import EnvError
+
 _FLOAT, _UINT = 5126, 5125
 _VERTICES, _INDICES = 34962, 34963
 _LINEAR, _LINEAR_MIPMAPS, _REPEAT = 9729, 9987, 10497
+_HEADER = struct.Struct("<4sIII4s")
+"""Magic, version, length of the file; length and kind of its first chunk."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +53,15 @@ class Node:
     extras: Mapping[str, Any] = field(default_factory=dict)
 
 
-def write_glb(name: str, nodes: Sequence[Node], materials: Sequence[Material]) -> bytes:
-    """Return a .glb file: a node `name` above all `nodes`. Frame: right-handed, y up, metres."""
+def write_glb(
+    name: str, nodes: Sequence[Node], materials: Sequence[Material], extras: Mapping[str, Any]
+) -> bytes:
+    """Return a .glb file: a node `name` above all `nodes`, and `extras` of the whole file. Frame:
+    right-handed, y up, metres.
+    """
     file = _File()
     document = {
-        "asset": {"version": "2.0", "generator": "uio2-agent"},
+        "asset": {"version": "2.0", "generator": "uio2-agent", "extras": extras},
         "scene": 0,
         "scenes": [{"name": name, "nodes": [0]}],
         "nodes": [{"name": name, "children": list(range(1, len(nodes) + 1))}],
@@ -77,6 +86,35 @@ def write_glb(name: str, nodes: Sequence[Node], materials: Sequence[Material]) -
         primitives = [file.primitive(each) for each in node.primitives]
         document["meshes"].append({"name": node.name, "primitives": primitives})
     return file.finish(document)
+
+
+def document_of(path: Path, most: int) -> bytes:
+    """Return the JSON of a .glb file as it stands there; nothing else of it is read.
+
+    Raises EnvError for a file that cannot be read, that is no GLB, that ends too early, or whose JSON has
+    more than `most` bytes.
+    """
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, 2)
+            file.seek(0)
+            head = file.read(_HEADER.size)
+            if not head.startswith(b"glTF"):
+                raise EnvError(f"{path}: is not GLB, which begins with 'glTF'; name its format with from=")
+            if len(head) < _HEADER.size:
+                raise EnvError(f"{path}: ends after {size} bytes, in its header; export or copy it again")
+            _, version, whole, length, kind = _HEADER.unpack(head)
+            if version != 2:
+                raise EnvError(f"{path}: is GLB of version {version}; only 2 is understood")
+            if whole > size:
+                raise EnvError(f"{path}: has {size} of its {whole} bytes; export or copy it again")
+            if kind != b"JSON" or length > whole - _HEADER.size:
+                raise EnvError(f"{path}: is damaged: its first part is not all of its JSON; export it again")
+            if length > most:
+                raise EnvError(f"{path}: has more than {most >> 20} MiB of JSON; no house is that large")
+            return file.read(length)
+    except OSError as error:
+        raise EnvError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _material(number: int, material: Material) -> dict[str, Any]:
@@ -147,7 +185,7 @@ class _File:
             "bufferViews": self._views,
             "accessors": self._accessors,
         }
-        text = json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
+        text = json.dumps(whole, separators=(",", ":")).encode()
         text += b" " * (-len(text) % 4)
         chunks = b"".join(
             struct.pack("<I4s", len(content), kind) + content

@@ -37,11 +37,15 @@ NAVIGATION: Mapping[str, float | bool] = {
 _FLOOR = 0.199
 
 
-def stage_files(scene: Scene, house: House | None = None) -> dict[str, bytes]:
-    """Return file name → content of a scene as a stage. `house` tells what is open or lit in it."""
+def stage_files(
+    scene: Scene, house: House | None = None, boxes: Mapping[str, Any] | None = None
+) -> dict[str, bytes]:
+    """Return file name → content of a scene as a stage. `house` tells what is open or lit in it; it, or the
+    JSON of the `boxes` that the scene was made from, is carried in the GLB.
+    """
     simulator = HouseSimulator(replace(_thick_floors(scene), lit=False), house=house)
     return {
-        "house.glb": house_glb(simulator),
+        "house.glb": house_glb(simulator, boxes),
         "house.stage_config.json": _json(
             {
                 "render_asset": "house.glb",

@@ -4,11 +4,15 @@ Bodies are named by the things' ids and have no joints; walls, floors and ceilin
 Geoms of groups 0 and 1 (ceilings) are drawn; those of group 3 are invisible boxes that stop others.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import mujoco
 import numpy as np
 
 from envs.house.building.model import LIT, build_spec
 from envs.house.building.states import swung
+from envs.house.export.carried import carried, mjcf_text
 from envs.house.export.pictures import png
 from envs.house.simulator import HouseSimulator
 
@@ -16,8 +20,10 @@ _PICTURE = (1280, 960)
 """The largest picture, pixels, that MuJoCo draws of the model without being told more."""
 
 
-def house_mjcf(simulator: HouseSimulator) -> dict[str, bytes]:
-    """Return file name → content, `house.xml` first, of a scene as its things stand now."""
+def house_mjcf(simulator: HouseSimulator, boxes: Mapping[str, Any] | None = None) -> dict[str, bytes]:
+    """Return file name → content, `house.xml` first, of a scene as its things stand now. The XML carries its
+    house, or the JSON of the `boxes` that the scene was made from.
+    """
     spec = build_spec(simulator.scene)
     _as_it_is(spec, simulator)
     files = {}
@@ -30,7 +36,11 @@ def house_mjcf(simulator: HouseSimulator) -> dict[str, bytes]:
     spec.visual.global_.offwidth, spec.visual.global_.offheight = _PICTURE
     spec.assets = files
     spec.compile()
-    return {"house.xml": spec.to_xml().encode(), **files}
+    told, xml = carried(simulator, boxes), spec.to_xml()
+    if told is not None:
+        before, end, after = xml.rpartition("</mujoco>")
+        xml = f"{before}{mjcf_text(told)}{end}{after}"
+    return {"house.xml": xml.encode(), **files}
 
 
 def _as_it_is(spec: mujoco.MjSpec, simulator: HouseSimulator) -> None:

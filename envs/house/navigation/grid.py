@@ -20,6 +20,7 @@ Point = tuple[float, float]
 CELL = 0.05
 _MOST_CELLS = 4_000_000
 _NEIGHBOURS = ((1, 0), (0, 1), (1, 1), (1, -1))
+_ALL = np.logical_and.reduce
 
 
 @dataclass(frozen=True)
@@ -210,9 +211,9 @@ class NavigationGrid:
         if not np.isfinite(ways.distances[cell]):
             return None
         if cell not in ways.corners:
-            cells = [cell]
-            while ways.next[cells[-1]] >= 0:
-                cells.append(int(ways.next[cells[-1]]))
+            cells, after = [cell], ways.next.item
+            while (cell_after := after(cells[-1])) >= 0:
+                cells.append(cell_after)
             ways.corners[cell] = self.origin + self._pulled(self._cells[cells]) * self.cell
         points = ways.corners[cell].copy()
         points[0] = start[:2]
@@ -223,25 +224,24 @@ class NavigationGrid:
         path = self.path(start, goals)
         return math.inf if path is None else length(path)
 
-    def clear(self, first: Sequence[int], second: Sequence[int]) -> bool:
-        """Return whether the straight line between two cells (i, j) runs over free cells only."""
-        (a, b), (c, d) = first, second
-        line = _line(int(c) - int(a), int(d) - int(b), self._wide)
-        return bool(self._free[int(a) * self._wide + int(b) + line].all())
-
     def _pulled(self, cells: np.ndarray) -> np.ndarray:
         """Pull a way of cells straight: keep only the corners it must turn at."""
-        kept, at = [0], 0
-        while at < len(cells) - 1:
+        places, wide, free = cells.tolist(), self._wide, self._free
+
+        def clear(first: int, second: int) -> bool:
+            """Whether the straight line between two of them runs over free cells only."""
+            (a, b), (c, d) = places[first], places[second]
+            return _ALL(free.take(_line(c - a, d - b, wide) + (a * wide + b)))
+
+        kept, at, last = [0], 0, len(places) - 1
+        while at < last:
             step = 1  # the furthest cell in sight, found by doubling and halving
-            while at + step < len(cells) - 1 and self.clear(
-                cells[at], cells[min(at + 2 * step, len(cells) - 1)]
-            ):
-                step = min(2 * step, len(cells) - 1 - at)
-            low, high = step, min(2 * step, len(cells) - 1 - at)
+            while at + step < last and clear(at, min(at + 2 * step, last)):
+                step = min(2 * step, last - at)
+            low, high = step, min(2 * step, last - at)
             while low < high:
                 middle = (low + high + 1) // 2
-                low, high = (middle, high) if self.clear(cells[at], cells[at + middle]) else (low, middle - 1)
+                low, high = (middle, high) if clear(at, at + middle) else (low, middle - 1)
             at += low
             kept.append(at)
         return cells[kept].astype(float)
@@ -275,12 +275,11 @@ def _line(along: int, across: int, wide: int) -> np.ndarray:
     cell so many rows and columns away. Where the line runs between two cells, it touches both.
     """
     halves = 2 * max(abs(along), abs(across)) or 1
-    steps = np.arange(halves + 1)
     # the cell of a coordinate x is floor(x + 1/2), in whole numbers; and of one on a border, both
-    i, j = (2 * steps * away + halves for away in (along, across))
-    low = ((i - 1) // (2 * halves)) * wide + (j - 1) // (2 * halves)
-    high = (i // (2 * halves)) * wide + j // (2 * halves)
-    return np.unique(np.concatenate([low, high]))
+    places = np.multiply.outer((along, across), 2 * np.arange(halves + 1)) + halves
+    (low_i, low_j), (high_i, high_j) = np.stack([places - 1, places]) // (2 * halves)
+    low, high = low_i * wide + low_j, high_i * wide + high_j
+    return np.concatenate([low, high[high != low]])
 
 
 def length(path: np.ndarray) -> float:

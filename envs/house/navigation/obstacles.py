@@ -101,6 +101,8 @@ class Obstacles:
         A body that stands too near something already may move away from it.
         """
         rows, limit = self._near(start, float(np.linalg.norm(end - start)))
+        if not len(rows):
+            return None
         moving = self._distances(start[None], end[None], rows)[0]
         hits = np.flatnonzero(moving < limit)
         return int(self._owner[rows[hits[np.argmin(moving[hits])]]]) if len(hits) else None

@@ -1,6 +1,7 @@
 """Reading one value of a house file, typed and bounded; errors name file, key and remedy."""
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,8 @@ from envs.house.errors import HouseError
 
 MAX_COORDINATE = 1000.0
 """Metres; no house is larger."""
+_NO_NAME = re.compile("[\0\ud800-\udfff]")
+"""What JSON can write and nothing can be called."""
 
 
 class Node:
@@ -49,6 +52,8 @@ class Node:
     def text(self, limit: int = 200) -> str:
         if not isinstance(self.value, str) or not self.value.strip() or len(self.value) > limit:
             raise self._wrong(f"a text of 1 to {limit} characters")
+        if _NO_NAME.search(self.value):
+            raise self._wrong("a text without NUL and half characters")
         return self.value
 
     def number(self, low: float = -MAX_COORDINATE, high: float = MAX_COORDINATE) -> float:

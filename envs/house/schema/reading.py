@@ -99,10 +99,11 @@ def parse_house(
 def read_json(path: str | Path) -> Any:
     """Read a .json or .json.gz file. Raises HouseError for what is no JSON, or more than a house can be."""
     path = Path(path)
-    return json_of(text_of(_bytes(path), str(path)), str(path))
+    return json_of(text_of(bytes_of(path), str(path)), str(path))
 
 
-def _bytes(path: Path) -> bytes:
+def bytes_of(path: Path) -> bytes:
+    """Return a file unpacked. Raises HouseError where it cannot be read or is larger than any house."""
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
@@ -136,10 +137,16 @@ def text_of(content: bytes, source: str) -> str:
 
 def json_of(text: str, source: str) -> Any:
     def refuse(word: str) -> None:
-        raise HouseError(f"{source}: holds {word}, which is no number of JSON; write a finite one")
+        raise HouseError(f"{source}: holds {word:.40}, which is no number of JSON; write a finite one")
+
+    def finite(word: str) -> float:
+        number = float(word)
+        if math.isinf(number):
+            refuse(word)
+        return number
 
     try:
-        return json.loads(text, parse_constant=refuse)
+        return json.loads(text, parse_constant=refuse, parse_float=finite)
     except json.JSONDecodeError as error:
         raise HouseError(f"{source}: is not JSON ({error})") from error
     except RecursionError as error:

@@ -91,6 +91,8 @@ CHANGES = [
     ("rooms[0].floorPolygon[1].x", 1e9, "finite number"),
     ("rooms[0].floorPolygon", [], "3 to 200"),
     ("rooms[0].id", 7, "must be a text"),
+    ("rooms[0].id", "room\0", "without NUL"),
+    ("objects[0].id", "\ud800", "half characters"),
     ("rooms[0].floorMaterial.color", {"r": 2, "g": 0, "b": 0}, "from 0 to 1"),
     ("walls[0].polygon", [], "4 to 4"),
     ("walls[1].id", "same as 0", "two walls have the id"),
@@ -107,7 +109,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "said"), CHANGES, ids=[f"{place}={value}" for place, value, _ in CHANGES]
+    ("place", "value", "said"), CHANGES, ids=[f"{place}={value!a}" for place, value, _ in CHANGES]
 )
 def test_what_is_wrong_is_named(place: str, value: Any, said: str) -> None:
     house = copy.deepcopy(generate_house(3, "bedroom-bathroom").json)

@@ -1,13 +1,17 @@
 """Things in a house are carried, set down, opened and lit, and all of it can be undone."""
 
+import copy
 import math
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
+from envs.house.building.house_scene import house_scene
+from envs.house.errors import HouseError
 from envs.house.generator import generate_house
 from envs.house.rendering import Camera, looking
+from envs.house.schema import parse_house
 from envs.house.simulator import HELD_AHEAD, HELD_BELOW, HouseSimulator, Stance
 
 CAMERA = Camera(96, 96, 70)
@@ -90,3 +94,15 @@ def test_a_state_leads_back(simulator: HouseSimulator) -> None:
     simulator.set_state(state)
     assert simulator.held == mug and simulator.states[fridge].openness == 0.5
     assert np.array_equal(simulator.view(CAMERA).rgb, seen)
+
+
+@pytest.mark.parametrize("id", ["world", "the house", "outside", "shadow 0", "a room's", "a door's frame"])
+def test_an_id_that_is_taken_is_told(id: str) -> None:
+    """Of something of another kind, or of what the model has besides."""
+    found = copy.deepcopy(dict(generate_house(3, "bedroom-bathroom").json))
+    rooms, doors = found["rooms"], found["doors"]
+    taken = {"a room's": rooms[0]["id"], "a door's frame": f"frame|{doors[0]['id']}"}.get(id, id)
+    found["objects"][0]["id"] = taken
+    with pytest.raises(HouseError, match=r"^my\.json: .*another one$") as error:
+        house_scene(parse_house(found, "my.json"))
+    assert repr(taken) in str(error.value)
