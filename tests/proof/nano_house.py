@@ -16,12 +16,14 @@ EPISODES = 50
 TASKS = {"PointNav": "habitat", "ObjectNav": "procthor"}
 """Task → its suite."""
 POLICIES: Mapping[str, Mapping[str, Any]] = {
-    "random": {"policy": "random"},
-    "nano_house": {"policy": "nano_house"},
+    "random": {"policy": "random", "env_kwargs": {"sensors": []}},
+    "nano_house": {"policy": "nano_house", "slots": 8},
     "explorer": {"policy": "oracle", "env_kwargs": {"expert_style": "explorer"}},
-    "expert": {"policy": "oracle"},
+    "expert": {"policy": "oracle", "env_kwargs": {"sensors": []}},
 }
-"""Who plays: the explorer is the expert that knows the map alone (`envs.house.experts.explorer`)."""
+"""Who plays: the explorer is the expert that knows the map alone (`envs.house.experts.explorer`). Who looks at
+no observation is spared the making of them.
+"""
 Episode = Mapping[str, Any]
 
 
