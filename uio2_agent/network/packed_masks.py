@@ -176,16 +176,15 @@ def _like_lengths(queries: Tensor, keys: Tensor) -> Iterator[tuple[Tensor, Tenso
 
 def _runs(segment: Tensor) -> tuple[dict[tuple[int, int], int], dict[tuple[int, int], int]]:
     """Return where each (row, segment) starts, counted through the rows, and how long it is."""
-    ids = segment.flatten()
-    row = torch.arange(len(segment), device=ids.device).repeat_interleave(segment.shape[1])
-    pairs, counts = torch.stack([row, ids.long()]).unique_consecutive(dim=1, return_counts=True)
-    first = counts.cumsum(0) - counts
-    runs = [
-        ((r, s), start, count)
-        for (r, s), start, count in zip(pairs.T.tolist(), first.tolist(), counts.tolist(), strict=True)
-        if s >= 0
-    ]
-    return {e: start for e, start, _ in runs}, {e: count for e, _, count in runs}
+    begins = torch.ones_like(segment, dtype=torch.bool)
+    begins[:, 1:] = segment[:, 1:] != segment[:, :-1]
+    rows, columns = (begins & (segment >= 0)).nonzero().unbind(1)
+    ends = torch.ones_like(begins)
+    ends[:, :-1] = begins[:, 1:]
+    lasts = (ends & (segment >= 0)).nonzero()[:, 1]
+    starts, lengths = rows * segment.shape[1] + columns, lasts - columns + 1
+    examples = list(zip(rows.tolist(), segment[rows, columns].tolist(), strict=True))
+    return tuple(dict(zip(examples, of.tolist(), strict=True)) for of in (starts, lengths))
 
 
 def _places(starts: list[int], lengths: list[int], device: torch.device) -> Tensor:
