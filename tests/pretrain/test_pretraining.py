@@ -14,10 +14,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from policies.style import load_styles
 from pretrain.errors import TrainingError
+from pretrain.pretrain_settings import PretrainConfig
 from pretrain.pretraining import PretrainRun, pretrain
 from pretrain.sharded_state import STATES
 from tests.pretrain.mixtures import ToySamples, open_toys, toy_config, toy_model
+from uio2_agent.errors import UIO2Error
+from uio2_agent.labels.controls import CONTROLS_FILE, ControlSpace, load_controls
 from uio2_agent.unified_io2 import UnifiedIO2
 
 ROOT = Path(__file__).parents[2]
@@ -159,6 +163,34 @@ def test_examples_longer_than_a_row_are_refused_and_counted(model: str, tmp_path
     drawn = [ToySamples().sample(number).target for number in range(16)]
     assert last["left_out/refused_examples"] == sum(target.text is None for target in drawn) == 6
     assert {name for name in last if name.startswith("training/")} == {"training/text"}
+
+
+def test_a_checkpoint_tells_how_its_actions_are_read_and_of_the_bodies_it_learned(
+    model: str, tmp_path: Path
+) -> None:
+    space = ControlSpace(("x", "grip"), (-1.0, 0.0), (1.0, 1.0), switches=("grip",))
+    handed = []
+
+    class Robots(ToySamples):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embodiments, self.controls = ("household",), {"arm": space}
+
+    def open_robots(config: PretrainConfig, network: object, styles: object, controls: object) -> Robots:
+        handed.append(controls)
+        return Robots()
+
+    first = pretrain(toy_config(model, tmp_path / "first", steps=1), open_robots)
+    assert load_controls(first) == {"arm": space}
+    assert set(load_styles(first, "vima")) == {"household"}
+    second = pretrain(toy_config(str(first), tmp_path / "second", steps=1), open_toys)
+    assert load_controls(second) == {"arm": space}
+    assert set(load_styles(second, "vima")) == {"household"}
+    pretrain(toy_config(str(first), tmp_path / "third", steps=1), open_robots)
+    assert handed == [{}, {"arm": space}]
+    (first / CONTROLS_FILE).write_text('{"arm": {"names": ["x"]}}')
+    with pytest.raises(UIO2Error, match=r"controls.json holds no ranges"):
+        load_controls(first)
 
 
 def test_a_run_learns_only_what_is_not_frozen(model: str, tmp_path: Path) -> None:
