@@ -13,12 +13,15 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
+from torch.distributed.tensor import DTensor
 
 from policies.style import load_styles
 from pretrain.errors import TrainingError
 from pretrain.pretrain_settings import PretrainConfig
 from pretrain.pretraining import PretrainRun, pretrain
 from pretrain.sharded_state import STATES
+from pretrain.sharding import shard
 from tests.pretrain.mixtures import ToySamples, open_toys, toy_config, toy_model
 from uio2_agent.errors import UIO2Error
 from uio2_agent.labels.controls import CONTROLS_FILE, ControlSpace, load_controls
@@ -115,6 +118,36 @@ def test_two_processes_killed_and_gone_on_with_as_one(model: str, whole: Path, t
 
 def newest(output: Path) -> Path:
     return max((output / STATES).iterdir())
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_sharded_in_half_precision_the_losses_are_those_of_one_process(
+    model: str, tmp_path: Path, recompute: bool
+) -> None:
+    """A group of one process deals weights out and casts them as one of many does."""
+    run = PretrainRun(toy_config(model, tmp_path / "run", dtype="bfloat16", recompute=recompute), open_toys)
+    objective, portion = run.objective, run.data[0][0]
+    found = []
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/meeting", rank=0, world_size=1)
+    try:
+        for _ in range(2):
+            objective.zero_grad()
+            total, losses = objective(portion, 0, objective.counts(portion))
+            total.backward()
+            gradients = [p.grad for p in objective.parameters() if p.grad is not None]
+            whole = [g.full_tensor() if isinstance(g, DTensor) else g for g in gradients]
+            found.append((losses, [gradient.clone() for gradient in whole]))
+            if not isinstance(gradients[-1], DTensor):
+                shard(objective, half_precision=True)
+    finally:
+        run.close()
+        dist.destroy_process_group()
+    (losses, gradients), (sharded_losses, sharded_gradients) = found
+    for name, loss in losses.items():
+        assert sharded_losses[name].item() == pytest.approx(loss.item(), abs=1e-3), name
+    size = sum(gradient.square().sum() for gradient in gradients).sqrt()
+    pairs = zip(gradients, sharded_gradients, strict=True)
+    assert sum((one - other).square().sum() for one, other in pairs).sqrt() < 0.01 * size
 
 
 def test_what_a_run_cannot_go_on_with_is_said(model: str, tmp_path: Path) -> None:

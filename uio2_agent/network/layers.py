@@ -42,7 +42,7 @@ class RMSNorm(nn.Module):
         self.scale = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        if closed_form.applies(x):
+        if closed_form.applies(x) and self.scale.dtype == x.dtype:
             return closed_form.Normed.apply(x, self.scale, NORM_EPS)
         wide = x.float()
         # In as few calls as can be: for the one row of a decoding step each costs more than its arithmetic.
