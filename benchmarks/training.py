@@ -1,34 +1,43 @@
 """Nano's training on one CPU thread, in examples per second: as it was, and as it is.
 
-Usage: python -m benchmarks.training DATA [--steps 6] [--batch 32] [--compiled]
+Usage: python -m benchmarks.training DATA [--model nano] [--steps 3] [--rounds 4] [--batch 32] [--compiled]
+           [--against CHECKOUT]
 
-DATA is a folder that `uio2 collect env=vima task=all` made. The same model takes the same batches in every
-mode, forward, backward and the optimizer's step, without the eye's first phase:
+DATA is a folder that `uio2 collect` made. The same model takes the same batches in every mode, forward,
+backward and the optimizer's step, without the eye's first phase:
 
     before     each batch is made when it is needed; examples are padded to the longest of their kind
     prepared   the batches are made once, before the clock starts
     packed     and share one row, so that nothing is padded
     compiled   and the layers are compiled (with --compiled; compiling takes minutes and is not counted)
 
-Times are those of the process's own CPU, so that a busy machine tells the truth too; the losses of all modes
-are printed, since they must agree.
+With --against the mode `before` is that of another checkout of this project, of an older commit for
+instance: `git worktree add ../old f10db5e`. Modes take turns, in processes of their own, because other
+work on the machine comes and goes; a step's time is the median. Times are those of the process's own CPU; the
+first losses on locations and words are printed too, since they must agree.
 """
 
 import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
 import tempfile
 import time
+from pathlib import Path
 
-import torch
-
-from pretrain.settings import TrainConfig
-from pretrain.sharding import compile_layers
-from pretrain.trainer import Run
+ROOT = Path(__file__).parents[1]
 
 
-def measure(mode: str, options: argparse.Namespace) -> tuple[float, float]:
-    """Return CPU seconds of a step and the last step's loss on locations and words."""
+def serve(options: argparse.Namespace) -> None:
+    """Take a round of steps for each line that comes in, and answer with their seconds and the first loss."""
+    from pretrain.settings import TrainConfig
+    from pretrain.trainer import Run
+
     with tempfile.TemporaryDirectory() as output:
         config = TrainConfig(
+            model=options.model,
             data=(options.data,),
             output=output,
             batch_size=options.batch,
@@ -39,37 +48,78 @@ def measure(mode: str, options: argparse.Namespace) -> tuple[float, float]:
             device="cpu",
         )
         run = Run(config)
-        run.objective.packs = mode in ("packed", "compiled")
-        if mode == "compiled":
+        run.objective.packs = options.mode in ("packed", "compiled")
+        if options.mode == "compiled":
+            from pretrain.sharding import compile_layers
+
             compile_layers(run.model)
-            for step in range(2):
-                run.learn(run.data[step])
-        made = {} if mode == "before" else {step: run.data[step] for step in range(options.steps)}
-        torch.manual_seed(0)
-        began = time.process_time()
-        for run.step in range(options.steps):
-            values = run.learn(made.get(run.step) or run.data[run.step])
-        seconds = (time.process_time() - began) / options.steps
+        made = {} if options.mode == "before" else {step: run.data[step] for step in range(options.steps)}
+        for _ in sys.stdin:
+            seconds, losses = [], []
+            for run.step in range(options.steps):
+                began = time.process_time()
+                values = run.learn(made.get(run.step) or run.data[run.step])
+                seconds.append(time.process_time() - began)
+                losses.append(values["training/locations"] + values["training/words"])
+            print(json.dumps([seconds, losses[0]]), flush=True)
         run.close()
-    return seconds, values["training/locations"] + values["training/words"]
+
+
+def started(mode: str, options: argparse.Namespace) -> subprocess.Popen:
+    """Start a process that takes steps in a mode, of the checkout that the mode is of."""
+    root = options.against if mode == "before" and options.against else ROOT
+    words = [__file__, options.data, "--model", options.model, "--steps", str(options.steps)]
+    return subprocess.Popen(
+        [sys.executable, *words, "--batch", str(options.batch), "--mode", mode],
+        env=os.environ
+        | {"PYTHONPATH": str(Path(root).resolve()), "PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def asked(process: subprocess.Popen) -> tuple[list[float], float]:
+    """Have a round taken."""
+    process.stdin.write("\n")
+    process.stdin.flush()
+    while not (line := process.stdout.readline()).startswith("["):  # after what a run says of its data
+        if not line:
+            raise SystemExit(f"a mode ended with {process.wait()}: its own words stand above")
+    seconds, loss = json.loads(line)
+    return seconds, loss
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data")
-    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--model", default="nano")
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--compiled", action="store_true")
+    parser.add_argument("--against")
+    parser.add_argument("--mode", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.mode:
+        serve(options)
+        return
     modes = ["before", "prepared", "packed", *(["compiled"] if options.compiled else [])]
-    print("| mode | CPU s a step | examples/s | against before | last loss |")
+    processes = {mode: started(mode, options) for mode in modes}
+    first = {mode: asked(process)[1] for mode, process in processes.items()}  # not counted: caches are cold
+    seconds: dict[str, list[float]] = {mode: [] for mode in modes}
+    for _ in range(options.rounds):
+        for mode, process in processes.items():
+            seconds[mode] += asked(process)[0]
+    for process in processes.values():
+        process.communicate()
+    print("| mode | CPU s a step | examples/s | against before | first loss |")
     print("| --- | ---: | ---: | ---: | ---: |")
-    first = None
+    whole = statistics.median(seconds["before"])
     for mode in modes:
-        seconds, loss = measure(mode, options)
-        first = first or seconds
-        speed = f"{options.batch / seconds:.1f} | {first / seconds:.2f} x"
-        print(f"| {mode} | {seconds:.2f} | {speed} | {loss:.3f} |", flush=True)
+        step = statistics.median(seconds[mode])
+        speed = f"{options.batch / step:.1f} | {whole / step:.2f} x"
+        print(f"| {mode} | {step:.2f} | {speed} | {first[mode]:.4f} |", flush=True)
 
 
 if __name__ == "__main__":

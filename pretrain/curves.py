@@ -95,15 +95,17 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < 1e300
 
 
-def draw(records: Sequence[Mapping[str, float]]) -> str:
-    """Return an SVG with one panel per group of curves."""
+def draw(records: Sequence[Mapping[str, float]], from_zero: bool = True) -> str:
+    """Return an SVG with one panel per group of curves; `from_zero`: its lowest value is no more than 0."""
     groups: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for record in records:
         for name, value in record.items():
             if "/" in name:
                 group, curve = name.split("/", 1)
                 groups.setdefault(group, {}).setdefault(curve, []).append((record["step"], value))
-    panels = [_panel(name, curves, index) for index, (name, curves) in enumerate(sorted(groups.items()))]
+    panels = [
+        _panel(name, curves, index, from_zero) for index, (name, curves) in enumerate(sorted(groups.items()))
+    ]
     columns = min(3, max(1, len(panels)))
     rows = -(-len(panels) // columns)
     size = f'width="{columns * _WIDTH}" height="{max(1, rows) * _HEIGHT}"'
@@ -111,13 +113,12 @@ def draw(records: Sequence[Mapping[str, float]]) -> str:
     return f'{head} font-family="sans-serif" font-size="11">{"".join(panels)}</svg>\n'
 
 
-def _panel(title: str, curves: Mapping[str, Sequence[tuple[float, float]]], index: int) -> str:
+def _panel(
+    title: str, curves: Mapping[str, Sequence[tuple[float, float]]], index: int, from_zero: bool
+) -> str:
     points = [point for curve in curves.values() for point in curve]
-    last, low, high = (
-        max(x for x, _ in points) or 1,
-        min(0.0, *(y for _, y in points)),
-        max(y for _, y in points),
-    )
+    last, high = max(x for x, _ in points) or 1, max(y for _, y in points)
+    low = min([0.0] * from_zero + [y for _, y in points])
     high = high if high > low else low + 1
     wide, tall = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
 

@@ -99,8 +99,13 @@ class DenseHeads(nn.Module):
         first = model.processor.tokenizer.vocabulary.pieces
         table = model.text_table.weight[first : first + LOCATIONS].flip(0)  # row b is bin b
         hidden = self.centre(seen).unflatten(-1, (2, -1))  # [n, 2, D]
-        scores = (hidden @ table.T * table.shape[1] ** -0.5).float().log_softmax(-1)  # [n, 2, 1000]
-        return -(self._kernel.to(seen.device)[bins] * scores).sum(-1).mean()
+        scale = table.shape[1] ** -0.5
+        total = ((hidden @ table.T) * scale).float().logsumexp(-1)  # [n, 2]
+        # A mean of scores is the score of a mean: one row for each bin that occurs, not for each patch.
+        found, which = bins.unique(return_inverse=True)
+        means = self._kernel.to(seen.device)[found] @ table.float()  # [bins, D]
+        wanted = (hidden.float() * means[which]).sum(-1) * scale
+        return (total - wanted).mean()
 
 
 @dataclass

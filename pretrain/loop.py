@@ -5,14 +5,17 @@ the same step, because they agree on each decision that a clock or a signal take
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
+from pretrain.errors import explained
 from pretrain.interrupts import Interrupts
 from pretrain.logbook import Logbook
 from pretrain.processes import Processes
 from pretrain.progress import progress
+from pretrain.sources.schema import DatasetError
 
 _SAVE_WITHIN, _SAVING_SHARE = 60.0, 0.05
 """Seconds after which there is a new state, whatever `save_every` says; the most time that goes into that."""
@@ -32,7 +35,12 @@ class Run(Protocol):
 
     config: Times
     processes: Processes
+    directory: Path
     step: int
+    saved: int
+    """Step of the last state."""
+    kept: str
+    """What there is to go on from, in words."""
     book: Logbook
 
     def batches(self) -> Iterator[Any]:
@@ -58,6 +66,37 @@ class Run(Protocol):
     def evaluation_is_due(self) -> bool:
         """Tell whether there is one at this step that was not made yet."""
         ...
+
+    def close(self) -> None:
+        """Leave the output to others."""
+        ...
+
+
+R = TypeVar("R", bound=Run)
+
+
+def drive(build: Callable[[], R], batch_size: int, ready: Callable[[], None] | None) -> R:
+    """Build a run and train to its end; return it, closed.
+
+    `ready` is called in the first process, before the first step. What memory or arithmetic raise is
+    explained.
+    """
+    kept = "nothing was saved"
+    try:
+        with closing(build()) as run:
+            try:
+                if ready is not None and run.processes.is_first:
+                    ready()
+                loop(run)
+            except (KeyboardInterrupt, DatasetError, OSError):  # between two steps: nothing is lost
+                if run.step > run.saved and run.processes.count == 1:  # others may be elsewhere
+                    run.save()
+                raise
+            finally:
+                kept = run.kept
+    except (RuntimeError, MemoryError) as error:
+        raise explained(error, batch_size, kept) from error
+    return run
 
 
 def loop(run: Run) -> None:

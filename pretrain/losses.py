@@ -26,15 +26,14 @@ class TextLoss:
 
     def __call__(self, logits: Tensor, targets: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean loss over location tokens and that over words; logits [B, T, V], ids [B, T]."""
-        log_probs = logits.float().log_softmax(-1)
+        logits = logits.float()
         offset = targets - self._first
         is_location = (offset >= 0) & (offset < LOCATIONS) & mask
-        words = -log_probs.gather(-1, targets[..., None])[..., 0]
-        kernel = self._kernel.to(logits.device)
-        of_locations = log_probs[is_location][
-            :, self._first : self._first + LOCATIONS
-        ]  # [n, 1000], reversed bins
-        soft = -(kernel[offset[is_location]] * of_locations).sum(-1)
+        total = logits.logsumexp(-1)
+        words = total - logits.gather(-1, targets[..., None])[..., 0]
+        bins, first = offset[is_location], self._first
+        scores = logits[..., first : first + LOCATIONS][is_location]  # [n, 1000], reversed bins
+        soft = total[is_location] - (self._kernel.to(logits.device)[bins] * scores).sum(-1)
         return _mean(soft, torch.ones_like(soft)), _mean(words, mask & ~is_location)
 
 

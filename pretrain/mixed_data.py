@@ -21,6 +21,7 @@ from pretrain.sources.opening import open_source
 from pretrain.sources.schema import DatasetError
 from pretrain.sources.source import Source
 from uio2_agent.fields import Range, build, check_fields
+from uio2_agent.labels.controls import ControlSpace
 
 GENERATED = "generated"
 """The path of data that are made, not read."""
@@ -52,10 +53,12 @@ def open_mixture(
     seed: int,
     table: MixtureTable | None = None,
     temperature: float = 1.0,
+    controls: Mapping[str, ControlSpace] | None = None,
 ) -> tuple[Mixture, dict[str, Source]]:
     """Open all data and return the mixture they make, with the sources by name.
 
-    An entry holds the fields of `DataEntry`, and `columns`, a mapping for `open_source`.
+    An entry holds the fields of `DataEntry`, and `columns`, a mapping for `open_source`. `controls` are
+    ranges of robots' actions by source, where a model has learned them; others are taken from the data.
     Raises DatasetError, or FieldError, for what cannot be opened or has no kind or rate.
     """
     if not data:
@@ -65,7 +68,7 @@ def open_mixture(
     for name, values in data.items():
         fields = {field: value for field, value in values.items() if field != "columns"}
         entries[name] = build(DataEntry, fields, f"data.{name}")
-        sources[name] = _opened(name, entries[name], values.get("columns"), table)
+        sources[name] = _opened(name, entries[name], values.get("columns"), table, (controls or {}).get(name))
     lengths = {name: len(source) for name, source in sources.items()}
     own = {name: entry.rate / 100 for name, entry in entries.items() if entry.rate is not None}
     placed = {name: entry.set or name for name, entry in entries.items() if name not in own}
@@ -81,7 +84,11 @@ def open_mixture(
 
 
 def _opened(
-    name: str, entry: DataEntry, columns: Mapping[str, str] | None, table: MixtureTable | None
+    name: str,
+    entry: DataEntry,
+    columns: Mapping[str, str] | None,
+    table: MixtureTable | None,
+    controls: ControlSpace | None,
 ) -> Source:
     row = table.sets.get(entry.set or name) if table else None
     kind = entry.kind or (row.kind if row else None)
@@ -89,4 +96,4 @@ def _opened(
         raise DatasetError(f"source {name} has no kind: say what its examples are, for instance kind: text")
     if entry.path == GENERATED:
         return GeneratedSource(name, kind, entry.examples, entry.seed)
-    return open_source(name, entry.path, kind, columns)
+    return open_source(name, entry.path, kind, columns, controls=controls)

@@ -5,7 +5,7 @@ of them, from the r-th on. Nothing is remembered, so a run goes on anywhere, wit
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -20,6 +20,7 @@ from pretrain.samples.sample import Sample
 from pretrain.sources.schema import DatasetError
 from uio2_agent.inputs.batch import Batch
 from uio2_agent.inputs.processor import Processor
+from uio2_agent.labels.controls import ControlSpace
 from uio2_agent.network.packing import Rows
 
 Drawn = tuple[Sample, tuple[str, ...]]
@@ -31,6 +32,10 @@ class Samples(Protocol):
 
     identities: dict[str, Any]
     """Plain values that tell these examples and their order from others."""
+    embodiments: Collection[str]
+    """Bodies of our own that act in them."""
+    controls: Mapping[str, ControlSpace]
+    """Ranges of robots' actions, by source."""
 
     def __getitem__(self, number: int) -> Drawn: ...
 

@@ -31,7 +31,10 @@ from pretrain.pretrain_settings import PretrainConfig
 from pretrain.recipes import recipe_file
 from pretrain.samples import Builder, Context, Sample, UnusableRecord, builder
 from pretrain.sources import records
+from pretrain.sources.own_episodes import OwnEpisodes
+from pretrain.sources.robots import RobotEpisodes
 from pretrain.sources.source import BadRecord, Source
+from uio2_agent.labels.controls import ControlSpace
 from uio2_agent.unified_io2 import UnifiedIO2
 
 _BUILDERS: Mapping[type, str] = {
@@ -115,10 +118,20 @@ class MixtureSamples:
         seed: int,
         held_back: float = 0.0,
         styles: Mapping[str, PromptStyle] | None = None,
+        controls: Mapping[str, ControlSpace] | None = None,
     ):
-        """`styles`: how requests look, by embodiment."""
+        """`styles`: how requests look, by embodiment; `controls`: ranges of robots' actions, by source, that
+        the model has learned already.
+        """
         table = None if recipe.table is None else read_table(recipe.table)
-        mixture, sources = open_mixture(recipe.data, seed, table, recipe.temperature)
+        mixture, sources = open_mixture(recipe.data, seed, table, recipe.temperature, controls)
+        own = [source.embodiments for source in sources.values() if isinstance(source, OwnEpisodes)]
+        self.embodiments = set().union(*own)
+        """The bodies of our own that act in it."""
+        self.controls = {
+            name: source.controls for name, source in sources.items() if isinstance(source, RobotEpisodes)
+        }
+        """Ranges of robots' actions, by source."""
         processor = model.processor
         self._context = Context(processor.config, processor.tokenizer, styles=styles or {})
         self._asked, self._seed = recipe.asked, seed
@@ -170,8 +183,11 @@ class MixtureSamples:
 
 
 def open_samples(
-    config: PretrainConfig, model: UnifiedIO2, styles: Mapping[str, PromptStyle]
+    config: PretrainConfig,
+    model: UnifiedIO2,
+    styles: Mapping[str, PromptStyle],
+    controls: Mapping[str, ControlSpace],
 ) -> MixtureSamples:
     """Open the mixture that a run asks for."""
     recipe = read_recipe(config.mixture, config.data)
-    return MixtureSamples(recipe, model, config.seed, config.held_back, styles)
+    return MixtureSamples(recipe, model, config.seed, config.held_back, styles, controls)

@@ -8,7 +8,7 @@ gradients are dealt out over the processes (FSDP2).
 import dataclasses
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,14 @@ from torch.utils.data import DataLoader, Dataset
 from policies import embodiments
 from policies.style import PromptStyle, save_styles
 from pretrain.data_identity import check_unchanged
-from pretrain.errors import TrainingError, explained
+from pretrain.errors import TrainingError
 from pretrain.event_file import EventFile
 from pretrain.example_stream import BadRecords
 from pretrain.flops import BACKWARD, peak_of, transformer_flops
 from pretrain.guard import Diverged, Guard
 from pretrain.initialization import start_model
 from pretrain.logbook import Logbook, Sink, WandbSink
-from pretrain.loop import loop
+from pretrain.loop import drive
 from pretrain.memory import keep_freed_memory
 from pretrain.mixture_batches import MixtureBatches, OneEach, Portion, Samples
 from pretrain.mixture_objective import MixtureObjective
@@ -40,17 +40,21 @@ from pretrain.schedule import InverseSquareRoot, Schedule
 from pretrain.settings import SMALL
 from pretrain.sharded_state import STATES, ShardedStates
 from pretrain.sharding import compile_layers, recompute_layers, shard
-from pretrain.sources.schema import DatasetError
 from pretrain.step import LOSS, NORM, Step
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.errors import UIO2Error
+from uio2_agent.formats.packaged import checkpoint_directory
 from uio2_agent.inputs.processor import Processor
+from uio2_agent.labels.controls import ControlSpace, load_controls, save_controls
 from uio2_agent.modalities import patch_modalities
 from uio2_agent.presets import PRESETS
 from uio2_agent.unified_io2 import UnifiedIO2
 
-Opener = Callable[[PretrainConfig, UnifiedIO2, Mapping[str, PromptStyle]], Samples]
-"""Opens the mixture for a model and the styles of its requests."""
+Opener = Callable[
+    [PretrainConfig, UnifiedIO2, Mapping[str, PromptStyle], Mapping[str, ControlSpace]], Samples
+]
+"""Opens the mixture for a model, the styles of its requests by embodiment, and the ranges of robots' actions
+by source that it has learned already."""
 
 
 def pretrain(
@@ -63,22 +67,7 @@ def pretrain(
     `ready` is called in the first process, before the first step. Raises TrainingError for a state of another
     run or a loss that went out of bounds, and what the sources raise for data that cannot be read.
     """
-    kept = "nothing was saved"
-    try:
-        with closing(PretrainRun(config, open_samples)) as run:
-            try:
-                if ready is not None and run.processes.is_first:
-                    ready()
-                loop(run)
-            except (KeyboardInterrupt, DatasetError, OSError):  # between two steps: nothing is lost
-                if run.step > run.saved and run.processes.count == 1:  # others may be elsewhere
-                    run.save()
-                raise
-            finally:
-                kept = run.kept
-    except (RuntimeError, MemoryError) as error:
-        raise explained(error, config.batch_size, kept) from error
-    return run.directory
+    return drive(lambda: PretrainRun(config, open_samples), config.batch_size, ready).directory
 
 
 class PretrainRun:
@@ -109,8 +98,15 @@ class PretrainRun:
         keep_freed_memory()
         torch.set_flush_denormal(True)
         torch.manual_seed(config.seed)
-        self.model, self.styles = start_network(config)
-        samples = open_samples(config, self.model, self.styles)
+        self.model, stored = start_network(config)
+        styles = {
+            name: stored.get(name) or embodiments.get(name).style(small=config.model in SMALL)
+            for name in embodiments.names()
+        }
+        learned = {} if config.model in PRESETS else load_controls(checkpoint_directory(config.model))
+        samples = open_samples(config, self.model, styles, learned)
+        self.styles = stored | {name: styles[name] for name in samples.embodiments}
+        self.controls = learned | dict(samples.controls)
         limits = row_limits(config, self.model.config)
         packer = OneEach(limits) if "packing" in (config.without or ()) else BestFitPacker(limits)
         self.data = MixtureBatches(
@@ -280,9 +276,12 @@ class PretrainRun:
         return f"the state of step {self.saved} is kept" if self.saved else "nothing was saved"
 
     def _export(self) -> None:
-        """Write the weights as one file, and the styles, from the first process."""
+        """Write the weights as one file, and how requests and actions look, from the first process."""
         if self.processes.is_first:
-            save_styles(self.directory, self.styles)
+            if self.styles:
+                save_styles(self.directory, self.styles)
+            if self.controls:
+                save_controls(self.directory, self.controls)
         if self.processes.count == 1:
             self.model.save_pretrained(self.directory)
             return
@@ -318,19 +317,17 @@ class PretrainRun:
 
 
 def start_network(config: PretrainConfig) -> tuple[UnifiedIO2, dict[str, PromptStyle]]:
-    """Return the model a run starts from, and how requests look to it, by embodiment.
+    """Return the model a run starts from, and how requests look to the embodiments that it knows.
 
     A fresh one has the paper's method whole, but for what it is `without`; a trained one has its own but for
     that.
     """
     model, stored = start_model(config.model)
-    bodies = [embodiments.get(name) for name in embodiments.names()]
-    styles = {body.name: stored.get(body.name) or body.style(small=config.model in SMALL) for body in bodies}
     method = {"sparse_patterns": True, "dynamic_masking": True} if config.model in PRESETS else {}
     method |= {name: False for name in config.without or () if name != "packing"}
     changed = dataclasses.replace(model.config, **method)
     if changed == model.config:
-        return model, styles
+        return model, stored
     if changed.qk_norm == model.config.qk_norm:
         weights = model.state_dict()
     elif config.model in PRESETS:
@@ -342,7 +339,7 @@ def start_network(config: PretrainConfig) -> tuple[UnifiedIO2, dict[str, PromptS
     if weights is not None:
         fresh.load_state_dict(weights)
     fresh.processor = Processor(changed, model.processor.tokenizer)
-    return fresh, styles
+    return fresh, stored
 
 
 def row_limits(config: PretrainConfig, model: UnifiedIO2Config) -> Limits:

@@ -33,10 +33,13 @@ def shard(objective: MixtureObjective, half_precision: bool) -> None:
     """Deal the weights out over the processes that run, in place: one group of shards for each layer, whose
     weights are together only while it runs, and one for all else.
 
-    With `half_precision` the layers' weights travel as bfloat16; gradients are summed in float32.
+    With `half_precision` the layers' weights travel as bfloat16; gradients are summed in float32. What goes
+    from layer to layer stays float32, as autocast has it in a single process.
     """
     travels = MixedPrecisionPolicy(
-        param_dtype=torch.bfloat16 if half_precision else None, reduce_dtype=torch.float32
+        param_dtype=torch.bfloat16 if half_precision else None,
+        reduce_dtype=torch.float32,
+        cast_forward_inputs=False,
     )
     objective.network.decoder.crosses_inside = True
     for layer in layers_of(objective.network):

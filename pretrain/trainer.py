@@ -14,7 +14,7 @@ and the checkpoint, with the adapters merged in, is written for evaluations and 
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from policies.style import PromptStyle, save_styles
 from pretrain.checkpointing import STATE, content_digest, load_state, save_state
 from pretrain.dense_heads import DenseHeads, Labels
 from pretrain.episode_objective import EpisodeObjective
-from pretrain.errors import TrainingError, explained
+from pretrain.errors import TrainingError
 from pretrain.examples import (
     QUESTIONS,
     Example,
@@ -39,7 +39,7 @@ from pretrain.examples import (
 from pretrain.guard import Diverged, Guard
 from pretrain.initialization import start_model
 from pretrain.logbook import Logbook
-from pretrain.loop import loop
+from pretrain.loop import drive
 from pretrain.lora import Lora
 from pretrain.memory import keep_freed_memory
 from pretrain.moments import learned_steps, moment
@@ -50,7 +50,7 @@ from pretrain.progress import say
 from pretrain.schedule import Schedule
 from pretrain.selection import seen_words, split_episodes
 from pretrain.settings import SETTINGS, SMALL, TrainConfig
-from pretrain.sources import DatasetError, EpisodeFolders, StoredEpisode
+from pretrain.sources import EpisodeFolders, StoredEpisode
 from pretrain.step import Step
 from uio2_agent.errors import UIO2Error
 from uio2_agent.inputs.batch import Batch
@@ -69,26 +69,11 @@ def train(
     is no number, or an output that another run has or that cannot be written; DatasetError for data that
     cannot be read.
     """
-    kept = "nothing was saved"
-    try:
-        with closing(Run(config, evaluate)) as run:
-            try:
-                if ready is not None:
-                    ready()
-                run.loop()
-            except (KeyboardInterrupt, DatasetError, OSError):  # between two steps: nothing is lost
-                if run.step > run.saved:
-                    run.save()
-                raise
-            finally:
-                kept = run.kept
-    except (RuntimeError, MemoryError) as error:
-        raise explained(error, config.batch_size, kept) from error
-    return run.directory
+    return drive(lambda: Run(config, evaluate), config.batch_size, ready).directory
 
 
 class Run:
-    """One training run: builds its parts, then `loop`."""
+    """One training run: builds its parts; `pretrain.loop` drives it."""
 
     def __init__(self, config: TrainConfig, evaluate: Evaluate | None = None):
         self.config, self._evaluation = config, evaluate
@@ -194,10 +179,6 @@ class Run:
         if self.lora is not None:
             held["weights"] = model.state_dict()
         return content_digest(held)[:16]
-
-    def loop(self) -> None:
-        """Train to the last step, or until the time is up (`pretrain.loop`)."""
-        loop(self)
 
     def close(self) -> None:
         """Leave the output to others."""

@@ -40,6 +40,11 @@ class OwnEpisodes(Source):
         """Return a digest of the episode's facts, whatever set it stands in."""
         return episode_identity(self._folders.facts[checked_index(index, self)])
 
+    @property
+    def embodiments(self) -> set[str]:
+        """Names of the bodies that act in them."""
+        return {fact["embodiment"] for fact in self._folders.facts}
+
     @cached_property
     def identity(self) -> str:
         """The number of episodes and a digest of what the folders tell of theirs."""

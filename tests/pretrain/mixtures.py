@@ -18,7 +18,7 @@ class ToySamples:
     """Example n: a colour to name, a picture to name it of, a picture to make, or a sound to make."""
 
     def __init__(self, seed: int = 0):
-        self._seed = seed
+        self._seed, self.embodiments, self.controls = seed, (), {}
         self.identities = {
             **{"seed": seed, "held_back": 0.0, "rates": {"toy": 1.0}, "limits": {}},
             "sources": {"toy": "1000 examples"},
@@ -50,7 +50,7 @@ class ToySamples:
         return Sample(Request(f"say {words} {COLOURS[which]}"), Target(text=COLOURS[which]), source="toy")
 
 
-def open_toys(config: PretrainConfig, model: UnifiedIO2, styles: object) -> ToySamples:
+def open_toys(config: PretrainConfig, model: UnifiedIO2, styles: object, controls: object) -> ToySamples:
     """Open the stream."""
     return ToySamples(config.seed)
 

@@ -13,11 +13,18 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
+from torch.distributed.tensor import DTensor
 
+from policies.style import load_styles
 from pretrain.errors import TrainingError
+from pretrain.pretrain_settings import PretrainConfig
 from pretrain.pretraining import PretrainRun, pretrain
 from pretrain.sharded_state import STATES
+from pretrain.sharding import shard
 from tests.pretrain.mixtures import ToySamples, open_toys, toy_config, toy_model
+from uio2_agent.errors import UIO2Error
+from uio2_agent.labels.controls import CONTROLS_FILE, ControlSpace, load_controls
 from uio2_agent.unified_io2 import UnifiedIO2
 
 ROOT = Path(__file__).parents[2]
@@ -113,6 +120,36 @@ def newest(output: Path) -> Path:
     return max((output / STATES).iterdir())
 
 
+@pytest.mark.parametrize("recompute", [False, True])
+def test_sharded_in_half_precision_the_losses_are_those_of_one_process(
+    model: str, tmp_path: Path, recompute: bool
+) -> None:
+    """A group of one process deals weights out and casts them as one of many does."""
+    run = PretrainRun(toy_config(model, tmp_path / "run", dtype="bfloat16", recompute=recompute), open_toys)
+    objective, portion = run.objective, run.data[0][0]
+    found = []
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/meeting", rank=0, world_size=1)
+    try:
+        for _ in range(2):
+            objective.zero_grad()
+            total, losses = objective(portion, 0, objective.counts(portion))
+            total.backward()
+            gradients = [p.grad for p in objective.parameters() if p.grad is not None]
+            whole = [g.full_tensor() if isinstance(g, DTensor) else g for g in gradients]
+            found.append((losses, [gradient.clone() for gradient in whole]))
+            if not isinstance(gradients[-1], DTensor):
+                shard(objective, half_precision=True)
+    finally:
+        run.close()
+        dist.destroy_process_group()
+    (losses, gradients), (sharded_losses, sharded_gradients) = found
+    for name, loss in losses.items():
+        assert sharded_losses[name].item() == pytest.approx(loss.item(), abs=1e-3), name
+    size = sum(gradient.square().sum() for gradient in gradients).sqrt()
+    pairs = zip(gradients, sharded_gradients, strict=True)
+    assert sum((one - other).square().sum() for one, other in pairs).sqrt() < 0.01 * size
+
+
 def test_what_a_run_cannot_go_on_with_is_said(model: str, tmp_path: Path) -> None:
     config = toy_config(model, tmp_path, steps=1)
     pretrain(config, open_toys)
@@ -159,6 +196,34 @@ def test_examples_longer_than_a_row_are_refused_and_counted(model: str, tmp_path
     drawn = [ToySamples().sample(number).target for number in range(16)]
     assert last["left_out/refused_examples"] == sum(target.text is None for target in drawn) == 6
     assert {name for name in last if name.startswith("training/")} == {"training/text"}
+
+
+def test_a_checkpoint_tells_how_its_actions_are_read_and_of_the_bodies_it_learned(
+    model: str, tmp_path: Path
+) -> None:
+    space = ControlSpace(("x", "grip"), (-1.0, 0.0), (1.0, 1.0), switches=("grip",))
+    handed = []
+
+    class Robots(ToySamples):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embodiments, self.controls = ("household",), {"arm": space}
+
+    def open_robots(config: PretrainConfig, network: object, styles: object, controls: object) -> Robots:
+        handed.append(controls)
+        return Robots()
+
+    first = pretrain(toy_config(model, tmp_path / "first", steps=1), open_robots)
+    assert load_controls(first) == {"arm": space}
+    assert set(load_styles(first, "vima")) == {"household"}
+    second = pretrain(toy_config(str(first), tmp_path / "second", steps=1), open_toys)
+    assert load_controls(second) == {"arm": space}
+    assert set(load_styles(second, "vima")) == {"household"}
+    pretrain(toy_config(str(first), tmp_path / "third", steps=1), open_robots)
+    assert handed == [{}, {"arm": space}]
+    (first / CONTROLS_FILE).write_text('{"arm": {"names": ["x"]}}')
+    with pytest.raises(UIO2Error, match=r"controls.json holds no ranges"):
+        load_controls(first)
 
 
 def test_a_run_learns_only_what_is_not_frozen(model: str, tmp_path: Path) -> None:

@@ -233,7 +233,7 @@ def test_the_first_state_does_not_wait_for_save_every(
     run = Run(dataclasses.replace(config, output=str(tmp_path), save_every=10**6, evaluate_every=0))
     save = run.save
     monkeypatch.setattr(run, "save", lambda **of: (saved.append(run.step), save(**of)))
-    run.loop()
+    loop.loop(run)
     assert saved[0] <= 3 and saved[-1] == STEPS
 
 
@@ -282,7 +282,7 @@ def test_an_output_that_vanishes_stops_the_run(config: TrainConfig, tmp_path: Pa
     run = Run(dataclasses.replace(config, output=str(tmp_path / "run")))
     (tmp_path / "run").rename(tmp_path / "elsewhere")
     with pytest.raises(TrainingError, match="was removed, moved or unmounted"):
-        run.loop()
+        loop.loop(run)
     assert not (tmp_path / "run").exists()
 
 

@@ -12,6 +12,7 @@ from policies.embodiments.vima import VIMA
 from policies.style import load_styles
 from pretrain.checkpointing import STATE
 from pretrain.errors import TrainingError
+from pretrain.loop import loop
 from pretrain.settings import TrainConfig
 from pretrain.trainer import Run, train
 from rollouts.datasets.encoding import encode_episode
@@ -75,7 +76,7 @@ def test_the_loss_falls(config, tmp_path):
         dataclasses.replace(config, output=str(tmp_path), steps=15, log_every=100, eye_steps=0, eye_weight=0)
     )
     first = run.validate()
-    run.loop()
+    loop(run)
     last = run.validate()
     assert last["validation/locations"] < first["validation/locations"] - 0.5
     assert last["validation/words"] < first["validation/words"] - 3
@@ -84,7 +85,7 @@ def test_the_loss_falls(config, tmp_path):
 def test_a_frozen_eye_stands_still(config, tmp_path):
     run = Run(dataclasses.replace(config, output=str(tmp_path), eye_steps=0, eye_weight=0.0))
     before = [parameter.clone() for parameter in run.model.image_encoder.parameters()]
-    run.loop()
+    loop(run)
     assert all(torch.equal(a, b) for a, b in zip(before, run.model.image_encoder.parameters(), strict=True))
 
 
@@ -141,7 +142,7 @@ def test_a_model_with_a_frozen_image_encoder_is_tuned_in_half_precision(config, 
     before = model.state_dict()
     for lora_rank in (0, 4):
         run = Run(dataclasses.replace(config, output=str(tmp_path / f"{lora_rank}"), lora_rank=lora_rank))
-        run.loop()
+        loop(run)
         weights = {parameter.dtype for parameter in run.model.decoder.parameters()}
         assert weights == {torch.bfloat16 if lora_rank else torch.float32}
         after = UnifiedIO2.from_pretrained(tmp_path / f"{lora_rank}").state_dict()

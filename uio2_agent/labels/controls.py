@@ -5,15 +5,21 @@ set and the checkpoint: an action read with another range is another action. A s
 as bin 0 or 999 and read as the nearer end. Refuses to know what the dimensions move.
 """
 
+import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Self
 
 import numpy as np
 
 from uio2_agent.errors import UIO2Error
+from uio2_agent.files import replace_file
+from uio2_agent.formats.json_file import read_object
 from uio2_agent.labels.locations import LOCATION, Range, checked, values_in, write_values
+
+CONTROLS_FILE = "controls.json"
 
 
 @dataclass(frozen=True)
@@ -91,3 +97,29 @@ class ControlSpace:
     def _settled(self, fractions: np.ndarray) -> np.ndarray:
         """Return fractions [n, dimensions] with switches at 0 or 1."""
         return np.where(np.isin(self.names, self.switches), np.round(fractions), fractions)
+
+
+def save_controls(directory: str | Path, controls: Mapping[str, ControlSpace]) -> None:
+    """Write how a checkpoint's actions are to be read, by the name of their data set."""
+    values = {name: asdict(space) for name, space in controls.items()}
+    replace_file(Path(directory, CONTROLS_FILE), json.dumps(values, indent=2) + "\n")
+
+
+def load_controls(directory: str | Path) -> dict[str, ControlSpace]:
+    """Read how a checkpoint's actions are to be read, by the name of their data set; none where there is no
+    file.
+
+    Raises UIO2Error naming the file for one that holds something else.
+    """
+    path = Path(directory, CONTROLS_FILE)
+    if not path.is_file():
+        return {}
+    try:
+        return {
+            name: ControlSpace(**{field: tuple(values) for field, values in space.items()})
+            for name, space in read_object(path).items()
+        }
+    except (UIO2Error, TypeError, AttributeError) as error:
+        raise UIO2Error(
+            f"{path} holds no ranges of actions ({error}): get the checkpoint's own file, or delete it"
+        ) from None

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from uio2_agent.network.closed_form import Move
 from uio2_agent.network.layers import Attend, attention_bias
 from uio2_agent.network.length_groups import LIKE
 from uio2_agent.network.masks import RULES, Pattern
@@ -82,23 +83,35 @@ def attend_in_groups(rule: Rule, queries: Slots, keys: Slots, dtype: torch.dtype
     groups = []
     for wanted, given in _like_lengths(queries.segment, keys.segment):
         bias = dense_bias(rule, _at(queries, wanted), _at(keys, given), dtype)
-        groups.append((wanted.clamp(min=0), given.clamp(min=0), wanted.flatten() >= 0, bias))
+        groups.append((wanted, given, bias))
+    sizes = queries.segment.numel(), keys.segment.numel()
+    to_queries, to_keys = (
+        Move.of(torch.cat([group[side].flatten() for group in groups]), sizes[side]) for side in (0, 1)
+    )
+    query_shapes, key_shapes = ([group[side].shape for group in groups] for side in (0, 1))
 
     def attend(queries: Tensor, keys: Tensor, values: Tensor, scale: float | None) -> Tensor:
-        flat = [x.transpose(1, 2).flatten(0, 1) for x in (queries, keys, values)]  # [R * L, H, head_dim]
-        places, mixed = [], []
-        for wanted, given, exists, bias in groups:
-            query, key, value = (
-                x.index_select(0, index.flatten()).unflatten(0, index.shape).transpose(1, 2)
-                for x, index in zip(flat, (wanted, given, given), strict=True)
-            )
-            found = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scale)
-            places.append(wanted.flatten()[exists])
-            mixed.append(found.transpose(1, 2).flatten(0, 1)[exists])
-        rows = torch.zeros_like(flat[0]).index_copy(0, torch.cat(places), torch.cat(mixed))
+        parts = zip(
+            _grouped(queries, to_queries, query_shapes),
+            _grouped(keys, to_keys, key_shapes),
+            _grouped(values, to_keys, key_shapes),
+            groups,
+            strict=True,
+        )
+        mixed = [
+            F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scale)
+            for query, key, value, (*_, bias) in parts
+        ]
+        rows = to_queries.reverse(torch.cat([found.transpose(1, 2).flatten(0, 1) for found in mixed]))
         return rows.unflatten(0, (len(queries), -1)).transpose(1, 2)
 
     return attend
+
+
+def _grouped(x: Tensor, move: Move, shapes: list[torch.Size]) -> list[Tensor]:
+    """Return x [R, H, L, head_dim], counted through the rows, in groups [n, H, length, head_dim]."""
+    parts = move(x.transpose(1, 2).flatten(0, 1)).split([shape.numel() for shape in shapes])
+    return [part.unflatten(0, shape).transpose(1, 2) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def block_mask(rule: Rule, queries: Slots, keys: Slots, causal: bool) -> Any:
@@ -176,16 +189,15 @@ def _like_lengths(queries: Tensor, keys: Tensor) -> Iterator[tuple[Tensor, Tenso
 
 def _runs(segment: Tensor) -> tuple[dict[tuple[int, int], int], dict[tuple[int, int], int]]:
     """Return where each (row, segment) starts, counted through the rows, and how long it is."""
-    ids = segment.flatten()
-    row = torch.arange(len(segment), device=ids.device).repeat_interleave(segment.shape[1])
-    pairs, counts = torch.stack([row, ids.long()]).unique_consecutive(dim=1, return_counts=True)
-    first = counts.cumsum(0) - counts
-    runs = [
-        ((r, s), start, count)
-        for (r, s), start, count in zip(pairs.T.tolist(), first.tolist(), counts.tolist(), strict=True)
-        if s >= 0
-    ]
-    return {e: start for e, start, _ in runs}, {e: count for e, _, count in runs}
+    begins = torch.ones_like(segment, dtype=torch.bool)
+    begins[:, 1:] = segment[:, 1:] != segment[:, :-1]
+    rows, columns = (begins & (segment >= 0)).nonzero().unbind(1)
+    ends = torch.ones_like(begins)
+    ends[:, :-1] = begins[:, 1:]
+    lasts = (ends & (segment >= 0)).nonzero()[:, 1]
+    starts, lengths = rows * segment.shape[1] + columns, lasts - columns + 1
+    examples = list(zip(rows.tolist(), segment[rows, columns].tolist(), strict=True))
+    return tuple(dict(zip(examples, of.tolist(), strict=True)) for of in (starts, lengths))
 
 
 def _places(starts: list[int], lengths: list[int], device: torch.device) -> Tensor:

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from uio2_agent.network import closed_form
+
 
 def constant(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Keep results of a function of sizes; never as inference tensors, which training could not use later."""
@@ -94,6 +96,8 @@ def rotary_pair(rows: Tensor, dtype: torch.dtype = torch.float32) -> tuple[Tenso
 def rotate(x: Tensor, pair: tuple[Tensor, Tensor]) -> Tensor:
     """Turn each consecutive channel pair of x [B, H, L, head_dim] as one complex number, in float32."""
     cos, sin = pair
+    if closed_form.applies(x):
+        return closed_form.Turned.apply(x, torch.complex(cos[..., ::2], sin[..., 1::2]))
     wide = x.float()
     swapped = wide.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
     return torch.addcmul(wide * cos, swapped, sin).to(x.dtype)
