@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pretrain.packing import BestFitPacker, Lengths, Limits, Packing, PairPacker, token_lengths
+from pretrain.packing import BestFitPacker, Lengths, Limits, Packing, PairPacker, least_rows, token_lengths
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.embedders.tokens import compact
 from uio2_agent.inputs.batch import Batch, Patches, TextInput, TokenTarget
@@ -163,16 +163,21 @@ def table_of_packers(lengths: list[Lengths]) -> None:
     """Print what each packer makes of the lengths, under the paper's limits and under longer rows."""
     print(f"{len(lengths)} examples; mean {np.mean(lengths, 0).round(1)} tokens in encoder and decoder")
     print(
-        f"{'rows of':>12} {'packer':28} {'encoder':>8} {'decoder':>8} {'alone':>6} {'a row':>6} refused us/ex"
+        f"{'rows of':>12} {'packer':28} {'encoder':>8} {'decoder':>8} {'alone':>6} {'a row':>6} "
+        f"{'refused':>7} {'ms/row':>6}"
     )
     for limits in (Limits(864, 1280), Limits(1728, 3072), Limits(3456, 6144)):
         packers = {
             "official pairs, pool 10": PairPacker(limits),
             "first fit, 8 rows": FirstFit(limits),
             "best fit decreasing, 2,048": BestFitDecreasing(limits),
-            "ours, window 128": BestFitPacker(limits),
-            "ours, window 512": BestFitPacker(limits, window=512),
+            "ours, window 128": BestFitPacker(limits, window=128),
+            "ours, window 256": BestFitPacker(limits),
         }
+        fitting = [length for length in lengths if limits.fits(length)]
+        room = least_rows(fitting, limits) * np.array([limits.encoder, limits.decoder])
+        encoder, decoder = np.sum(fitting, 0) / room
+        print(f"{limits.encoder:>6}/{limits.decoder} {'no packer is above':28} {encoder:8.1%} {decoder:8.1%}")
         for name, packer in packers.items():
             begin = time.process_time()
             packing = packer.pack(lengths)
@@ -182,7 +187,7 @@ def table_of_packers(lengths: list[Lengths]) -> None:
             print(
                 f"{limits.encoder:>6}/{limits.decoder} {name:28} {encoder:8.1%} {decoder:8.1%} "
                 f"{packing.alone / packed:6.1%} {packed / len(packing.rows):6.2f} "
-                f"{len(packing.refused) / len(lengths):7.2%} {spent / len(lengths) * 1e6:5.0f}",
+                f"{len(packing.refused) / len(lengths):7.2%} {spent / len(packing.rows) * 1e3:6.2f}",
                 flush=True,
             )
 

@@ -2,6 +2,7 @@
 
     table: pretraining                     rates by name or file; none where every entry has its own
     temperature: 1.0
+    random_scale: {smallest: 0.75, largest: 1.3333, covering: 0.5}      or true; left out, nothing is cut
     data:                                  as `pretrain.mixed_data` says, and what is asked of an entry
       c4: {path: /data/c4, kind: text}
       laion_400m: {path: laion, kind: image_text, ask: {image_text: {image_share: 0}}}
@@ -30,10 +31,12 @@ from pretrain.order import permutation
 from pretrain.pretrain_settings import PretrainConfig
 from pretrain.recipes import recipe_file
 from pretrain.samples import Builder, Context, Sample, UnusableRecord, builder
+from pretrain.samples.random_scale import RandomScale
 from pretrain.sources import records
 from pretrain.sources.own_episodes import OwnEpisodes
 from pretrain.sources.robots import RobotEpisodes
 from pretrain.sources.source import BadRecord, Source
+from uio2_agent.fields import build
 from uio2_agent.labels.controls import ControlSpace
 from uio2_agent.unified_io2 import UnifiedIO2
 
@@ -49,6 +52,13 @@ _BUILDERS: Mapping[type, str] = {
     records.DenseRecord: "dense",
     records.PeopleRecord: "people",
     records.QuestionRecord: "question",
+    records.VideoQuestionRecord: "video_question",
+    records.TagsRecord: "image_tags",
+    records.RelationsRecord: "relations",
+    records.CuboidsRecord: "cuboids",
+    records.TrackRecord: "tracking",
+    records.FlowRecord: "flow",
+    records.EditRecord: "image_edit",
     records.TrajectoryRecord: "control",
 }
 """What is asked of a record where an entry does not say."""
@@ -68,6 +78,8 @@ class Recipe:
     """Entries of `pretrain.mixed_data`, their paths whole."""
     asked: Mapping[str, Builder]
     """Builders of the entries that name one."""
+    random_scale: RandomScale | None = None
+    """How pictures of training are scaled and cut; None for not at all."""
 
 
 def read_recipe(name: str, folder: str | None = None) -> Recipe:
@@ -85,8 +97,10 @@ def read_recipe(name: str, folder: str | None = None) -> Recipe:
         raise TrainingError(
             f"{path} is no mixture: it needs data: with an entry {{path, kind}} for each source"
         )
-    if wrong := set(held) - {"table", "temperature", "data"}:
-        raise TrainingError(f"{path}: {wrong.pop()} is unknown: a mixture has table, temperature and data")
+    if wrong := set(held) - {"table", "temperature", "random_scale", "data"}:
+        raise TrainingError(
+            f"{path}: {wrong.pop()} is unknown: a mixture has table, temperature, random_scale and data"
+        )
     base = Path(folder).expanduser() if folder else path.parent
     data, asked = {}, {}
     for source, entry in entries.items():
@@ -96,7 +110,9 @@ def read_recipe(name: str, folder: str | None = None) -> Recipe:
         data[source] = fields
         if "ask" in entry:
             asked[source] = _builder(entry["ask"], f"{path}: data.{source}.ask")
-    return Recipe(held.get("table"), held.get("temperature", 1.0), data, asked)
+    scaled = held.get("random_scale", False)
+    scale = build(RandomScale, {} if scaled is True else scaled, f"{path}: random_scale") if scaled else None
+    return Recipe(held.get("table"), held.get("temperature", 1.0), data, asked, scale)
 
 
 def _builder(asked: Any, where: str) -> Builder:
@@ -135,12 +151,16 @@ class MixtureSamples:
         processor = model.processor
         self._context = Context(processor.config, processor.tokenizer, styles=styles or {})
         self._asked, self._seed = recipe.asked, seed
-        self.stream = ExampleStream(mixture, sources, held_back, self._sample)
+        self._scale = recipe.random_scale
+        self.stream = ExampleStream(mixture, sources, held_back, self._scaled)
+        self._whole = ExampleStream(mixture, sources, held_back, self._sample)
         self.identities: dict[str, Any] = identities(self.stream)
         """What tells these samples and their order from others."""
         for name in self.stream.sources:
             if name in recipe.asked:
                 self.identities["sources"][name] += f", asked {recipe.asked[name].options}"
+            if self._scale is not None:
+                self.identities["sources"][name] += f", scaled by {self._scale}"
 
     def __getitem__(self, number: int) -> Drawn:
         """Return the sample of a number, and a line for each damaged record in whose place it came."""
@@ -148,10 +168,15 @@ class MixtureSamples:
         return fetched.record, fetched.skipped
 
     def held(self, each: int) -> list[Sample]:
-        """Return samples of what is held back, so many of each source or as many as there are."""
-        return [fetched.record for name in self.stream.sources for fetched in self.stream.held(name, each)]
+        """Return samples of what is held back, so many of each source or as many as there are; their pictures
+        are whole.
+        """
+        return [fetched.record for name in self.stream.sources for fetched in self._whole.held(name, each)]
 
-    def _sample(self, record: Any, name: str, number: int) -> Sample:
+    def _scaled(self, record: Any, name: str, number: int) -> Sample:
+        return self._sample(record, name, number, self._scale)
+
+    def _sample(self, record: Any, name: str, number: int, scale: RandomScale | None = None) -> Sample:
         """Ask something of a record, or of another of its source where nothing can be asked of it."""
         another = self._others(self.stream.sources[name], name, number)
         context = replace(self._context, another=another)
@@ -159,6 +184,9 @@ class MixtureSamples:
         for attempt in range(_ATTEMPTS):
             rng = np.random.default_rng([self._seed, number, attempt])
             ask = self._asked.get(name) or builder(_BUILDERS.get(type(record), _OF_EPISODES))
+            if scale is not None:
+                drawn = np.random.default_rng([self._seed, number, attempt, 1])
+                record = scale(record, context.config.image_size, drawn)
             try:
                 return ask(record, rng, context, name)
             except UnusableRecord as error:

@@ -1,12 +1,12 @@
 """Generated data sets as sources: example i of a seed is always the same, and nothing is stored."""
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
-from pretrain.generated import moving, people, rooms, shapes, texts
+from pretrain.generated import labelled, moving, people, rooms, shapes, texts
 from pretrain.sources.films import ArrayFilm
 from pretrain.sources.records import (
     DenseRecord,
@@ -18,6 +18,7 @@ from pretrain.sources.records import (
     RegionsRecord,
     SoundTextRecord,
     TextRecord,
+    VideoQuestionRecord,
     VideoRecord,
     ViewsRecord,
 )
@@ -97,6 +98,15 @@ def _video(rng: np.random.Generator) -> VideoRecord:
     return VideoRecord(film, caption=", then ".join(words for _, words in said))
 
 
+def _video_question(rng: np.random.Generator) -> VideoQuestionRecord:
+    """Ask of one of the scenes, told by what moves in it, where it goes."""
+    frames, wave, said = moving.moving_shapes(rng, (SIZE, SIZE), _SECONDS, _FPS)
+    number = int(rng.integers(len(said)))
+    thing, way = said[number][1].split(" moves ")
+    question = f"which way does scene {number + 1} of {len(said)} move, {thing}?"
+    return VideoQuestionRecord(ArrayFilm(frames, _FPS, wave), question, way)
+
+
 def _document(rng: np.random.Generator) -> DocumentRecord:
     parts: list[str | np.ndarray] = []
     for number in range(int(rng.integers(2, 5))):
@@ -163,6 +173,13 @@ MAKERS: Mapping[str, Callable[[np.random.Generator], Any]] = {
     "question": _question,
     "dense": _dense,
     "people": _people,
+    "tags": partial(labelled.tags, size=SIZE),
+    "relations": partial(labelled.relations, size=SIZE),
+    "cuboids": partial(labelled.cuboids, size=SIZE),
+    "flow": partial(labelled.flow, size=SIZE),
+    "edit": partial(labelled.edit, size=SIZE),
+    "track": partial(labelled.track, size=SIZE),
+    "video_question": _video_question,
     "regions": _regions,
     "patches": _patches,
 }

@@ -21,14 +21,21 @@ from PIL import Image
 
 from pretrain.sources.films import ArrayFilm
 from pretrain.sources.records import (
+    CuboidsRecord,
     DenseRecord,
     DocumentRecord,
+    EditRecord,
+    FlowRecord,
     ImageTextRecord,
     PeopleRecord,
     QuestionRecord,
     RegionsRecord,
+    RelationsRecord,
     SoundTextRecord,
+    TagsRecord,
     TextRecord,
+    TrackRecord,
+    VideoQuestionRecord,
     VideoRecord,
     ViewsRecord,
 )
@@ -97,6 +104,34 @@ def fields_of(record: Any) -> dict[str, Any]:
                 "boxes": record.boxes.tolist(),
                 "joints": record.joints.tolist(),
             }
+        case TagsRecord():
+            return {"png": png(record.image), "tag": record.tag, "classes": list(record.classes)}
+        case RelationsRecord():
+            # as objects, since a table's column holds values of one type
+            names = ("subject", "word", "object")
+            found = [dict(zip(names, each, strict=True)) for each in record.relations]
+            return {"png": png(record.image), "boxes": record.boxes.tolist(), "relations": found}
+        case CuboidsRecord(cuboids=held):
+            turns = held.rotations.reshape(-1, 9)
+            numbers = np.concatenate([held.centres, held.depths[:, None], held.log_sizes, turns], axis=1)
+            return {
+                "png": png(record.image),
+                "boxes": record.boxes.tolist(),
+                "cuboids": numbers.tolist(),
+            }
+        case FlowRecord():
+            content = io.BytesIO()
+            np.save(content, record.flow)
+            frames = {"before.png": png(record.before), "after.png": png(record.after)}
+            return {**frames, "flow.npy": content.getvalue(), "fastest": record.fastest}
+        case EditRecord():
+            images = {"before.png": png(record.before), "after.png": png(record.after)}
+            return {**images, "instruction": record.instruction}
+        case TrackRecord():
+            images = {f"{place}.png": png(image) for place, image in enumerate(record.images)}
+            return {**images, "boxes": record.boxes.tolist(), "tag": record.name}
+        case VideoQuestionRecord(film=ArrayFilm()):
+            return {"mkv": mkv(record.film), "question": record.question, "answer": record.answer}
         case RegionsRecord():
             parts = {"png": png(record.image), "boxes": record.boxes.tolist()}
             if record.names:

@@ -16,6 +16,14 @@
 | dense | DenseRecord | depth, normals; the image from its depth |
 | people | PeopleRecord | the joints of a person |
 | question | QuestionRecord | the answer |
+| video_question | VideoQuestionRecord | the answer |
+| image_tags | TagsRecord | the class of the image |
+| relations | RelationsRecord | how two things relate |
+| referring | RegionsRecord | box or mask of what words mean, words for a box |
+| cuboids | CuboidsRecord | the 3-D box of a thing |
+| tracking | TrackRecord | the box in the next frame |
+| flow | FlowRecord | the motion between two frames as a picture |
+| image_edit | EditRecord | the image after a change |
 | trajectory | StoredEpisode | action, next view and state, goal, instruction, verdict |
 | control | TrajectoryRecord | the same of a robot that only numbers describe |
 
@@ -55,6 +63,14 @@ BUILDERS: Mapping[str, str] = {
     "dense": "DenseOptions",
     "people": "PeopleOptions",
     "question": "QuestionOptions",
+    "video_question": "VideoQuestionOptions",
+    "image_tags": "ImageTagsOptions",
+    "relations": "RelationsOptions",
+    "referring": "ReferringOptions",
+    "cuboids": "CuboidsOptions",
+    "tracking": "TrackingOptions",
+    "flow": "FlowOptions",
+    "image_edit": "ImageEditOptions",
     "trajectory": "TrajectoryOptions",
     "control": "ControlOptions",
 }

@@ -17,6 +17,8 @@ IMAGES = ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff")
 SOUNDS = ("wav", "flac", "mp3", "ogg", "m4a")
 VIDEOS = ("mp4", "webm", "mkv", "avi", "mov")
 TEXTS = ("txt", "json")
+_ENDINGS = (*IMAGES, *SOUNDS, *VIDEOS, *TEXTS)
+_WHOLE_ENDINGS = ("flow.npy",)
 _LOOKED_INTO = 64
 """Files whose content counts in the identity; of the others name and size do."""
 
@@ -36,13 +38,14 @@ class FileFolder(Store):
             below[:] = sorted(name for name in below if not name.startswith("."))
             for name in names:
                 stem, _, ending = name.partition(".")
-                if stem and ending.rpartition(".")[2].lower() in (*IMAGES, *SOUNDS, *VIDEOS, *TEXTS):
+                ending_read = ending.rpartition(".")[2].lower() in _ENDINGS or ending in _WHOLE_ENDINGS
+                if stem and ending_read:
                     place = Path(folder, name)
                     example = found.setdefault(str(place.parent.relative_to(self.root) / stem), {})
                     example[ending] = place.stat().st_size
         if not found:
             raise DatasetError(
-                f"{root} holds no files of the endings {', '.join((*IMAGES, *SOUNDS, *VIDEOS, *TEXTS))}"
+                f"{root} holds no files of the endings {', '.join((*_ENDINGS, *_WHOLE_ENDINGS))}"
             )
         self._examples = sorted((stem, tuple(sorted(sizes.items()))) for stem, sizes in found.items())
 

@@ -11,6 +11,13 @@
 | question | question, answer; image or images, if any | QuestionRecord |
 | dense | image; depth (16-bit, millimetres), farthest (metres), normals (picture), text | DenseRecord |
 | people | image, boxes, joints (x, y, seen; COCO's 17) | PeopleRecord |
+| tags | image, tag, classes | TagsRecord |
+| relations | image, boxes, relations: objects with subject, word, object | RelationsRecord |
+| cuboids | image, boxes, cuboids (u v, depth, log w h l, nine of a rotation, row by row) | CuboidsRecord |
+| flow | before, after, flow (an .npy), fastest (pixels) | FlowRecord |
+| edit | before, instruction, after | EditRecord |
+| track | images, boxes (one each; -1 unseen), tag | TrackRecord |
+| video_question | video, question, answer | VideoQuestionRecord |
 | regions | image; boxes (y1 x1 y2 x2) with names and masks, if any, or SA-1B's annotations | RegionsRecord |
 
 Fields are files of a tar shard or a folder, by ending, or columns of a table. The keys of a `json` file are
@@ -32,17 +39,25 @@ from pretrain.sources import masks
 from pretrain.sources.file_folders import IMAGES, SOUNDS, VIDEOS
 from pretrain.sources.films import EncodedFilm
 from pretrain.sources.records import (
+    CuboidsRecord,
     DenseRecord,
     DocumentRecord,
+    EditRecord,
+    FlowRecord,
     ImageTextRecord,
     PeopleRecord,
     QuestionRecord,
     RegionsRecord,
+    RelationsRecord,
     SoundTextRecord,
+    TagsRecord,
     TextRecord,
+    TrackRecord,
+    VideoQuestionRecord,
     VideoRecord,
     ViewsRecord,
 )
+from uio2_agent.labels.cuboids import Cuboids
 from uio2_agent.labels.keypoints import JOINTS
 from uio2_agent.media.audio import read_audio
 from uio2_agent.media.loading import load_image
@@ -68,6 +83,15 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "farthest": ("farthest",),
     "normals": ("normals", "normals.png"),
     "joints": ("joints", "keypoints"),
+    "tag": ("tag", "class", "cls"),
+    "classes": ("classes",),
+    "relations": ("relations",),
+    "cuboids": ("cuboids",),
+    "before": ("before", "before.png", "before.jpg"),
+    "after": ("after", "after.png", "after.jpg"),
+    "instruction": ("instruction",),
+    "flow": ("flow", "flow.npy"),
+    "fastest": ("fastest",),
 }
 """Part to the fields that may hold it."""
 
@@ -196,6 +220,59 @@ def _people(parts: Mapping[str, Any]) -> PeopleRecord:
     return PeopleRecord(_picture(parts["image"]), boxes, joints)
 
 
+def _tags(parts: Mapping[str, Any]) -> TagsRecord:
+    return TagsRecord(_picture(parts["image"]), _filled(parts["tag"]), tuple(map(_filled, parts["classes"])))
+
+
+def _boxes(parts: Mapping[str, Any]) -> np.ndarray:
+    return np.asarray(parts["boxes"], np.float32).reshape(-1, 4)
+
+
+def _relations(parts: Mapping[str, Any]) -> RelationsRecord:
+    boxes = _boxes(parts)
+    found = tuple(
+        (int(each["subject"]), _filled(each["word"]), int(each["object"])) for each in parts["relations"]
+    )
+    if not all(0 <= place < len(boxes) for first, _, second in found for place in (first, second)):
+        raise ValueError(f"a relation of it is of a thing that is none of its {len(boxes)} boxes")
+    return RelationsRecord(_picture(parts["image"]), boxes, found)
+
+
+def _cuboids(parts: Mapping[str, Any]) -> CuboidsRecord:
+    boxes = _boxes(parts)
+    numbers = np.asarray(parts["cuboids"], np.float64)
+    if numbers.shape != (len(boxes), 15) or not np.isfinite(numbers).all():
+        raise ValueError(f"{len(boxes)} boxes have cuboids {list(numbers.shape)}, not 15 numbers each")
+    turns = numbers[:, 6:].reshape(-1, 3, 3)
+    cuboids = Cuboids(numbers[:, :2], numbers[:, 2], numbers[:, 3:6], turns)
+    return CuboidsRecord(_picture(parts["image"]), boxes, cuboids)
+
+
+def _flow(parts: Mapping[str, Any]) -> FlowRecord:
+    before, after = _picture(parts["before"]), _picture(parts["after"])
+    flow = np.load(io.BytesIO(parts["flow"]), allow_pickle=False).astype(np.float32)
+    if flow.shape != (*before.shape[:2], 2) or before.shape != after.shape:
+        raise ValueError(f"its flow is {list(flow.shape)}, its frames {before.shape} and {after.shape}")
+    return FlowRecord(before, after, flow, float(parts.get("fastest", FlowRecord.fastest)))
+
+
+def _edit(parts: Mapping[str, Any]) -> EditRecord:
+    return EditRecord(_picture(parts["before"]), _filled(parts["instruction"]), _picture(parts["after"]))
+
+
+def _track(parts: Mapping[str, Any]) -> TrackRecord:
+    images, boxes = tuple(_picture(image) for image in parts["images"]), _boxes(parts)
+    if len(images) != len(boxes) or len({image.shape for image in images}) != 1:
+        raise ValueError(f"{len(boxes)} boxes and {len(images)} frames: one each, all of one size")
+    return TrackRecord(images, boxes, _filled(parts["tag"]))
+
+
+def _video_question(parts: Mapping[str, Any]) -> VideoQuestionRecord:
+    return VideoQuestionRecord(
+        EncodedFilm(parts["video"]), _filled(parts["question"]), _filled(parts["answer"])
+    )
+
+
 KINDS: Mapping[str, Kind] = {
     "text": Kind(("text",), (), _text),
     "image_text": Kind(("image", "text"), (), _image_text),
@@ -206,5 +283,12 @@ KINDS: Mapping[str, Kind] = {
     "question": Kind(("question", "answer"), ("images", "image"), _question),
     "dense": Kind(("image",), ("depth", "farthest", "normals", "text"), _dense),
     "people": Kind(("image", "boxes", "joints"), (), _people),
+    "tags": Kind(("image", "tag", "classes"), (), _tags),
+    "relations": Kind(("image", "boxes", "relations"), (), _relations),
+    "cuboids": Kind(("image", "boxes", "cuboids"), (), _cuboids),
+    "flow": Kind(("before", "after", "flow"), ("fastest",), _flow),
+    "edit": Kind(("before", "instruction", "after"), (), _edit),
+    "track": Kind(("images", "boxes", "tag"), (), _track),
+    "video_question": Kind(("video", "question", "answer"), (), _video_question),
     "regions": Kind(("image",), ("boxes", "names", "masks", "annotations"), _regions),
 }

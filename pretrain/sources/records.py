@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from uio2_agent.labels.controls import ControlSpace
+from uio2_agent.labels.cuboids import Cuboids
 
 
 @dataclass(frozen=True)
@@ -157,3 +158,76 @@ class PeopleRecord:
     joints: np.ndarray
     """float32 [people, 17, 3]: x y in pixels and whether it can be seen, in the order of
     `uio2_agent.labels.JOINTS`."""
+
+
+@dataclass(frozen=True)
+class TagsRecord:
+    """An image and its class, one of a list."""
+
+    image: np.ndarray
+    tag: str
+    classes: tuple[str, ...]
+    """All classes there are, or the rest of them; the image's own need not be among them."""
+
+
+@dataclass(frozen=True)
+class RelationsRecord:
+    """An image and how the things in it relate to each other."""
+
+    image: np.ndarray
+    boxes: np.ndarray
+    """float32 [things, 4]: y1 x1 y2 x2, the last row and column not included."""
+    relations: tuple[tuple[int, str, int], ...]
+    """Number of the subject's box, the word, number of the object's box."""
+
+
+@dataclass(frozen=True)
+class CuboidsRecord:
+    """An image and the 3-D boxes of things in it."""
+
+    image: np.ndarray
+    boxes: np.ndarray
+    """float32 [things, 4]: y1 x1 y2 x2, the last row and column not included."""
+    cuboids: Cuboids
+    """One for each box, its centre relative to the box."""
+
+
+@dataclass(frozen=True)
+class FlowRecord:
+    """Two frames and how the pixels of the first move."""
+
+    before: np.ndarray
+    after: np.ndarray
+    flow: np.ndarray
+    """float32 [height, width, 2]: pixels to the right and down."""
+    fastest: float = 20.0
+    """The largest movement of the data set, pixels."""
+
+
+@dataclass(frozen=True)
+class EditRecord:
+    """An image, what to change of it, and the changed image."""
+
+    before: np.ndarray
+    instruction: str
+    after: np.ndarray
+
+
+@dataclass(frozen=True)
+class TrackRecord:
+    """Frames of a video in order, and one thing that is followed in them."""
+
+    images: tuple[np.ndarray, ...]
+    """All of one size."""
+    boxes: np.ndarray
+    """float32 [frames, 4]: y1 x1 y2 x2, the last row and column not included; -1 where it is not seen."""
+    name: str
+
+
+@dataclass(frozen=True)
+class VideoQuestionRecord:
+    """A question about a video, and its short answer."""
+
+    film: Film
+    question: str
+    answer: str

@@ -7,20 +7,28 @@ import numpy as np
 
 from policies import embodiments
 from pretrain.sources.records import (
+    CuboidsRecord,
     DenseRecord,
     DocumentRecord,
+    EditRecord,
+    FlowRecord,
     ImageTextRecord,
     PairsRecord,
     PeopleRecord,
     QuestionRecord,
     RegionsRecord,
+    RelationsRecord,
     SoundTextRecord,
+    TagsRecord,
     TextRecord,
+    TrackRecord,
     TrajectoryRecord,
+    VideoQuestionRecord,
     VideoRecord,
     ViewsRecord,
 )
 from uio2_agent.labels.controls import ControlSpace
+from uio2_agent.labels.cuboids import Cuboids
 
 Rng = np.random.Generator
 _LETTERS = np.array(list("bcdfghjklmnpqrstvwz"))
@@ -135,6 +143,49 @@ def question(rng: Rng) -> QuestionRecord:
     return QuestionRecord(words(rng, 5) + "?", words(rng, 2), images)
 
 
+def tags(rng: Rng) -> TagsRecord:
+    classes = words(rng, int(rng.integers(1, 7)) ** 2 + 1).split()
+    return TagsRecord(picture(rng), classes[int(rng.integers(len(classes)))], tuple(classes))
+
+
+def relations(rng: Rng) -> RelationsRecord:
+    found = regions(rng)
+    count = len(found.boxes)
+    pairs = rng.integers(0, count, (int(rng.integers(1, 8)), 2)).tolist()
+    return RelationsRecord(found.image, found.boxes, tuple((a, words(rng, 2), b) for a, b in pairs))
+
+
+def referring(rng: Rng) -> RegionsRecord:
+    """Some phrases mean one region, some two."""
+    found = regions(rng)
+    phrases = [words(rng, 3) for _ in found.boxes]
+    names = [phrases[int(rng.integers(len(phrases)))] if rng.random() < 0.3 else each for each in phrases]
+    return RegionsRecord(found.image, found.boxes, tuple(names), found.masks)
+
+
+def cuboids(rng: Rng) -> CuboidsRecord:
+    found = regions(rng)
+    count = len(found.boxes)
+    turns, _ = np.linalg.qr(rng.normal(size=(count, 3, 3)))
+    turns[:, :, 2] *= np.linalg.det(turns)[:, None]
+    held = Cuboids(rng.random((count, 2)), rng.uniform(0, 0.1, count), rng.uniform(0, 6, (count, 3)), turns)
+    return CuboidsRecord(found.image, found.boxes, held)
+
+
+def flow(rng: Rng) -> FlowRecord:
+    before = picture(rng)
+    field = rng.uniform(-14, 14, (*before.shape[:2], 2)).astype(np.float32)
+    return FlowRecord(before, picture(rng, *before.shape[:2]), field)
+
+
+def track(rng: Rng) -> TrackRecord:
+    """A thing that is not seen in some frames."""
+    count = int(rng.integers(2, 12))
+    corners = np.sort(rng.uniform(0, 20, (count, 2, 2)), axis=1).reshape(count, 4).astype(np.float32)
+    corners[rng.random(count) < 0.2] = -1
+    return TrackRecord(tuple(picture(rng, 20, 24) for _ in range(count)), corners, words(rng, 2))
+
+
 def control(rng: Rng) -> TrajectoryRecord:
     length = int(rng.integers(2, 9))
     controls = ControlSpace(("translation x", "gripper"), (-1.0, 0.0), (1.0, 1.0), ("gripper",))
@@ -199,6 +250,14 @@ RECORDS = {
     "dense": dense,
     "people": people,
     "question": question,
+    "video_question": lambda rng: VideoQuestionRecord(Film(rng), words(rng, 2) + "?", words(rng, 2)),
+    "image_tags": tags,
+    "relations": relations,
+    "referring": referring,
+    "cuboids": cuboids,
+    "tracking": track,
+    "flow": flow,
+    "image_edit": lambda rng: EditRecord(picture(rng), words(rng, 2) + ".", picture(rng)),
     "trajectory": lambda rng: episode(("vima", "navigation", "household")[int(rng.integers(3))], rng),
     "control": control,
 }

@@ -34,6 +34,7 @@ def recipe(tmp_path: Path) -> Path:
 
 
 MODEL = full_model(text_input_length=192, text_target_length=128)
+WIDE = full_model(text_input_length=512, text_target_length=512)
 
 
 def samples(recipe: Path) -> MixtureSamples:
@@ -53,6 +54,22 @@ def test_a_sample_is_a_function_of_its_number(recipe: Path) -> None:
     for number in (7, 3, 7):
         a, b = one[number][0], two[number][0]
         assert np.array_equal(a.request.text, b.request.text) and a.source == b.source
+
+
+def test_pictures_of_training_are_scaled_and_those_held_back_are_whole(recipe: Path, tmp_path: Path) -> None:
+    scaled = tmp_path / "scaled.yaml"
+    scaled.write_text(recipe.read_text() + "\nrandom_scale: {smallest: 1.2, largest: 1.2, covering: 0}\n")
+    plain, cut = samples(recipe), samples(scaled)
+    shown = [(plain[number][0], cut[number][0]) for number in range(30)]
+    pictures = [(a.request.image, b.request.image) for a, b in shown if a.request.image is not None]
+    assert pictures and {b.shape[:2] for _, b in pictures} == {(48, 96)}, "32 rows of the 64 it is scaled to"
+    assert all(np.array_equal(a.source, b.source) for a, b in shown)
+    held = [(a.request.image, b.request.image) for a, b in zip(plain.held(3), cut.held(3), strict=True)]
+    assert held and all(a is b is None or np.array_equal(a, b) for a, b in held)
+    assert plain.identities != cut.identities
+    scaled.write_text(recipe.read_text() + "\nrandom_scale: {smalest: 1.2}\n")
+    with pytest.raises(UIO2Error, match="smallest"):
+        samples(scaled)
 
 
 def batches_of(stream: MixtureSamples, share: float) -> MixtureBatches:
@@ -137,3 +154,12 @@ def test_the_command_trains_goes_on_and_says_what_is_wrong(
         capsys.readouterr()
         assert main([*words, "held_back=0.1", "steps=1", word]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_every_task_of_the_generated_tuning_is_asked() -> None:
+    stream = MixtureSamples(read_recipe("generated_tuning"), WIDE, seed=1, held_back=0.05)
+    held = stream.held(1)
+    assert {sample.source for sample in held} == set(stream.stream.sources) and len(held) == 21
+    assert [stream[number][0].source for number in range(5)] == [
+        stream[number][0].source for number in range(5)
+    ]

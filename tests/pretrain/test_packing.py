@@ -1,10 +1,12 @@
 """Packers: every example goes somewhere, once, and no row is over its limits."""
 
+from itertools import combinations, product
+
 import numpy as np
 import pytest
 
 from pretrain.errors import TrainingError
-from pretrain.packing import BestFitPacker, Limits, PairPacker, token_lengths
+from pretrain.packing import BestFitPacker, Limits, PairPacker, least_rows, token_lengths
 from tests.uio2_agent.tiny import full_model, full_requests, picture, sound
 from uio2_agent.request import Target
 
@@ -61,6 +63,54 @@ def test_more_than_two_share_a_row_and_fill_it():
     pairs, ours = PairPacker(Limits(864, 1280)).pack(lengths), BestFitPacker(Limits(864, 1280)).pack(lengths)
     assert ours.fill(lengths, Limits(864, 1280))[0] > 0.99 > pairs.fill(lengths, Limits(864, 1280))[0]
     assert max(map(len, ours.rows)) > 2
+
+
+def fewest_rows(lengths: list[tuple[int, int]], limits: Limits) -> int:
+    """The fewest rows of all ways to share the examples out, each way tried."""
+    fits = {
+        members: limits.fits(tuple(sum(lengths[n][side] for n in members) for side in (0, 1)))
+        for count in range(1, len(lengths) + 1)
+        for members in combinations(range(len(lengths)), count)
+    }
+    for rows in range(1, len(lengths) + 1):
+        for places in product(range(rows), repeat=len(lengths)):
+            shared = [tuple(n for n, place in enumerate(places) if place == row) for row in range(rows)]
+            if all(not members or fits[members] for members in shared):
+                return rows
+    raise AssertionError("an example is longer than a row")
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_no_way_to_share_rows_needs_fewer_than_the_bound(seed):
+    rng = np.random.default_rng(seed)
+    limits = Limits(12, 15)
+    lengths = [(encoder, decoder) for encoder, decoder in rng.integers(1, [13, 16], (6, 2)).tolist()]
+    fewest = fewest_rows(lengths, limits)
+    assert least_rows(lengths, limits) <= fewest <= len(BestFitPacker(limits).pack(lengths).rows)
+
+
+def test_the_bound_is_met_where_long_ones_keep_each_other_out():
+    limits = Limits(864, 1280)
+    long, middle = [(513, 100)] * 10, [(360, 100)] * 10  # 513 and 360 do not share a row, two of 360 do
+    assert least_rows(long + middle, limits) == 15 == len(BestFitPacker(limits).pack(long + middle).rows)
+    assert sum(encoder for encoder, _ in long + middle) / 864 < 11, "room is not what is lacking"
+
+
+def test_rows_of_mixed_lengths_come_close_to_what_is_possible():
+    rng = np.random.default_rng(1)
+    kinds = np.array([(513, 100), (513, 512), (290, 30), (20, 1024), (290, 800), (330, 512), (160, 200)])
+    drawn = kinds[rng.integers(0, 7, 600)] - rng.integers(0, 20, (600, 2))
+    lengths = [tuple(row) for row in drawn.tolist()]
+    for limits, slack in ((Limits(864, 1280), 1.08), (Limits(1728, 3072), 1.03)):
+        rows = BestFitPacker(limits).pack(lengths).rows
+        assert len(rows) <= slack * least_rows(lengths, limits)
+
+
+@pytest.mark.parametrize("make", [BestFitPacker, lambda limits: BestFitPacker(limits, window=32)])
+def test_nothing_is_put_off_for_ever(make):
+    odd = [(863, 1)] + [(432, 640)] * 3000  # nothing shares a row with the first, and full rows abound
+    rows = make(Limits(864, 1280)).pack(odd).rows
+    assert next(place for place, row in enumerate(rows) if 0 in row) == 0
 
 
 def test_lengths_are_those_of_the_rows_of_the_model():

@@ -23,6 +23,7 @@ MARKER = re.compile(r"<(image|audio)_(?:input|history_(\d+))>")
 COUNTS = {"video": 300, "sound": 40, "trajectory": 150, "people": 100}
 """Records of a builder; 200 of the others."""
 VISIBLE = ("camera_pose", "masks", "patches", "regions", "dense", "people", "trajectory", "control")
+VISIBLE += ("image_tags", "cuboids", "tracking")
 """Builders whose text answers are places, numbers or words that a prompt may hold."""
 
 
@@ -80,6 +81,14 @@ def test_nearly_every_record_gives_a_sample_of_each_kind(made) -> None:
             "dense": {("image", "S")},
             "people": {("text", "S")},
             "question": {("text", "S")},
+            "video_question": {("text", "S")},
+            "image_tags": {("text", "S")},
+            "relations": {("text", "S")},
+            "referring": {("text", "S"), ("image", "S")},
+            "cuboids": {("text", "S")},
+            "tracking": {("text", "S")},
+            "flow": {("image", "S")},
+            "image_edit": {("image", "S")},
             "trajectory": {("text", "S"), ("image", "S")},
             "control": {("text", "S"), ("image", "S")},
         }[name]
@@ -347,7 +356,14 @@ GENERATED = {
     "video": ("video",),
     "document": ("document",),
     "views": ("two_views", "camera_pose"),
-    "regions": ("regions", "masks"),
+    "regions": ("regions", "masks", "referring"),
+    "tags": ("image_tags",),
+    "relations": ("relations",),
+    "cuboids": ("cuboids",),
+    "flow": ("flow",),
+    "edit": ("image_edit",),
+    "track": ("tracking",),
+    "video_question": ("video_question",),
     "patches": ("patches",),
     "question": ("question",),
     "dense": ("dense",),
