@@ -15,6 +15,7 @@ from envs.habitat.episodes import Episode, Goal
 from envs.habitat.place import MeshPlace
 from envs.habitat.task import HabitatEnv, flat, lifted
 from envs.house.experts import follower
+from envs.house.ground import wrapped
 from envs.house.navigation.grid import length
 from envs.house.simulator import Stance
 from envs.house.tasks.body import AHEAD, DOWN, LEFT, RIGHT, STOP, UP, Body
@@ -52,7 +53,7 @@ class PointNavEnv(HabitatEnv):
     def _more(self) -> dict[str, np.ndarray]:
         stance = self._simulator.stance
         x, y = self._goal - stance.point
-        left = (math.atan2(-x, y) - stance.yaw + math.pi) % (2 * math.pi) - math.pi
+        left = wrapped(math.atan2(-x, y) - stance.yaw)
         return {"pointgoal": np.array([math.hypot(x, y), left], np.float32)}
 
     def _set(self, rng: np.random.Generator) -> bool:

@@ -13,6 +13,11 @@ from envs.house.navigation.floors import navigation_grid
 from envs.house.scene import Scene
 
 
+def wrapped(angle: float) -> float:
+    """Bring an angle into [-π, π)."""
+    return (angle + math.pi) % (2 * math.pi) - math.pi
+
+
 @dataclass(frozen=True)
 class Stance:
     """Where a body stands and looks."""

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from envs.house.simulator import Stance
+from envs.house.ground import Stance, wrapped
 from envs.house.tasks.body import AHEAD, LEFT, RIGHT, Body
 from envs.house.tasks.egomap import EgoMap
 from envs.house.tasks.way import Area, Way
@@ -24,7 +24,7 @@ def next_action(known: EgoMap, stance: Stance, body: Body, followed: Way) -> int
     """Return what a body should do on its way: go on where ahead is about the best, else turn to the best."""
     area = Area.of(known, stance, followed)
     way, turn = area.corner(stance, followed) - stance.point, math.radians(body.turn)
-    wanted = _wrapped(math.atan2(-way[0], way[1]) - stance.yaw)
+    wanted = wrapped(math.atan2(-way[0], way[1]) - stance.yaw)
     nearest, turns = round(wanted / turn), round(360 / body.turn)
 
     def cost(k: int) -> float:
@@ -39,7 +39,3 @@ def next_action(known: EgoMap, stance: Stance, body: Body, followed: Way) -> int
         return AHEAD
     best = (best + turns // 2) % turns - turns // 2
     return LEFT if best > 0 else RIGHT
-
-
-def _wrapped(angle: float) -> float:
-    return (angle + math.pi) % (2 * math.pi) - math.pi

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from envs.house.ground import wrapped
 from envs.house.navigation.grid import length
 from envs.house.simulator import HouseSimulator
 
@@ -44,7 +45,7 @@ def next_move(
     heading = math.atan2(-way[0], way[1])
     if simulator.way_blocked(stance.point, stance.point + short) is not None:
         heading = _best_heading(simulator, goals, heading, step, turn)
-    error = (heading - stance.yaw + math.pi) % (2 * math.pi) - math.pi
+    error = wrapped(heading - stance.yaw)
     if abs(error) <= turn / 2 + 1e-6:
         return GO
     return TURN_LEFT if error > 0 else TURN_RIGHT

@@ -17,28 +17,26 @@ from envs.assets import PromptAssets
 from envs.base import SimulatorEnv
 from envs.errors import EnvError, SpawnError, shown, unknown_name
 from envs.floor_map import FloorMap
-from envs.house.experts import explorer
-from envs.house.experts.route import route
+from envs.house.ground import wrapped
 from envs.house.navigation import Footprint
 from envs.house.rendering import Camera, View
 from envs.house.schema import House, parse_house
 from envs.house.simulator import HouseSimulator, Stance
 from envs.house.tasks import houses as house_sources
 from envs.house.tasks import maps, metrics, sensing
-from envs.house.tasks.body import ACTIONS, AHEAD, LEFT, RIGHT, STOP, UP, Body, actions_of
+from envs.house.tasks.body import ACTIONS, AHEAD, LEFT, RIGHT, STOP, UP, Body
 from envs.house.tasks.egomap import EgoMap
+from envs.house.tasks.experts import Experts
 from envs.house.tasks.levels import EXPERT_STYLES, EXPLORER, INFORMED, LEVELS
-from envs.house.tasks.way import corner, way
+from envs.house.tasks.way import way, waypoint
 from envs.inputs import whole_number
 from envs.memory import give_back
 from envs.suites import canonical_level
 
 _TRIES = 20
-_AT_HAND = 1.2
-"""Metres to a thing that was found from which on the explorer needs no map."""
 
 
-class NavigationEnv(SimulatorEnv):
+class NavigationEnv(Experts, SimulatorEnv):
     """Find the way in a house.
 
     Args:
@@ -152,18 +150,6 @@ class NavigationEnv(SimulatorEnv):
         """The ids of the things that are looked for."""
         return ()
 
-    def _known_goals(self) -> np.ndarray | None:
-        """Points (K, 2) that the body knows to be goals: told, or here seen; None for none."""
-        found = np.argwhere(self._map.found)
-        return self._map.centre(found) if len(found) else None
-
-    def _at_hand(self) -> bool:
-        """Whether a goal that the body knows is so near that it needs no map."""
-        goals = self._known_goals()
-        if goals is None:
-            return False
-        return bool(np.linalg.norm(goals - self._simulator.stance.point, axis=1).min() < _AT_HAND)
-
     @abstractmethod
     def _final(self, stance: Stance) -> list[int]:
         """What to do at the goal, before stopping."""
@@ -263,7 +249,7 @@ class NavigationEnv(SimulatorEnv):
         stance, body = self._simulator.stance, self.body
         if number in (LEFT, RIGHT):
             turn = math.radians(body.turn) * (1 if number == LEFT else -1)
-            self._simulator.stand(replace(stance, yaw=_wrapped(stance.yaw + turn)))
+            self._simulator.stand(replace(stance, yaw=wrapped(stance.yaw + turn)))
         else:
             low, high = (math.radians(limit) for limit in body.pitch_limits)
             tilt = stance.pitch + math.radians(body.tilt) * (1 if number == UP else -1)
@@ -353,7 +339,7 @@ class NavigationEnv(SimulatorEnv):
         stance, origin = self._simulator.stance, self._origin
         away = stance.point - origin.point
         right, ahead = np.array([origin.forward[1], -origin.forward[0]]), origin.forward
-        pose = (away @ right, away @ ahead, -_wrapped(stance.yaw - origin.yaw), stance.pitch)
+        pose = (away @ right, away @ ahead, -wrapped(stance.yaw - origin.yaw), stance.pitch)
         more = self._more()
         if "map" in self.sensors:
             wanted = None if view.segmentation is None else np.isin(view.segmentation, self._goal_places())
@@ -364,7 +350,7 @@ class NavigationEnv(SimulatorEnv):
             shown = None
             if "route" in self.sensors:
                 shown = None if self._followed is None else self._followed.points
-                more["waypoint"] = self._waypoint()
+                more["waypoint"] = waypoint(self._map, stance, self._followed)
                 more["in_sight"] = np.array([in_sight], np.float32)
             drawn = self._map.picture(stance, more.get("pointgoal"), in_sight, shown)
             more["map"] = np.ascontiguousarray(np.moveaxis(drawn, -1, 0))
@@ -375,14 +361,6 @@ class NavigationEnv(SimulatorEnv):
             **({"segm": {"front": view.segmentation}} if "segmentation" in self.sensors else {}),
             **more,
         }
-
-    def _waypoint(self) -> np.ndarray:
-        """The next corner of the way: metres, and radians to the left; zeros where there is no way."""
-        if self._followed is None:
-            return np.zeros(2, np.float32)
-        stance, followed = self._simulator.stance, self._followed
-        x, y = corner(self._map, stance, followed) - stance.point
-        return np.array([math.hypot(x, y), _wrapped(math.atan2(-x, y) - stance.yaw)], np.float32)
 
     def _goal_places(self) -> list[int]:
         """The numbers of what is looked for, as segmentation has them."""
@@ -428,48 +406,3 @@ class NavigationEnv(SimulatorEnv):
     def _distance(self) -> float:
         """How far the goal is along the floor, metres; inf where there is no way."""
         return self._simulator.grid.geodesic(self._simulator.stance.point, self._goal_cells())
-
-    # the experts
-
-    def _explored(self) -> int | None:
-        """What the explorer does; None where the informed expert takes over: at hand, or nowhere to go."""
-        if self._at_hand():
-            return None
-        if self._followed is None:
-            return None
-        return explorer.next_action(self._map, self._simulator.stance, self.body, self._followed)
-
-    def _expert_action(self) -> Any:
-        if not self._plan:
-            self._plan = self._planned()
-        return self._plan[0] if self._plan else None
-
-    def _planned(self) -> list[Any]:
-        """All actions from here to the end, stopping included; empty where there is no way."""
-        cells, grid = self._goal_cells(), self._simulator.grid
-        goals = set(cells)
-        found = self._way(cells, lambda point: grid.index(point) in goals)
-        if found is None:
-            return []
-        moves, end = found
-        return [*moves, *self._final(end), STOP]
-
-    def _way(
-        self, cells: Sequence[int], reached: Callable[[np.ndarray], bool]
-    ) -> tuple[list[int], Stance] | None:
-        """The moves to a place that is `reached`, led by cells that are, and how the body stands then; None
-        where there is no way.
-        """
-        start, turns = self._simulator.stance, round(360 / self.body.turn)
-        found = route(self._simulator, start, cells, reached, step=self.body.step, turns=turns)
-        if found is None:
-            return None
-        heading = found.headings[-1] if found.headings else 0
-        yaw = _wrapped(start.yaw + heading * math.radians(self.body.turn))
-        end = replace(start, x=found.end[0], y=found.end[1], yaw=yaw)
-        return actions_of(found.headings, turns), end
-
-
-def _wrapped(angle: float) -> float:
-    """Bring an angle into [-π, π)."""
-    return (angle + math.pi) % (2 * math.pi) - math.pi

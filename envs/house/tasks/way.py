@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envs.house.simulator import Stance
+from envs.house.ground import Stance, wrapped
 from envs.house.tasks.egomap import CELL_M, SOLID, UNKNOWN, EgoMap
 
 _UNKNOWN_COST, _TIGHT_COST, _SOLID_COST = 1.3, 5.0, 200.0
@@ -88,9 +88,14 @@ def _planned(area: "Area", stance: Stance, goals: np.ndarray | None) -> Way | No
     return Way(points, area.along(points), goals is not None)
 
 
-def corner(known: EgoMap, stance: Stance, followed: Way) -> np.ndarray:
-    """Return the point (2,) of a way that a body goes straight to."""
-    return Area.of(known, stance, followed).corner(stance, followed)
+def waypoint(known: EgoMap, stance: Stance, followed: Way | None) -> np.ndarray:
+    """Return where the next corner of a way is, which a body goes straight to: float32 (2,), metres and
+    radians to the left; zeros where there is no way.
+    """
+    if followed is None:
+        return np.zeros(2, np.float32)
+    x, y = Area.of(known, stance, followed).corner(stance, followed) - stance.point
+    return np.array([math.hypot(x, y), wrapped(math.atan2(-x, y) - stance.yaw)], np.float32)
 
 
 @dataclass(frozen=True)
