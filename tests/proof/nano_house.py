@@ -4,7 +4,8 @@ Usage: python -m tests.proof.nano_house REPORT.md
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from rollouts.results.statistics import wilson
@@ -55,26 +56,22 @@ def _success(results: Mapping[str, dict]) -> str:
 
 def _fates(episodes: list[Episode]) -> str:
     """How episodes ended, by size of house."""
-    told = "goal_seen" in episodes[0]["metrics"]
-    endings: dict[str, Callable[[Episode], bool]] = {
-        "solved": lambda each: each["status"] == "success",
-        "stopped elsewhere": lambda each: each["status"] == "failure",
+    endings = {"success": "solved", "failure": "stopped elsewhere", "truncated": "time was up"}
+    seen = {0.0: ", never in sight", 1.0: ", was in sight"}
+
+    def fate(episode: Episode) -> str:
+        word = endings[episode["status"]]
+        told = "goal_seen" in episode["metrics"] and episode["status"] != "success"
+        return word + seen[episode["metrics"]["goal_seen"]] if told else word
+
+    counts = {
+        level: Counter(fate(each) for each in episodes if each["level"] == level)
+        for level in dict.fromkeys(each["level"] for each in episodes)
     }
-    if told:
-        endings["time was up, never in sight"] = lambda each: _late(each) and not each["metrics"]["goal_seen"]
-        endings["time was up, was in sight"] = lambda each: _late(each) and each["metrics"]["goal_seen"]
-    else:
-        endings["time was up"] = _late
-    levels = list(dict.fromkeys(each["level"] for each in episodes))
-    rows = []
-    for level in levels:
-        mine = [each for each in episodes if each["level"] == level]
-        rows.append([level, *(sum(1 for each in mine if is_so(each)) for is_so in endings.values())])
-    return table(["houses", *endings], rows)
-
-
-def _late(episode: Episode) -> bool:
-    return episode["status"] == "truncated"
+    known = sorted({name for count in counts.values() for name in count})
+    return table(
+        ["houses", *known], [[level, *(count[name] for name in known)] for level, count in counts.items()]
+    )
 
 
 def _by_target(episodes: list[Episode]) -> str:
