@@ -81,7 +81,10 @@ def test_without_a_goal_it_turns_to_what_it_has_not_seen() -> None:
 
 
 def test_where_nothing_is_left_to_see_there_is_no_way() -> None:
-    assert way(_known([]), Stance(0.0, 0.0), None) is None
+    known = _known([])
+    assert way(known, Stance(0.0, 0.0), None) is None  # all else is behind walls
+    known.cells[:] = FREE
+    assert way(known, Stance(0.0, 0.0), None) is None
 
 
 def test_a_way_stands_until_it_is_blocked_or_left() -> None:

@@ -67,7 +67,7 @@ def _kept(before: Way, area: "Area", stance: Stance, goals: np.ndarray | None) -
     if away[nearest] > _LEFT_M or len(points) < 2:
         return None
     if goals is None:
-        if not area.unseen[area.cell(points[-1])]:
+        if not area.holds(points[-1]) or not area.unseen[area.cell(points[-1])]:
             return None
     elif np.linalg.norm(goals - points[-1], axis=1).min() > CELL_M:
         return None
@@ -79,6 +79,8 @@ def _kept(before: Way, area: "Area", stance: Stance, goals: np.ndarray | None) -
 
 def _planned(area: "Area", stance: Stance, goals: np.ndarray | None) -> Way | None:
     extra = area.beyond_unknown() if goals is None else area.beyond(goals)
+    if not np.isfinite(extra).any():
+        return None
     cells = np.array(_path(area.cost, area.cell(stance.point), extra))
     if goals is None and (area.cells[cells[:, 0], cells[:, 1]] == SOLID).any():
         return None
