@@ -12,7 +12,7 @@ from envs.house.experts.route import route
 from envs.house.generator import generate_house
 from envs.house.navigation import Footprint, Obstacles
 from envs.house.navigation.floors import navigation_grid
-from envs.house.navigation.grid import NavigationGrid, length
+from envs.house.navigation.grid import NavigationGrid, _line, length
 from envs.house.scene import Part, Scene, Thing, rotation_about
 from envs.house.schema import read_house
 from envs.house.schema.polygons import contains
@@ -162,7 +162,9 @@ def test_a_line_touches_the_cells_it_runs_through() -> None:
             count = 2 * max(abs(c - a), abs(d - b)) + 1
             i, j = np.linspace(a, c, count) + 0.5, np.linspace(b, d, count) + 0.5
             sides = [tuple(np.floor(each + way).astype(int) for each in (i, j)) for way in (-1e-9, 1e-9)]
-            assert grid.clear((a, b), (c, d)) == all(grid.free[side].all() for side in sides)
+            assert grid.free.ravel()[a * 50 + b + _line(c - a, d - b, 50)].all() == all(
+                grid.free[side].all() for side in sides
+            )
 
 
 def test_what_the_grid_is_certain_of_the_obstacles_confirm() -> None:
