@@ -169,7 +169,7 @@ MISTAKES = {
         ("export 7 --to gbl", "there is no format 'gbl' (did you mean 'glb'?)"),
         ("export 7 --to", "there is no format ''"),
         ("export 7 --too glb", "takes key=value words, found '--too'"),
-        ("export 7 --to glb --from mjcf", "choose one of procthor, habitat"),
+        ("export 7 --to glb --from obj", "choose one of glb, mjcf, procthor, habitat"),
         ("export missing.json --to glb", "there is no file missing.json"),
         ("export 7 --to procthor assets=missing", "there is no file missing"),
         ("export 7 --to glb index=-1", "index must be at least 0"),

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 Vector = tuple[float, float, float]
+STILL = "the house"
+"""The body of all that cannot move; the last one, because what stands before it hides it cheaply."""
 
 
 @dataclass(frozen=True)

@@ -428,7 +428,7 @@ def _asked(state_too: float):
 def test_a_walker_that_is_asked_for_its_place_too_tells_the_next_one() -> None:
     record = episode("navigation", _rng(5))
     record.length = 4
-    record.states = np.cumsum(np.full((4, 6), 0.5, np.float32), axis=0)
+    record.states = np.cumsum(np.full((4, 9), 0.5, np.float32), axis=0)
     record.action_texts, record.expert_texts = ["move ahead", "turn left", "look up", "stop"], [""] * 4
     record.frames = {
         camera: [picture(_rng(step), 24, 24) for step in range(4)] for camera in NAVIGATION.cameras

@@ -4,10 +4,9 @@ import re
 
 from envs.house.building import structure
 from envs.house.building.furnish import furnish
-from envs.house.building.model import STILL
 from envs.house.errors import HouseError
 from envs.house.objects.sizes import AssetSizes
-from envs.house.scene import Scene, Thing
+from envs.house.scene import STILL, Scene, Thing
 from envs.house.schema.records import House
 
 _SKIES = {

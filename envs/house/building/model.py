@@ -14,7 +14,7 @@ import mujoco
 
 from envs.house.building.meshes import Mesh, part_meshes
 from envs.house.building.shadows import shadows
-from envs.house.scene import Hinge, Part, Scene, Surface, Thing
+from envs.house.scene import STILL, Hinge, Part, Scene, Surface, Thing
 from envs.house.textures import texture
 
 VISUAL, CEILING, SOLID = 0, 1, 3
@@ -30,8 +30,6 @@ _HEADLIGHT = 0.07
 SKY_DISTANCE = 36.0
 """Metres from the middle of the house to the sky; pictures of distance stop before."""
 _SKY_HEIGHT, _GLOW = 30.0, 0.32
-STILL = "the house"
-"""The body of all that cannot move; the last one, because what stands before it hides it cheaply."""
 LIT = " lit"
 """How the names of materials end that show what is switched on."""
 _DRAWN_LAST = {"Wall": 1, "Floor": 2, "Ceiling": 3, "Outside": 4, "Shadow": 5}

@@ -9,15 +9,17 @@ import copy
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.parsers import expat
 
 from envs.errors import EnvError
 from envs.house.errors import HouseError
 from envs.house.export.gltf import document_of
 from envs.house.schema.reading import MAX_FILE_BYTES, bytes_of, json_of, text_of
-from envs.house.simulator import HouseSimulator
 from envs.house.thor.frames import euler, vector
+
+if TYPE_CHECKING:
+    from envs.house.simulator import HouseSimulator
 
 KEY = "house_json"
 READABLE = "houses are read from ProcTHOR's JSON, from boxes, and from GLB and MJCF of `uio2 house export`"
@@ -25,12 +27,12 @@ _UNSAFE = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&'"}
 """What XML would have to escape, written as JSON escapes it; in JSON it stands in texts alone."""
 
 
-def carried(simulator: HouseSimulator, boxes: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def carried(simulator: "HouseSimulator", boxes: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Return what a file of a simulator's scene carries: its house, else the `boxes` it was made from."""
     return boxes if simulator.house is None else as_it_stands(simulator)
 
 
-def as_it_stands(simulator: HouseSimulator) -> dict[str, Any]:
+def as_it_stands(simulator: "HouseSimulator") -> dict[str, Any]:
     """Return the JSON of a simulator's house as its things stand now: open, lit, dirty and where they are.
 
     Where nothing has changed it is the house's own. How large an asset without a table is, is guessed from

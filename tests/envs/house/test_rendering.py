@@ -130,8 +130,7 @@ def test_what_walls_hide_would_not_have_been_seen(house, monkeypatch):
         pictures = shown.renderer.view(camera, eye, axes, depth=True, segmentation=True)
         drawn = len(shown.renderer._order)
         with monkeypatch.context() as patch:
-            patch.setattr(shown.renderer, "_walls", np.empty(0, int))
-            patch.setattr(shown.renderer, "_sheets", np.empty((0, 4, 3)))
+            patch.setattr(shown.renderer, "_shadows", lambda *_: (np.empty((0, 3)), np.empty((0, 1))))
             everything = shown.renderer.view(camera, eye, axes, depth=True, segmentation=True)
             hidden += len(shown.renderer._order) - drawn
         np.testing.assert_array_equal(pictures.rgb, everything.rgb)
