@@ -12,6 +12,7 @@ from envs.house.errors import HouseError
 from envs.house.generator import generate_house
 from envs.house.rendering import Camera, looking
 from envs.house.schema import parse_house
+from envs.house.sight import box_points, sees
 from envs.house.simulator import HELD_AHEAD, HELD_BELOW, HouseSimulator, Stance
 
 CAMERA = Camera(96, 96, 70)
@@ -106,3 +107,20 @@ def test_an_id_that_is_taken_is_told(id: str) -> None:
     with pytest.raises(HouseError, match=r"^my\.json: .*another one$") as error:
         house_scene(parse_house(found, "my.json"))
     assert repr(taken) in str(error.value)
+
+
+def test_what_lies_on_a_bed_or_a_sofa_is_seen_from_above_and_what_is_in_it_is_not() -> None:
+    """Their boxes reach around what lies on them; sight goes by what is drawn."""
+    looked_at = 0
+    for seed in range(4):
+        simulator = HouseSimulator.of_house(generate_house(seed))
+        for id, state in simulator.states.items():
+            if state.parent is None or simulator.thing(state.parent).type not in ("Bed", "Sofa"):
+                continue
+            looked_at += 1
+            eye = np.array([*state.position[:2], 2.2])
+            assert any(sees(simulator, id, eye, point) for point in box_points(simulator, id)), id
+            inside = np.array([*state.position[:2], 0.25])  # in the mattress or the seat
+            met, far = simulator.ray(eye, inside)
+            assert met is not None and far < 2.2 - 0.25
+    assert looked_at > 5
