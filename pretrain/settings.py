@@ -71,6 +71,11 @@ class TrainConfig:
     """Directory of the checkpoint, the state and the curves."""
     model: str
     """A preset (fresh weights), a packaged name, or a checkpoint directory to start from."""
+    inherit: str | None
+    """A trained model whose weights a fresh one takes where their shapes are the same."""
+    image_tokenizer: str | None
+    audio_tokenizer: str | None
+    """Files of target tokenizers, of the model's shape if it is trained; None for those that ship."""
     lora_rank: int
     """Rank of adapters that learn in place of the model, which must be trained then; 0 trains the model."""
     lora_alpha: float
@@ -143,6 +148,24 @@ class TrainConfig:
     def torch_device(self) -> "torch.device":
         """`device`, if this machine has it; UIO2Error if not."""
         return device_of(self.device)
+
+    @property
+    def takes(self) -> dict[str, Any]:
+        """What `pretrain.initialization.start_model` is told beside the model."""
+        return taken_along(self)
+
+
+def taken_along(settings: Any) -> dict[str, Any]:
+    """Return the words of `start_model` that stand in the settings of a training."""
+    tokenizers = {target: getattr(settings, f"{target}_tokenizer") for target in ("image", "audio")}
+    return {"inherit": settings.inherit, "tokenizers": tokenizers}
+
+
+def takes_along(settings: Any) -> bool:
+    """Whether a training begins with parts that its model's name does not tell."""
+    return any(
+        value is not None for value in (settings.inherit, *taken_along(settings)["tokenizers"].values())
+    )
 
 
 def check_bounds(settings: object, bounds: Mapping[str, tuple[float, float]]) -> None:

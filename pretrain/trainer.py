@@ -49,7 +49,7 @@ from pretrain.processes import Processes
 from pretrain.progress import say
 from pretrain.schedule import Schedule
 from pretrain.selection import seen_words, split_episodes
-from pretrain.settings import SETTINGS, SMALL, TrainConfig
+from pretrain.settings import SETTINGS, SMALL, TrainConfig, takes_along
 from pretrain.sources import EpisodeFolders, StoredEpisode
 from pretrain.step import Step
 from uio2_agent.errors import UIO2Error
@@ -99,7 +99,7 @@ class Run:
         names, textures = seen_words(source)
         adapted = config.lora_rank != 0
         dtype = torch.bfloat16 if adapted and config.dtype == "bfloat16" else torch.float32
-        self.model, self.styles = start_model(config.model, adapted, dtype)
+        self.model, self.styles = start_model(config.model, adapted, dtype, **config.takes)
         if config.view_share and "image" not in self.model.config.target_modalities:
             raise TrainingError(
                 f"view_share={config.view_share:g} asks for pictures, which model={config.model} does not "
@@ -176,7 +176,7 @@ class Run:
         """Digest of what a state does not hold of the model it began with."""
         model = self.model
         held = {"config": model.config.to_dict(), "vocabulary": model.processor.tokenizer.vocabulary.hash}
-        if self.lora is not None:
+        if self.lora is not None or takes_along(self.config):
             held["weights"] = model.state_dict()
         return content_digest(held)[:16]
 
