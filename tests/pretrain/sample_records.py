@@ -63,12 +63,15 @@ class Film:
         self._seed = int(rng.integers(2**31))
         self.asked: list[float] = []
         """Times of frames that were looked at."""
+        self.heard: list[float] = []
+        """Times of sounds that were."""
 
     def frames(self, times):
         self.asked += [time for time in times if time not in self.asked]
         return [picture(np.random.default_rng([self._seed, int(1e3 * time)]), 20, 24) for time in times]
 
     def sounds(self, times):
+        self.heard += [time for time in times if time not in self.heard]
         return [
             np.random.default_rng([self._seed, int(1e3 * time), 1]).random((256, 128), np.float32) + 0.1
             for time in times

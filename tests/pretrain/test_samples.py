@@ -23,7 +23,7 @@ MARKER = re.compile(r"<(image|audio)_(?:input|history_(\d+))>")
 COUNTS = {"video": 300, "sound": 40, "trajectory": 150, "people": 100}
 """Records of a builder; 200 of the others."""
 VISIBLE = ("camera_pose", "masks", "patches", "regions", "dense", "people", "trajectory", "control")
-VISIBLE += ("tags", "cuboids", "tracking", "event_times", "sound_source")
+VISIBLE += ("tags", "cuboids", "tracking")
 """Builders whose text answers are places, numbers or words that a prompt may hold."""
 
 
