@@ -32,7 +32,7 @@ BOUNDS: dict[str, tuple[int, int]] = {
     "seed": (0, 2**63 - 1),
 }
 """Lowest and highest value of each number."""
-SMALL = ("nano", "nano_house")
+SMALL = ("nano", "nano_goal", "nano_house")
 """Presets whose requests are written for a small model."""
 SETTINGS = [
     "data",

@@ -133,6 +133,19 @@ def _pretrained(keys: Mapping[str, Any]) -> None:
     pretraining(keys)
 
 
+def _tokenizer_trained(keys: Mapping[str, Any]) -> None:
+    from pretrain.recipes import recipe_file
+    from rollouts.commands.train_settings import tokenizer_training
+    from uio2_agent.config import PRESETS
+    from uio2_agent.formats.packaged import checkpoint_directory
+
+    if keys["model"] not in PRESETS:
+        checkpoint_directory(keys["model"])
+    recipe_file(keys["mixture"])
+    _check_device(keys["device"])
+    tokenizer_training(keys)
+
+
 def _generated(keys: Mapping[str, Any]) -> None:
     from rollouts.commands.generate_request import read_keys
     from uio2_agent.formats.packaged import checkpoint_directory
@@ -186,7 +199,8 @@ def _started(keys: Mapping[str, Any]) -> None:
 
 _CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
     **{"rollout": _played, "evaluate": _played, "collect": _collected, "play": _watched},
-    **{"train": _trained, "pretrain": _pretrained, "generate": _generated, "convert": _converted},
+    **{"train": _trained, "pretrain": _pretrained, "train-tokenizer": _tokenizer_trained},
+    **{"generate": _generated, "convert": _converted},
     **{"compare": _compared, "inspect": _inspected, "house": _exported, "thor-player": _started},
 }
 

@@ -60,6 +60,12 @@ COMMANDS = {
         "train a model on a mixture of sources, alone or under torchrun",
         stopped="with resume=true, the default, the same command goes on from the last saved step",
     ),
+    "train-tokenizer": Command(
+        "rollouts.commands.train_tokenizer:main",
+        "train what turns pictures or sounds into codes and back",
+        ("target",),
+        stopped="with resume=true, the default, the same command goes on from the last saved step",
+    ),
     "evaluate": Command(
         "rollouts.commands.evaluate:main",
         "success on held-out seeds, with intervals and videos",

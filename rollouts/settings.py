@@ -24,7 +24,10 @@ from rollouts.words import free_value, number, texts, truth_value, whole_number
 from uio2_agent.errors import nearest
 
 CONF = Path(__file__).parent / "conf"
-TRAINING = {name: Path(pretrain.__file__).with_name(f"{name}.yaml") for name in ("train", "pretrain")}
+TRAINING = {
+    name: Path(pretrain.__file__).with_name(f"{name}.yaml")
+    for name in ("train", "pretrain", "train-tokenizer")
+}
 """The keys of training lie with the training, which runs where this package is not loaded."""
 _SHOWN = 200
 """Longest word that an error repeats whole."""

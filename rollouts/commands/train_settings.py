@@ -1,4 +1,4 @@
-"""The words of `uio2 train` and `uio2 pretrain` as the settings of a run; loads no torch."""
+"""The words of the commands that train as the settings of a run; loads no torch."""
 
 import os
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from typing import Any
 
 from pretrain.pretrain_settings import PretrainConfig
 from pretrain.settings import TrainConfig
+from pretrain.tokenizing.settings import TokenizerConfig
 
 
 def configured(keys: Mapping[str, Any]) -> TrainConfig:
@@ -30,3 +31,9 @@ def pretraining(keys: Mapping[str, Any]) -> PretrainConfig:
             "data": data and os.path.expanduser(data),
         }
     )
+
+
+def tokenizer_training(keys: Mapping[str, Any]) -> TokenizerConfig:
+    """The training of a target tokenizer that is asked for."""
+    data = keys["data"]
+    return TokenizerConfig(**{**keys, "data": data and os.path.expanduser(data)})
