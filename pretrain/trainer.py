@@ -272,7 +272,7 @@ def _check_no_picture_is_asked(config: TrainConfig) -> None:
         if share := getattr(config, name):
             raise TrainingError(
                 f"{name}={share:g} asks for pictures, which model={config.model} does not answer with: leave "
-                "it out, or start from one of the released sizes"
+                "it out, or start from nano_goal or one of the released sizes"
             )
 
 
