@@ -13,7 +13,6 @@ from PIL import Image
 
 from uio2_agent.files import new_path
 
-
 _GRID = 32
 """What changed is converted in a box whose sides lie on multiples of this, so that few sizes occur."""
 
