@@ -64,6 +64,21 @@ def _played(keys: Mapping[str, Any]) -> None:
     _check_options(keys, *next(iter(places.items())))
 
 
+def _imagined(keys: Mapping[str, Any]) -> None:
+    from uio2_agent.formats.checkpoint import read_config
+    from uio2_agent.formats.packaged import checkpoint_directory
+
+    places = tasks_by_level(keys["env"], keys["task"], keys["level"])
+    check_ranges("imagine", keys)
+    config, _ = read_config(checkpoint_directory(keys["model"]))
+    if "image" not in config.target_modalities:
+        raise RolloutError(
+            f"model={keys['model']} answers with no pictures: train one from nano_goal (docs/imagination.md)"
+        )
+    _check_device(keys["device"])
+    _check_options(keys, *next(iter(places.items())))
+
+
 def _collected(keys: Mapping[str, Any]) -> None:
     shard_numbers(keys["shard"])
     place = one_level(keys["env"], keys["task"], keys["level"])
@@ -200,7 +215,7 @@ def _started(keys: Mapping[str, Any]) -> None:
 _CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
     **{"rollout": _played, "evaluate": _played, "collect": _collected, "play": _watched},
     **{"train": _trained, "pretrain": _pretrained, "train-tokenizer": _tokenizer_trained},
-    **{"generate": _generated, "convert": _converted},
+    **{"imagine": _imagined, "generate": _generated, "convert": _converted},
     **{"compare": _compared, "inspect": _inspected, "house": _exported, "thor-player": _started},
 }
 
