@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
+from PIL import Image
 
 from envs.suites import suite as find_suite
 from policies.imagination import Imagination, Observed
@@ -32,7 +32,7 @@ from rollouts.versions import git_sha, versions
 from rollouts.workers import MakeEnv
 from rollouts.worklist import work_items
 from uio2_agent.devices import device_of
-from uio2_agent.files import replace_file
+from uio2_agent.files import new_file
 
 RESULT, PICTURES = "imagination.json", "pictures"
 KINDS = ("first", "imagined", "best", "real", "reached")
@@ -143,8 +143,8 @@ def _compared(
         row["acted"] = mine.success
     for kind, picture in pictures.items():
         levels = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
-        _, encoded = cv2.imencode(".png", levels[..., ::-1])
-        replace_file(output / picture_path(item.task, item.level, item.seed, kind), encoded.tobytes())
+        with new_file(output / picture_path(item.task, item.level, item.seed, kind)) as file:
+            Image.fromarray(levels).save(file, "PNG")
     row["scores"] = {
         kind: goal_scores.scores(pictures[kind], real, pictures["first"])
         for kind in COMPARED

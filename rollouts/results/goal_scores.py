@@ -9,9 +9,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
+from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
 from pretrain.tokenizing.discriminator import RandomFeatures
@@ -46,13 +46,14 @@ def things(picture: np.ndarray) -> list[Thing] | None:
     stands_out = np.abs(levels.astype(np.int16) - background.astype(np.int16)).max(-1) > _STANDS_OUT
     if 1 - stands_out.mean() < _PLAIN:
         return None
-    count, regions, facts, middles = cv2.connectedComponentsWithStats(stands_out.astype(np.uint8))
+    regions, count = ndimage.label(stands_out, structure=np.ones((3, 3)))
     height = levels.shape[0]
     found = []
-    for region in range(1, count):
-        if facts[region, cv2.CC_STAT_AREA] >= max(2, _LEAST_SHARE * stands_out.size):
-            column, row = middles[region]
-            colour = levels[regions == region].mean(0)
+    for region in range(1, count + 1):
+        mine = regions == region
+        if mine.sum() >= max(2, _LEAST_SHARE * mine.size):
+            row, column = np.argwhere(mine).mean(0)
+            colour = levels[mine].mean(0)
             found.append(Thing((row / height, column / height), tuple(colour.tolist())))
     return found
 
