@@ -4,13 +4,15 @@ Unusual: an episode of our own bodies gives the picture that its body's requests
 learns what a model will be asked to draw.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from policies import embodiments
+from policies.embodiments.base import Embodiment
 from policies.prompts import scene
+from policies.style import PromptStyle
 from pretrain.sources.episode import StoredEpisode
 from pretrain.sources.source import BadRecord
 from uio2_agent.media.audio import segments
@@ -18,6 +20,7 @@ from uio2_agent.media.images import resize_and_pad
 from uio2_agent.media.spectrogram import target_values
 from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
 
+Styles = Callable[[Embodiment], PromptStyle]
 Values = tuple[np.ndarray, np.ndarray]
 """float32 [channels, height, width] as a tokenizer takes them, and bool [height, width], what is not padding.
 """
@@ -34,12 +37,12 @@ def is_material(target: str, entry: Mapping[str, Any]) -> bool:
     return kind in _SOUNDING if target == "audio" else kind not in _UNSEEN
 
 
-def image_values(record: Any, rng: np.random.Generator, config: VQGANConfig, small: bool) -> Values:
-    """Return a drawn picture of a record, mirrored half of the time; `small`: bodies ask as of small models.
+def image_values(record: Any, rng: np.random.Generator, config: VQGANConfig, styles: Styles) -> Values:
+    """Return a drawn picture of a record, mirrored half of the time; `styles`: how a body's requests look.
 
     Raises BadRecord where it has none.
     """
-    planes, placement = resize_and_pad(_picture(record, rng, small), config.image_size)
+    planes, placement = resize_and_pad(_picture(record, rng, styles), config.image_size)
     inside = np.zeros(config.image_size, bool)
     inside[placement.inside] = True
     values = planes * 2 - 1
@@ -57,9 +60,9 @@ def audio_values(record: Any, rng: np.random.Generator, config: ViTVQGANConfig) 
     return target_values(power).T[None].copy(), (power != 0).T
 
 
-def _picture(record: Any, rng: np.random.Generator, small: bool) -> np.ndarray:
+def _picture(record: Any, rng: np.random.Generator, styles: Styles) -> np.ndarray:
     if hasattr(record, "embodiment"):
-        return _scene(record, rng, small)
+        return _scene(record, rng, styles)
     if hasattr(record, "film"):
         return record.film.frames([rng.uniform(0, record.film.seconds)])[0]
     pictures: Sequence[np.ndarray] = ()
@@ -80,10 +83,10 @@ def _picture(record: Any, rng: np.random.Generator, small: bool) -> np.ndarray:
     return _any(pictures, rng)
 
 
-def _scene(record: StoredEpisode, rng: np.random.Generator, small: bool) -> np.ndarray:
+def _scene(record: StoredEpisode, rng: np.random.Generator, styles: Styles) -> np.ndarray:
     """What the body of an episode sees at a drawn step, as its requests show it."""
     body = embodiments.get(record.embodiment)
-    style = body.style(small).fitted(body.cameras)
+    style = styles(body).fitted(body.cameras)
     step = int(rng.integers(record.length + 1))
     views = {
         camera: record.final[camera] if step == record.length else record.frames[camera][step]
