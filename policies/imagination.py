@@ -7,8 +7,9 @@ the real goal, the first observation.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from policies.style import PromptStyle
 from uio2_agent.errors import UIO2Error
 from uio2_agent.request import Request, Target
 
+_MARKER = re.compile(r"<image_\w+>")
 Observed = tuple[Mapping[str, Any], Mapping[str, Any]]
 """An observation and the info that came with it."""
 
@@ -32,6 +34,8 @@ class Goal:
 
     picture: np.ndarray
     tokens: np.ndarray
+    belief: float
+    """How much likelier the model holds it for this instruction than for none, nats a token."""
 
 
 class Imagination:
@@ -79,20 +83,22 @@ class Imagination:
         )
         return goal_view_request(body, now, self.style_of(body))
 
-    def draw(self, firsts: Sequence[Observed]) -> list[Goal]:
-        """Draw the goals of episodes from their first observations."""
+    def draw(self, firsts: Sequence[Observed], again: int = 0) -> list[Goal]:
+        """Draw the goals of episodes from their first observations; `again` counts earlier drawings."""
         seeds = [
-            int(np.random.SeedSequence([self._seed, int(info.get("seed", 0))]).generate_state(1)[0])
+            int(np.random.SeedSequence([self._seed, int(info.get("seed", 0)), again]).generate_state(1)[0])
             for _, info in firsts
         ]
-        answers = self.model.generate(
-            [self.request(first) for first in firsts],
-            target="image",
-            seed=seeds,
-            fixed_shape=True,
-            **self._options,
-        )
-        return [Goal(answer.image.astype(np.float32) / 255, answer.tokens) for answer in answers]
+        requests = [self.request(first) for first in firsts]
+        answers = self.model.generate(requests, target="image", seed=seeds, fixed_shape=True, **self._options)
+        return [
+            Goal(
+                answer.image.astype(np.float32) / 255,
+                answer.tokens,
+                belief(self.model, request, answer.tokens),
+            )
+            for request, answer in zip(requests, answers, strict=True)
+        ]
 
     def real(self, first: Observed, later: Observed) -> tuple[np.ndarray, np.ndarray]:
         """Return a later observation of an episode as the model would have to draw it, float32 [H, W, 3] in
@@ -111,3 +117,30 @@ class Imagination:
             tokens = embedder.tokens(wanted.to(self.model.device)).targets
             best = embedder.decode(tokens)[0].cpu().numpy()
         return (wanted.values[0].numpy() + 1) / 2, best
+
+
+def belief(model: Any, request: Request, tokens: np.ndarray) -> float:
+    """Return the mean log-probability of a picture's tokens, int64 [N], under a request, less that under the
+    same pictures with no words.
+    """
+    import torch
+
+    from uio2_agent.generation.options import NEGATIVES
+    from uio2_agent.inputs.batch import TokenTarget
+
+    targets = torch.from_numpy(np.asarray(tokens)).to(model.device).expand(2, -1)
+    whole = torch.ones_like(targets, dtype=torch.bool)
+    positions = torch.arange(targets.shape[1], device=model.device).expand_as(targets)
+    inputs = torch.nn.functional.pad(targets[:, :-1], (1, 0))
+    wordless = replace(request, text=" ".join(_MARKER.findall(request.text)) or NEGATIVES["image"])
+    with torch.inference_mode():
+        batch = model.processor([request, wordless], target="image")
+        encoded = model.encode(batch.to(model.device))
+        scored = model.score(
+            TokenTarget(inputs, targets, whole, positions),
+            encoded,
+            modality="image",
+        )
+        logits = scored.logits["image"].float().log_softmax(-1)  # [2, N, V]
+        chosen = logits.gather(-1, targets[..., None])[..., 0].mean(1)
+    return float(chosen[0] - chosen[1])

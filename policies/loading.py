@@ -88,9 +88,13 @@ def _found(spec: str) -> tuple[Callable[..., Policy], tuple[str, ...]]:
 
         return RandomPolicy, ()
     if Path(spec).is_dir() or spec in packaged_checkpoints():
+        directory = checkpoint_directory(spec)
+        if any(style.goal for style in load_styles(directory, unnamed=embodiments.DEFAULT).values()):
+            from policies.goal_image import GoalImagePolicy
+
+            return GoalImagePolicy.from_pretrained, (spec,)
         from policies.unified_io2 import UnifiedIO2Policy
 
-        checkpoint_directory(spec)
         return UnifiedIO2Policy.from_pretrained, (spec,)
     if ":" in spec:
         return _imported(spec), ()

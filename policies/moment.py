@@ -31,6 +31,9 @@ class Moment:
     """What each camera saw before the latest steps done, oldest first; as many as are known."""
     remaining: Sequence[str] = ()
     """Action texts of the steps to come, where they are known."""
+    goal: np.ndarray | None = None
+    """How it looks when the task is done, laid out as the picture of a request, uint8 (H, W, 3); None where
+    nobody knows or imagined it."""
     next_state: np.ndarray | None = None
     """The state after the first of them, where it is known."""
     objects: Sequence[Mapping[str, Any]] | None = None

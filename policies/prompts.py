@@ -54,7 +54,8 @@ def plan_request(
     """Ask for the plan, or for what remains of it.
 
     When steps were executed, the first view is carried if an image marker is left, or in its place the views
-    before the latest steps, where the style asks for them and they are known. `rng` draws one of the
+    before the latest steps, where the style asks for them and they are known. The goal comes last of the
+    pictures, where the style shows it. `rng` draws one of the
     wordings; None takes the first.
 
     Raises
@@ -66,6 +67,9 @@ def plan_request(
     style = style.fitted(body.cameras)
     words = body.wordings(style)
     text, history = told(body, now, style)
+    if style.goal and now.goal is not None and len(history) < style.max_history:
+        history.append(now.goal)
+        text += " " + draw(words["shown_goal"], rng).format(j=len(history))
     text = draw(words["actions"], rng).format(instruction=text, **body.words(now.state, style))
     if style.answer == "state_action":
         text += " " + draw(words["state_too"], rng)

@@ -55,6 +55,8 @@ class PromptStyle:
     answer: Literal["action", "state_action"] = "action"
     """What an answer is: the action, or `( X Z Y ) action`, where it takes the body and then the action, of
     bodies that have words for where they are."""
+    goal: bool = False
+    """Show how it looks when the task is done, where that is known or imagined and a marker is left."""
     wording: Name = "paper"
     """Key of the body's wordings in `templates.yaml`: paper or short."""
     max_history: Annotated[int, Range(0, HISTORY_MARKERS)] = 8

@@ -52,6 +52,8 @@ class _Episode:
     plan: deque[ParsedStep] | None = None
     """Steps still to be played with plan="once"; None before the plan was made."""
     answer: Answer | None = None
+    goal: np.ndarray | None = None
+    """How it looks when the task is done, if anybody told."""
 
 
 class UnifiedIO2Policy(Policy):
@@ -136,7 +138,9 @@ class UnifiedIO2Policy(Policy):
     @classmethod
     def check_arguments(cls, path: str | Path, arguments: Iterable[str]) -> None:
         """Raise UIO2Error for names of arguments that `from_pretrained` does not take; loads nothing."""
-        takes = ["device", "tokenizer", *list(inspect.signature(cls).parameters)[1:]]
+        kinds = [kind for kind in cls.__mro__ if issubclass(kind, UnifiedIO2Policy)]
+        named = [name for kind in kinds for name in _named_arguments(kind)]
+        takes = ["device", "tokenizer", *dict.fromkeys(named)]
         if unknown := [name for name in arguments if name not in takes]:
             raise UIO2Error(
                 f"policy {path}: unknown arguments {', '.join(unknown)}{did_you_mean(unknown[0], takes)}; "
@@ -258,6 +262,7 @@ class UnifiedIO2Policy(Policy):
             executed=episode.executed,
             past_states=episode.states,
             past_views=episode.views,
+            goal=episode.goal,
             objects=body.objects(step.observation, step.info) if style.object_boxes else None,
         )
         return body.request(now, style)
@@ -270,6 +275,12 @@ class UnifiedIO2Policy(Policy):
         if key not in self._grammars:
             self._grammars[key] = episode.body.grammar(self.tokenizer, state, first, steps, answer)
         return self._grammars[key]
+
+
+def _named_arguments(kind: type) -> list[str]:
+    """Names of what a policy takes beside its model."""
+    parameters = list(inspect.signature(kind).parameters.values())[1:]
+    return [each.name for each in parameters if each.kind is not inspect.Parameter.VAR_KEYWORD]
 
 
 def _check_styles(styles: Mapping[str, PromptStyle], path: Path) -> None:

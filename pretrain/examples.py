@@ -47,6 +47,9 @@ from uio2_agent.inputs.processor import Processor
 from uio2_agent.request import Request, Target
 
 _SORTED_BATCHES = 8
+_SHOWN_GOALS = 0.7
+"""Share of the plans that are asked for with the goal, of styles that show it and episodes that reached one;
+the others teach to do without."""
 Styles = Mapping[str, PromptStyle]
 """How requests look, by embodiment; all cameras named."""
 
@@ -109,7 +112,8 @@ def make_example(
     step = steps[int(rng.integers(len(steps)))]
     if kind == "judge":
         return judge_example(record, step, body, style, rng)
-    now = moment(record, step, cameras_of(style), flags, past=style.told_views)
+    goal = goal_picture(record, body, style) if style.goal and rng.random() < _SHOWN_GOALS else None
+    now = moment(record, step, cameras_of(style), flags, past=style.told_views, goal=goal)
     if kind == "boxes" and (target := boxes_target(body, now.objects or (), style, sizes_of(now.views))):
         return Example(boxes_request(body, now, style, rng), target, now, body, style)
     return plan_example(now, body, style, rng)
@@ -168,6 +172,11 @@ def caption_example(
     now = dataclasses.replace(_unlabelled(moment(record, 0, cameras)), views=seen[-1])
     target = described_prompt(record.prompt, record.prompt_assets)
     return Example(caption_request(body, seen, style, rng), target, now, body, style)
+
+
+def goal_picture(record: StoredEpisode, body: Embodiment, style: PromptStyle) -> np.ndarray | None:
+    """Return how an episode that succeeded looked at its end, as its body's requests show it."""
+    return scene(body, record.final, style.fitted(body.cameras)) if record.success else None
 
 
 def goal_view_example(

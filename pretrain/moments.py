@@ -18,11 +18,16 @@ def learned_steps(record: StoredEpisode) -> Sequence[int]:
 
 
 def moment(
-    record: StoredEpisode, step: int, cameras: Sequence[str], flags: Sequence[bool] = (), past: int = 0
+    record: StoredEpisode,
+    step: int,
+    cameras: Sequence[str],
+    flags: Sequence[bool] = (),
+    past: int = 0,
+    goal: np.ndarray | None = None,
 ) -> Moment:
     """Take step `step` of an episode in the given camera views, and the views before the `past` steps that
-    led there. Where the expert was asked, what remains is what it would have done. `flags` ask for
-    symmetries, in the order of `Embodiment.symmetries`, where they are allowed.
+    led there; `goal` is a picture of the end. Where the expert was asked, what remains is what it would have
+    done. `flags` ask for symmetries, in the order of `Embodiment.symmetries`, where they are allowed.
     """
     texts = record.action_texts
     advice = record.expert_texts[step]
@@ -38,6 +43,7 @@ def moment(
         past_states=record.states[:step],
         past_views=[{camera: record.frames[camera][i] for camera in cameras} for i in earlier],
         remaining=[advice] if advice else texts[step:],
+        goal=goal,
         next_state=_next_state(record, step),
         objects=record.objects[step],
     )

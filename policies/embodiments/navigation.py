@@ -234,6 +234,7 @@ def _mirrored(moment: Moment) -> Moment:
         state=moment.state * _MIRROR,
         views=_flipped(moment.views),
         first_views=None if moment.first_views is None else _flipped(moment.first_views),
+        goal=None if moment.goal is None else np.ascontiguousarray(moment.goal[:, ::-1]),
         executed=[_swapped(text) for text in moment.executed],
         past_states=[state * _MIRROR for state in moment.past_states],
         past_views=[_flipped(views) for views in moment.past_views],

@@ -335,6 +335,7 @@ class _Change:
             prompt_assets={name: self.asset(asset) for name, asset in now.prompt_assets.items()},
             views={camera: self.picture(view) for camera, view in now.views.items()},
             first_views=first and {camera: self.picture(view) for camera, view in first.items()},
+            goal=None if now.goal is None else self.picture(now.goal),
             executed=[self.text(text) for text in now.executed],
             remaining=[self.text(text) for text in now.remaining],
             objects=now.objects and [self.thing(thing, sizes) for thing in now.objects],
