@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import ray
 
+from rollouts.actors import Played
 from rollouts.cluster import LOST_CLUSTER, LOST_WORKER, ray_started
 from rollouts.collect import collect
 from rollouts.errors import RolloutError
@@ -45,13 +46,13 @@ class Thing(types.SimpleNamespace):
     __hash__ = object.__hash__
 
 
-class Played:
+class Streamed:
     """A streaming call: results one by one, unless the stand-in has the worker lost instead."""
 
-    def __init__(self, results: Iterator[tuple[int, Any]]):
+    def __init__(self, results: Iterator[Played]):
         self.results = results
 
-    def __next__(self) -> tuple[int, Any]:
+    def __next__(self) -> Played:
         return next(self.results)
 
 
@@ -89,17 +90,17 @@ class StandIn(types.ModuleType):
 
     def _actor(self, worker: Any) -> Any:
         actor = Thing(worker=worker)
-        actor.load = Thing(remote=lambda: Thing(actor=actor))
-        run = Thing(remote=lambda chunk: self._play(actor, chunk))
+        actor.load = Thing(remote=lambda decides: Thing(actor=actor))
+        run = Thing(remote=lambda chunk, seat: self._play(actor, chunk))
         actor.run = Thing(options=lambda **options: run)
         self.made.append(actor)
         return actor
 
-    def _play(self, actor: Any, chunk: list[Any]) -> Played:
-        call = Played(iter(()))
+    def _play(self, actor: Any, chunk: list[Any]) -> Streamed:
+        call = Streamed(iter(()))
         call.actor, call.chunk = actor, chunk
 
-        def results() -> Iterator[tuple[int, Any]]:
+        def results() -> Iterator[Played]:
             for item in chunk:
                 if error := self.fault(actor, item.index):
                     raise error
@@ -112,11 +113,11 @@ class StandIn(types.ModuleType):
         return (calls[-1:], calls[:-1]) if self.alive else ([], calls)
 
     def get(self, call: Any) -> Any:
-        if isinstance(call, tuple):
+        if isinstance(call, Played):
             return call
         if error := self.fault(call.actor, None):
             raise error
-        return call.actor.worker.load()
+        return call.actor.worker.load(True)
 
     def kill(self, actor: Any) -> None:
         self.killed.append(actor)
@@ -213,9 +214,7 @@ def test_who_is_late_is_told_from_who_is_not(
             return made("ActorDiedError")
         return None
 
-    monkeypatch.setattr(
-        "rollouts.workers.overrun", lambda note: Overrun("a decision took too long", late[-1])
-    )
+    monkeypatch.setattr("rollouts.crew.overrun", lambda note: Overrun("a decision took too long", late[-1]))
     stand_in = StandIn(fault)
     results = list(played(monkeypatch, stand_in))
     blamed = [(4, "error", "TimeoutError: a decision took too long")] if named else [CALM[4]]
