@@ -27,7 +27,7 @@ from rollouts.datasets.encoding import EncodedEpisode, encode_episode
 from rollouts.datasets.writer import DatasetWriter
 from rollouts.inference.messages import Batching
 from rollouts.runner import PHASES, Episode, Work, work_list
-from rollouts.workers import Job, MakeEnv, run_job
+from rollouts.workers import ALONE, Job, MakeEnv, run_job
 
 ONE_CORE = {"OMP_NUM_THREADS": "1", "LP_NUM_THREADS": "0"}
 """Of numpy and torch, and of software OpenGL: the calling thread alone."""
@@ -90,7 +90,7 @@ class Rates:
 
 
 def measured(
-    work: Sequence[Work], job: Job, workers: int, batching: Batching = Batching(), folder: str | None = None
+    work: Sequence[Work], job: Job, workers: int, batching: Batching = ALONE, folder: str | None = None
 ) -> Rates:
     """Play a work list, and store it where there is a folder."""
     told: list[Told] = []
@@ -107,9 +107,8 @@ def measured(
         writer.close()
     apart = workers > 1 or batching.actors > 0
     driver = (time.process_time() - began) / len(work) if apart else 0.0
-    lines = [
-        sorted((t for t in told if t.worker == pid), key=lambda t: t.now) for pid in {t.worker for t in told}
-    ]
+    by_worker = {pid: [each for each in told if each.worker == pid] for pid in {t.worker for t in told}}
+    lines = [sorted(line, key=lambda each: each.now) for line in by_worker.values()]
     first, last = max(line[0].now for line in lines), min(line[-1].now for line in lines)
     spent = sum(line[-1].processor - line[0].processor for line in lines)
     return Rates(
@@ -185,11 +184,10 @@ def of_inference(policy: str, task: str, episodes: int, workers: int) -> Table:
     table = Table(title=f"{policy}: {episodes} episodes of {task}, {workers} workers of one slot")
     for name in ("decided", "mean batch", "episodes/s", "decisions/s", "decide ms"):
         table.add_column(name, justify="right")
-    limits = Limits()
     job = Job(policy, {"batch_size": workers}, finish=counted, frames=False)
     work = work_list([task], "placement", env="vima", seed=FIRST_SEED, episodes=episodes)
     kinds = {
-        "by each worker": Batching(),
+        "by each worker": ALONE,
         "apart, one by one": Batching(1, 1, 0.0),
         "apart, in batches": Batching(1, workers),
     }
