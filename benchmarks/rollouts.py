@@ -11,6 +11,7 @@ that many free cores would give.
 """
 
 import argparse
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -32,6 +33,8 @@ from rollouts.workers import ALONE, Job, MakeEnv, run_job
 ONE_CORE = {"OMP_NUM_THREADS": "1", "LP_NUM_THREADS": "0"}
 """Of numpy and torch, and of software OpenGL: the calling thread alone."""
 FIRST_SEED = 4_500_000
+WARM_UP = 6
+"""A worker's first episodes, which pay for compiling and for textures, are not counted."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Rates:
     """What came of playing a work list, in seconds of an episode but for `wall`."""
 
     wall: float
-    """Episodes per second while all workers were at work."""
+    """Episodes per second while all workers were at work; NaN where that was never."""
     processor: float
     """Of processor time where it was played."""
     driver: float
@@ -107,19 +110,20 @@ def measured(
     if writer:
         writer.close()
     apart = workers > 1 or batching.actors > 0
-    driver = (time.process_time() - began) / len(work) if apart else 0.0  # else it is the worker
+    driver = (time.process_time() - began) / len(told) if apart else 0.0  # else it is the worker
     by_worker = {pid: [each for each in told if each.worker == pid] for pid in {t.worker for t in told}}
-    lines = [sorted(line, key=lambda each: each.now) for line in by_worker.values()]
+    lines = [sorted(line, key=lambda each: each.now)[WARM_UP:] for line in by_worker.values()]
+    told = [each for line in lines for each in line]
     first, last = max(line[0].now for line in lines), min(line[-1].now for line in lines)
     spent = sum(line[-1].processor - line[0].processor for line in lines)
     return Rates(
-        wall=sum(first < t.now <= last for t in told) / (last - first),
+        wall=sum(first < t.now <= last for t in told) / (last - first) if last > first else math.nan,
         processor=spent / (len(told) - len(lines)),
         driver=driver,
         phases={name: sum(t.phases[name] for t in told) / len(told) for name in (*PHASES, "encode")},
-        write=write / len(told),
+        write=write / len(work),
         steps=sum(t.steps for t in told) / len(told),
-        batch=results.words().rpartition("batches of ")[2],
+        batch=results.words().partition("batches of ")[2],
     )
 
 

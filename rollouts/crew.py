@@ -114,7 +114,7 @@ class Crew:
 
         self._ray, self._job, self._notes, self._batching, self._view = ray, job, notes, batching, view
         self._node = ray.get_runtime_context().get_node_id()
-        self._size = max(1, min(8 * job.slots, -(-len(work) // (4 * workers))))
+        self._size = max(1, min(32 * job.slots, -(-len(work) // (4 * workers))))
         self._chunks = deque(self._cut(work))
         view.workers = min(workers, len(self._chunks))
         view.inference = min(batching.actors, view.workers)
