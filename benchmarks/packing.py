@@ -3,9 +3,9 @@
 Usage: python -m benchmarks.packing [--examples 20000] [--steps 2] [--batch 24] [--device cpu]
 
 Lengths are drawn as the paper's pre-training mixture has them (arXiv 2312.17172; rates of its groups in
-GROUPS, denoisers of UL2, half of the patches, captions and transcripts of made-up lengths). Two packers of
-others are restated from their descriptions: torchtitan's first fit into 8 open rows, OLMo-core's best fit
-decreasing; theirs look at one length, here both sides must fit.
+GROUPS, denoisers of UL2, half of the patches, captions and transcripts of made-up lengths). OLMo-core's and
+torchtitan's packers look at one length: they run as they are, where they are installed, on the encoder's
+alone, and restated on both sides (`benchmarks.other_packers`).
 
 A step is forward, backward and AdamW of a model of nano's width and depth that reads and writes every
 modality; codes of pictures and sounds are given. It is run with rows padded to 1,152 and 2,048 as the
@@ -14,15 +14,18 @@ official code does (masks and logits everywhere), with each example by itself wi
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pretrain.packing import BestFitPacker, Lengths, Limits, Packing, PairPacker, least_rows, token_lengths
+from benchmarks.other_packers import BestFitDecreasing, OlmoCore, ScanAndPick, Torchtitan
+from pretrain.packing import BestFitPacker, Lengths, Limits, Packer, PairPacker, least_rows, token_lengths
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.embedders.tokens import compact
 from uio2_agent.inputs.batch import Batch, Patches, TextInput, TokenTarget
@@ -32,6 +35,7 @@ from uio2_agent.network.positions import rotary_pair
 from uio2_agent.presets import PRESETS
 
 PADDED = Limits(1152, 2048)
+PACKAGES = {"torchtitan": "torchtitan", "OLMo-core": "ai2-olmo-core"}
 MOST = {"text": 512, "image": 1024, "audio": 512}
 """Target tokens of a padded row, by modality."""
 GROUPS = {"text": 33.0, "image-text": 31.3, "video": 25.0, "interleaved": 8.7, "views and agents": 2.0}
@@ -102,63 +106,6 @@ def _denoised(rng: np.random.Generator) -> Shape:
     return Shape(text=513, length=int(rng.choice(lengths)))
 
 
-class FirstFit:
-    """First fit into 8 open rows; where none has room the fullest closes (as torchtitan's loader does)."""
-
-    def __init__(self, limits: Limits, open_rows: int = 8):
-        self.limits, self._open_rows = limits, open_rows
-
-    def pack(self, lengths: Sequence[Lengths]) -> Packing:
-        """Pack in the order given."""
-        packing, rows = Packing(), []
-        for number, (encoder, decoder) in enumerate(lengths):
-            if not self.limits.fits((encoder, decoder)):
-                packing.refused.append(number)
-                continue
-            place = next((r for r in rows if self.limits.fits((r[1] + encoder, r[2] + decoder))), None)
-            if place is None:
-                if len(rows) == self._open_rows:
-                    rows.sort(key=lambda r: r[1] + r[2])
-                    packing.rows.append(rows.pop()[0])
-                rows.append([[number], encoder, decoder])
-            else:
-                place[0].append(number)
-                place[1] += encoder
-                place[2] += decoder
-        packing.rows += [row[0] for row in rows]
-        return packing
-
-
-class BestFitDecreasing:
-    """The longest first, each into the row it leaves least room in (as OLMo-core packs a source)."""
-
-    def __init__(self, limits: Limits, window: int = 2048):
-        self.limits, self._window = limits, window
-
-    def pack(self, lengths: Sequence[Lengths]) -> Packing:
-        """Pack window by window."""
-        sizes, limits = np.array(lengths), np.array([self.limits.encoder, self.limits.decoder])
-        fits = (sizes <= limits).all(1)
-        packing = Packing(refused=np.flatnonzero(~fits).tolist())
-        stream = np.flatnonzero(fits)
-        for first in range(0, len(stream), self._window):
-            window = stream[first : first + self._window]
-            rows: list[list[int]] = []
-            room = np.empty((len(window), 2), int)
-            for number in window[np.argsort(-(sizes[window] / limits).sum(1), kind="stable")]:
-                left = room[: len(rows)] - sizes[number]
-                total = np.where((left >= 0).all(1), (left / limits).sum(1), np.inf)
-                if len(rows) and np.isfinite(total.min()):
-                    place = int(total.argmin())
-                    rows[place].append(int(number))
-                    room[place] = left[place]
-                else:
-                    room[len(rows)] = limits - sizes[number]
-                    rows.append([int(number)])
-            packing.rows += rows
-        return packing
-
-
 def table_of_packers(lengths: list[Lengths]) -> None:
     """Print what each packer makes of the lengths, under the paper's limits and under longer rows."""
     print(f"{len(lengths)} examples; mean {np.mean(lengths, 0).round(1)} tokens in encoder and decoder")
@@ -169,27 +116,51 @@ def table_of_packers(lengths: list[Lengths]) -> None:
     for limits in (Limits(864, 1280), Limits(1728, 3072), Limits(3456, 6144)):
         packers = {
             "official pairs, pool 10": PairPacker(limits),
-            "first fit, 8 rows": FirstFit(limits),
+            "scan and pick, both sides": ScanAndPick(limits),
             "best fit decreasing, 2,048": BestFitDecreasing(limits),
             "ours, window 128": BestFitPacker(limits, window=128),
             "ours, window 256": BestFitPacker(limits),
         }
-        fitting = [length for length in lengths if limits.fits(length)]
-        room = least_rows(fitting, limits) * np.array([limits.encoder, limits.decoder])
-        encoder, decoder = np.sum(fitting, 0) / room
-        print(f"{limits.encoder:>6}/{limits.decoder} {'no packer is above':28} {encoder:8.1%} {decoder:8.1%}")
-        for name, packer in packers.items():
-            begin = time.process_time()
-            packing = packer.pack(lengths)
-            spent = time.process_time() - begin
-            encoder, decoder = packing.fill(lengths, limits)
-            packed = len(lengths) - len(packing.refused)
-            print(
-                f"{limits.encoder:>6}/{limits.decoder} {name:28} {encoder:8.1%} {decoder:8.1%} "
-                f"{packing.alone / packed:6.1%} {packed / len(packing.rows):6.2f} "
-                f"{len(packing.refused) / len(lengths):7.2%} {spent / len(packing.rows) * 1e3:6.2f}",
-                flush=True,
-            )
+        rows_of_packers(packers, lengths, limits)
+    print("\nthe encoder's side alone")
+    alone = [(encoder, 0) for encoder, _ in lengths]
+    for limits in (Limits(864, 1), Limits(1728, 1)):
+        others = {
+            "torchtitan": (Torchtitan, "torchtitan's rule, restated", ScanAndPick),
+            "OLMo-core": (
+                OlmoCore,
+                "OLMo-core's rule, restated",
+                partial(BestFitDecreasing, window=len(alone)),
+            ),
+        }
+        packers = {}
+        for name, (real, rule, restated) in others.items():
+            try:
+                packers[f"{name} {version(PACKAGES[name])}"] = real(limits)
+            except ImportError as error:
+                print(f"{name} cannot be had: {error}")
+            packers[rule] = restated(limits)
+        rows_of_packers(packers | {"ours, window 256": BestFitPacker(limits)}, alone, limits)
+
+
+def rows_of_packers(packers: Mapping[str, Packer], lengths: list[Lengths], limits: Limits) -> None:
+    """Print what no packer can be above, and what each makes of the lengths."""
+    fitting = [length for length in lengths if limits.fits(length)]
+    room = least_rows(fitting, limits) * np.array([limits.encoder, limits.decoder])
+    encoder, decoder = np.sum(fitting, 0) / room
+    print(f"{limits.encoder:>6}/{limits.decoder:<5} {'no packer is above':28} {encoder:8.1%} {decoder:8.1%}")
+    for name, packer in packers.items():
+        begin = time.process_time()
+        packing = packer.pack(lengths)
+        spent = time.process_time() - begin
+        encoder, decoder = packing.fill(lengths, limits)
+        packed = len(lengths) - len(packing.refused)
+        print(
+            f"{limits.encoder:>6}/{limits.decoder:<5} {name:28} {encoder:8.1%} {decoder:8.1%} "
+            f"{packing.alone / packed:6.1%} {packed / len(packing.rows):6.2f} "
+            f"{len(packing.refused) / len(lengths):7.2%} {spent / len(packing.rows) * 1e3:6.2f}",
+            flush=True,
+        )
 
 
 def network_of_nano() -> Network:

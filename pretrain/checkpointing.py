@@ -49,9 +49,11 @@ def load_state(
     settings: Mapping[str, Any],
     parts: Mapping[str, nn.Module],
     optimizer: torch.optim.Optimizer,
+    added: Mapping[str, Any] | None = None,
 ) -> tuple[int, Mapping[str, Any]]:
     """Load the state into the parts and the optimizer; return the number of steps done, and the means.
 
+    `added`: settings that an older state does not hold, and what they were then.
     Raises TrainingError when the file is damaged, or was written by a run with other settings.
     """
     path = directory / STATE
@@ -74,6 +76,7 @@ def load_state(
         )
     if state.pop("digest", None) != content_digest(state):
         raise TrainingError(f"{path} is damaged (its content is not what was saved): {remedy}")
+    before = {**(added or {}), **before}
     changed = sorted(key for key in settings if before.get(key) != settings[key])
     if changed:
         values = ", ".join(f"{key} {before.get(key)!r} -> {settings[key]!r}" for key in changed)

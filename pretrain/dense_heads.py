@@ -98,13 +98,12 @@ class DenseHeads(nn.Module):
             return seen.new_zeros(())
         first = model.processor.tokenizer.vocabulary.pieces
         table = model.text_table.weight[first : first + LOCATIONS].flip(0)  # row b is bin b
-        hidden = self.centre(seen).unflatten(-1, (2, -1))  # [n, 2, D]
-        scale = table.shape[1] ** -0.5
-        total = ((hidden @ table.T) * scale).float().logsumexp(-1)  # [n, 2]
+        hidden = self.centre(seen).unflatten(-1, (2, -1)) * table.shape[1] ** -0.5  # [n, 2, D]
+        total = (hidden @ table.T).float().logsumexp(-1)  # [n, 2]
         # A mean of scores is the score of a mean: one row for each bin that occurs, not for each patch.
         found, which = bins.unique(return_inverse=True)
         means = self._kernel.to(seen.device)[found] @ table.float()  # [bins, D]
-        wanted = (hidden.float() * means[which]).sum(-1) * scale
+        wanted = (hidden.float() * means[which]).sum(-1)
         return (total - wanted).mean()
 
 
@@ -138,8 +137,13 @@ class Watch:
         seen, self._seen = self._seen, []
         if not seen:
             return None
-        present = None if batch.image_history is None else batch.image_history.mask.any(-1)
-        return Features(seen[0], seen[1] if len(seen) > 1 else None, present)
+        if (history := batch.image_history) is None:
+            return Features(seen[0], None, None)
+        features, mask = seen[1]
+        _, which = history.frames()
+        if which is not None:
+            features, mask = features.index_select(0, which), mask.index_select(0, which)
+        return Features(seen[0], (features, mask), history.mask.any(-1))
 
 
 def look(model: UnifiedIO2, batch: Batch) -> None:
@@ -147,9 +151,8 @@ def look(model: UnifiedIO2, batch: Batch) -> None:
     image = batch.image
     model.image_encoder(image.values, image.mask, image.positions, model.config.image_grid)
     if (history := batch.image_history) is not None:
-        present = history.mask.any(-1)
-        parts = (x[present] for x in (history.values, history.mask, history.positions))
-        model.image_encoder(*parts, model.config.history_grid)
+        shown = history.distinct()
+        model.image_encoder(shown.values, shown.mask, shown.positions, model.config.history_grid)
 
 
 def image_labels(boxes: np.ndarray, positions: np.ndarray, grid: tuple[int, int]) -> np.ndarray:

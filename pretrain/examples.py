@@ -39,6 +39,7 @@ from policies.questions import (
 from policies.style import PromptStyle
 from pretrain.dense_heads import NOTHING, Labels, image_labels
 from pretrain.moments import learned_steps, moment
+from pretrain.settings import QUESTIONS
 from pretrain.sources import EpisodeFolders, StoredEpisode
 from pretrain.sources.checks import json_objects
 from uio2_agent.inputs.batch import Batch
@@ -46,9 +47,6 @@ from uio2_agent.inputs.processor import Processor
 from uio2_agent.request import Request, Target
 
 _SORTED_BATCHES = 8
-QUESTIONS = ("boxes", "state", "view", "caption")
-"""Kinds of questions beside the plan: each has a share of the batches."""
-
 Styles = Mapping[str, PromptStyle]
 """How requests look, by embodiment; all cameras named."""
 
@@ -77,6 +75,10 @@ class ExampleOptions:
     """Share of batches that ask for the view after an action, a picture."""
     caption_share: float = 0.0
     """Share of batches that ask what an episode was for."""
+    goal_share: float = 0.0
+    """Share of batches that ask how it looks when the task is done, a picture, of episodes that succeeded."""
+    judge_share: float = 0.0
+    """Share of batches that ask whether an action is right; half of them are drawn to be wrong."""
     augment: bool = True
     """Draw symmetries of the embodiment at random."""
     seed: int = 0
@@ -101,8 +103,12 @@ def make_example(
         return next_view_example(record, int(rng.integers(record.length)), body, style, rng)
     if kind == "state" and record.length > 1 and body.state_text(record.states[0]):
         return next_state_example(record, int(rng.integers(record.length - 1)), body, style, rng)
+    if kind == "goal" and record.success:
+        return goal_view_example(record, body, style, rng)
     steps = learned_steps(record)
     step = steps[int(rng.integers(len(steps)))]
+    if kind == "judge":
+        return judge_example(record, step, body, style, rng)
     now = moment(record, step, cameras_of(style), flags, past=style.told_views)
     if kind == "boxes" and (target := boxes_target(body, now.objects or (), style, sizes_of(now.views))):
         return Example(boxes_request(body, now, style, rng), target, now, body, style)

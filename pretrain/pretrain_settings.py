@@ -3,12 +3,12 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pretrain.defaults import defaults_from
 from pretrain.errors import TrainingError
 from pretrain.schedule import SHAPES as SUPERVISED_SHAPES
-from pretrain.settings import DTYPES, check_bounds
+from pretrain.settings import DTYPES, check_bounds, taken_along
 from uio2_agent.devices import device_of
 from uio2_agent.errors import did_you_mean
 
@@ -61,6 +61,9 @@ class PretrainConfig:
     """A run on a mixture; the meaning of each field stands in `pretrain.yaml`."""
 
     model: str
+    inherit: str | None
+    image_tokenizer: str | None
+    audio_tokenizer: str | None
     mixture: str
     data: str | None
     held_back: float
@@ -123,3 +126,8 @@ class PretrainConfig:
     def torch_device(self) -> "torch.device":
         """`device`, if this machine has it; UIO2Error if not."""
         return device_of(self.device)
+
+    @property
+    def takes(self) -> dict[str, Any]:
+        """What `pretrain.initialization.start_model` is told beside the model."""
+        return taken_along(self)

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from policies import embodiments
 from policies.style import PromptStyle, save_styles
+from pretrain.checkpointing import content_digest
 from pretrain.data_identity import check_unchanged
 from pretrain.errors import TrainingError
 from pretrain.event_file import EventFile
@@ -37,7 +38,7 @@ from pretrain.pretrain_settings import SETTINGS, PretrainConfig
 from pretrain.processes import Processes
 from pretrain.progress import say
 from pretrain.schedule import InverseSquareRoot, Schedule
-from pretrain.settings import SMALL
+from pretrain.settings import SMALL, takes_along
 from pretrain.sharded_state import STATES, ShardedStates
 from pretrain.sharding import compile_layers, recompute_layers, shard
 from pretrain.step import LOSS, NORM, Step
@@ -142,6 +143,8 @@ class PretrainRun:
             objective, learning, self.optimizer, self.rate, self.guard, processes, watched=(LOSS, NORM)
         )
         self.settings = {name: _plain(getattr(config, name)) for name in SETTINGS}
+        if takes_along(config):
+            self.settings["start"] = content_digest(self.model.state_dict())[:16]
         self._identities = samples.identities
         self.states = ShardedStates(self.directory, processes)
         self.step, self.refused, means, bad = 0, 0, {}, []
@@ -322,7 +325,7 @@ def start_network(config: PretrainConfig) -> tuple[UnifiedIO2, dict[str, PromptS
     A fresh one has the paper's method whole, but for what it is `without`; a trained one has its own but for
     that.
     """
-    model, stored = start_model(config.model)
+    model, stored = start_model(config.model, **config.takes)
     method = {"sparse_patterns": True, "dynamic_masking": True} if config.model in PRESETS else {}
     method |= {name: False for name in config.without or () if name != "packing"}
     changed = dataclasses.replace(model.config, **method)

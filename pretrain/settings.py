@@ -16,6 +16,8 @@ SETTINGS_FILE = Path(__file__).with_name("train.yaml")
 
 
 DTYPES = ("float32", "bfloat16")
+QUESTIONS = ("boxes", "state", "view", "caption", "goal", "judge")
+"""Kinds of questions beside the plan: each has a share of the batches."""
 _MOST = 10**12
 BOUNDS: dict[str, tuple[int, int]] = {
     **dict.fromkeys(("steps", "log_every", "save_every"), (1, _MOST)),
@@ -23,7 +25,7 @@ BOUNDS: dict[str, tuple[int, int]] = {
         ("eye_steps", "warmup", "validation_episodes", "evaluate_every", "lora_rank"), (0, _MOST)
     ),
     **dict.fromkeys(("learning_rate", "weight_decay", "eye_weight", "lora_alpha", "stop_after"), (0, _MOST)),
-    **dict.fromkeys(("decay_share", "boxes_share", "state_share", "view_share", "caption_share"), (0, 1)),
+    **dict.fromkeys(("decay_share", *(f"{kind}_share" for kind in QUESTIONS)), (0, 1)),
     **dict.fromkeys(("threads", "workers"), (0, 1024)),
     "batch_size": (1, 10**6),
     "sigma": (0, 1000),
@@ -48,16 +50,15 @@ SETTINGS = [
     "weight_decay",
     "eye_weight",
     "sigma",
-    "boxes_share",
-    "state_share",
-    "view_share",
-    "caption_share",
+    *(f"{kind}_share" for kind in QUESTIONS),
     "augment",
     "validation_episodes",
     "seed",
     "dtype",
 ]
 """What a resumed run must share with the one it goes on from."""
+ADDED = {"goal_share": 0.0, "judge_share": 0.0}
+"""Settings that older states do not hold, and what they were then."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,6 +72,11 @@ class TrainConfig:
     """Directory of the checkpoint, the state and the curves."""
     model: str
     """A preset (fresh weights), a packaged name, or a checkpoint directory to start from."""
+    inherit: str | None
+    """A trained model whose weights a fresh one takes where their shapes are the same."""
+    image_tokenizer: str | None
+    audio_tokenizer: str | None
+    """Files of target tokenizers, of the model's shape if it is trained; None for those that ship."""
     lora_rank: int
     """Rank of adapters that learn in place of the model, which must be trained then; 0 trains the model."""
     lora_alpha: float
@@ -99,10 +105,13 @@ class TrainConfig:
     """Changes to the styles of requests (`policies.style.PromptStyle`) of the model and its embodiments."""
     boxes_share: float
     """Share of batches that ask for all objects' boxes; so are the next: where the body is after an action,
-    what it sees then, what the episode was for. The others ask for the plan."""
+    what it sees then, what the episode was for, how it looks when the task is done, whether an action is
+    right. The others ask for the plan."""
     state_share: float
     view_share: float
     caption_share: float
+    goal_share: float
+    judge_share: float
     augment: bool
     """Draw symmetries of the embodiment (a mirrored table) at random, where a task allows them."""
     validation_episodes: int
@@ -128,7 +137,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         """Raises TrainingError for a value outside its bounds."""
         check_bounds(self, BOUNDS)
-        shares = [f"{kind}_share" for kind in ("boxes", "state", "view", "caption")]
+        shares = [f"{kind}_share" for kind in QUESTIONS]
         if (total := sum(getattr(self, name) for name in shares)) > 1:
             raise TrainingError(f"{', '.join(shares)} are {total:g} together: at most 1 can be shared out")
         if self.dtype not in DTYPES:
@@ -143,6 +152,24 @@ class TrainConfig:
     def torch_device(self) -> "torch.device":
         """`device`, if this machine has it; UIO2Error if not."""
         return device_of(self.device)
+
+    @property
+    def takes(self) -> dict[str, Any]:
+        """What `pretrain.initialization.start_model` is told beside the model."""
+        return taken_along(self)
+
+
+def taken_along(settings: Any) -> dict[str, Any]:
+    """Return the words of `start_model` that stand in the settings of a training."""
+    tokenizers = {target: getattr(settings, f"{target}_tokenizer") for target in ("image", "audio")}
+    return {"inherit": settings.inherit, "tokenizers": tokenizers}
+
+
+def takes_along(settings: Any) -> bool:
+    """Whether a training begins with parts that its model's name does not tell."""
+    return any(
+        value is not None for value in (settings.inherit, *taken_along(settings)["tokenizers"].values())
+    )
 
 
 def check_bounds(settings: object, bounds: Mapping[str, tuple[float, float]]) -> None:

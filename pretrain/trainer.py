@@ -28,7 +28,6 @@ from pretrain.dense_heads import DenseHeads, Labels
 from pretrain.episode_objective import EpisodeObjective
 from pretrain.errors import TrainingError
 from pretrain.examples import (
-    QUESTIONS,
     Example,
     ExampleOptions,
     Labeller,
@@ -49,7 +48,7 @@ from pretrain.processes import Processes
 from pretrain.progress import say
 from pretrain.schedule import Schedule
 from pretrain.selection import seen_words, split_episodes
-from pretrain.settings import SETTINGS, SMALL, TrainConfig
+from pretrain.settings import ADDED, QUESTIONS, SETTINGS, SMALL, TrainConfig, takes_along
 from pretrain.sources import EpisodeFolders, StoredEpisode
 from pretrain.step import Step
 from uio2_agent.errors import UIO2Error
@@ -99,12 +98,9 @@ class Run:
         names, textures = seen_words(source)
         adapted = config.lora_rank != 0
         dtype = torch.bfloat16 if adapted and config.dtype == "bfloat16" else torch.float32
-        self.model, self.styles = start_model(config.model, adapted, dtype)
-        if config.view_share and "image" not in self.model.config.target_modalities:
-            raise TrainingError(
-                f"view_share={config.view_share:g} asks for pictures, which model={config.model} does not "
-                "answer with: leave it out, or start from one of the released sizes"
-            )
+        self.model, self.styles = start_model(config.model, adapted, dtype, **config.takes)
+        if "image" not in self.model.config.target_modalities:
+            _check_no_picture_is_asked(config)
         bodies = {fact["embodiment"] for fact in source.facts}
         styles = _styles(self.styles, bodies, config)
         self.styles |= styles
@@ -146,7 +142,7 @@ class Run:
         self._take = Step(self.objective, parameters, self.optimizer, schedule.rate, Guard())
         self.step, means = 0, {}
         if config.resume and (self.directory / STATE).exists():
-            self.step, means = load_state(self.directory, self.settings, self.parts, self.optimizer)
+            self.step, means = load_state(self.directory, self.settings, self.parts, self.optimizer, ADDED)
         self.saved = self.step
         with self.output.writing():
             if not self.step:
@@ -176,7 +172,7 @@ class Run:
         """Digest of what a state does not hold of the model it began with."""
         model = self.model
         held = {"config": model.config.to_dict(), "vocabulary": model.processor.tokenizer.vocabulary.hash}
-        if self.lora is not None:
+        if self.lora is not None or takes_along(self.config):
             held["weights"] = model.state_dict()
         return content_digest(held)[:16]
 
@@ -269,6 +265,15 @@ class Run:
                     with self.lora.merged():
                         self.model.save_pretrained(self.directory)
         self.saved = self.step
+
+
+def _check_no_picture_is_asked(config: TrainConfig) -> None:
+    for name in ("view_share", "goal_share"):
+        if share := getattr(config, name):
+            raise TrainingError(
+                f"{name}={share:g} asks for pictures, which model={config.model} does not answer with: leave "
+                "it out, or start from nano_goal or one of the released sizes"
+            )
 
 
 class _Told(Dataset[tuple[Batch, Labels] | UIO2Error]):

@@ -31,9 +31,13 @@ _LEAST = {
     "thor-player": {"width": 1, "height": 1},
     "generate": {"max_new_tokens": 0, "temperature": 0, "top_p": 0, "seed": 0, "beams": 1, "guidance": 0},
     "play": {"seed": 0, "port": 0},
+    "imagine": {
+        **{"episodes": 1, "slots": 1, "shown": 0, "seed": 0, "draw_seed": 0},
+        **{"temperature": 0, "top_p": 0, "guidance": 0},
+    },
 }
 _LEAST["evaluate"] = _LEAST["rollout"]
-_MOST = {"generate": {"top_p": 1}, "play": {"port": 65535}}
+_MOST = {"generate": {"top_p": 1}, "imagine": {"top_p": 1}, "play": {"port": 65535}}
 
 
 def check(command: str, keys: Mapping[str, Any]) -> None:
@@ -62,6 +66,20 @@ def _value(keys: Mapping[str, Any], name: str) -> Any:
 def _played(keys: Mapping[str, Any]) -> None:
     places = tasks_by_level(keys["env"], keys["task"], keys["level"])
     _check_policy(keys)
+    _check_options(keys, *next(iter(places.items())))
+
+
+def _imagined(keys: Mapping[str, Any]) -> None:
+    from uio2_agent.formats.json_file import read_object
+    from uio2_agent.formats.packaged import checkpoint_directory, config_file
+
+    places = tasks_by_level(keys["env"], keys["task"], keys["level"])
+    written = read_object(config_file(checkpoint_directory(keys["model"])))
+    if "image" not in written.get("target_modalities", ("image",)):  # official ones do not say
+        raise RolloutError(
+            f"model={keys['model']} answers with no pictures: train one from nano_goal (docs/imagination.md)"
+        )
+    _check_device(keys["device"])
     _check_options(keys, *next(iter(places.items())))
 
 
@@ -201,7 +219,7 @@ def _started(keys: Mapping[str, Any]) -> None:
 _CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
     **{"rollout": _played, "evaluate": _played, "collect": _collected, "play": _watched},
     **{"train": _trained, "pretrain": _pretrained, "train-tokenizer": _tokenizer_trained},
-    **{"generate": _generated, "convert": _converted},
+    **{"imagine": _imagined, "generate": _generated, "convert": _converted},
     **{"compare": _compared, "inspect": _inspected, "house": _exported, "thor-player": _started},
 }
 

@@ -80,6 +80,12 @@ COMMANDS = {
     "generate": Command(
         "rollouts.commands.generate:generate", "answer with text, a picture or a sound", ("text",)
     ),
+    "imagine": Command(
+        "rollouts.commands.imagine:main",
+        "goals that a model draws, beside the real ones",
+        ("model",),
+        stopped=_GOES_ON,
+    ),
     "convert": Command(
         "rollouts.commands.convert:convert",
         "a model directory, official to ours or back",

@@ -33,7 +33,13 @@ PUBLIC = {
     "top_p top_k repetition_penalty no_repeat_ngram_size stop_repetition seed beams guidance negative stop "
     "options device dtype tokenizer vocoder output",
     "convert": "source output official safetensors dtype tokenizer vocoder",
-    "pretrain": "model mixture data held_back validation_examples bad_records output without steps "
+    "imagine": "model env env_kwargs task level episodes seed play guidance temperature top_p draw_seed "
+    "slots device shown output",
+    "train-tokenizer": "target model mixture data held_back validation_examples bad_records output steps "
+    "batch_size learning_rate warmup decay_share critic_start patience seed device threads workers log_every "
+    "save_every tensorboard resume stop_after",
+    "pretrain": "model inherit image_tokenizer audio_tokenizer mixture data held_back validation_examples "
+    "bad_records output without steps "
     "batch_size accumulate patch_share encoder_row decoder_row optimizer learning_rate schedule warmup "
     "decay_share weight_decay z_loss loss_weights spike skips seed device dtype recompute compile threads "
     "workers log_every save_every tensorboard wandb resume stop_after",
@@ -188,10 +194,13 @@ def test_what_ctrl_c_leaves_is_said_for_each_command(
     (tmp_path / "a").mkdir()
     words = {"compare": ["a", "a"], "inspect": ["a"], "generate": ["a"], "convert": ["nano", "b"]}
     words |= {"train": ["data=a"], "house": ["export", "1", "--to", "glb"]}
+    words |= {"train-tokenizer": ["image"], "imagine": ["model=b"]}
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "config.json").write_text("{}")
     assert main([command, *words.get(command, [])]) == 130
     said = capsys.readouterr().err
     assert said.startswith("\nstopped; ") and said.count("\n") == 2
-    goes_on = command in ("collect", "evaluate", "train", "pretrain")  # tests of these see them go on
+    goes_on = command in ("collect", "evaluate", "train", "pretrain", "train-tokenizer", "imagine")
     assert ("the same command goes on from" in said, "the same command starts anew" in said) == (
         goes_on,
         not goes_on,

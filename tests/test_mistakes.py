@@ -124,6 +124,32 @@ MISTAKES = {
         ("output=file", "cannot write to file"),
         ("bad_record=1", "did you mean 'bad_records'?"),
     ],
+    "train-tokenizer": [
+        ("", "uio2 train-tokenizer needs target="),
+        ("imgae", "there is no tokenizer of 'imgae' (did you mean 'image'?)"),
+        ("image steps=0", "steps must be at least 1"),
+        ("image learning_rate=fast", "learning_rate takes a number, found 'fast'"),
+        ("image decay_share=2", "decay_share must be at most 1"),
+        ("image model=nanno", "(did you mean 'nano'?)"),
+        ("image mixture=simulator", "(did you mean 'simulators'?)"),
+        ("image device=tpu", "there is no device 'tpu'"),
+        ("image output=file", "cannot write to file"),
+        ("image patince=1", "did you mean 'patience'?"),
+    ],
+    "imagine": [
+        ("", "uio2 imagine needs model="),
+        ("model=nanno", "(did you mean 'nano'?)"),
+        ("model=nano", "model=nano answers with no pictures"),
+        ("model=empty", "empty/config.json is missing"),
+        ("model=drawing task=rotat", "(did you mean 'rotate'?)"),
+        ("model=drawing env=vimma", "(did you mean 'vima'?)"),
+        ("model=drawing level=placment", "(did you mean 'placement'?)"),
+        ("model=drawing episodes=0", "episodes must be at least 1"),
+        ("model=drawing guidance=-1", "guidance must be at least 0"),
+        ("model=drawing top_p=2", "top_p must be at most 1"),
+        ("model=drawing device=tpu", "there is no device 'tpu'"),
+        ("model=drawing output=file", "cannot write to file"),
+    ],
     "generate": [
         ("", "uio2 generate needs text="),
         ("text=x model=nanno", "(did you mean 'nano'?)"),
@@ -197,6 +223,8 @@ for words in json.loads(sys.argv[1]):
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "file").write_text("no folder")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "drawing").mkdir()
+    (tmp_path / "drawing" / "config.json").write_text("{}")
     (tmp_path / "ruined.py").write_text("raise SystemExit(3)\n")
     return tmp_path
 
@@ -228,7 +256,7 @@ def test_a_mistake_is_one_line_told_before_anything_heavy_is_loaded(command: str
         assert line.startswith("uio2: ") and said in line, f"{words}: {line}"
         assert json.loads(outcome) == [2, []], f"{words}: status and modules {outcome}"
     left = {path.name for path in folder.iterdir()} - {"__pycache__"}
-    assert left == {"file", "empty", "ruined.py"}, "a mistake leaves nothing behind"
+    assert left == {"file", "empty", "drawing", "ruined.py"}, "a mistake leaves nothing behind"
 
 
 @pytest.mark.parametrize("words", ["evaluate task=rotat", "train data=missing", "generate x model=nanno"])

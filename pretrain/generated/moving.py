@@ -10,7 +10,9 @@ from pretrain.generated.shapes import COLOURS, SHAPES, Shape, background, draw
 from uio2_agent.media.spectrogram import RATE
 
 _LOWEST = 220.0  # Hz
-_WAYS = {"right": (0, 1), "left": (0, -1), "down": (1, 0), "up": (-1, 0)}
+SECONDS, FPS = 20.4, 2.5
+"""Of a video: five segments of 4.08 s."""
+WAYS = {"right": (0, 1), "left": (0, -1), "down": (1, 0), "up": (-1, 0)}
 _RAMP = 0.02  # seconds
 
 
@@ -48,10 +50,10 @@ def moving_shapes(
     still = background(rng, size)
     for number in range(scenes):
         form, colour = SHAPES[rng.integers(len(SHAPES))], list(COLOURS)[rng.integers(len(COLOURS))]
-        way = list(_WAYS)[rng.integers(len(_WAYS))]
+        way = list(WAYS)[rng.integers(len(WAYS))]
         first, last = round(number * each * fps), round((number + 1) * each * fps)
         for place in np.linspace(-0.25, 0.25, max(1, last - first)):
-            centre = tuple((0.5 + place * step) * side for step, side in zip(_WAYS[way], size, strict=True))
+            centre = tuple((0.5 + place * step) * side for step, side in zip(WAYS[way], size, strict=True))
             frames.append(draw(still, Shape(form, colour, centre, 0.18 * min(size)))[0])
         waves.append(tone(form, colour, each))
         said.append((number * each, f"a {colour} {form} moves {way}"))

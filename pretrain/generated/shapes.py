@@ -82,6 +82,12 @@ def drawn_shapes(
     return shapes
 
 
+def scene(rng: np.random.Generator, size: tuple[int, int], most: int) -> tuple[np.ndarray, list[Shape]]:
+    """Draw one to `most` shapes, and a background to paste them onto."""
+    things = drawn_shapes(rng, size, int(rng.integers(1, most + 1)))
+    return background(rng, size), things
+
+
 def pasted(image: np.ndarray, shapes: list[Shape]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the picture with all shapes on it, their masks bool [n, h, w] and boxes float32 [n, 4]."""
     masks = np.zeros((len(shapes), *image.shape[:2]), bool)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pretrain.generated import labelled, moving, people, rooms, shapes, texts
+from pretrain.generated import events, labelled, lettering, moving, people, questions, rooms, shapes, texts
 from pretrain.sources.films import ArrayFilm
 from pretrain.sources.records import (
     DenseRecord,
@@ -14,11 +14,9 @@ from pretrain.sources.records import (
     ImageTextRecord,
     PairsRecord,
     PeopleRecord,
-    QuestionRecord,
     RegionsRecord,
     SoundTextRecord,
     TextRecord,
-    VideoQuestionRecord,
     VideoRecord,
     ViewsRecord,
 )
@@ -28,8 +26,6 @@ from uio2_agent.errors import did_you_mean, offered
 
 SIZE = 96
 """Height and width of all pictures."""
-_SECONDS, _FPS = 20.4, 2.5
-"""Of a video: five segments of 4.08 s."""
 _VERSION = 1
 """Of what the code makes: another one makes other examples of the same seed."""
 
@@ -72,13 +68,8 @@ def _text(rng: np.random.Generator) -> TextRecord:
     return TextRecord(texts.story(rng) if rng.random() < 0.7 else texts.counting(rng))
 
 
-def _scene(rng: np.random.Generator, most: int = 3) -> tuple[np.ndarray, list[shapes.Shape]]:
-    things = shapes.drawn_shapes(rng, (SIZE, SIZE), int(rng.integers(1, most + 1)))
-    return shapes.background(rng, (SIZE, SIZE)), things
-
-
 def _image_text(rng: np.random.Generator) -> ImageTextRecord:
-    still, things = _scene(rng)
+    still, things = shapes.scene(rng, (SIZE, SIZE), 3)
     return ImageTextRecord(shapes.pasted(still, things)[0], shapes.described(things))
 
 
@@ -91,20 +82,11 @@ def _sound_text(rng: np.random.Generator) -> SoundTextRecord:
 
 
 def _video(rng: np.random.Generator) -> VideoRecord:
-    frames, wave, said = moving.moving_shapes(rng, (SIZE, SIZE), _SECONDS, _FPS)
-    film = ArrayFilm(frames, _FPS, wave)
+    frames, wave, said = moving.moving_shapes(rng, (SIZE, SIZE), moving.SECONDS, moving.FPS)
+    film = ArrayFilm(frames, moving.FPS, wave)
     if rng.random() < 0.5:
         return VideoRecord(film, transcript=tuple(said))
     return VideoRecord(film, caption=", then ".join(words for _, words in said))
-
-
-def _video_question(rng: np.random.Generator) -> VideoQuestionRecord:
-    """Ask of one of the scenes, told by what moves in it, where it goes."""
-    frames, wave, said = moving.moving_shapes(rng, (SIZE, SIZE), _SECONDS, _FPS)
-    number = int(rng.integers(len(said)))
-    thing, way = said[number][1].split(" moves ")
-    question = f"which way does scene {number + 1} of {len(said)} move, {thing}?"
-    return VideoQuestionRecord(ArrayFilm(frames, _FPS, wave), question, way)
 
 
 def _document(rng: np.random.Generator) -> DocumentRecord:
@@ -122,7 +104,7 @@ def _views(rng: np.random.Generator) -> ViewsRecord:
 
 
 def _regions(rng: np.random.Generator) -> RegionsRecord:
-    still, things = _scene(rng)
+    still, things = shapes.scene(rng, (SIZE, SIZE), 3)
     image, masks, boxes = shapes.pasted(still, things)
     return RegionsRecord(image, boxes, tuple(thing.name for thing in things), masks)
 
@@ -134,20 +116,9 @@ def _patches(rng: np.random.Generator) -> RegionsRecord:
     return RegionsRecord(image, boxes, tuple(thing.name for thing in things))
 
 
-def _question(rng: np.random.Generator) -> QuestionRecord:
-    still, things = _scene(rng, 4)
-    thing = things[int(rng.integers(len(things)))]
-    alike = [other for other in things if other.form == thing.form]
-    asked = [("how many shapes are there?", shapes.NUMBERS[len(things)])]
-    if len(alike) == 1:
-        asked.append((f"what colour is the {thing.form}?", thing.colour))
-    question, answer = asked[int(rng.integers(len(asked)))]
-    return QuestionRecord(question, answer, (shapes.pasted(still, things)[0],))
-
-
 def _dense(rng: np.random.Generator) -> DenseRecord:
     """Shapes that stand on a floor that comes nearer from the top to the bottom of the picture."""
-    still, things = _scene(rng)
+    still, things = shapes.scene(rng, (SIZE, SIZE), 3)
     floor = np.linspace(8, 2, SIZE, dtype=np.float32)
     image, masks, boxes = shapes.pasted(still, things)
     depth = np.repeat(floor[:, None], SIZE, axis=1)
@@ -170,7 +141,10 @@ MAKERS: Mapping[str, Callable[[np.random.Generator], Any]] = {
     "video": _video,
     "document": _document,
     "views": _views,
-    "question": _question,
+    "question": partial(questions.question, size=SIZE),
+    "image_pair": partial(questions.image_pair, size=SIZE),
+    "image_instruction": partial(questions.image_instruction, size=SIZE),
+    "instruction": questions.instruction,
     "dense": _dense,
     "people": _people,
     "tags": partial(labelled.tags, size=SIZE),
@@ -179,7 +153,13 @@ MAKERS: Mapping[str, Callable[[np.random.Generator], Any]] = {
     "flow": partial(labelled.flow, size=SIZE),
     "edit": partial(labelled.edit, size=SIZE),
     "track": partial(labelled.track, size=SIZE),
-    "video_question": _video_question,
+    "video_question": partial(questions.video_question, size=SIZE),
+    "video_tags": partial(events.video_tags, size=SIZE),
+    "sound_tags": events.sound_tags,
+    "events": partial(events.actions, size=SIZE),
+    "sound_events": partial(events.sounds, size=SIZE),
+    "sound_source": partial(events.sound_source, size=SIZE),
+    "scene_text": partial(lettering.scene_text, size=SIZE),
     "regions": _regions,
     "patches": _patches,
 }

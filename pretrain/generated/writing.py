@@ -25,18 +25,23 @@ from pretrain.sources.records import (
     DenseRecord,
     DocumentRecord,
     EditRecord,
+    EventsRecord,
     FlowRecord,
     ImageTextRecord,
     PeopleRecord,
     QuestionRecord,
     RegionsRecord,
     RelationsRecord,
+    SceneTextRecord,
+    SoundSourceRecord,
+    SoundTagsRecord,
     SoundTextRecord,
     TagsRecord,
     TextRecord,
     TrackRecord,
     VideoQuestionRecord,
     VideoRecord,
+    VideoTagsRecord,
     ViewsRecord,
 )
 from pretrain.sources.schema import DatasetError
@@ -132,6 +137,24 @@ def fields_of(record: Any) -> dict[str, Any]:
             return {**images, "boxes": record.boxes.tolist(), "tag": record.name}
         case VideoQuestionRecord(film=ArrayFilm()):
             return {"mkv": mkv(record.film), "question": record.question, "answer": record.answer}
+        case VideoTagsRecord(film=ArrayFilm()):
+            return {"mkv": mkv(record.film), "tag": record.tag, "classes": list(record.classes)}
+        case SoundTagsRecord():
+            return {"wav": wav(record.wave), "tag": record.tag, "classes": list(record.classes)}
+        case SceneTextRecord():
+            return {
+                "png": png(record.image),
+                "boxes": record.boxes.tolist(),
+                "texts": list(record.texts),
+            }
+        case EventsRecord(film=ArrayFilm()):
+            names = ("start", "end", "phrase")
+            return {
+                "mkv": mkv(record.film),
+                "events": [dict(zip(names, event, strict=True)) for event in record.events],
+            }
+        case SoundSourceRecord(film=ArrayFilm()):
+            return {"mkv": mkv(record.film), "second": record.second, "boxes": record.boxes.tolist()}
         case RegionsRecord():
             parts = {"png": png(record.image), "boxes": record.boxes.tolist()}
             if record.names:

@@ -15,13 +15,16 @@
 | regions | RegionsRecord | boxes, points, classes, numbers, masks; the image from a mask; a hidden box |
 | dense | DenseRecord | depth, normals; the image from its depth |
 | people | PeopleRecord | the joints of a person |
-| question | QuestionRecord | the answer |
-| video_question | VideoQuestionRecord | the answer |
-| image_tags | TagsRecord | the class of the image |
+| question | QuestionRecord, VideoQuestionRecord | the answer |
+| prompted_video | VideoRecord | its caption, its next frame, its sound, in words |
+| tags | TagsRecord, VideoTagsRecord, SoundTagsRecord | the class |
 | relations | RelationsRecord | how two things relate |
 | referring | RegionsRecord | box or mask of what words mean, words for a box |
 | cuboids | CuboidsRecord | the 3-D box of a thing |
 | tracking | TrackRecord | the box in the next frame |
+| scene_text | SceneTextRecord | the texts in an image with their boxes, or alone |
+| event_times | EventsRecord | when something is done or heard |
+| sound_source | SoundSourceRecord | the box of what is heard |
 | flow | FlowRecord | the motion between two frames as a picture |
 | image_edit | EditRecord | the image after a change |
 | trajectory | StoredEpisode | action, next view and state, goal, instruction, verdict |
@@ -42,7 +45,7 @@ import numpy as np
 from pretrain.errors import TrainingError
 from pretrain.samples.context import Context, UnusableRecord
 from pretrain.samples.sample import Hidden, Sample
-from uio2_agent.config import TARGET_MODALITIES
+from uio2_agent.config import INPUT_MODALITIES, TARGET_MODALITIES
 from uio2_agent.errors import did_you_mean
 from uio2_agent.fields import build as build_fields
 
@@ -63,12 +66,15 @@ BUILDERS: Mapping[str, str] = {
     "dense": "DenseOptions",
     "people": "PeopleOptions",
     "question": "QuestionOptions",
-    "video_question": "VideoQuestionOptions",
-    "image_tags": "ImageTagsOptions",
+    "prompted_video": "PromptedVideoOptions",
+    "tags": "TagsOptions",
     "relations": "RelationsOptions",
     "referring": "ReferringOptions",
     "cuboids": "CuboidsOptions",
     "tracking": "TrackingOptions",
+    "scene_text": "SceneTextOptions",
+    "event_times": "EventTimesOptions",
+    "sound_source": "SoundSourceOptions",
     "flow": "FlowOptions",
     "image_edit": "ImageEditOptions",
     "trajectory": "TrajectoryOptions",
@@ -91,8 +97,8 @@ class Builder:
         Raises
         ------
         UnusableRecord
-            Nothing can be asked of this record, or only what the model cannot answer: in another modality, or
-            in more tokens than it takes.
+            Nothing can be asked of this record, or only what the model cannot take or answer: in another
+            modality, or in more tokens than it takes.
         """
         sample = replace(self._build(record, rng, self.options, context), source=source)
         _check(sample, context)
@@ -105,6 +111,10 @@ def _check(sample: Sample, context: Context) -> None:
     held = next(name for name in TARGET_MODALITIES if getattr(target, name) is not None)
     if held not in known:
         raise UnusableRecord(f"the answer is of {held}, and the model answers with {', '.join(known)}")
+    for sense in INPUT_MODALITIES[1:]:
+        piece = getattr(sample.request, sense)
+        if piece is not None and len(piece) and sense not in context.config.input_modalities:
+            raise UnusableRecord(f"the request shows {sense}, which the model does not take")
     texts = [("request", sample.request.text, context.text_room)]
     if target.text is not None:
         texts.append(("answer", target.text, context.answer_room))

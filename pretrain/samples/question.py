@@ -1,16 +1,18 @@
-"""A question about an image, about several, or about nothing but itself, answered in a few words.
+"""A question about images, about a video, or about nothing but itself, answered in a few words.
 
-The last image is the image input, those before are history. Source: Unified-IO 2 (arXiv 2312.17172),
-section 5.
+Of several images the last is the image input, those before are history. Of a video one frame is drawn of each
+part, and the middle one is the image input. Source: Unified-IO 2 (arXiv 2312.17172), section 5 and appendix
+on video understanding.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from pretrain.samples.context import Context, UnusableRecord, clean, cut, frame_markers, joined, label
+from pretrain.samples.context import Context, UnusableRecord, clean, cut, label
 from pretrain.samples.sample import Sample
-from pretrain.sources.records import QuestionRecord
+from pretrain.samples.shown import part_times, show_frames
+from pretrain.sources.records import QuestionRecord, VideoQuestionRecord
 from uio2_agent.request import Request, Target
 
 
@@ -23,22 +25,28 @@ class QuestionOptions:
 
 
 def build(
-    record: QuestionRecord, rng: np.random.Generator, options: QuestionOptions, context: Context
+    record: QuestionRecord | VideoQuestionRecord,
+    rng: np.random.Generator,
+    options: QuestionOptions,
+    context: Context,
 ) -> Sample:
     """Ask the question."""
     answer = label(record.answer) if options.lower else clean(record.answer)
-    answer = cut(answer, context.answer_room, context.tokenizer)
-    question = clean(record.question)
+    answer, question = cut(answer, context.answer_room, context.tokenizer), clean(record.question)
     if not answer or not question:
         raise UnusableRecord("a question and an answer are needed, and one is empty")
-    images = record.images
-    if len(images) > context.config.history_frames + 1:
-        raise UnusableRecord(f"{len(images)} images are more than a request holds")
-    if not images:
+    if isinstance(record, VideoQuestionRecord):
+        frames = record.film.frames(part_times(record.film.seconds, context, rng))
+        shown = show_frames(frames, image_at=len(frames) // 2)
+        text = context.prompts.draw("video_question", rng, frames=shown.markers, question=question)
+        return Sample(Request(text, **shown.inputs), Target(text=answer))
+    if len(record.images) > context.config.history_frames + 1:
+        raise UnusableRecord(f"{len(record.images)} images are more than a request holds")
+    if not record.images:
         return Sample(Request(question), Target(text=answer))
-    if len(images) == 1:
+    shown = show_frames(record.images)
+    if len(record.images) == 1:
         text = context.prompts.draw("question", rng, question=question)
     else:
-        markers = joined(*frame_markers(len(images)))
-        text = context.prompts.draw("question_of_several", rng, markers=markers, question=question)
-    return Sample(Request(text, image=images[-1], image_history=images[:-1]), Target(text=answer))
+        text = context.prompts.draw("question_of_several", rng, markers=shown.markers, question=question)
+    return Sample(Request(text, **shown.inputs), Target(text=answer))

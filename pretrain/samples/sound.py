@@ -11,11 +11,11 @@ from typing import Annotated
 import numpy as np
 
 from pretrain.denoisers.patches import AUDIO, PatchMasking
-from pretrain.samples.context import Context, UnusableRecord, frame_markers, joined, label
+from pretrain.samples.context import Context, UnusableRecord, joined, label
 from pretrain.samples.sample import Hidden, Sample
+from pretrain.samples.shown import show_sounds, wave_segments
 from pretrain.sources.records import SoundTextRecord
 from uio2_agent.fields import Range, check_fields
-from uio2_agent.media.audio import SEGMENT_SAMPLES, segment_count, segments
 from uio2_agent.request import Request, Target
 
 Rate = Annotated[float, Range(0, 1)]
@@ -46,14 +46,12 @@ def build(
     if not caption or not len(record.wave):
         raise UnusableRecord("a sound and a text are needed, and one is empty")
     make = rng.random() < options.sound_share
-    parts = _run(record.wave, 1 if make else context.config.history_frames + 1, rng)
-    *before, last = parts
-    prompts = context.prompts
+    parts = wave_segments(record.wave, 1 if make else context.config.history_frames + 1, rng)
+    prompts, last = context.prompts, parts[-1]
     if not make:
-        markers = frame_markers(len(parts), "audio")
-        text = prompts.draw("sound_caption", rng) if options.prompted else ""
-        request = Request(joined(*markers[:-1], text or markers[-1]), audio=last, audio_history=before)
-        return Sample(request, Target(text=caption))
+        shown = show_sounds(parts)
+        text = prompts.draw("sound_caption", rng, sounds=shown.markers) if options.prompted else shown.markers
+        return Sample(Request(text, **shown.inputs), Target(text=caption))
     if not last.any():
         raise UnusableRecord("the part of the sound that was drawn is silent")
     text = prompts.draw("sound_from_text", rng, caption=caption) if options.prompted else caption
@@ -61,12 +59,3 @@ def build(
         return Sample(Request(text), Target(audio=last))
     hidden = Hidden(audio=options.hidden.draw(context.config.audio_grid, rng))
     return Sample(Request(joined(text, "<audio_input>"), audio=last), Target(audio=last), "R", hidden)
-
-
-def _run(wave: np.ndarray, most: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """The spectrograms of up to `most` segments in a row, from a place drawn among whole segments."""
-    count = segment_count(len(wave) / 16_000)
-    taken = min(count, most)
-    first = int(rng.integers(0, count - taken + 1))
-    part = wave[first * SEGMENT_SAMPLES : (first + taken) * SEGMENT_SAMPLES]
-    return tuple(segments(part, count=taken))

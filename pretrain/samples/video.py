@@ -17,6 +17,7 @@ from pretrain.denoisers.patches import AUDIO, IMAGE, PatchMasking
 from pretrain.samples.context import Context, UnusableRecord, clean, cut, frame_markers, joined, pick
 from pretrain.samples.denoised import corrupted, ids_of
 from pretrain.samples.sample import Hidden, Sample
+from pretrain.samples.shown import segment_times
 from pretrain.sources.records import VideoRecord
 from uio2_agent.fields import Range, check_fields
 from uio2_agent.media.audio import SEGMENT_SECONDS
@@ -58,7 +59,7 @@ class _Run:
 
 def build(record: VideoRecord, rng: np.random.Generator, options: VideoOptions, context: Context) -> Sample:
     """Draw a run and ask for one of its modalities."""
-    times = _times(record.film.seconds, context.config.history_frames + 1, rng)
+    times = segment_times(record.film.seconds, context, rng)
     words = _spoken(record, times)
     said = any(words) or bool(record.caption)
     has_sound = record.film.has_sound and "audio" in context.config.input_modalities
@@ -74,14 +75,6 @@ def build(record: VideoRecord, rng: np.random.Generator, options: VideoOptions, 
     if target == "text":
         return _text(run, stay, rng, options, context)
     return _picture_or_sound(run, stay, target, rng, options, context)
-
-
-def _times(seconds: float, most: int, rng: np.random.Generator) -> list[float]:
-    """The middles of up to `most` segments in a row, from a time drawn; one of a short video."""
-    count = min(most, max(1, int(seconds // SEGMENT_SECONDS)))
-    spare = max(0.0, seconds - count * SEGMENT_SECONDS)
-    first = float(rng.uniform(0, spare)) + min(seconds, SEGMENT_SECONDS) / 2
-    return [first + SEGMENT_SECONDS * index for index in range(count)]
 
 
 def _spoken(record: VideoRecord, times: list[float]) -> tuple[str, ...]:

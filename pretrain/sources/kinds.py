@@ -18,6 +18,10 @@
 | edit | before, instruction, after | EditRecord |
 | track | images, boxes (one each; -1 unseen), tag | TrackRecord |
 | video_question | video, question, answer | VideoQuestionRecord |
+| video_tags, sound_tags | video or sound, tag, classes | VideoTagsRecord, SoundTagsRecord |
+| scene_text | image, boxes, texts (one each; empty where it cannot be read) | SceneTextRecord |
+| events | video, events: objects with start, end (seconds), phrase | EventsRecord |
+| sound_source | video, second, boxes (in the frame of that second) | SoundSourceRecord |
 | regions | image; boxes (y1 x1 y2 x2) with names and masks, if any, or SA-1B's annotations | RegionsRecord |
 
 Fields are files of a tar shard or a folder, by ending, or columns of a table. The keys of a `json` file are
@@ -43,18 +47,23 @@ from pretrain.sources.records import (
     DenseRecord,
     DocumentRecord,
     EditRecord,
+    EventsRecord,
     FlowRecord,
     ImageTextRecord,
     PeopleRecord,
     QuestionRecord,
     RegionsRecord,
     RelationsRecord,
+    SceneTextRecord,
+    SoundSourceRecord,
+    SoundTagsRecord,
     SoundTextRecord,
     TagsRecord,
     TextRecord,
     TrackRecord,
     VideoQuestionRecord,
     VideoRecord,
+    VideoTagsRecord,
     ViewsRecord,
 )
 from uio2_agent.labels.cuboids import Cuboids
@@ -92,6 +101,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "instruction": ("instruction",),
     "flow": ("flow", "flow.npy"),
     "fastest": ("fastest",),
+    "events": ("events",),
+    "second": ("second",),
 }
 """Part to the fields that may hold it."""
 
@@ -221,7 +232,20 @@ def _people(parts: Mapping[str, Any]) -> PeopleRecord:
 
 
 def _tags(parts: Mapping[str, Any]) -> TagsRecord:
-    return TagsRecord(_picture(parts["image"]), _filled(parts["tag"]), tuple(map(_filled, parts["classes"])))
+    return TagsRecord(_picture(parts["image"]), *_class(parts))
+
+
+def _video_tags(parts: Mapping[str, Any]) -> VideoTagsRecord:
+    return VideoTagsRecord(EncodedFilm(parts["video"]), *_class(parts))
+
+
+def _sound_tags(parts: Mapping[str, Any]) -> SoundTagsRecord:
+    return SoundTagsRecord(read_audio(parts["sound"], what="the sound"), *_class(parts))
+
+
+def _class(parts: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """The class, and all that there are."""
+    return _filled(parts["tag"]), tuple(map(_filled, parts["classes"]))
 
 
 def _boxes(parts: Mapping[str, Any]) -> np.ndarray:
@@ -273,6 +297,29 @@ def _video_question(parts: Mapping[str, Any]) -> VideoQuestionRecord:
     )
 
 
+def _scene_text(parts: Mapping[str, Any]) -> SceneTextRecord:
+    boxes, texts = _boxes(parts), tuple(parts["texts"])
+    if len(boxes) != len(texts) or not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"{len(boxes)} boxes and {len(texts)} texts: one each, empty where it is not known")
+    return SceneTextRecord(_picture(parts["image"]), boxes, texts)
+
+
+def _events(parts: Mapping[str, Any]) -> EventsRecord:
+    events = tuple(
+        (float(each["start"]), float(each["end"]), _filled(each["phrase"])) for each in parts["events"]
+    )
+    if wrong := [event for event in events if not 0 <= event[0] < event[1] < float("inf")]:
+        raise ValueError(f"{wrong[0][2]!r} goes from {wrong[0][0]} to {wrong[0][1]} s: a start comes first")
+    return EventsRecord(EncodedFilm(parts["video"]), events)
+
+
+def _sound_source(parts: Mapping[str, Any]) -> SoundSourceRecord:
+    film, second = EncodedFilm(parts["video"]), float(parts["second"])
+    if not 0 <= second <= film.seconds:
+        raise ValueError(f"its boxes are of second {second}, and it lasts {film.seconds:g} s")
+    return SoundSourceRecord(film, second, _boxes(parts))
+
+
 KINDS: Mapping[str, Kind] = {
     "text": Kind(("text",), (), _text),
     "image_text": Kind(("image", "text"), (), _image_text),
@@ -290,5 +337,10 @@ KINDS: Mapping[str, Kind] = {
     "edit": Kind(("before", "instruction", "after"), (), _edit),
     "track": Kind(("images", "boxes", "tag"), (), _track),
     "video_question": Kind(("video", "question", "answer"), (), _video_question),
+    "video_tags": Kind(("video", "tag", "classes"), (), _video_tags),
+    "sound_tags": Kind(("sound", "tag", "classes"), (), _sound_tags),
+    "scene_text": Kind(("image", "boxes", "texts"), (), _scene_text),
+    "events": Kind(("video", "events"), (), _events),
+    "sound_source": Kind(("video", "second", "boxes"), (), _sound_source),
     "regions": Kind(("image",), ("boxes", "names", "masks", "annotations"), _regions),
 }

@@ -231,3 +231,54 @@ class VideoQuestionRecord:
     film: Film
     question: str
     answer: str
+
+
+@dataclass(frozen=True)
+class VideoTagsRecord:
+    """A video and its class, one of a list."""
+
+    film: Film
+    tag: str
+    classes: tuple[str, ...]
+    """As those of an image."""
+
+
+@dataclass(frozen=True)
+class SoundTagsRecord:
+    """A sound and its class, one of a list."""
+
+    wave: np.ndarray
+    """float32 [samples] in [-1, 1], mono, 16 kHz."""
+    tag: str
+    classes: tuple[str, ...]
+    """As those of an image."""
+
+
+@dataclass(frozen=True)
+class SceneTextRecord:
+    """An image and what is written in it."""
+
+    image: np.ndarray
+    boxes: np.ndarray
+    """float32 [texts, 4]: y1 x1 y2 x2, the last row and column not included."""
+    texts: tuple[str, ...]
+    """One for each box, in the order of reading; empty where nobody can read it."""
+
+
+@dataclass(frozen=True)
+class EventsRecord:
+    """A video and what is done, or heard, when."""
+
+    film: Film
+    events: tuple[tuple[float, float, str], ...]
+    """Start and end in seconds, and what it is; one thing may come several times."""
+
+
+@dataclass(frozen=True)
+class SoundSourceRecord:
+    """A video, a time in it, and where in that frame the things are that are heard then."""
+
+    film: Film
+    second: float
+    boxes: np.ndarray
+    """float32 [things, 4]: y1 x1 y2 x2, the last row and column not included."""

@@ -4,40 +4,45 @@ Unusual: an episode of our own bodies gives the picture that its body's requests
 learns what a model will be asked to draw.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from policies import embodiments
+from policies.embodiments.base import Embodiment
 from policies.prompts import scene
-from pretrain.sources import records
+from policies.style import PromptStyle
+from pretrain.sources.episode import StoredEpisode
 from pretrain.sources.source import BadRecord
 from uio2_agent.media.audio import segments
 from uio2_agent.media.images import resize_and_pad
 from uio2_agent.media.spectrogram import target_values
 from uio2_agent.tokenizers.config import ViTVQGANConfig, VQGANConfig
 
+Styles = Callable[[Embodiment], PromptStyle]
 Values = tuple[np.ndarray, np.ndarray]
 """float32 [channels, height, width] as a tokenizer takes them, and bool [height, width], what is not padding.
 """
 
 
-_SOUNDING = ("sound_text", "video", "video_question")
+_SOUNDING = ("sound_text", "sound_tags", "video", "video_question", "video_tags", "events", "sound_source")
+_UNSEEN = ("text", "sound_text", "sound_tags")
+"""Kinds of records that may hold sounds, and those without pictures."""
 
 
 def is_material(target: str, entry: Mapping[str, Any]) -> bool:
     """Whether the source of a mixture's entry may hold what a tokenizer of that target learns from."""
     kind = entry.get("kind")
-    return kind in _SOUNDING if target == "audio" else kind not in ("text", "sound_text")
+    return kind in _SOUNDING if target == "audio" else kind not in _UNSEEN
 
 
-def image_values(record: Any, rng: np.random.Generator, config: VQGANConfig, small: bool) -> Values:
-    """Return a drawn picture of a record, mirrored half of the time; `small`: bodies ask as of small models.
+def image_values(record: Any, rng: np.random.Generator, config: VQGANConfig, styles: Styles) -> Values:
+    """Return a drawn picture of a record, mirrored half of the time; `styles`: how a body's requests look.
 
     Raises BadRecord where it has none.
     """
-    planes, placement = resize_and_pad(_picture(record, rng, small), config.image_size)
+    planes, placement = resize_and_pad(_picture(record, rng, styles), config.image_size)
     inside = np.zeros(config.image_size, bool)
     inside[placement.inside] = True
     values = planes * 2 - 1
@@ -55,13 +60,33 @@ def audio_values(record: Any, rng: np.random.Generator, config: ViTVQGANConfig) 
     return target_values(power).T[None].copy(), (power != 0).T
 
 
-def _picture(record: Any, rng: np.random.Generator, small: bool) -> np.ndarray:
-    if (found := _PICTURES.get(type(record))) is not None:
-        return found(record, rng)
-    if not hasattr(record, "embodiment"):
+def _picture(record: Any, rng: np.random.Generator, styles: Styles) -> np.ndarray:
+    if hasattr(record, "embodiment"):
+        return _scene(record, rng, styles)
+    if hasattr(record, "film"):
+        return record.film.frames([rng.uniform(0, record.film.seconds)])[0]
+    pictures: Sequence[np.ndarray] = ()
+    if hasattr(record, "frames"):  # of a robot
+        pictures = record.frames[_any(list(record.frames), rng)]
+    elif hasattr(record, "image"):
+        pictures = (record.image,)
+    elif hasattr(record, "images"):
+        pictures = record.images
+    elif hasattr(record, "before"):
+        pictures = record.before, record.after
+    elif hasattr(record, "pairs"):
+        pictures = [pair.image for pair in record.pairs]
+    elif hasattr(record, "parts"):
+        pictures = [part for part in record.parts if not isinstance(part, str)]
+    if not len(pictures):
         raise BadRecord(f"a {type(record).__name__} holds no picture: leave its source out")
+    return _any(pictures, rng)
+
+
+def _scene(record: StoredEpisode, rng: np.random.Generator, styles: Styles) -> np.ndarray:
+    """What the body of an episode sees at a drawn step, as its requests show it."""
     body = embodiments.get(record.embodiment)
-    style = body.style(small).fitted(body.cameras)
+    style = styles(body).fitted(body.cameras)
     step = int(rng.integers(record.length + 1))
     views = {
         camera: record.final[camera] if step == record.length else record.frames[camera][step]
@@ -71,63 +96,12 @@ def _picture(record: Any, rng: np.random.Generator, small: bool) -> np.ndarray:
 
 
 def _spectrogram(record: Any, rng: np.random.Generator) -> np.ndarray:
-    if isinstance(record, records.SoundTextRecord):
-        cut = segments(record.wave)
-        return cut[int(rng.integers(len(cut)))]
-    if isinstance(record, records.VideoRecord | records.VideoQuestionRecord) and record.film.has_sound:
+    if hasattr(record, "wave"):
+        return _any(segments(record.wave), rng)
+    if hasattr(record, "film") and record.film.has_sound:
         return record.film.sounds([rng.uniform(0, record.film.seconds)])[0]
     raise BadRecord(f"a {type(record).__name__} holds no sound: leave its source out")
 
 
-def _any(pictures: Any, rng: np.random.Generator) -> np.ndarray:
-    return pictures[int(rng.integers(len(pictures)))]
-
-
-def _in_document(record: records.DocumentRecord, rng: np.random.Generator) -> np.ndarray:
-    pictures = [part for part in record.parts if not isinstance(part, str)]
-    if not pictures:
-        raise BadRecord("a document without pictures")
-    return _any(pictures, rng)
-
-
-def _of_question(record: records.QuestionRecord, rng: np.random.Generator) -> np.ndarray:
-    if not record.images:
-        raise BadRecord("a question without pictures")
-    return _any(record.images, rng)
-
-
-def _in_film(
-    record: records.VideoRecord | records.VideoQuestionRecord, rng: np.random.Generator
-) -> np.ndarray:
-    return record.film.frames([rng.uniform(0, record.film.seconds)])[0]
-
-
-def _on_the_way(record: records.TrajectoryRecord, rng: np.random.Generator) -> np.ndarray:
-    camera = list(record.frames)[int(rng.integers(len(record.frames)))]
-    return record.frames[camera][int(rng.integers(len(record.frames[camera])))]
-
-
-_PICTURES: Mapping[type, Callable[[Any, np.random.Generator], np.ndarray]] = {
-    **dict.fromkeys(
-        (
-            records.ImageTextRecord,
-            records.RegionsRecord,
-            records.DenseRecord,
-            records.PeopleRecord,
-            records.TagsRecord,
-            records.RelationsRecord,
-            records.CuboidsRecord,
-        ),
-        lambda record, rng: record.image,
-    ),
-    **dict.fromkeys((records.ViewsRecord, records.TrackRecord), lambda record, rng: _any(record.images, rng)),
-    **dict.fromkeys(
-        (records.FlowRecord, records.EditRecord), lambda record, rng: _any((record.before, record.after), rng)
-    ),
-    records.PairsRecord: lambda record, rng: _any(record.pairs, rng).image,
-    records.DocumentRecord: _in_document,
-    records.QuestionRecord: _of_question,
-    records.VideoRecord: _in_film,
-    records.VideoQuestionRecord: _in_film,
-    records.TrajectoryRecord: _on_the_way,
-}
+def _any(held: Sequence[Any], rng: np.random.Generator) -> Any:
+    return held[int(rng.integers(len(held)))]

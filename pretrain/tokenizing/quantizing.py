@@ -59,7 +59,7 @@ class CodeUse(nn.Module):
     def __init__(self, codes: int, patience: int):
         super().__init__()
         self._patience = patience
-        self.register_buffer("idle", torch.zeros(codes, dtype=torch.int64))
+        self.register_buffer("idle", torch.zeros(codes))
 
     @torch.no_grad()
     def settle(self, tokenizer: VQGAN | ViTVQGAN, passed: Quantized, generator: torch.Generator) -> int:

@@ -15,6 +15,9 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from policies import embodiments
+from policies.embodiments.base import Embodiment
+from policies.style import PromptStyle, load_styles
 from pretrain.checkpointing import STATE, load_state, save_state
 from pretrain.data_identity import check_unchanged, identities
 from pretrain.errors import TrainingError
@@ -283,14 +286,20 @@ class _Material:
     """A record, its source and number → what a tokenizer takes of it."""
 
     def __init__(self, config: TokenizerConfig, shape: Any):
-        self._seed, self._small, self._shape = config.seed, config.model in SMALL, shape
+        self._seed, self._shape = config.seed, shape
+        self._small = config.model in SMALL
+        fresh = config.model in PRESETS
+        self._stored = {} if fresh else load_styles(checkpoint_directory(config.model), embodiments.DEFAULT)
         self._is_image = config.target == "image"
 
     def __call__(self, record: Any, name: str, number: int) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng([self._seed, number])
         if self._is_image:
-            return image_values(record, rng, self._shape, self._small)
+            return image_values(record, rng, self._shape, self._style)
         return audio_values(record, rng, self._shape)
+
+    def _style(self, body: Embodiment) -> PromptStyle:
+        return self._stored.get(body.name) or body.style(self._small)
 
 
 class _Batches(Dataset[tuple[Values, list[str]] | UIO2Error]):

@@ -11,6 +11,7 @@ from pretrain.sources.records import (
     DenseRecord,
     DocumentRecord,
     EditRecord,
+    EventsRecord,
     FlowRecord,
     ImageTextRecord,
     PairsRecord,
@@ -18,6 +19,9 @@ from pretrain.sources.records import (
     QuestionRecord,
     RegionsRecord,
     RelationsRecord,
+    SceneTextRecord,
+    SoundSourceRecord,
+    SoundTagsRecord,
     SoundTextRecord,
     TagsRecord,
     TextRecord,
@@ -25,6 +29,7 @@ from pretrain.sources.records import (
     TrajectoryRecord,
     VideoQuestionRecord,
     VideoRecord,
+    VideoTagsRecord,
     ViewsRecord,
 )
 from uio2_agent.labels.controls import ControlSpace
@@ -58,12 +63,15 @@ class Film:
         self._seed = int(rng.integers(2**31))
         self.asked: list[float] = []
         """Times of frames that were looked at."""
+        self.heard: list[float] = []
+        """Times of sounds that were."""
 
     def frames(self, times):
         self.asked += [time for time in times if time not in self.asked]
         return [picture(np.random.default_rng([self._seed, int(1e3 * time)]), 20, 24) for time in times]
 
     def sounds(self, times):
+        self.heard += [time for time in times if time not in self.heard]
         return [
             np.random.default_rng([self._seed, int(1e3 * time), 1]).random((256, 128), np.float32) + 0.1
             for time in times
@@ -138,14 +146,48 @@ def dense(rng: Rng) -> DenseRecord:
     return DenseRecord(image, rng.uniform(0, 12, size).astype(np.float32), 10.0, normals, words(rng, 6))
 
 
-def question(rng: Rng) -> QuestionRecord:
+def question(rng: Rng) -> QuestionRecord | VideoQuestionRecord:
+    if rng.random() < 0.5:
+        return VideoQuestionRecord(Film(rng), words(rng, 2) + "?", words(rng, 2))
     images = tuple(picture(rng) for _ in range(int(rng.integers(0, 5))))
     return QuestionRecord(words(rng, 5) + "?", words(rng, 2), images)
 
 
-def tags(rng: Rng) -> TagsRecord:
+def tags(rng: Rng) -> TagsRecord | VideoTagsRecord | SoundTagsRecord:
     classes = words(rng, int(rng.integers(1, 7)) ** 2 + 1).split()
-    return TagsRecord(picture(rng), classes[int(rng.integers(len(classes)))], tuple(classes))
+    told = classes[int(rng.integers(len(classes)))], tuple(classes)
+    sense = int(rng.integers(3))
+    if sense == 0:
+        return TagsRecord(picture(rng), *told)
+    return VideoTagsRecord(Film(rng), *told) if sense == 1 else SoundTagsRecord(wave(rng), *told)
+
+
+def wave(rng: Rng) -> np.ndarray:
+    return rng.uniform(-1, 1, int(rng.integers(8_000, 200_000))).astype(np.float32)
+
+
+def scene_text(rng: Rng) -> SceneTextRecord:
+    """Some texts cannot be read."""
+    found = regions(rng)
+    texts = tuple(words(rng, int(rng.integers(1, 3))) * (rng.random() < 0.8) for _ in found.boxes)
+    return SceneTextRecord(found.image, found.boxes, texts)
+
+
+def events(rng: Rng) -> EventsRecord:
+    """Things that come once or several times, some at the same time."""
+    film, phrases = Film(rng), words(rng, 3).split()
+    happened = []
+    for _ in range(int(rng.integers(1, 8))):
+        start, end = np.sort(rng.uniform(0, film.seconds, 2)).tolist()
+        happened.append((start, end, phrases[int(rng.integers(3))]))
+    return EventsRecord(film, tuple(happened))
+
+
+def sound_source(rng: Rng) -> SoundSourceRecord:
+    film, count = Film(rng), int(rng.integers(1, 4))
+    film.has_sound = bool(rng.random() < 0.9)
+    boxes = np.sort(rng.uniform(0, 20, (count, 2, 2)), axis=1).reshape(count, 4).astype(np.float32)
+    return SoundSourceRecord(film, float(rng.uniform(0, film.seconds)), boxes)
 
 
 def relations(rng: Rng) -> RelationsRecord:
@@ -236,9 +278,7 @@ def episode(name: str, rng: Rng) -> SimpleNamespace:
 RECORDS = {
     "text": lambda rng: TextRecord(words(rng, int(rng.integers(3, 300)))),
     "image_text": image_text,
-    "sound": lambda rng: SoundTextRecord(
-        rng.uniform(-1, 1, int(rng.integers(8_000, 200_000))).astype(np.float32), words(rng, 6)
-    ),
+    "sound": lambda rng: SoundTextRecord(wave(rng), words(rng, 6)),
     "video": video,
     "document": document,
     "pairs": pairs,
@@ -250,8 +290,11 @@ RECORDS = {
     "dense": dense,
     "people": people,
     "question": question,
-    "video_question": lambda rng: VideoQuestionRecord(Film(rng), words(rng, 2) + "?", words(rng, 2)),
-    "image_tags": tags,
+    "prompted_video": video,
+    "tags": tags,
+    "scene_text": scene_text,
+    "event_times": events,
+    "sound_source": sound_source,
     "relations": relations,
     "referring": referring,
     "cuboids": cuboids,

@@ -8,7 +8,13 @@ import pytest
 from pretrain.generated.shapes import COLOURS
 from pretrain.generated.source import GeneratedSource
 from pretrain.samples import UnusableRecord, builder
-from pretrain.sources.records import RegionsRecord, RelationsRecord, TagsRecord, TrackRecord
+from pretrain.sources.records import (
+    RegionsRecord,
+    RelationsRecord,
+    TagsRecord,
+    TrackRecord,
+    VideoQuestionRecord,
+)
 from tests.pretrain.sample_records import picture
 from tests.pretrain.test_samples import CONFIG, MARKER, context, samples
 from uio2_agent.errors import UIO2Error
@@ -34,15 +40,17 @@ def near(box: np.ndarray, image: np.ndarray) -> float:
 
 def test_the_class_is_among_those_told_and_they_in_any_order():
     places = set()
-    for record, sample in samples("image_tags", 60, {"most": 5}):
+    shown = set()
+    for record, sample in samples("tags", 90, {"most": 5}):
         told = [each for each in record.classes if each in sample.request.text]
+        shown.add(type(record))
         assert sample.target.text == record.tag and record.tag in told
         assert len(told) == min(5, len(record.classes))
         places.add(sorted(told, key=sample.request.text.index).index(record.tag))
-    assert len(places) > 3
+    assert len(places) > 3 and len(shown) == 3
     with pytest.raises(UnusableRecord, match="other"):
         one = TagsRecord(picture(np.random.default_rng(0)), "cup", ("cup",))
-        builder("image_tags")(one, np.random.default_rng(0), context("image_tags", 0))
+        builder("tags")(one, np.random.default_rng(0), context("tags", 0))
 
 
 def test_a_relation_goes_from_the_first_box_to_the_second():
@@ -150,7 +158,9 @@ def test_an_edit_shows_what_was_and_asks_what_becomes():
 
 
 def test_frames_of_a_question_are_one_of_each_part_in_order_with_the_middle_as_input():
-    for record, sample in samples("video_question", 30):
+    asked = [pair for pair in samples("question", 100) if isinstance(pair[0], VideoQuestionRecord)]
+    assert len(asked) > 20
+    for record, sample in asked:
         times, count = record.film.asked, CONFIG.history_frames + 1
         assert [int(time * count / record.film.seconds) for time in times] == list(range(count))
         frames = record.film.frames(times)

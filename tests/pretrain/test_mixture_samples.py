@@ -11,6 +11,7 @@ from policies import embodiments
 from pretrain.errors import TrainingError
 from pretrain.mixture_batches import MixtureBatches
 from pretrain.mixture_samples import MixtureSamples, read_recipe
+from pretrain.mixture_table import read_table
 from pretrain.packing import BestFitPacker, Limits
 from pretrain.recipes import RECIPES
 from rollouts.cli import main
@@ -157,9 +158,18 @@ def test_the_command_trains_goes_on_and_says_what_is_wrong(
 
 
 def test_every_task_of_the_generated_tuning_is_asked() -> None:
-    stream = MixtureSamples(read_recipe("generated_tuning"), WIDE, seed=1, held_back=0.05)
+    """Every task of the paper's table but those of bodies, whose episodes are collected."""
+    recipe, tasks = read_recipe("generated_tuning"), read_table("instruction_tuning").sets
+    asked = {entry.get("set", name) for name, entry in recipe.data.items()}
+    assert asked == {name for name, task in tasks.items() if task.kind != "trajectory"}
+    stream = MixtureSamples(recipe, WIDE, seed=1, held_back=0.05)
     held = stream.held(1)
-    assert {sample.source for sample in held} == set(stream.stream.sources) and len(held) == 21
+    assert {sample.source for sample in held} == set(recipe.data) and len(held) == len(recipe.data)
+    answers = {"image": "ID", "audio": "A", "text": "TS"}
+    for sample in held:
+        task = tasks[recipe.data[sample.source].get("set", sample.source)]
+        (answer,) = (kind for kind in answers if getattr(sample.target, kind) is not None)
+        assert set(task.targets) & set(answers[answer]), f"{sample.source} answers with {answer}"
     assert [stream[number][0].source for number in range(5)] == [
         stream[number][0].source for number in range(5)
     ]

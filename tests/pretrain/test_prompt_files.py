@@ -10,14 +10,21 @@ from uio2_agent.text.tokenizer import TextTokenizer
 
 MARKER = re.compile(r"<(image|audio)_(input|history_[1-8])>")
 TASKS = {
-    "image generation": ["image_from_text", "image_from_depth", "image_edit", "inpaint", "new_view"],
+    "image generation": [
+        "image_from_text",
+        "image_from_depth",
+        "image_edit",
+        "inpaint",
+        "new_view",
+        "next_frame",
+    ],
     "audio generation": ["sound_from_text", "sound_from_video"],
     "image understanding": ["question", "caption", "region_class", "tags", "relation", "region_caption"],
     "image pairs": ["question_of_several"],
     "sparse labels": ["detect", "locate", "refer", "cuboid", "text_boxes", "keypoints", "point", "count"],
     "dense labels": ["mask_of_class", "mask_of_named_box", "normals", "mask_of_phrase", "depth", "flow"],
     "video understanding": ["video_caption", "video_tags", "video_question"],
-    "video sparse labels": ["track", "action_times", "sound_place"],
+    "video sparse labels": ["track", "action_times", "sound_place", "sound_times"],
     "audio understanding": ["sound_tags", "sound_caption"],
     "multi-view": ["camera_change", "new_view_by_example"],
     "synthetic": ["mask_of_points", "mask_of_box", "shapes", "shapes_count"],

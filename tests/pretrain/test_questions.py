@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from policies import embodiments
-from policies.embodiments.navigation import NAVIGATION, place_text
+from policies.embodiments.navigation import ACTIONS, NAVIGATION, place_text
+from policies.questions import VERDICTS
 from policies.style import PromptStyle
 from pretrain.errors import TrainingError
 from pretrain.examples import (
@@ -18,7 +20,8 @@ from pretrain.examples import (
     next_state_example,
     next_view_example,
 )
-from pretrain.trainer import train
+from pretrain.settings import ADDED, SETTINGS
+from pretrain.trainer import Run, train
 from tests.pretrain.test_train import config  # noqa: F401 - a fixture
 from tests.uio2_agent.tiny import full_model
 
@@ -37,12 +40,13 @@ def _walk(length: int = 5) -> SimpleNamespace:
         prompt="Find the mug.",
         prompt_assets={},
         length=length,
-        states=np.array([[step, 2 * step, 0, 0, 0, 0] for step in range(length)], np.float32),
+        states=np.array([[step, 2 * step, *[0] * 7] for step in range(length)], np.float32),
         frames={"front": [picture(step) for step in range(length)]},
         final={"front": picture(length)},
         action_texts=["move ahead"] * (length - 1) + ["stop"],
         expert_texts=[""] * length,
         objects=[[]] * length,
+        success=True,
     )
 
 
@@ -75,6 +79,34 @@ def test_a_caption_is_the_instruction_of_the_latest_views() -> None:
     assert not alone.request.image_history and "<image_history" not in alone.request.text
 
 
+def test_a_goal_is_the_last_view_and_is_not_in_the_question() -> None:
+    """Of an episode that failed, the last view is no goal: its plan is asked for."""
+    walk, rng = _walk(), np.random.default_rng(0)
+    example = make_example(walk, "goal", {"navigation": STYLE}, ExampleOptions(), rng)
+    assert example.target.text is None and (example.target.image == 5).all()
+    shown = [example.request.image, *example.request.image_history]
+    assert (shown[0] == 0).all() and not any(np.array_equal(each, example.target.image) for each in shown)
+    assert "Find the mug." in example.request.text
+    walk.success = False
+    assert make_example(walk, "goal", {"navigation": STYLE}, ExampleOptions(), rng).target in (
+        "move ahead",
+        "stop",
+    )
+
+
+def test_half_of_the_judged_actions_are_wrong_and_the_verdict_says_which() -> None:
+    verdicts = []
+    for seed in range(200):
+        walk, due = _walk(1), ACTIONS[seed % len(ACTIONS)]
+        walk.action_texts = [due]
+        rng = np.random.default_rng(seed)
+        example = make_example(walk, "judge", {"navigation": STYLE}, ExampleOptions(), rng)
+        (proposed,) = (action for action in ACTIONS if action in example.request.text)
+        assert (proposed == due) == (example.target == "yes")
+        verdicts.append(example.target)
+    assert set(verdicts) == {"yes", "no"} and 70 < verdicts.count("yes") < 130
+
+
 def test_a_body_without_words_for_its_state_is_asked_for_its_plan() -> None:
     record = _walk()
     record.embodiment, record.prompt = "vima", "Turn it."
@@ -96,13 +128,52 @@ def test_every_question_can_be_trained(config, tmp_path) -> None:  # noqa: F811
     settings = {"model": str(tmp_path / "tiny"), "steps": 2, "eye_steps": 0, "boxes_share": 0.0}
     settings["style"] = {"max_history": 3}
     asked = dataclasses.replace(config, **settings, view_share=1.0, output=str(tmp_path / "views"))
-    directory = train(asked)
-    lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
-    assert all(line["training/image"] > 1 for line in lines)
+    assert all(line["training/image"] > 1 for line in curves(train(asked)))
     asked = dataclasses.replace(config, **settings, caption_share=1.0, output=str(tmp_path / "captions"))
-    directory = train(asked)
-    assert "training/image" not in json.loads((directory / "metrics.jsonl").read_text().splitlines()[0])
-    with pytest.raises(TrainingError, match=r"view_share=0.5 asks for pictures"):
-        train(dataclasses.replace(config, view_share=0.5, output=str(tmp_path / "nano")))
+    assert "training/image" not in curves(train(asked))[0]
+    asked = dataclasses.replace(config, **settings, goal_share=1.0, output=str(tmp_path / "goals"))
+    assert all("training/image" in line for line in curves(train(asked)))
+    for name in ("view_share", "goal_share"):
+        with pytest.raises(TrainingError, match=rf"{name}=0.5 asks for pictures, which model=nano does not"):
+            train(dataclasses.replace(config, **{name: 0.5}, output=str(tmp_path / "nano")))
+    assert not (tmp_path / "nano" / "metrics.jsonl").exists()
     with pytest.raises(TrainingError, match=r"are 1.3 together"):
         dataclasses.replace(config, view_share=0.6, state_share=0.6)
+
+
+def test_shares_of_questions_are_shares_of_batches(config, tmp_path) -> None:  # noqa: F811
+    """Half of the batches of a run of nano ask for verdicts, and all of their answers are some."""
+    shares = {"boxes_share": 0.0, "judge_share": 0.5, "eye_steps": 0, "steps": 40}
+    run = Run(dataclasses.replace(config, **shares, output=str(tmp_path / "judged")))
+    try:
+        read, judged = run.model.processor.tokenizer.decode, 0
+        for step in range(40):
+            target = run.data[step][0].text_target
+            answers = [
+                read(row[counts][:-1].tolist())
+                for row, counts in zip(target.targets, target.mask, strict=True)
+            ]
+            verdicts = {answer in VERDICTS for answer in answers}
+            assert len(verdicts) == 1, "a batch asks one kind of question"
+            judged += verdicts.pop()
+        assert 10 <= judged <= 30
+    finally:
+        run.close()
+
+
+def test_a_run_that_older_code_began_goes_on(config, tmp_path, monkeypatch) -> None:  # noqa: F811
+    """Its state holds no shares that came later; they were 0 then, and are not to be changed."""
+    older = [name for name in SETTINGS if name not in ADDED]
+    begun = dataclasses.replace(config, output=str(tmp_path / "run"), stop_after=1e-9, save_every=1)
+    with monkeypatch.context() as before:
+        before.setattr("pretrain.trainer.SETTINGS", older)
+        train(begun)
+    run = Run(begun)
+    run.close()
+    assert run.step == 1
+    with pytest.raises(TrainingError, match=r"other settings \(judge_share 0.0 -> 0.5\)"):
+        Run(dataclasses.replace(begun, judge_share=0.5))
+
+
+def curves(directory: Path) -> list[dict]:
+    return [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]

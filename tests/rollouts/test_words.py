@@ -120,8 +120,8 @@ def is_text(key: Key) -> bool:
 
 TEXTS = [(command, key) for command in COMMANDS for key in KEYS(command).values() if is_text(key)]
 LISTS = {
-    "task": {"rollout", "collect", "evaluate"},
-    "level": {"rollout", "evaluate"},
+    "task": {"rollout", "collect", "evaluate", "imagine"},
+    "level": {"rollout", "evaluate", "imagine"},
     **{name: {"generate"} for name in ("image_history", "audio_history", "stop", "options")},
     **{name: {"train"} for name in ("data", "lora_targets", "evaluate.task", "evaluate.level")},
     "without": {"pretrain"},

@@ -69,13 +69,13 @@ ASKED = ["image", "text", "audio", "image", "image"]
 
 
 def parts(batch) -> dict[str, torch.Tensor]:
-    """Return every tensor of a batch by its path."""
+    """Return every tensor of a batch by its path, but for which frames of all rows show the same picture."""
     return {
         f"{part.name}.{field.name}": getattr(value, field.name)
         for part in dataclasses.fields(batch)
         if (value := getattr(batch, part.name)) is not None
         for field in dataclasses.fields(value)
-        if getattr(value, field.name) is not None
+        if getattr(value, field.name) is not None and field.name != "first"
     }
 
 

@@ -1,8 +1,8 @@
 """Image and audio history: each earlier frame becomes a few latents of a perceiver resampler.
 
-Unusual: only frames that hold at least one valid patch run through the ViT and the resampler; absent frames
-become zeros under a False mask. With `freeze_vit` the ViT's features carry no gradient here; the official
-code always cuts it.
+Unusual: only frames that hold at least one valid patch run through the ViT and the resampler, and a picture
+that several requests show runs once; absent frames become zeros under a False mask. With `freeze_vit` the
+ViT's features carry no gradient here; the official code always cuts it.
 """
 
 import torch
@@ -34,11 +34,13 @@ class HistoryEmbedder(nn.Module):
         """Embed values [B, F, N, patch dim] as F * latents tokens."""
         batch, frames = patches.mask.shape[:2]
         present = patches.mask.any(-1)  # [B, F]
-        values, mask, positions = (x[present] for x in (patches.values, patches.mask, patches.positions))
+        shown, (_, which) = patches.distinct(), patches.frames()
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            last, _ = vit(values, mask, positions, self.grid)
+            last, _ = vit(shown.values, shown.mask, shown.positions, self.grid)
         context = self.pre_projection(last.to(self.pre_projection.weight.dtype))
-        latents = self.post_projection(self.resampler(context, mask)) + self.modality  # [present, K, D]
+        latents = self.post_projection(self.resampler(context, shown.mask)) + self.modality  # [n, K, D]
+        if which is not None:
+            latents = latents.index_select(0, which)  # [present, K, D]
         embed = latents.new_zeros(batch, frames, *latents.shape[1:])
         embed[present] = latents
         count = self.config.latents

@@ -40,6 +40,26 @@ class Patches(_Movable):
     values: Tensor
     mask: Tensor
     positions: Tensor
+    first: Tensor | None = None
+    """int64 [B, F]: the first frame, counted through [B * F], whose patches a frame has. Prompts of many
+    requests show the same pictures, which are encoded once. None stands for each its own."""
+
+    def frames(self) -> tuple[Tensor, Tensor | None]:
+        """Return the numbers int64 [n] of the frames that hold a patch, each picture once; and which of these
+        each frame that holds a patch shows, int64 [present], or None where all differ.
+        """
+        present = self.mask.any(-1)
+        own = present.flatten().nonzero()[:, 0]
+        if self.first is None:
+            return own, None
+        found, which = self.first[present].unique(return_inverse=True)
+        return (own, None) if len(found) == len(own) else (found, which)
+
+    def distinct(self) -> Self:
+        """Return the pictures of the frames that hold a patch, each once: values [n, N, patch dim]."""
+        own, _ = self.frames()
+        parts = (x.flatten(0, 1).index_select(0, own) for x in (self.values, self.mask, self.positions))
+        return type(self)(*parts)
 
 
 @dataclass(frozen=True)

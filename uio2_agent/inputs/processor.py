@@ -240,9 +240,21 @@ class Processor:
         pieces = max(modality.usual_pieces, longest) if shown.fixed_shape else longest
         numbers = [f" {j + 1}" for j in range(pieces)] if modality.is_history else [""]
         most = shown.most_patches(modality)
+        whole: dict[tuple, PatchList] = {}
+
+        def cut_once(piece: np.ndarray, what: str, mask: np.ndarray | None) -> PatchList:
+            """The patches of a piece, the same object where it comes again."""
+            if mask is not None:
+                return self._cut(modality, piece, what, mask)
+            held = np.asarray(piece)
+            key = held.shape, str(held.dtype), held.tobytes()
+            if key not in whole:
+                whole[key] = self._cut(modality, piece, what, None)
+            return whole[key]
+
         cut = [
             [
-                self._cut(modality, piece, f"{modality.piece}{number} of request {row}", mask).sample(
+                cut_once(piece, f"{modality.piece}{number} of request {row}", mask).sample(
                     most, generator or np.random.default_rng(0)
                 )
                 for number, piece, mask in zip(numbers, held, masks.of(name, len(held)), strict=False)

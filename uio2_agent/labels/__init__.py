@@ -51,6 +51,7 @@ from uio2_agent.labels.pictures import (
 )
 from uio2_agent.labels.plans import PlanStep, read_choice, read_plan, write_plan
 from uio2_agent.labels.points import read_labelled_points, read_points, write_points
+from uio2_agent.labels.times import read_times, write_times
 from uio2_agent.labels.tracks import TrackedBox, read_track, write_track
 
 __all__ = [
@@ -86,6 +87,7 @@ __all__ = [
     "read_plan",
     "read_points",
     "read_step",
+    "read_times",
     "read_track",
     "read_trajectory",
     "read_values",
@@ -102,6 +104,7 @@ __all__ = [
     "write_points",
     "write_state",
     "write_step",
+    "write_times",
     "write_track",
     "write_trajectory",
     "write_values",

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from uio2_agent.errors import CheckpointError
+from uio2_agent.errors import CheckpointError, UIO2Error
 from uio2_agent.fields import build
 from uio2_agent.formats.json_file import parse_object
 from uio2_agent.formats.packaged import PACKAGED
@@ -38,7 +38,8 @@ def save_tokenizer(tokenizer: Tokenizer, path: Path, dtype: torch.dtype | None =
     """Write a tokenizer's file; `dtype` stores its weights in another precision."""
     weights = tokenizer.state_dict()
     layout = {name: value.to("meta", dtype or value.dtype) for name, value in weights.items()}
-    shape = json.dumps(dataclasses.asdict(tokenizer.config))
+    target = next(name for name, (network, _) in _KINDS.items() if isinstance(tokenizer, network))
+    shape = json.dumps({target: dataclasses.asdict(tokenizer.config)})
     write_safetensors(
         path, layout, lambda names: ((name, weights[name]) for name in names), notes={_NOTE: shape}
     )
@@ -52,10 +53,15 @@ def load_tokenizer(path: Path, target: str) -> Tokenizer:
     network, shape = _KINDS[target]
     if not path.is_file():
         raise CheckpointError(f"{path} is missing: `uio2 train-tokenizer {target}` writes one")
-    note = read_notes(path).get(_NOTE)
-    if note is None:
-        raise CheckpointError(f"{path} is no tokenizer's file: `uio2 train-tokenizer {target}` writes one")
-    tokenizer = network(build(shape, parse_object(note.encode(), f"the note of {path}"), str(path)))
+    noted = parse_object(read_notes(path).get(_NOTE, "{}").encode(), f"the note of {path}")
+    if target not in noted:
+        raise CheckpointError(
+            f"{path} holds no tokenizer of {target}s: `uio2 train-tokenizer {target}` writes one"
+        )
+    try:
+        tokenizer = network(build(shape, noted[target], f"the note of {path}"))
+    except UIO2Error as error:
+        raise CheckpointError(str(error)) from error
     weights = map_weights([path])
     check_fit(tokenizer.state_dict(), weights, path)
     check_finite(weights, path)
