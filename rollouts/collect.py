@@ -21,7 +21,6 @@ from pretrain.defaults import defaults_from
 from pretrain.progress import progress as progress_bar
 from pretrain.sources.lerobot import EpisodeRecord
 from pretrain.sources.schema import FIRST_HELD_OUT_SEED, DatasetError
-from rollouts.checks import check_ranges
 from rollouts.datasets.encoding import EncodedEpisode, encode_episode
 from rollouts.datasets.writer import DatasetWriter
 from rollouts.inference.messages import Batching
@@ -85,7 +84,7 @@ class CollectConfig:
                 f"episodes={self.episodes}, workers={self.workers} and slots={self.slots} must be at least "
                 f"1, seed={self.seed} at least 0"
             )
-        check_ranges("collect", vars(self))
+        self.crew()
         self.limits()
         suite = envs.suite(self.env)
         bodies = {suite.embodiment_of(task): task for task in self._played()}

@@ -7,6 +7,7 @@ prompt travel once an episode. It relies on what environments promise: what was 
 from dataclasses import dataclass
 from typing import Any
 
+from rollouts.errors import RolloutError
 from uio2_agent.request import Answer
 
 
@@ -20,6 +21,13 @@ class Batching:
     """Most decisions in one call of the policy, but for a worker's own slots, which stay together."""
     wait: float = 0.01
     """Most seconds that a batch which is not full waits for those who have not asked yet."""
+
+    def __post_init__(self) -> None:
+        if self.actors < 0 or self.batch < 1 or self.wait < 0:
+            raise RolloutError(
+                f"inference={self.actors}, inference_batch={self.batch} and inference_wait={self.wait:g}: "
+                "the second is at least 1, the others 0"
+            )
 
 
 @dataclass(frozen=True)
