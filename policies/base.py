@@ -27,6 +27,8 @@ class Policy(ABC):
 
     name: str = "policy"
     """What tables, pages and datasets call this policy; that of a class which does not say is the class's."""
+    waited: float = 0.0
+    """Seconds of the last `act` in which it waited for others, so that they are not the steps' own."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -21,9 +21,10 @@ from uio2_agent.errors import described, did_you_mean, offered
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 HOUSE_FORMATS = ("glb", "mjcf", "procthor", "habitat")
+_INFERENCE = {"inference": 0, "inference_batch": 1, "inference_wait": 0}
 _LEAST = {
-    "rollout": {"episodes": 1, "slots": 1, "workers": 1, "videos": 0, "seed": 0},
-    "collect": {"episodes": 1, "slots": 1, "workers": 1, "seed": 0},
+    "rollout": {"episodes": 1, "slots": 1, "workers": 1, "videos": 0, "seed": 0, **_INFERENCE},
+    "collect": {"episodes": 1, "slots": 1, "workers": 1, "seed": 0, **_INFERENCE},
     "train": {"evaluate.episodes": 1, "evaluate.seed": 0},
     "inspect": {"episodes": 1},
     "house": {"index": 0},

@@ -1,4 +1,4 @@
-"""Ray as the workers see it: how it is started, the actor that plays, and what its errors mean.
+"""Ray as the workers see it: how it is started, what makes actors, and what its errors mean.
 
 Refuses to know which work goes where, and what is done about a worker that is lost.
 """
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from rollouts.errors import RolloutError
-from rollouts.limits import Clock
 from rollouts.signals import signals_held
 from uio2_agent.errors import UIO2Error
 
@@ -58,25 +57,6 @@ _left_running = False
 """Whether a block was broken off while a Ray of ours ran: it ends with this process, or before the next."""
 
 
-class Worker:
-    """The actor. Its policy is loaded by a call of its own: a death there is no fault of the work."""
-
-    def __init__(self, job: Any, folder: str, note: Path):
-        if os.path.isdir(folder):  # relative paths mean the driver's folder
-            os.chdir(folder)
-        self._job = job
-        self._watch = Clock(job.limits, note)
-        self._policy: Any = None
-
-    def load(self) -> None:
-        """Load the policy."""
-        self._policy = self._job.load_policy()
-
-    def run(self, work: list[Any]) -> Iterator[tuple[int, Any]]:
-        """Yield (index, result) in the order of `work`."""
-        yield from self._job.run(work, self._policy, self._watch)
-
-
 def lost_worker() -> tuple[type[Exception], ...]:
     """Return the classes of `LOST_WORKER`."""
     import ray
@@ -85,9 +65,9 @@ def lost_worker() -> tuple[type[Exception], ...]:
 
 
 @contextmanager
-def ray_started(workers: int, address: str | None) -> Iterator[None]:
-    """Join the cluster at `address`, or start one here, for as long as the block takes; where that is
-    broken off, Ray ends with this process.
+def ray_started(processes: int, address: str | None) -> Iterator[None]:
+    """Join the cluster at `address`, or start one here for that many actors, for as long as the block takes;
+    where that is broken off, Ray ends with this process.
 
     An error of Ray that leaves the block is a RolloutError.
     """
@@ -100,7 +80,7 @@ def ray_started(workers: int, address: str | None) -> Iterator[None]:
         _left_running = False
     started_here = not ray.is_initialized()
     if started_here:
-        _start(workers, address)
+        _start(processes, address)
     try:
         yield
     except (KeyboardInterrupt, GeneratorExit):
@@ -117,11 +97,17 @@ def ray_started(workers: int, address: str | None) -> Iterator[None]:
                 ray.shutdown()
 
 
-def actor_class(gpus: float) -> Any:
-    """Return what makes workers: on one CPU each, with a share of the GPUs."""
+def actor_class(kind: type, gpus: float) -> Any:
+    """Return what makes actors of a class: on one CPU each, with a share of the GPUs."""
     import ray
 
-    return ray.remote(num_cpus=1, num_gpus=gpus, runtime_env={"env_vars": _ONE_THREAD})(Worker)
+    return ray.remote(num_cpus=1, num_gpus=gpus, runtime_env={"env_vars": _ONE_THREAD})(kind)
+
+
+def enter(folder: str) -> None:
+    """Make relative paths mean the driver's folder, where this machine has it."""
+    if os.path.isdir(folder):
+        os.chdir(folder)
 
 
 def check_alive(node: str) -> None:
@@ -132,14 +118,14 @@ def check_alive(node: str) -> None:
         raise _lost_cluster(LOST_CLUSTER["LocalRayletDiedError"])
 
 
-def _start(workers: int, address: str | None) -> None:
+def _start(processes: int, address: str | None) -> None:
     """Start Ray, or join one. A busy machine may be too slow for the patience that Ray has with itself; a
     cluster that does not answer is asked once.
     """
     import ray
 
     stopped_by = signal.getsignal(signal.SIGTERM)
-    local = {} if address else {"num_cpus": workers, "include_dashboard": False}
+    local = {} if address else {"num_cpus": processes, "include_dashboard": False}
     for _ in range(1 if address else _TRIES):
         try:
             # Ray puts the driver's folder first on the workers' path; a person's may hold an `envs` too.
@@ -151,7 +137,7 @@ def _start(workers: int, address: str | None) -> None:
         except Exception as error:  # Ray raises plain exceptions here
             reason = str(error).partition("\n")[0]
             ray.shutdown()
-    what = f"join the Ray cluster at {address}" if address else f"start Ray for {workers} workers"
+    what = f"join the Ray cluster at {address}" if address else f"start Ray for {processes} processes"
     raise UIO2Error(f"cannot {what} ({reason}): try again, or use workers=1 without ray.address")
 
 

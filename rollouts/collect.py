@@ -23,6 +23,7 @@ from pretrain.sources.lerobot import EpisodeRecord
 from pretrain.sources.schema import FIRST_HELD_OUT_SEED, DatasetError
 from rollouts.datasets.encoding import EncodedEpisode, encode_episode
 from rollouts.datasets.writer import DatasetWriter
+from rollouts.inference.messages import Batching
 from rollouts.limits import Limits
 from rollouts.runner import Episode, Work, play, work_list
 from rollouts.settings import CONF
@@ -60,6 +61,12 @@ class CollectConfig:
     success_only: bool
     """Keep only episodes that solved the task."""
     workers: int
+    inference: int
+    """Processes that decide for the workers; 0 is each worker itself."""
+    inference_batch: int
+    """Most decisions in a call of theirs, but for one worker's slots."""
+    inference_wait: float
+    """Most seconds that a batch which is not full waits."""
     slots: int
     """Episodes that one worker plays at a time (one model call serves them all)."""
     decision_timeout: float | str
@@ -77,6 +84,7 @@ class CollectConfig:
                 f"episodes={self.episodes}, workers={self.workers} and slots={self.slots} must be at least "
                 f"1, seed={self.seed} at least 0"
             )
+        self.crew()
         self.limits()
         suite = envs.suite(self.env)
         bodies = {suite.embodiment_of(task): task for task in self._played()}
@@ -149,6 +157,11 @@ class CollectConfig:
             {**expert, **suite.demonstration_options(self.env_kwargs, self.expert_style), **self.env_kwargs}
         )
 
+    def crew(self) -> dict[str, Any]:
+        """Return who plays, as `run_job` takes it."""
+        batching = Batching(self.inference, self.inference_batch, self.inference_wait)
+        return {"workers": self.workers, "inference": batching, "ray_address": self.ray_address}
+
     def job(self) -> Job:
         """Return what a worker does."""
         finish = _encode_success if self.success_only else _encode
@@ -181,7 +194,7 @@ def collect(config: CollectConfig, *, progress: bool = True) -> CollectResult:
         work = config.work()
         left = [item for item in work if item.index >= writer.next_work]
         left += [item for item in work if item.index in writer.failed]
-        results = run_job(left, config.job(), workers=config.workers, ray_address=config.ray_address)
+        results = run_job(left, config.job(), **config.crew())
         with progress_bar(
             "collect", len(work), len(work) - len(left), progress, stream=sys.stderr
         ) as advance:
@@ -193,7 +206,7 @@ def collect(config: CollectConfig, *, progress: bool = True) -> CollectResult:
                     with signals_held():  # what is published is counted
                         _keep(writer, episode, encoded)
                         outcomes[episode.status] += 1
-                    advance(_summary(writer.outcomes))
+                    advance(_summary(writer.outcomes, results.words()))
             except KeyboardInterrupt:
                 interrupted = True
         return CollectResult(
@@ -247,6 +260,6 @@ def _encode_success(episode: Episode) -> tuple[_Outcome, EncodedEpisode | None]:
     return _Outcome(episode.work, episode.status, episode.message), None
 
 
-def _summary(outcomes: Mapping[str, int]) -> str:
+def _summary(outcomes: Mapping[str, int], crew: str) -> str:
     errors = f", {outcomes['error']} errors" if outcomes["error"] else ""
-    return f"{outcomes['success'] / sum(outcomes.values()):.0%} solved{errors}"
+    return f"{outcomes['success'] / sum(outcomes.values()):.0%} solved{errors}{crew and '  '}{crew}"

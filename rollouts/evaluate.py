@@ -22,6 +22,7 @@ from pretrain.progress import progress
 from rollouts.checks import check_ranges
 from rollouts.datasets.encoding import encode_episode
 from rollouts.errors import RolloutError
+from rollouts.inference.messages import Batching
 from rollouts.limits import Limits
 from rollouts.results import files as results
 from rollouts.runner import Episode, Work, run_episodes
@@ -52,6 +53,12 @@ class EvaluateConfig:
     seed: int
     slots: int
     workers: int
+    inference: int
+    """Processes that decide for the workers; 0 is each worker itself."""
+    inference_batch: int
+    """Most decisions in a call of theirs, but for one worker's slots."""
+    inference_wait: float
+    """Most seconds that a batch which is not full waits."""
     ray_address: str | None = None
     decision_timeout: float | str
     """Seconds, `auto` or 0, as `rollouts.limits` reads them; so is the next."""
@@ -76,6 +83,11 @@ class EvaluateConfig:
     def limits(self) -> Limits:
         """How long things may take."""
         return Limits.read(self.decision_timeout, self.episode_timeout)
+
+    def crew(self) -> dict[str, Any]:
+        """Who plays, as `run_job` takes it."""
+        batching = Batching(self.inference, self.inference_batch, self.inference_wait)
+        return {"workers": self.workers, "inference": batching, "ray_address": self.ray_address}
 
     def job(self, encode: bool = False) -> Job:
         """What a worker does; the oracle reads the action of the environment's expert."""
@@ -111,13 +123,13 @@ def evaluate(config: EvaluateConfig, output: Path, dataset: Path | None = None) 
     left = [item for item in work if _key(item) not in done]
     job = config.job(encode=dataset is not None)
     if left:
-        check_job(left[0], job, workers=config.workers, ray_address=config.ray_address)
+        check_job(left[0], job, **config.crew())
     writer = DatasetWriter(str(dataset), recipe) if dataset else None
     # A rollout is no evaluation of the benchmark: few episodes, on seeds that may have been trained on.
     asked = None if dataset else {(item.task, item.level) for item in work}
     save = partial(_save, output, config, recipe, done, work, asked)
     saved, outcomes = time.monotonic(), Counter()
-    episodes = run_job(left, job, workers=config.workers, ray_address=config.ray_address)
+    episodes = run_job(left, job, **config.crew())
     try:
         with progress("episodes", len(work), len(work) - len(left), stream=sys.stderr) as advance:
             for row, spent, encoded in episodes:
@@ -125,7 +137,7 @@ def evaluate(config: EvaluateConfig, output: Path, dataset: Path | None = None) 
                 if writer and encoded is not None:
                     writer.publish(encoded)
                 outcomes[row["status"]] += 1
-                advance(_words(outcomes))
+                advance(_words(outcomes, episodes.words()))
                 if time.monotonic() - saved > _SAVE_EVERY_S:
                     save()
                     saved = time.monotonic()
@@ -194,7 +206,7 @@ def _save(
     return results.save(output, recipe, asdict(config), _in_order(done, work), asked)
 
 
-def _words(outcomes: Counter) -> str:
+def _words(outcomes: Counter, crew: str) -> str:
     played = outcomes.total()
     errors = f", {outcomes['error']} errors" if outcomes["error"] else ""
-    return f"{outcomes['success'] / played:.0%} solved{errors}"
+    return f"{outcomes['success'] / played:.0%} solved{errors}{crew and '  '}{crew}"

@@ -21,6 +21,7 @@ from envs.floor_map import FloorMap
 from policies import embodiments
 from policies.base import Policy, Step
 from policies.embodiments.base import Embodiment
+from rollouts.inference.messages import Elsewhere, PolicyLost
 from rollouts.limits import Watch, unwatched
 from uio2_agent.errors import described
 
@@ -68,7 +69,8 @@ class Episode:
     message: str = ""
     """Type and text of the exception when the status is error."""
     timings: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
-    """Seconds spent in each phase; a shared `act` call is divided evenly among its steps."""
+    """Seconds spent in each phase; a shared `act` call is divided evenly among its steps, without what it
+    waited for others (`Policy.waited`)."""
 
     @property
     def body(self) -> Embodiment:
@@ -93,7 +95,7 @@ class Episode:
     def fail(self, error: BaseException) -> None:
         """End the episode because of an exception, whatever its text may be."""
         self.status = "error"
-        self.message = described(error)
+        self.message = error.said if isinstance(error, Elsewhere) else described(error)
 
 
 def work_list(
@@ -177,8 +179,8 @@ def run_episodes(
     of environments that draw one. Without `frames`, episodes keep the first and the last observation and info
     alone: those of long ones, and of many that wait for a slower one before them, fill gigabytes. An
     environment is closed after its last episode was handed out, so that one that hangs there costs none.
-    After KeyboardInterrupt the episodes that finished behind a slower one are handed out too (so there may be
-    gaps) and the interrupt goes on.
+    After KeyboardInterrupt or PolicyLost the episodes that finished behind a slower one are handed out too
+    (so there may be gaps) and the exception goes on.
     """
     order = {item.index: place for place, item in enumerate(work)}
     finished: dict[int, Episode] = {}
@@ -221,7 +223,7 @@ def run_episodes(
             for slot in [slot for slot in running if slot.episode.status != "running"]:
                 end(slot)
             yield from hand_out()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, PolicyLost):
         for place in sorted(finished):
             yield finished[place]
         raise
@@ -279,13 +281,13 @@ def _decide(policy: Policy, slots: list[_Slot], watch: Watch) -> list[tuple[_Slo
     try:
         with watch("policy", [slot.episode for slot in slots]):
             actions = list(policy.act(steps))
-            share = (time.perf_counter() - began) / len(steps)
+            share = (time.perf_counter() - began - getattr(policy, "waited", 0.0)) / len(steps)
             if len(actions) != len(steps):
                 raise ValueError(
                     f"policy {policy.name} returned {len(actions)} actions for {len(steps)} steps"
                 )
             chosen = [_chosen(policy, slot, action) for slot, action in zip(slots, actions, strict=True)]
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, PolicyLost):
         raise
     except BaseException as error:
         if len(slots) > 1:

@@ -64,6 +64,8 @@ class Policy(ScriptedPolicy):
                 raise StopIteration
             case "interrupt":
                 raise KeyboardInterrupt
+            case "hang":
+                hang()
             case "long text":
                 raise ValueError("x" * 10**6)
             case "surrogate":
@@ -136,6 +138,11 @@ class Env(ToyEnv):
         observation, reward, terminated, truncated, info = super().step(action)
         if self._seed != 2:
             return observation, reward, terminated, truncated, info
+        if self.how.startswith("kill once "):
+            folder = Path(self.how.removeprefix("kill once "))
+            if folder.is_dir() and not (folder / "step").exists():
+                (folder / "step").touch()
+                end("kill")
         match self.how:
             case "SystemExit":
                 sys.exit(3)

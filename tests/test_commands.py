@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 WHAT, HOW = (
     "env policy policy_args env_kwargs task level",
-    "slots workers ray.address decision_timeout episode_timeout",
+    "slots workers inference inference_batch inference_wait ray.address decision_timeout episode_timeout",
 )
 PUBLIC = {
     "rollout": f"{WHAT} episodes seed {HOW} videos output",

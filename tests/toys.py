@@ -10,12 +10,12 @@ import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
 
+from envs.assets import PromptAssets
 from envs.suites import Suite
 from envs.vima.levels import LEVELS
 from policies.base import Policy, Step
@@ -64,6 +64,8 @@ class ToyEnv(gym.Env):
         self._textures = self.np_random.choice(list(COLOURS), 2)
         self._place = self.np_random.uniform(LOW + 0.1, HIGH - 0.1)
         self._goal = self.np_random.uniform(LOW + 0.1, HIGH - 0.1)
+        assets = {thing.name: _asset(thing) for thing in self._objects()} | {"scene": _scene(self._seed)}
+        self._assets = PromptAssets(assets)
         if self.mode == "unplaceable" and seed % 3 == 1:
             raise RuntimeError("cannot place the objects")
         return self._observation(), self._info()
@@ -112,9 +114,7 @@ class ToyEnv(gym.Env):
     def _info(self) -> dict[str, Any]:
         info = {
             "prompt": "Put the {square} onto the {target} in {scene}.",
-            "prompt_assets": MappingProxyType(
-                {thing.name: _asset(thing) for thing in self._objects()} | {"scene": _scene(self._seed)}
-            ),
+            "prompt_assets": self._assets,
             "task": self.mode,
             "level": self.level,
             "seed": self._seed,

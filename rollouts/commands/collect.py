@@ -24,7 +24,7 @@ def main(keys: Mapping[str, Any]) -> int:
     output = claim(config.output)
     work = config.work()
     if work:  # of few episodes a shard may have none
-        check_job(work[0], config.job(), workers=config.workers, ray_address=config.ray_address)
+        check_job(work[0], config.job(), **config.crew())
     result = collect(config)
     write_config(output, dict(keys))
     outcomes = ", ".join(f"{count} {status}" for status, count in result.outcomes.items())

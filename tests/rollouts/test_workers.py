@@ -9,17 +9,22 @@ import subprocess
 import sys
 import types
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import ray
 
+from rollouts.actors import Played, Unserved
 from rollouts.cluster import LOST_CLUSTER, LOST_WORKER, ray_started
 from rollouts.collect import collect
 from rollouts.errors import RolloutError
 from rollouts.evaluate import EvaluateConfig
-from rollouts.limits import Clock, Limits, Overrun, overrun
+from rollouts.inference.actor import Inference
+from rollouts.inference.desk import Desk
+from rollouts.inference.messages import Batching, Facts
+from rollouts.limits import Clock, Limits, Overrun, overrun, unwatched
 from rollouts.runner import Episode, work_list
 from rollouts.workers import Job, MakeEnv, run_job
 from tests.rollouts.test_dataset import configuration, contents
@@ -45,19 +50,20 @@ class Thing(types.SimpleNamespace):
     __hash__ = object.__hash__
 
 
-class Played:
+class Streamed:
     """A streaming call: results one by one, unless the stand-in has the worker lost instead."""
 
-    def __init__(self, results: Iterator[tuple[int, Any]]):
+    def __init__(self, results: Iterator[Played]):
         self.results = results
 
-    def __next__(self) -> tuple[int, Any]:
+    def __next__(self) -> Played:
         return next(self.results)
 
 
 class StandIn(types.ModuleType):
     """As much of Ray as the workers use. `fault(actor, place)` may return an error for the result of a place
-    of the work list, or (None) of loading.
+    of the work list, or (None) of loading. `unserved(places)` may return one for a decision that an inference
+    actor makes for some places.
     """
 
     exceptions = ray.exceptions
@@ -65,8 +71,10 @@ class StandIn(types.ModuleType):
     def __init__(self, fault: Callable[[Any, int | None], Exception | None]):
         super().__init__("ray")
         self.fault = fault
+        self.unserved: Callable[[list[int]], Exception | None] = lambda places: None
         self.killed: list[Any] = []
         self.made: list[Any] = []
+        self.inference: list[Any] = []
         self.alive = True
 
     def is_initialized(self) -> bool:
@@ -82,28 +90,51 @@ class StandIn(types.ModuleType):
         return [{"NodeID": "here", "Alive": self.alive}]
 
     def remote(self, **options: Any) -> Callable[[type], Any]:
-        def make(worker: type) -> Any:
-            return Thing(remote=lambda *arguments: self._actor(worker(*arguments)))
+        def make(kind: type) -> Any:
+            if kind is Inference:
+                return Thing(remote=self._inference)
+            return Thing(remote=lambda *arguments: self._actor(kind(*arguments)))
 
         return make
 
+    def _inference(self, job: Any, *rest: Any) -> Any:
+        """One that decides at once, for each worker alone."""
+        policy = job.load_policy()
+        desk, facts = Desk(policy, unwatched), Facts(policy.name, "")
+
+        def act(worker: int, asked: Any) -> Any:
+            dead = actor in self.killed or None
+            if error := (dead and made("ActorDiedError")) or self.unserved([each.place for each in asked]):
+                raise error
+            return desk.decide([(worker, asked)])[0]
+
+        actor = Thing(worker=Thing(load=lambda decides: facts))
+        actor.load = Thing(remote=lambda: Thing(actor=actor))
+        actor.act = Thing(remote=lambda *call: Thing(found=partial(act, *call)))
+        actor.leave = Thing(remote=desk.leave)
+        self.inference.append(actor)
+        return actor
+
     def _actor(self, worker: Any) -> Any:
         actor = Thing(worker=worker)
-        actor.load = Thing(remote=lambda: Thing(actor=actor))
-        run = Thing(remote=lambda chunk: self._play(actor, chunk))
+        actor.load = Thing(remote=lambda decides: Thing(actor=actor))
+        run = Thing(remote=lambda chunk, seat: self._play(actor, chunk, seat))
         actor.run = Thing(options=lambda **options: run)
         self.made.append(actor)
         return actor
 
-    def _play(self, actor: Any, chunk: list[Any]) -> Played:
-        call = Played(iter(()))
+    def _play(self, actor: Any, chunk: list[Any], seat: Any) -> Streamed:
+        call = Streamed(iter(()))
         call.actor, call.chunk = actor, chunk
 
-        def results() -> Iterator[tuple[int, Any]]:
+        def results() -> Iterator[Played]:
             for item in chunk:
                 if error := self.fault(actor, item.index):
                     raise error
-                yield from actor.worker.run([item])
+                for told in actor.worker.run([item], seat):
+                    yield told
+                    if isinstance(told, Unserved):
+                        return
 
         call.results = results()
         return call
@@ -112,11 +143,13 @@ class StandIn(types.ModuleType):
         return (calls[-1:], calls[:-1]) if self.alive else ([], calls)
 
     def get(self, call: Any) -> Any:
-        if isinstance(call, tuple):
+        if isinstance(call, Played | Unserved):
             return call
+        if hasattr(call, "found"):
+            return call.found()
         if error := self.fault(call.actor, None):
             raise error
-        return call.actor.worker.load()
+        return call.actor.worker.load(True)
 
     def kill(self, actor: Any) -> None:
         self.killed.append(actor)
@@ -130,9 +163,11 @@ def made(name: str) -> Exception:
     )()
 
 
-def played(monkeypatch: pytest.MonkeyPatch, stand_in: StandIn, job: Job = JOB, workers: int = 2) -> Iterator:
+def played(
+    monkeypatch: pytest.MonkeyPatch, stand_in: StandIn, job: Job = JOB, workers: int = 2, inference: int = 0
+) -> Iterator:
     monkeypatch.setitem(sys.modules, "ray", stand_in)
-    return run_job(WORK, job, workers=workers)
+    return run_job(WORK, job, workers=workers, inference=Batching(inference))
 
 
 KIN = ("ActorDiedError", "ActorUnavailableError", "ObjectReconstructionFailedError", "OwnerDiedError")
@@ -213,9 +248,7 @@ def test_who_is_late_is_told_from_who_is_not(
             return made("ActorDiedError")
         return None
 
-    monkeypatch.setattr(
-        "rollouts.workers.overrun", lambda note: Overrun("a decision took too long", late[-1])
-    )
+    monkeypatch.setattr("rollouts.crew.overrun", lambda note: Overrun("a decision took too long", late[-1]))
     stand_in = StandIn(fault)
     results = list(played(monkeypatch, stand_in))
     blamed = [(4, "error", "TimeoutError: a decision took too long")] if named else [CALM[4]]
