@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 WIDEST = 32
 """Most tokens guessed at once."""
+_REACH = 4
+"""Guesses for each token that came true in a call: those far ahead are mended while they wait."""
 _MEMORY = 0.8
 """Weight of what came true before against the last call."""
 
@@ -29,7 +31,7 @@ class Window:
         if len(tokens) > self._seen:
             self._pace = _MEMORY * self._pace + (1 - _MEMORY) * (len(tokens) - self._seen)
             self._seen = len(tokens)
-        width = min(WIDEST, math.ceil(2 * self._pace))
+        width = min(WIDEST, math.ceil(_REACH * self._pace))
         line = [*tokens, *guess[:width]]
         while line and len(line) < len(tokens) + width:
             line.append(line[-self._columns] if len(line) >= self._columns else line[-1])
