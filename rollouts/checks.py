@@ -29,7 +29,10 @@ _LEAST = {
     "inspect": {"episodes": 1},
     "house": {"index": 0},
     "thor-player": {"width": 1, "height": 1},
-    "generate": {"max_new_tokens": 0, "temperature": 0, "top_p": 0, "seed": 0, "beams": 1, "guidance": 0},
+    "generate": {
+        **{"max_new_tokens": 0, "temperature": 0, "top_p": 0, "seed": 0},
+        **{"beams": 1, "guidance": 0, "locality": 0},
+    },
     "play": {"seed": 0, "port": 0},
     "imagine": {
         **{"episodes": 1, "slots": 1, "shown": 0, "seed": 0, "draw_seed": 0},

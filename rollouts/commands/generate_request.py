@@ -25,7 +25,9 @@ _FILES = ("image", "audio", "video", "tokenizer", "vocoder")
 _LISTS = ("image_history", "audio_history", "stop", "options")
 _TEXT = ("max_new_tokens", "stop", "repetition_penalty", "no_repeat_ngram_size", "stop_repetition")
 """Keys that say how a text is written, without a meaning for pictures and sounds."""
-_WRITING = (*_TEXT, "temperature", "top_p", "top_k", "beams", "guidance", "negative")
+_DRAWING = ("parallel", "locality")
+"""Keys that say how pictures and sounds are drawn, without a meaning for texts of the command."""
+_WRITING = (*_TEXT, *_DRAWING, "temperature", "top_p", "top_k", "beams", "guidance", "negative")
 """Keys that say how an answer is written, without a meaning where answers are scored."""
 
 
@@ -57,7 +59,7 @@ def read_keys(keys: Mapping[str, Any]) -> dict[str, Any]:
     elif asked["target"] != "text":
         unused, reason = _TEXT, "pictures and sounds have a fixed number of tokens"
     else:
-        return asked
+        unused, reason = _DRAWING, "texts are written token by token"
     defaults = known_keys("generate")
     if given := [name for name in unused if keys[name] != defaults[name].default]:
         raise RolloutError(f"{reason}: leave out {', '.join(given)}")

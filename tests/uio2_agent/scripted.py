@@ -30,7 +30,7 @@ class Scripted:
             fed.update(zip(positions[row].tolist(), tokens[row].tolist(), strict=True))
             for column, at in enumerate(positions[row].tolist()):
                 hidden[row, column] = len(self._prefixes)
-                self._prefixes.append((row, *(fed[place] for place in range(at + 1))))
+                self._prefixes.append((row, *(fed[place] for place in range(at + 1) if place in fed)))
         return torch.from_numpy(hidden)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:

@@ -242,7 +242,7 @@ def test_a_limit_cuts_the_same_answer(model):
         (dict(max_new_tokens=0), "max_new_tokens=0: ask for at least 1"),
         (dict(target="image"), "was not made to write image"),
         (dict(guidance=-1.0), "guidance=-1"),
-        (dict(parallel=True, temperature=0.5), "exact for greedy answers only"),
+        (dict(parallel=True, beams=2), "leave out beams"),
         (dict(draft=[[1]]), "pass parallel=True"),
         (dict(parallel=True, draft=[[1], [2]]), "1 requests but 2 drafts"),
         (dict(parallel=True, draft=[5, 2048]), "token 2048: text tokens are below 2048"),

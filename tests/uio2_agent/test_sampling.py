@@ -7,7 +7,7 @@ import torch
 from tests.uio2_agent.tiny import RANDOM_ENDS, full_model, full_requests, requests, tiny_model
 from uio2_agent.errors import RequestError
 from uio2_agent.generation.options import GenerationOptions
-from uio2_agent.generation.sampling import Sampling
+from uio2_agent.generation.sampling import Chance, Sampling
 
 pytestmark = RANDOM_ENDS
 HALVES = torch.tensor([[0.5, 0.25, 0.125, 0.0625, 0.0625]]).log()
@@ -63,8 +63,8 @@ def test_frequencies_follow_the_probabilities():
     draws = 4000
     sampling = Sampling(temperature=0.7, top_p=0.9)
     expected = chances(temperature=0.7, top_p=0.9)
-    generators = [torch.Generator().manual_seed(seed) for seed in range(draws)]
-    counts = np.bincount(sampling.choose(SHUFFLED.expand(draws, -1), generators), minlength=5)
+    noise = [Chance(seed).line(0, 5) for seed in range(draws)]
+    counts = np.bincount(sampling.choose(SHUFFLED.expand(draws, -1), noise), minlength=5)
     assert (counts[expected == 0] == 0).all()
     spread = np.sqrt(draws * expected * (1 - expected))
     assert (np.abs(counts - draws * expected) <= 4 * spread).all()
@@ -73,19 +73,43 @@ def test_frequencies_follow_the_probabilities():
 @pytest.mark.parametrize("temperature", [1e-3, 1e-30, 1e-320])
 def test_a_temperature_near_zero_is_greedy(temperature):
     logits = torch.from_numpy(np.random.default_rng(0).normal(0, 1, (50, 20)))
-    generators = [torch.Generator().manual_seed(0)] * 50
-    greedy = Sampling().choose(logits, generators)
+    noise = [Chance(0).line(0, 20)] * 50
+    greedy = Sampling().choose(logits, noise)
     assert greedy == logits.argmax(-1).tolist()
-    assert Sampling(temperature=temperature).choose(logits, generators) == greedy
+    assert Sampling(temperature=temperature).choose(logits, noise) == greedy
 
 
-def test_a_row_without_a_generator_draws_nothing():
-    generator = torch.Generator().manual_seed(1)
-    before = generator.get_state()
-    Sampling(1.0).choose(SHUFFLED, [None])
-    assert torch.equal(before, generator.get_state())
-    Sampling(1.0).choose(SHUFFLED.expand(2, -1), [None, generator])
-    assert not torch.equal(before, generator.get_state())
+@pytest.mark.parametrize("top_p", [0.05, 0.5, 0.95, 0.999])
+def test_a_nucleus_of_a_large_vocabulary_is_found(top_p):
+    """By the official rule: ascending, what adds up to 1 - top_p is dropped. Peaked and flat."""
+    random = np.random.default_rng(0)
+    for spread in (0.0, 0.5, 4.0):
+        logits = random.normal(0, spread, 5000) + random.uniform(0, 1e-9, 5000)  # no ties
+        whole = np.exp(logits) / np.exp(logits).sum()
+        ascending = np.argsort(whole)
+        kept = ascending[whole[ascending].cumsum() > 1 - top_p]
+        found = chances(torch.from_numpy(logits)[None], top_p=top_p)
+        assert abs(np.count_nonzero(found) - len(kept)) <= 1  # the bound may be met to rounding
+        assert found[kept[1:]] == pytest.approx(whole[kept[1:]] / whole[kept].sum(), rel=1e-3)
+
+
+def test_draws_are_those_of_torch_multinomial():
+    sampling = Sampling(temperature=1.0)
+    for seed in range(50):
+        chance, generator = Chance(seed), torch.Generator().manual_seed(seed)
+        for _ in range(3):
+            drawn = torch.multinomial(sampling.probabilities(SHUFFLED)[0], 1, generator=generator)
+            assert sampling.choose(SHUFFLED, [chance.line(0, 5)]) == drawn.tolist()
+            chance.use()
+
+
+def test_noise_may_be_looked_at_ahead_and_a_row_without_it_gets_0():
+    first, second = Chance(1), Chance(1)
+    ahead = [first.line(place, 5) for place in (2, 0, 1)]
+    for place in (1, 2, 0):
+        assert torch.equal(second.line(0, 5), ahead[place])
+        second.use()
+    assert Sampling(1.0).choose(SHUFFLED, [None]) == [0]
 
 
 @pytest.mark.parametrize("target", ["text", "image", "audio"])

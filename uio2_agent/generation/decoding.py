@@ -2,10 +2,11 @@
 
 Unusual: a step may feed several tokens. What a grammar forces is fed together with the next open position
 in one call, so punctuation costs no call of its own; rows may be at different positions and finish
-independently. With a draft, a step also feeds guesses for what follows (Jacobi decoding): they are kept as
-far as greedy choices confirm them, so the answer is the greedy one and takes fewer calls. What may follow
-is asked of a grammar: anything with `start() -> state` and states with `forced()`, `choices()`,
-`advance(token)` and `done` (see `grammar.py`). Knows token ids only.
+independently. With a draft or a window, a step also feeds guesses for what follows (Jacobi decoding): they
+are kept as far as choices confirm them. Noise belongs to a place and not to a call, so the answer is token
+for token the one without guesses, greedy or drawn, and takes fewer calls. What may follow is asked of a
+grammar: anything with `start() -> state` and states with `forced()`, `choices()`, `advance(token)` and `done`
+(see `grammar.py`). Knows token ids only.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uio2_agent.generation.sampling import Sampling
+from uio2_agent.generation.guessing import Window
+from uio2_agent.generation.sampling import Chance, Sampling
 from uio2_agent.generation.stepping import START
 
 EOS = 1
@@ -40,21 +42,39 @@ class Row:
     Arguments
         state: the grammar's start, or None without a grammar.
         end: the token that ends the answer; None for none.
+        window: what guesses ahead where nothing was computed yet; None guesses no further than the draft.
     """
 
-    def __init__(self, state: Any, limit: int, seed: int, end: int | None, draft: Sequence[int] = ()):
+    def __init__(
+        self,
+        state: Any,
+        limit: int,
+        seed: int,
+        end: int | None,
+        draft: Sequence[int] = (),
+        window: Window | None = None,
+    ):
         self.state, self.limit, self.end = state, limit, end
         self.tokens: list[int] = []
         self.done = False
         self.fed = 0  # how many of START + tokens the decoder has seen
-        self.random = torch.Generator().manual_seed(seed)
+        self.chance = Chance(seed)
+        self._window = window
         self._take_forced()
         self.guess = list(draft)[len(self.tokens) :]  # what may follow `tokens`
 
     def take(self, token: int) -> None:
         """Append a chosen token, and after it whatever the grammar forces."""
+        self.chance.use()
         self._append(token)
         self._take_forced()
+
+    def guesses(self) -> list[int]:
+        """Return the tokens to feed as guesses of what follows."""
+        if self.done:
+            return []
+        guess = self.guess if self._window is None else self._window.filled(self.tokens, self.guess)
+        return guess[: self.limit - len(self.tokens) - 1]
 
     def stop(self) -> None:
         """End the answer here."""
@@ -90,6 +110,7 @@ def decode(
     allowed: Tensor | None = None,
     logits_processor: LogitsProcessor | None = None,
     drafts: Sequence[Sequence[int]] | None = None,
+    windows: Sequence[Window] | None = None,
     scores: list[Tensor] | None = None,
 ) -> Iterator[list[Row]]:
     """Decode every row to its end token, its grammar's end, or `limit` tokens; yield the rows after each
@@ -99,20 +120,23 @@ def decode(
         end: the token that ends an answer; None for none.
         allowed: bool [V], tokens that exist; None for all.
         logits_processor: changes the logits before grammar and sampling.
-        drafts: a guess of each row's answer. Greedy only; the answers are those without a draft.
-        scores: receives the logits [B, V] of every step (before `logits_processor`), without drafts only.
+        drafts: a guess of each row's answer; the answers are those without a draft.
+        windows: what guesses ahead for each row (a picture's or a sound's); likewise.
+        scores: receives the logits [B, V] of every step (before `logits_processor`), without guesses only.
     """
     count = stepper.rows
     states = [None] * count if grammars is None else [grammar.start() for grammar in grammars]
     seeds = range(count) if seeds is None else seeds
     drafts = [()] * count if drafts is None else drafts
-    sampling = sampling or Sampling()
+    windows = [None] * count if windows is None else windows
     rows = [
-        Row(state, limit, seed, end, draft) for state, seed, draft in zip(states, seeds, drafts, strict=True)
+        Row(state, limit, seed, end, draft, window)
+        for state, seed, draft, window in zip(states, seeds, drafts, windows, strict=True)
     ]
+    chooser = _Chooser(sampling or Sampling(), allowed, logits_processor)
     yield rows
     while not all(row.done for row in rows):
-        guesses = [[] if row.done else row.guess[: row.limit - len(row.tokens) - 1] for row in rows]
+        guesses = [row.guesses() for row in rows]
         tokens, positions, last = _feed(rows, guesses)
         hidden = stepper(tokens, positions)  # [B, q, D]
         # What decides a row's next token, then each of its guesses; short rows repeat their last.
@@ -122,7 +146,6 @@ def decode(
         logits = stepper.logits(picked)  # [B, 1 + guesses, V]
         if scores is not None:
             scores.append(logits[:, 0])
-        chooser = _Chooser(sampling, allowed, logits_processor)
         chooser.take(rows, logits, guesses)
         yield rows
 
@@ -135,6 +158,33 @@ class _Chooser:
 
     def take(self, rows: list[Row], logits: Tensor, guesses: list[list[int]]) -> None:
         """Take each row's next token, and go on as long as what was taken is what was guessed and fed."""
+        known = [len(row.tokens) for row in rows]
+        if self._process is None and all(row.state is None for row in rows):
+            self._take_at_once(rows, logits, guesses)
+        else:
+            self._take_in_turn(rows, logits, guesses)
+        for row, k, guess in zip(rows, known, guesses, strict=True):
+            if guess and not row.done:
+                row.fed += _common(row.tokens[k:], guess)
+
+    def _take_at_once(self, rows: list[Row], logits: Tensor, guesses: list[list[int]]) -> None:
+        """Choose at all places in one go: here a choice hangs on the scores of its place only."""
+        going = [index for index, row in enumerate(rows) if not row.done]
+        scores, columns = logits[going], logits.shape[1]
+        if self._allowed is not None:
+            scores = scores.masked_fill(~self._allowed, -torch.inf)
+        noise = [self._noise(rows[index], scores, place) for index in going for place in range(columns)]
+        chosen = self._sampling.choose(scores.flatten(0, 1), noise)
+        for number, index in enumerate(going):
+            row, guess = rows[index], guesses[index]
+            line = chosen[number * columns :][: len(guess) + 1]
+            right = _common(line, guess)
+            for token in line[: right + 1]:
+                if not row.done:
+                    row.take(token)
+            row.guess = line[right + 1 :]
+
+    def _take_in_turn(self, rows: list[Row], logits: Tensor, guesses: list[list[int]]) -> None:
         known = [len(row.tokens) for row in rows]
         going = [not row.done for row in rows]
         while any(going):
@@ -150,7 +200,6 @@ class _Chooser:
                     going[index] = confirmed and not row.done
         for row, k, guess, line in zip(rows, known, guesses, logits, strict=True):
             if guess and not row.done:
-                row.fed += _common(row.tokens[k:], guess)
                 row.guess = self._guess(row, line, len(row.tokens) - k)
 
     def _choose(self, scores: Tensor, rows: list[Row], going: list[bool]) -> list[int]:
@@ -169,26 +218,39 @@ class _Chooser:
                     permitted[row] = False
                     permitted[row, allowed] = True
             scores = scores.masked_fill(torch.from_numpy(~permitted).to(scores.device), -torch.inf)
-        return self._sampling.choose(
-            scores, [row.random if on else None for row, on in zip(rows, going, strict=True)]
-        )
+        noise = [self._noise(row, scores) if on else None for row, on in zip(rows, going, strict=True)]
+        return self._sampling.choose(scores, noise)
 
-    @staticmethod
-    def _guess(row: Row, logits: Tensor, column: int) -> list[int]:
-        """Guess again what follows: the likeliest tokens at the places of the old guess that may be there."""
+    def _guess(self, row: Row, logits: Tensor, column: int) -> list[int]:
+        """Guess again what follows: what would be chosen at the places of the old guess, as far as that may
+        be there.
+        """
         guess: list[int] = []
-        state = row.state
+        state, open_places = row.state, 0
         while column + len(guess) < len(logits):
             line = logits[column + len(guess)]
-            if state is None:
-                guess.append(int(line.argmax()))
-                continue
-            if state.done:
+            if state is not None and state.done:
                 break
-            token = state.forced()[:1] or (_best(line, state.choices()),)
-            guess.append(token[0])
-            state = state.advance(token[0])
+            forced = () if state is None else state.forced()
+            if forced:
+                token = int(forced[0])
+            else:
+                noise = self._noise(row, line, open_places)
+                token = self._likely(line, None if state is None else state.choices(), noise)
+                open_places += 1
+            guess.append(token)
+            state = None if state is None else state.advance(token)
         return guess
+
+    def _likely(self, line: Tensor, choices: np.ndarray | None, noise: Tensor | None) -> int:
+        if choices is None:
+            return self._sampling.choose(line[None], [noise])[0]
+        index = torch.tensor(choices)  # a copy: choices may not be written to
+        narrow = None if noise is None else noise[index]
+        return int(choices[self._sampling.choose(line[index.to(line.device)][None], [narrow])[0]])
+
+    def _noise(self, row: Row, scores: Tensor, ahead: int = 0) -> Tensor | None:
+        return row.chance.line(ahead, scores.shape[-1]) if self._sampling.draws else None
 
 
 def sketch(grammar: Any, length: int) -> list[int]:
@@ -201,11 +263,6 @@ def sketch(grammar: Any, length: int) -> list[int]:
         tokens.append(token)
         state = state.advance(token)
     return tokens
-
-
-def _best(logits: Tensor, choices: np.ndarray) -> int:
-    index = torch.tensor(choices, device=logits.device)  # a copy: choices may not be written to
-    return int(choices[int(logits[index].argmax())])
 
 
 def _common(first: list[int], second: list[int]) -> int:

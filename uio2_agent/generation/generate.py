@@ -20,7 +20,9 @@ from uio2_agent.errors import RequestError
 from uio2_agent.generation.beams import beam_search
 from uio2_agent.generation.compiled import compiled_stepper
 from uio2_agent.generation.decoding import EOS, Decoder, LogitsProcessor, Row, decode, sketch
+from uio2_agent.generation.guessing import Window
 from uio2_agent.generation.guidance import GuidedStepper
+from uio2_agent.generation.locality import Drawing, draw_rows
 from uio2_agent.generation.options import NEGATIVES, GenerationOptions
 from uio2_agent.generation.repetition import goes_in_circles
 from uio2_agent.generation.stepping import Stepper
@@ -117,6 +119,10 @@ class _Group:
         self.grammars = self._own(options.grammar, "grammars", places, total)
         if self.grammars is not None and grid is not None:
             raise RequestError(f"a grammar is for text answers, not for {modality}")
+        if options.locality and (grid is None or options.locality > grid[1]):
+            wants = "for pictures and sounds" if grid is None else f"at most {grid[1]}, the tokens of a row"
+            raise RequestError(f"locality={options.locality} for {modality}: it is {wants}")
+        self.grid = grid
         seeds = _seeds(options.seed, total)
         self.seeds = [seeds[place] for place in places]
         if options.beams > 1 and modality != "text":
@@ -165,31 +171,48 @@ class _Group:
         stepper = make(self.model, self.encoded(), self.limit, self.modality)
         return GuidedStepper(stepper, self.options.guidance) if self.options.guidance > 0 else stepper
 
-    def steps(self) -> Iterator[list[Row]]:
+    def steps(self) -> Iterator[list[Row] | list[Drawing]]:
         """Decode; yield the rows of the requests after each step."""
-        count, stepper = len(self.requests), self.stepper()
-        idle = stepper.rows - count  # rows that only fill up the batch repeat the last request
-
-        def fill(values: list[Any] | None) -> list[Any] | None:
-            return None if values is None else [*values, *values[-1:] * idle]
-
-        steps = decode(
-            stepper,
-            limit=self.limit,
-            grammars=fill(self.grammars),
-            sampling=self.options.sampling(self.modality),
-            seeds=fill(self.seeds),
-            allowed=self._allowed() if self.grammars is None else None,
-            logits_processor=self._process(),
-            drafts=fill(self.drafts),
-        )
-        for rows in steps:
+        count = len(self.requests)
+        for rows in self._drawn() if self.options.locality else self._decoded():
             for row in rows[:count]:
                 if not row.done and self._stopped(row):
                     row.stop()
             if self.options.progress is not None:
                 self.options.progress(max(len(row.tokens) for row in rows[:count]), self.limit)
             yield rows[:count]
+
+    def _drawn(self) -> Iterator[list[Drawing]]:
+        stepper, options = self.stepper(), self.options
+        return draw_rows(
+            stepper,
+            grid=self.grid,
+            lead=options.locality,
+            end=EOS,
+            sampling=options.sampling(self.modality),
+            seeds=self._filled(self.seeds, stepper),
+            allowed=self._allowed(),
+        )
+
+    def _decoded(self) -> Iterator[list[Row]]:
+        stepper = self.stepper()
+        guessing = self.options.parallel and self.grid is not None and self.drafts is None
+        return decode(
+            stepper,
+            limit=self.limit,
+            grammars=self._filled(self.grammars, stepper),
+            sampling=self.options.sampling(self.modality),
+            seeds=self._filled(self.seeds, stepper),
+            allowed=self._allowed() if self.grammars is None else None,
+            logits_processor=self._process(),
+            drafts=self._filled(self.drafts, stepper),
+            windows=[Window(self.grid[1]) for _ in range(stepper.rows)] if guessing else None,
+        )
+
+    @staticmethod
+    def _filled(values: list[Any] | None, stepper: Decoder) -> list[Any] | None:
+        """Return values for all rows: those that only fill up the batch repeat the last request."""
+        return None if values is None else [*values, *values[-1:] * (stepper.rows - len(values))]
 
     def answers(self) -> list[Answer]:
         """Decode to the end."""
@@ -238,7 +261,7 @@ class _Group:
         times = self.options.stop_repetition
         if times and self.modality == "text" and goes_in_circles(row.tokens, times):
             return True
-        if not self.options.stop:
+        if not self.options.stop or self.modality != "text":
             return False
         text = self.processor.tokenizer.decode(row.tokens)
         return any(stop in text for stop in self.options.stop)

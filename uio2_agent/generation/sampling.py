@@ -1,9 +1,12 @@
 """How the next token is chosen from its logits: greedy, or drawn after temperature, top-k and top-p.
 
-Unusual: every row draws from a generator of its own, in float64 on the CPU, so a row's tokens do not depend
-on what it is batched with. The order (temperature, top-k, top-p) is that of the official port.
+Unusual: every row draws with a chance of its own, in float64 on the CPU, so a row's tokens do not depend on
+what it is batched with. The chance of a choice is noise that is there before its scores are: who guesses
+ahead can use the noise of the place, and guesses what will be chosen if the scores are right. The order
+(temperature, top-k, top-p) is that of the official port.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +14,34 @@ import torch
 from torch import Tensor
 
 from uio2_agent.errors import RequestError
+
+_NUCLEUS = 1_024
+"""This many of the likeliest tokens are sorted first to find a nucleus, which most often is among them."""
+
+
+class Chance:
+    """Noise for the choices of one answer, in their order: exponential draws, one for each token.
+
+    The token of the largest probability / noise is drawn with its probability (the exponential race, which
+    is `torch.multinomial`'s own way for one draw).
+    """
+
+    def __init__(self, seed: int):
+        self._generator = torch.Generator().manual_seed(seed)
+        self._lines: deque[Tensor] = deque()
+
+    def line(self, ahead: int, tokens: int) -> Tensor:
+        """Return the noise float64 [tokens] of the next choice, or of one that many choices later."""
+        while len(self._lines) <= ahead:
+            self._lines.append(
+                torch.empty(tokens, dtype=torch.float64).exponential_(generator=self._generator)
+            )
+        return self._lines[ahead]
+
+    def use(self) -> None:
+        """Let the choice after the next one be the next."""
+        if self._lines:  # a greedy choice looked at none
+            self._lines.popleft()
 
 
 @dataclass(frozen=True)
@@ -30,14 +61,22 @@ class Sampling:
                 "temperature and top_k are at least 0, top_p is above 0 and at most 1"
             )
 
-    def choose(self, logits: Tensor, generators: Sequence[torch.Generator | None]) -> list[int]:
-        """Return a token for each row of logits [B, V]; a row without a generator gets 0."""
-        if self.temperature == 0:
+    @property
+    def draws(self) -> bool:
+        """Whether there is chance in it."""
+        return self.temperature > 0
+
+    def choose(self, logits: Tensor, noise: Sequence[Tensor | None]) -> list[int]:
+        """Return a token for each row of logits [N, V], given its line of a `Chance`.
+
+        A row without noise gets 0; greedy choices read none.
+        """
+        if not self.draws:
             return logits.argmax(-1).tolist()
         probabilities = self.probabilities(logits)
         return [
-            0 if generator is None else int(torch.multinomial(line, 1, generator=generator))
-            for line, generator in zip(probabilities, generators, strict=True)
+            0 if luck is None else int((line / luck).argmax())
+            for line, luck in zip(probabilities, noise, strict=True)
         ]
 
     def probabilities(self, logits: Tensor) -> Tensor:
@@ -51,8 +90,11 @@ class Sampling:
         probabilities = logits.softmax(-1)
         if self.top_p == 1:
             return probabilities
-        ascending, order = probabilities.sort(dim=-1)
-        dropped = ascending.cumsum(-1) <= 1 - self.top_p
-        dropped[:, -1] = False
-        kept = ascending.masked_fill(dropped, 0.0)
-        return torch.zeros_like(kept).scatter(-1, order, kept / kept.sum(-1, keepdim=True))
+        most = min(_NUCLEUS, probabilities.shape[-1])
+        descending, order = probabilities.topk(most, dim=-1)
+        if bool((descending.sum(-1) < self.top_p).any()):
+            descending, order = probabilities.sort(dim=-1, descending=True)
+        before = descending.cumsum(-1) - descending
+        kept = descending.masked_fill(before >= self.top_p, 0.0)
+        kept[:, 0] = descending[:, 0]
+        return torch.zeros_like(probabilities).scatter(-1, order, kept / kept.sum(-1, keepdim=True))

@@ -2,7 +2,8 @@
 
 Unusual: keys and values of *both* attentions are stored: those of the encoder's output are computed once,
 those of earlier tokens go into buffers that are allocated once. Rows of a batch may stand at different
-positions. Knows tokens and positions, not what is chosen next.
+positions, and places may be left out: what was not fed is not seen. Knows tokens and positions, not what is
+chosen next.
 """
 
 import numpy as np
@@ -71,6 +72,7 @@ class Stepper:
         self._rotary = rotary_pair(self._target.rotary(model.device)[None, :length], dtype)
         masks = target_masks(model.config, self._target.grid, length, model.device)
         self._patterns = masks if model.config.sparse_patterns and self._target.grid else None
+        self._fed = np.zeros(length, bool)  # rows leave out the same places, if any
 
     def __call__(self, tokens: np.ndarray, positions: np.ndarray) -> Tensor:
         """Feed each row its next tokens, both int64 [B, q]; return hidden states [B, q, D].
@@ -80,6 +82,7 @@ class Stepper:
         device = self._model.device
         fed = torch.from_numpy(tokens).to(device)
         seen = int(positions.max()) + 1
+        self._fed[positions] = True
         if (positions == np.arange(positions[0, 0], positions[0, 0] + positions.shape[1])).all():
             at: Tensor | slice = slice(int(positions[0, 0]), seen)
             rotary: Rotary = tuple(factor[:, :, at] for factor in self._rotary)
@@ -103,13 +106,22 @@ class Stepper:
     def _biases(self, at: Tensor | slice, seen: int, dtype: torch.dtype) -> list[Tensor | None]:
         """Return each layer's bias of earlier positions, [q, seen] or [B, 1, q, seen]."""
         layers = self._model.config.decoder_layers
-        if self._patterns is not None:
-            return [attention_bias(_rows(mask, at)[..., :seen], dtype) for mask in self._patterns]
-        if isinstance(at, slice) and at.stop - at.start == 1:
-            return [None] * layers  # a single token sees all that is stored
-        places = torch.arange(seen, device=self._model.device)
-        mask = places <= (places[at][:, None] if isinstance(at, slice) else at[:, None, :, None])
-        return [attention_bias(mask, dtype)] * layers
+        there = self._fed[:seen]
+        fed = None if there.all() else torch.from_numpy(there).to(self._model.device)
+        if self._patterns is None:
+            if fed is None and isinstance(at, slice) and at.stop - at.start == 1:
+                return [None] * layers  # a single token sees all that is stored
+            places = torch.arange(seen, device=self._model.device)
+            masks = [places <= (places[at][:, None] if isinstance(at, slice) else at[:, None, :, None])]
+            masks *= layers
+        else:
+            masks = self._patterns
+        biases = {}
+        for mask in masks:
+            if id(mask) not in biases:
+                rows = mask if self._patterns is None else _rows(mask, at)[..., :seen]
+                biases[id(mask)] = attention_bias(rows if fed is None else rows & fed, dtype)
+        return [biases[id(mask)] for mask in masks]
 
 
 def _rows(mask: Tensor, at: Tensor | slice) -> Tensor:
