@@ -267,7 +267,7 @@ def _expected(error: Exception) -> bool:
 
 def _overview() -> str:
     lines = ["usage: uio2 COMMAND [key=value ...]", ""]
-    lines += [f"  {name:<12}{command.summary}" for name, command in COMMANDS.items()]
+    lines += [f"  {name:<17}{command.summary}" for name, command in COMMANDS.items()]
     return "\n".join([*lines, "", "uio2 COMMAND --help lists the keys of a command.", "", *_VALUES])
 
 

@@ -88,7 +88,6 @@ def test_goals_lie_beside_the_experts_and_what_was_stopped_goes_on(
         whole = Image.fromarray(scene(body, body.views(observation), style)).resize((128, 64), Image.BOX)
         assert np.abs(shown.astype(int) - np.asarray(whole)).mean() < 3, kind
     assert result["summary"]["first"]["psnr_db"][1] == 2
-    assert result["summary"]["best"]["psnr_db"][0] < result["summary"]["first"]["psnr_db"][0]  # fresh weights
     text = page.write(tmp_path, result, shown=1).read_text()
     assert text.count("<img") == 5 and "copy of the first observation" in text
     with pytest.raises(RolloutError, match="guidance"):
