@@ -30,8 +30,8 @@ PUBLIC = {
     "compare": "first second output",
     "inspect": "path episodes output",
     "generate": "text model image image_history audio audio_history video target max_new_tokens temperature "
-    "top_p top_k repetition_penalty no_repeat_ngram_size stop_repetition seed beams guidance parallel locality negative stop "
-    "options device dtype tokenizer vocoder output",
+    "top_p top_k repetition_penalty no_repeat_ngram_size stop_repetition seed beams guidance "
+    "parallel locality negative stop options device dtype tokenizer vocoder output",
     "convert": "source output official safetensors dtype tokenizer vocoder",
     "imagine": "model env env_kwargs task level episodes seed play guidance temperature top_p draw_seed "
     "slots device shown output",
