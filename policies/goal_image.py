@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from policies.base import Step
-from policies.imagination import Imagination, Observed
+from policies.imagination import PICTURES, Imagination, Observed, picture_name
 from policies.unified_io2 import UnifiedIO2Policy
 from uio2_agent.errors import UIO2Error
 
@@ -56,18 +56,18 @@ class GoalImagePolicy(UnifiedIO2Policy):
             raise UIO2Error(f"goal={goal} is no folder: use imagined, none, or what uio2 imagine wrote")
         self._goal, self._least, self._tries = goal, least_belief, tries
         drawing = {"guidance": guidance, "temperature": goal_temperature, "seed": self.seed}
-        styles = self.style if isinstance(self.style, Mapping) else {}
-        self._imagination = Imagination(model, styles, **drawing) if goal == IMAGINED else None
+        self._imagination = Imagination(model, self.style_of, **drawing) if goal == IMAGINED else None
         self._firsts: dict[int, Observed] = {}
         self.drawn, self.dropped = 0, 0
         """Goals that were drawn, and episodes that went without one."""
 
     def reset(self, slot: int, observation: Mapping[str, Any], info: Mapping[str, Any]) -> None:
         super().reset(slot, observation, info)
-        self._firsts[slot] = observation, info
+        if self._goal != NONE:
+            self._firsts[slot] = observation, info
 
     def act(self, steps: list[Step]) -> list[dict[str, Any]]:
-        new = [step.slot for step in steps if step.slot in self._firsts and self._goal != NONE]
+        new = [step.slot for step in steps if step.slot in self._firsts]
         for slot, goal in self._goals({slot: self._firsts[slot] for slot in new}).items():
             self._episode(slot).goal = goal
         for slot in new:
@@ -99,6 +99,6 @@ class GoalImagePolicy(UnifiedIO2Policy):
         """The real goal of an episode, if it was kept."""
         from uio2_agent.media.loading import load_image
 
-        name = f"{info['task']}-{info['level']}-{info['seed']}-real.png"
-        path = Path(self._goal) / "pictures" / name
+        name = picture_name(info["task"], info["level"], info["seed"], "real")
+        path = Path(self._goal) / PICTURES / name
         return load_image(path) if path.is_file() else None

@@ -8,7 +8,7 @@ the real goal, the first observation.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,15 @@ Observed = tuple[Mapping[str, Any], Mapping[str, Any]]
 """An observation and the info that came with it."""
 
 
+PICTURES = "pictures"
+"""The folder, below the results of `uio2 imagine`, of the pictures it compares."""
+
+
+def picture_name(task: str, level: str, seed: int, kind: str) -> str:
+    """Return what a picture of an episode is called there."""
+    return f"{task}-{level}-{seed}-{kind}.png"
+
+
 @dataclass(frozen=True)
 class Goal:
     """A drawn goal: float32 [H, W, 3] in [0, 1], and the tokens it is made of, int64 [N]."""
@@ -42,7 +51,7 @@ class Imagination:
     """Draws goals with a `UnifiedIO2` model that answers with pictures.
 
     Arguments
-        styles: how requests look, by embodiment; others as the embodiment wants them for released sizes.
+        style_of: how requests for a body look, all cameras named (`UnifiedIO2Policy.style_of`).
         guidance, temperature, top_p: as `GenerationOptions` has them.
         seed: with an episode's own it decides what is drawn.
 
@@ -52,7 +61,7 @@ class Imagination:
     def __init__(
         self,
         model: Any,
-        styles: Mapping[str, PromptStyle],
+        style_of: Callable[[Embodiment], PromptStyle],
         *,
         guidance: float = 0.0,
         temperature: float = 0.0,
@@ -63,12 +72,8 @@ class Imagination:
             raise UIO2Error(
                 "the model answers with no pictures: start it from nano_goal, nano_all or a released size"
             )
-        self.model, self._styles, self._seed = model, styles, seed
+        self.model, self._style_of, self._seed = model, style_of, seed
         self._options = {"guidance": guidance, "temperature": temperature, "top_p": top_p}
-
-    def style_of(self, body: Embodiment) -> PromptStyle:
-        """Return how requests for a body look."""
-        return (self._styles.get(body.name) or body.style()).fitted(body.cameras)
 
     def request(self, first: Observed) -> Request:
         """Return the question that a first observation makes."""
@@ -81,10 +86,12 @@ class Imagination:
             state=body.state(observation, info),
             views=body.views(observation),
         )
-        return goal_view_request(body, now, self.style_of(body))
+        return goal_view_request(body, now, self._style_of(body))
 
     def draw(self, firsts: Sequence[Observed], again: int = 0) -> list[Goal]:
         """Draw the goals of episodes from their first observations; `again` counts earlier drawings."""
+        if not firsts:
+            return []
         seeds = [
             int(np.random.SeedSequence([self._seed, int(info.get("seed", 0)), again]).generate_state(1)[0])
             for _, info in firsts
@@ -110,7 +117,7 @@ class Imagination:
 
         observation, info = later
         body = embodiments.of(info)
-        seen = scene(body, body.views(observation), self.style_of(body))
+        seen = scene(body, body.views(observation), self._style_of(body))
         wanted = image_target([self.request(first)], [Target(image=seen)], self.model.config, [None])
         embedder = self.model.targets["image"]
         with torch.no_grad():

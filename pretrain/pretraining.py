@@ -6,7 +6,6 @@ gradients are dealt out over the processes (FSDP2).
 """
 
 import dataclasses
-import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any
 
 import torch
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
-from torch.utils.data import DataLoader, Dataset
 
 from policies import embodiments
 from policies.style import PromptStyle, save_styles
@@ -42,8 +40,8 @@ from pretrain.settings import SMALL, takes_along
 from pretrain.sharded_state import STATES, ShardedStates
 from pretrain.sharding import compile_layers, recompute_layers, shard
 from pretrain.step import LOSS, NORM, Step
+from pretrain.step_batches import step_batches
 from uio2_agent.config import UnifiedIO2Config
-from uio2_agent.errors import UIO2Error
 from uio2_agent.formats.packaged import checkpoint_directory
 from uio2_agent.inputs.processor import Processor
 from uio2_agent.labels.controls import ControlSpace, load_controls, save_controls
@@ -176,15 +174,9 @@ class PretrainRun:
         return sinks
 
     def batches(self) -> Iterator[list[Portion]]:
-        """Yield this process's portions from the next step on."""
-        workers = self.config.workers
+        """Return this process's portions from the next step on."""
         steps = range(self.step, self.config.steps)
-        extra: dict[str, Any] = {"prefetch_factor": 4, "worker_init_fn": _prepare_worker} if workers else {}
-        told = _Told(self.data)
-        for item in DataLoader(told, batch_size=None, sampler=steps, num_workers=workers, **extra):
-            if isinstance(item, UIO2Error):
-                raise item
-            yield item
+        return step_batches(self.data, steps, self.config.workers)
 
     def learn(self, portions: list[Portion]) -> dict[str, float]:
         """Take a step; return the loss of each modality, and what was taken in over all processes."""
@@ -367,24 +359,6 @@ def schedule_of(config: PretrainConfig) -> Callable[[int], float]:
         warmup=config.warmup,
         decay_share=config.decay_share,
     ).rate
-
-
-class _Told(Dataset[list[Portion] | UIO2Error]):
-    """The batches, or why there is none: an error that is raised in a loader process loses its words."""
-
-    def __init__(self, batches: MixtureBatches):
-        self._batches = batches
-
-    def __getitem__(self, step: int) -> list[Portion] | UIO2Error:
-        try:
-            return self._batches[step]
-        except UIO2Error as error:
-            return error
-
-
-def _prepare_worker(worker: int) -> None:
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the process that ends this one
 
 
 def _plain(value: Any) -> Any:

@@ -11,15 +11,11 @@ encoder stands still, so there is no first phase and no dense label. The state t
 and the checkpoint, with the adapters merged in, is written for evaluations and at the end.
 """
 
-import signal
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset
 
 from policies import embodiments
 from policies.style import PromptStyle, save_styles
@@ -51,7 +47,7 @@ from pretrain.selection import seen_words, split_episodes
 from pretrain.settings import ADDED, QUESTIONS, SETTINGS, SMALL, TrainConfig, takes_along
 from pretrain.sources import EpisodeFolders, StoredEpisode
 from pretrain.step import Step
-from uio2_agent.errors import UIO2Error
+from pretrain.step_batches import step_batches
 from uio2_agent.inputs.batch import Batch
 
 Evaluate = Callable[[Path, int], Mapping[str, float]]
@@ -186,15 +182,9 @@ class Run:
         return f"the state of step {self.saved} is kept" if self.saved else "nothing was saved"
 
     def batches(self) -> Iterator[tuple[Batch, Labels]]:
-        """Yield the batches from the next step on."""
-        workers = self.config.workers
+        """Return the batches from the next step on."""
         steps = range(self.step, self.config.steps)
-        extra: dict[str, Any] = {"prefetch_factor": 4, "worker_init_fn": _prepare_worker} if workers else {}
-        told = _Told(self.data)
-        for item in DataLoader(told, batch_size=None, sampler=steps, num_workers=workers, **extra):
-            if isinstance(item, UIO2Error):
-                raise item
-            yield item
+        return step_batches(self.data, steps, self.config.workers)
 
     def learn(self, batch: tuple[Batch, Labels]) -> dict[str, float]:
         """Take a step; return its losses, and what it took in."""
@@ -276,19 +266,6 @@ def _check_no_picture_is_asked(config: TrainConfig) -> None:
             )
 
 
-class _Told(Dataset[tuple[Batch, Labels] | UIO2Error]):
-    """The batches, or why there is none: an error that is raised in a loader process loses its words."""
-
-    def __init__(self, batches: TrainingBatches):
-        self._batches = batches
-
-    def __getitem__(self, step: int) -> tuple[Batch, Labels] | UIO2Error:
-        try:
-            return self._batches[step]
-        except UIO2Error as error:
-            return error
-
-
 def _styles(
     stored: Mapping[str, PromptStyle], bodies: Iterable[str], config: TrainConfig
 ) -> dict[str, PromptStyle]:
@@ -314,14 +291,6 @@ def _held_back(record: StoredEpisode, styles: Mapping[str, PromptStyle]) -> Exam
     step = steps[0 if body.horizon is None else len(steps) // 2]
     now = moment(record, step, cameras_of(style), past=style.told_views)
     return plan_example(now, body, style)
-
-
-def _prepare_worker(worker: int) -> None:
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the process that ends this one
-    sys.excepthook = lambda *_: (
-        None
-    )  # of the thread that hands batches over: it may lose that process any time
 
 
 def _moved(batch: tuple[Batch, Labels], device: torch.device) -> tuple[Batch, Labels]:

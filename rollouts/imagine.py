@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from envs.suites import suite as find_suite
-from policies.imagination import Imagination, Observed
+from policies.imagination import PICTURES, Imagination, Observed, picture_name
 from policies.loading import load_policy, policy_identity
 from policies.oracle import OraclePolicy
 from policies.prompts import described_prompt
@@ -34,7 +34,7 @@ from rollouts.worklist import work_items
 from uio2_agent.devices import device_of
 from uio2_agent.files import new_file
 
-RESULT, PICTURES = "imagination.json", "pictures"
+RESULT = "imagination.json"
 KINDS = ("first", "imagined", "best", "real", "reached")
 """Pictures of an episode: the first observation, what was drawn, the real goal through the tokenizer, the
 real goal, and what the model itself reached."""
@@ -82,7 +82,7 @@ def imagine(config: ImagineConfig, output: Path) -> dict[str, Any]:
             raise RolloutError(f"model={config.model} is no model of pictures: name a checkpoint directory")
         imagination = Imagination(
             policy.model,
-            policy.style,
+            policy.style_of,
             guidance=config.guidance,
             temperature=config.temperature,
             top_p=config.top_p,
@@ -107,18 +107,14 @@ def _rows(
     suite = find_suite(config.env)
     expert = MakeEnv({**suite.expert_options(config.env_kwargs), **config.env_kwargs})
     experts = run_episodes(left, expert, OraclePolicy(), slots=config.slots, frames=False)
-    plays = config.play and "text" in imagination.model.config.target_modalities
-    place = 0
-    while batch := list(islice(experts, config.slots)):
-        items = left[place : place + len(batch)]
-        place += len(batch)
-        own: list[Episode | None] = [None] * len(batch)
-        if plays:
-            make = MakeEnv(dict(config.env_kwargs))
-            own = list(run_episodes(items, make, policy, slots=config.slots, frames=False))
-        drawn = imagination.draw([_first(episode) for episode in batch if episode.success])
-        goals = iter(drawn)
-        for item, episode, mine in zip(items, batch, own, strict=True):
+    own: Iterator[Episode | None] = repeat(None)
+    if config.play and "text" in imagination.model.config.target_modalities:
+        make = MakeEnv(dict(config.env_kwargs))
+        own = run_episodes(left, make, policy, slots=config.slots, frames=False)
+    played = zip(left, experts, own, strict=False)
+    while batch := list(islice(played, config.slots)):
+        goals = iter(imagination.draw([_first(episode) for _, episode, _ in batch if episode.success]))
+        for item, episode, mine in batch:
             row = {"task": item.task, "level": item.level, "seed": item.seed, "solved": episode.success}
             if episode.success:
                 row |= _compared(item, episode, mine, next(goals).picture, imagination, output)
@@ -155,7 +151,7 @@ def _compared(
 
 def picture_path(task: str, level: str, seed: int, kind: str) -> Path:
     """Return where a picture lies, below the output."""
-    return Path(PICTURES) / f"{task}-{level}-{seed}-{kind}.png"
+    return Path(PICTURES) / picture_name(task, level, seed, kind)
 
 
 def _first(episode: Episode) -> Observed:

@@ -118,8 +118,9 @@ def test_the_policy_draws_once_and_shows_what_it_believes(
     policy.reset(0, *first)
     for _ in range(2):
         policy.act([Step(0, *first)])
-    drawn = Imagination(policy.model, policy.style).draw([first])[0]
+    drawn = Imagination(policy.model, policy.style_of).draw([first])[0]
     assert policy.drawn == 1 and policy.dropped == 0
+    assert Imagination(policy.model, policy.style_of).draw([]) == []
     for request in requests:
         assert np.array_equal(request.image_history[-1], np.rint(drawn.picture * 255).astype(np.uint8))
         assert f"goal <image_history_{len(request.image_history)}>" in request.text
@@ -144,7 +145,7 @@ def test_a_goal_that_is_not_believed_is_drawn_again_and_dropped(
 
 def test_belief_is_the_difference_of_two_losses(directory: Path, first: tuple) -> None:
     policy = load_policy(str(directory))
-    imagination = Imagination(policy.model, policy.style)
+    imagination = Imagination(policy.model, policy.style_of)
     request, goal = imagination.request(first), imagination.draw([first])[0]
     model = policy.model
     markers = [word.rstrip(".,") for word in request.text.split() if word.startswith("<image")]

@@ -4,7 +4,6 @@ A run is a function of its settings, as all trainings here: what step s sees fol
 """
 
 import dataclasses
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from policies import embodiments
 from policies.embodiments.base import Embodiment
@@ -37,13 +35,13 @@ from pretrain.processes import Processes
 from pretrain.progress import say
 from pretrain.schedule import Schedule
 from pretrain.settings import SMALL
+from pretrain.step_batches import step_batches
 from pretrain.tokenizing.discriminator import PatchDiscriminator
 from pretrain.tokenizing.material import audio_values, image_values, is_material
 from pretrain.tokenizing.objective import TokenizerObjective
 from pretrain.tokenizing.quantizing import CodeUse
 from pretrain.tokenizing.settings import SETTINGS, TokenizerConfig
 from uio2_agent.config import UnifiedIO2Config
-from uio2_agent.errors import UIO2Error
 from uio2_agent.files import new_file
 from uio2_agent.formats.checkpoint import read_config
 from uio2_agent.formats.packaged import checkpoint_directory
@@ -136,14 +134,9 @@ class TokenizerRun:
         return f"the state of step {self.saved} is kept" if self.saved else "nothing was saved"
 
     def batches(self) -> Iterator[tuple[Values, list[str]]]:
-        """Yield the batches from the next step on, with a line for each damaged record."""
-        workers = self.config.workers
+        """Return the batches from the next step on, with a line for each damaged record."""
         steps = range(self.step, self.config.steps)
-        extra: dict[str, Any] = {"prefetch_factor": 4, "worker_init_fn": _prepare_worker} if workers else {}
-        for item in DataLoader(self.data, batch_size=None, sampler=steps, num_workers=workers, **extra):
-            if isinstance(item, UIO2Error):
-                raise item
-            yield item
+        return step_batches(self.data, steps, self.config.workers)
 
     def learn(self, batch: tuple[Values, list[str]]) -> dict[str, float]:
         """Take a step of the tokenizer, and one of its critic; return the losses."""
@@ -302,17 +295,14 @@ class _Material:
         return self._stored.get(body.name) or body.style(self._small)
 
 
-class _Batches(Dataset[tuple[Values, list[str]] | UIO2Error]):
-    """The batch of a step, or why there is none: an error raised in a loader process loses its words."""
+class _Batches:
+    """The batch of a step, with a line for each damaged record that was left out."""
 
     def __init__(self, stream: ExampleStream, size: int):
         self._stream, self._size = stream, size
 
-    def __getitem__(self, step: int) -> tuple[Values, list[str]] | UIO2Error:
-        try:
-            fetched = [self._stream[step * self._size + place] for place in range(self._size)]
-        except UIO2Error as error:
-            return error
+    def __getitem__(self, step: int) -> tuple[Values, list[str]]:
+        fetched = [self._stream[step * self._size + place] for place in range(self._size)]
         skipped = [line for each in fetched for line in each.skipped]
         return _stacked([each.record for each in fetched]), skipped
 
@@ -320,11 +310,6 @@ class _Batches(Dataset[tuple[Values, list[str]] | UIO2Error]):
 def _stacked(pairs: list[tuple[np.ndarray, np.ndarray]]) -> Values:
     values, inside = zip(*pairs, strict=True)
     return torch.from_numpy(np.stack(values)), torch.from_numpy(np.stack(inside))
-
-
-def _prepare_worker(worker: int) -> None:
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the process that ends this one
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

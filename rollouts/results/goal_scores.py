@@ -8,6 +8,7 @@ colour, as the tabletop's; elsewhere there are no things.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -108,4 +109,9 @@ def _features(drawn: np.ndarray, real: np.ndarray) -> float:
         for picture in (drawn, real)
     )
     with torch.no_grad():
-        return float(RandomFeatures(3)(other, one))
+        return float(_distance()(other, one))
+
+
+@cache
+def _distance() -> RandomFeatures:
+    return RandomFeatures(3)

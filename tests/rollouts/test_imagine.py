@@ -97,4 +97,4 @@ def test_goals_lie_beside_the_experts_and_what_was_stopped_goes_on(
 def test_a_model_without_pictures_draws_none() -> None:
     nano, styles = start_model("nano", trained=True)
     with pytest.raises(UIO2Error, match="answers with no pictures"):
-        Imagination(nano, styles)
+        Imagination(nano, styles.get)
