@@ -147,7 +147,9 @@ def command(config: TrainConfig, output: Path, **changes: Any) -> list[str]:
         **changes,
     }
     words = [
-        f"{key}={str(value).lower() if isinstance(value, bool) else value}" for key, value in keys.items()
+        f"{key}={str(value).lower() if isinstance(value, bool) else value}"
+        for key, value in keys.items()
+        if value is not None
     ]
     return [
         sys.executable,

@@ -137,5 +137,5 @@ def test_refusals():
     for option in (dict(temperature=1.0), dict(stop=("a",)), dict(compiled=True), dict(guidance=1.0)):
         with pytest.raises(RequestError, match=f"takes no {next(iter(option))}"):
             model.generate(requests()[0], beams=2, **option)
-    with pytest.raises(RequestError, match="leave out temperature, beams"):
+    with pytest.raises(RequestError, match="leave out beams, or parallel"):
         model.generate(requests()[0], beams=2, parallel=True)
