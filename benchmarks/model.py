@@ -3,7 +3,8 @@ MODULE:FUNCTION]`.
 
 Random weights of a named shape; the default `bench` is 512 wide with 8 + 8 layers and the released image
 ViT and vocabularies. Parts: `decode` (one image and 64 text tokens in, 64 tokens out), `encode` (full,
-half-empty and text-only requests), `decision` (the packaged nano's actions), `image` (a whole goal image).
+half-empty and text-only requests), `decision` (the packaged nano's actions), `image` (a whole goal image, by
+the ways there are to draw one).
 Every figure is a median (or p50 and p95) of repeats that alternate between the rivals, so that a busy
 machine is unfair to all alike.
 
@@ -21,12 +22,14 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.drawing import DRAWN, WAYS, Drawn, draw, measure_painter
 from uio2_agent import Processor, Request, TextTokenizer, UnifiedIO2, UnifiedIO2Config
 from uio2_agent.generation.compiled import compiled_stepper
 from uio2_agent.generation.decoding import decode
@@ -204,25 +207,39 @@ def measure_decision(options: argparse.Namespace, console: Console) -> None:
 
 
 def measure_image(options: argparse.Namespace, console: Console, model: UnifiedIO2) -> None:
-    """Whole images, 1,024 tokens each, and their pixels."""
+    """Whole images, 1,024 tokens each, and their pixels, by the ways there are to draw them."""
     model.processor = Processor(model.config, TextTokenizer.packaged())
-    table = Table("batch", "weights", "s", "s per image", "tokens/s", title="image")
-    for name, (rival, make) in rivals_of(model, options).items():
-        for rows in options.batches:
-            requests = [Request(f"Picture {row}") for row in range(rows)]
+    table = Table("batch", "weights", "way", "calls", "s per image", "CPU s", "tokens/s", "×", title="image")
+    rivals = rivals_of(model, options)
+    for rows in options.batches:
+        requests = [Request(f"Picture {row}") for row in range(rows)]
+        drawn: dict[tuple[str, str], Drawn] = {}
+        if unknown := set(options.weights or ()) - set(rivals):
+            raise SystemExit(f"there are no weights {unknown.pop()!r}: choose of {', '.join(rivals)}")
+        for name in options.weights or rivals:
+            rival, make = rivals[name]
             compiled = make is compiled_stepper
-
-            def image(
-                rival: UnifiedIO2 = rival, requests: list = requests, compiled: bool = compiled
-            ) -> None:
-                rival.generate(requests, "image", compiled=compiled)
-
-            if compiled:
-                image()
-            took = seconds(image, options.device)
-            tokens = rows * model.config.image_target_length / took
-            table.add_row(str(rows), name, f"{took:.1f}", f"{took / rows:.1f}", f"{tokens:.0f}")
+            for way, keywords in (WAYS | DRAWN).items():
+                if compiled and way != "one at a time":
+                    continue
+                if compiled:
+                    draw(rival, requests, compiled=True)
+                drawn[name, way] = draw(rival, requests, compiled=compiled, **keywords)
+        today = drawn.get((f"{options.dtype} packed", "one at a time"))
+        for (name, way), run in drawn.items():
+            tokens = rows * model.config.image_target_length / run.seconds
+            times = f"{run.seconds / rows:.1f}", f"{run.cpu_seconds / rows:.1f}"
+            ratio = f"{today.seconds / run.seconds:.1f}" if today else ""
+            table.add_row(str(rows), name, way, str(run.calls), *times, f"{tokens:.0f}", ratio)
     console.print(table)
+    if options.painter is None:
+        console.print(
+            "× is against packed weights, one at a time. Random weights say nothing of how many guesses come "
+            "true: greedy, they repeat a token; drawn, the noise decides. For that and for what locality "
+            "costs: python -m benchmarks.painter FOLDER, then --painter FOLDER"
+        )
+    else:
+        measure_painter(options.painter, options.pictures, console)
 
 
 def _alternate(
@@ -255,6 +272,11 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--threads", type=int, default=0, help="0: torch's default")
     parser.add_argument("--compiled", action="store_true", help="measure torch.compile (CUDA graphs) too")
+    parser.add_argument("--weights", action="append", help="image: only these, as 'float32 packed'")
+    parser.add_argument(
+        "--painter", type=Path, help="image: folder of a model that draws (benchmarks.painter)"
+    )
+    parser.add_argument("--pictures", type=int, default=48, help="image: drawn by the painter in each way")
     parser.add_argument("--against", help="another implementation, MODULE:FUNCTION")
     options = parser.parse_args()
     if options.threads:

@@ -1,6 +1,6 @@
 """A small model that draws: `python -m benchmarks.painter FOLDER [--steps N]`.
 
-Random weights say how fast a way to draw is, and nothing of what it draws. This teaches a model of 1 M
+Random weights say how fast a way to draw is, and nothing of what it draws. This teaches a model of 2 M
 parameters pictures of 32 x 32 tokens: captioned shapes of `pretrain.generated` on a grainy ground. Unusual: a
 token is a colour of a palette of 125, not a code of a VQGAN, so that no tokenizer has to be trained first and
 tokens can be read back as pixels.
