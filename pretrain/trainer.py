@@ -49,6 +49,7 @@ from pretrain.sources import EpisodeFolders, StoredEpisode
 from pretrain.step import Step
 from pretrain.step_batches import step_batches
 from uio2_agent.inputs.batch import Batch
+from uio2_agent.targets.memory import CodeMemory
 
 Evaluate = Callable[[Path, int], Mapping[str, float]]
 """Called as evaluate(checkpoint directory, step) -> numbers for the curves, named `group/curve`."""
@@ -103,6 +104,8 @@ class Run:
         self.eye = DenseHeads(self.model, names, textures, config.sigma).to(self.device)
         self.lora = self._adapters() if adapted else None
         self.model.to(self.device).train()
+        if self.device.type == "cpu" and "image" in self.model.config.target_modalities:
+            self.model.targets["image"].memory = CodeMemory()
         frozen = adapted or self.model.config.freeze_vit
         encoder_learns = not frozen and config.eye_weight > 0
         labelled = bool(names)  # where nobody tells of objects there is nothing dense to learn

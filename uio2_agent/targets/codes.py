@@ -8,6 +8,7 @@ from uio2_agent.config import FIRST_CODE, MASK_CODE, UnifiedIO2Config
 from uio2_agent.inputs.batch import CodeTarget, TokenTarget
 from uio2_agent.network.positions import rotary_2d
 from uio2_agent.targets.embedder import TargetEmbedder
+from uio2_agent.targets.memory import CodeMemory
 from uio2_agent.tokenizers.vit_vqgan import ViTVQGAN
 from uio2_agent.tokenizers.vqgan import VQGAN
 
@@ -19,6 +20,8 @@ class CodeTargetEmbedder(TargetEmbedder):
         super().__init__(config)
         self.config = config
         self.tokenizer = tokenizer.requires_grad_(False)
+        self.memory: CodeMemory | None = None
+        """Set by a training that meets the same pictures again; None tokenises each time."""
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -44,7 +47,9 @@ class CodeTargetEmbedder(TargetEmbedder):
     def tokens(self, target: CodeTarget) -> TokenTarget:
         """Tokenise a target: each token is predicted from those before it."""
         with torch.no_grad():
-            targets = self.codes(target.values) + FIRST_CODE
+            memory = self.memory
+            codes = memory.codes(target.values, self.codes) if memory else self.codes(target.values)
+        targets = codes + FIRST_CODE
         config = self.config
         inputs = shifted_right(
             targets, target.task_mask, config.mask_hidden_inputs, config.align_hidden_inputs
