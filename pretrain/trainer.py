@@ -170,7 +170,7 @@ class Run:
     def _start(self) -> str:
         """Digest of what a state does not hold of the model it began with."""
         model = self.model
-        held = {"config": model.config.to_dict(), "vocabulary": model.processor.tokenizer.vocabulary.hash}
+        held = {"config": model.config.to_dict(), "vocabulary": model.processor.tokenizer.vocabulary.hash()}
         if self.lora is not None or takes_along(self.config):
             held["weights"] = model.state_dict()
         return content_digest(held)[:16]

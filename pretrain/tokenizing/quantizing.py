@@ -36,7 +36,8 @@ def through(tokenizer: VQGAN | ViTVQGAN, values: Tensor) -> Quantized:
     """
     codebook = tokenizer.quantize["embedding"].weight
     if isinstance(tokenizer, VQGAN):
-        vectors = tokenizer.features(values).flatten(2).transpose(1, 2)  # [B, N, code_dim]
+        features = tokenizer.features(values)  # [B, code_dim, rows, columns]
+        vectors = features.flatten(2).transpose(1, 2)  # [B, N, code_dim]
     else:
         vectors = F.normalize(tokenizer.encoder(values[:, 0]), dim=-1)
         codebook = F.normalize(codebook, dim=-1)
@@ -46,7 +47,7 @@ def through(tokenizer: VQGAN | ViTVQGAN, values: Tensor) -> Quantized:
     loss = to_codes + COMMITMENT * F.mse_loss(vectors, chosen.detach())
     passed = vectors + (chosen - vectors).detach()
     if isinstance(tokenizer, VQGAN):
-        grid = passed.transpose(1, 2).unflatten(2, tokenizer.config.grid)
+        grid = passed.transpose(1, 2).unflatten(2, features.shape[2:])
         decoded = tokenizer.decoder(tokenizer.post_quant_conv(grid))
     else:
         decoded = tokenizer.decoder(passed)[:, None]

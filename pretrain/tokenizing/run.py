@@ -4,6 +4,7 @@ A run is a function of its settings, as all trainings here: what step s sees fol
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from torch import Tensor
 from policies import embodiments
 from policies.embodiments.base import Embodiment
 from policies.style import PromptStyle, load_styles
-from pretrain.checkpointing import STATE, load_state, save_state
+from pretrain.checkpointing import STATE, content_digest, load_state, save_state
 from pretrain.data_identity import check_unchanged, identities
 from pretrain.errors import TrainingError
 from pretrain.event_file import EventFile
@@ -41,17 +42,20 @@ from pretrain.tokenizing.material import audio_values, image_values, is_material
 from pretrain.tokenizing.objective import TokenizerObjective
 from pretrain.tokenizing.quantizing import CodeUse
 from pretrain.tokenizing.settings import SETTINGS, TokenizerConfig
+from pretrain.tokenizing.windows import detailed_window
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.files import new_file
 from uio2_agent.formats.checkpoint import read_config
 from uio2_agent.formats.packaged import checkpoint_directory
 from uio2_agent.presets import PRESETS
-from uio2_agent.tokenizers.storing import Tokenizer, save_tokenizer, tokenizer_file
+from uio2_agent.tokenizers.storing import Tokenizer, load_tokenizer, save_tokenizer, tokenizer_file
 from uio2_agent.tokenizers.vit_vqgan import ViTVQGAN
 from uio2_agent.tokenizers.vqgan import VQGAN
 from uio2_agent.unified_io2 import UnifiedIO2
 
 DRAWINGS = "reconstructions.png"
+_SMALL_GRID = 256
+"""Most tokens of a picture of a small model, whose requests show less than a big one's."""
 Values = tuple[Tensor, Tensor]
 """float32 [B, channels, height, width], and bool [B, height, width], what is not padding."""
 
@@ -107,11 +111,11 @@ class TokenizerRun:
         table = None if recipe.table is None else read_table(recipe.table)
         mixture, sources = open_mixture(data, config.seed, table, recipe.temperature)
         stream = ExampleStream(mixture, sources, config.held_back, _Material(config, shape))
-        self.data = _Batches(stream, config.batch_size)
+        self.data = _Batches(stream, config, self._window(shape))
         self._identities = identities(stream)
-        self.settings = {name: getattr(config, name) for name in SETTINGS} | {
-            "shape": _plain(dataclasses.asdict(shape))
-        }
+        start = config.model if config.model in PRESETS else content_digest(self.tokenizer.state_dict())[:16]
+        settings = {name: getattr(config, name) for name in SETTINGS} | {"model": start}
+        self.settings = _plain(settings) | {"shape": _plain(dataclasses.asdict(shape))}
         self.step, notes = 0, {"means": {}, "bad": [], "data": self._identities}
         if config.resume and (self.directory / STATE).exists():
             self.step, notes = load_state(self.directory, self.settings, self.parts, self.optimizers)
@@ -127,6 +131,17 @@ class TokenizerRun:
         held = [each.record for each in kept]
         self.validation = [_stacked(held[i : i + 16]) for i in range(0, len(held), 16)]
         say(f"data     {sum(mixture.lengths.values())} examples, {len(held)} held back are drawn")
+
+    def _window(self, shape: Any) -> tuple[int, int]:
+        """The size of windows, which patches must fill."""
+        window = self.config.window
+        if self.config.window_steps and any(
+            side % patch for side, patch in zip(window, shape.patch_size, strict=True)
+        ):
+            raise TrainingError(
+                f"window={list(window)}: its sides must be multiples of {shape.patch_size[0]}"
+            )
+        return window
 
     @property
     def kept(self) -> str:
@@ -238,6 +253,8 @@ def start_tokenizer(config: TokenizerConfig) -> Tokenizer:
     Raises TrainingError for a model that has none.
     """
     fresh = config.model in PRESETS
+    if not fresh and Path(config.model).is_file():
+        return load_tokenizer(Path(config.model), config.target).requires_grad_(True)
     shapes = (
         UnifiedIO2Config.preset(config.model) if fresh else read_config(checkpoint_directory(config.model))[0]
     )
@@ -280,8 +297,9 @@ class _Material:
 
     def __init__(self, config: TokenizerConfig, shape: Any):
         self._seed, self._shape = config.seed, shape
-        self._small = config.model in SMALL
-        fresh = config.model in PRESETS
+        alone = Path(config.model).is_file()
+        self._small = math.prod(shape.grid) <= _SMALL_GRID if alone else config.model in SMALL
+        fresh = alone or config.model in PRESETS
         self._stored = {} if fresh else load_styles(checkpoint_directory(config.model), embodiments.DEFAULT)
         self._is_image = config.target == "image"
 
@@ -298,13 +316,18 @@ class _Material:
 class _Batches:
     """The batch of a step, with a line for each damaged record that was left out."""
 
-    def __init__(self, stream: ExampleStream, size: int):
-        self._stream, self._size = stream, size
+    def __init__(self, stream: ExampleStream, config: TokenizerConfig, window: tuple[int, int]):
+        self._stream, self._size, self._seed = stream, config.batch_size, config.seed
+        self._window, self._window_steps = window, config.window_steps
 
     def __getitem__(self, step: int) -> tuple[Values, list[str]]:
         fetched = [self._stream[step * self._size + place] for place in range(self._size)]
         skipped = [line for each in fetched for line in each.skipped]
-        return _stacked([each.record for each in fetched]), skipped
+        pairs = [each.record for each in fetched]
+        if step < self._window_steps:
+            rng = np.random.default_rng([key_of("windows", self._seed), step])
+            pairs = [detailed_window(*pair, self._window, rng) for pair in pairs]
+        return _stacked(pairs), skipped
 
 
 def _stacked(pairs: list[tuple[np.ndarray, np.ndarray]]) -> Values:

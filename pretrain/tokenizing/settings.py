@@ -18,7 +18,9 @@ TARGETS = ("image", "audio")
 _MOST = 10**12
 BOUNDS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("steps", "log_every", "save_every", "patience"), (1, _MOST)),
-    **dict.fromkeys(("warmup", "critic_start", "validation_examples", "bad_records"), (0, _MOST)),
+    **dict.fromkeys(
+        ("warmup", "critic_start", "window_steps", "validation_examples", "bad_records"), (0, _MOST)
+    ),
     **dict.fromkeys(("learning_rate", "stop_after"), (0, _MOST)),
     **dict.fromkeys(("decay_share", "held_back"), (0, 1)),
     **dict.fromkeys(("threads", "workers"), (0, 1024)),
@@ -28,7 +30,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
 """Lowest and highest value of each number."""
 SETTINGS = (
     *("target", "model", "steps", "batch_size", "learning_rate", "warmup", "decay_share"),
-    *("critic_start", "patience", "seed"),
+    *("window_steps", "window", "critic_start", "patience", "seed"),
 )
 """What a resumed run must share with the one it goes on from."""
 
@@ -51,6 +53,8 @@ class TokenizerConfig:
     learning_rate: float
     warmup: int
     decay_share: float
+    window_steps: int
+    window: tuple[int, int]
     critic_start: int
     patience: int
     seed: int
@@ -71,6 +75,10 @@ class TokenizerConfig:
                 f"there is no tokenizer of {self.target!r}{did_you_mean(self.target, TARGETS)}: choose "
                 f"{' or '.join(TARGETS)}"
             )
+        if self.window_steps and self.target != "image":
+            raise TrainingError("window_steps= is for pictures: a spectrogram is learned whole")
+        if len(self.window) != 2 or not all(isinstance(side, int) and side > 0 for side in self.window):
+            raise TrainingError(f"window={list(self.window)}: give a height and a width in pixels, [32,64]")
 
     @property
     def torch_device(self) -> "torch.device":

@@ -36,4 +36,11 @@ def pretraining(keys: Mapping[str, Any]) -> PretrainConfig:
 def tokenizer_training(keys: Mapping[str, Any]) -> TokenizerConfig:
     """The training of a target tokenizer that is asked for."""
     data = keys["data"]
-    return TokenizerConfig(**{**keys, "data": data and os.path.expanduser(data)})
+    window = keys["window"]
+    return TokenizerConfig(
+        **{
+            **keys,
+            "data": data and os.path.expanduser(data),
+            "window": tuple(window) if isinstance(window, list) else (window,),
+        }
+    )

@@ -22,6 +22,7 @@ from pretrain.tokenizing.objective import TokenizerObjective
 from pretrain.tokenizing.quantizing import COMMITMENT, CodeUse, through
 from pretrain.tokenizing.run import DRAWINGS, TokenizerRun, train_tokenizer
 from pretrain.tokenizing.settings import TokenizerConfig
+from pretrain.tokenizing.windows import detailed_window
 from tests.pretrain.mixtures import toy_model
 from uio2_agent.errors import CheckpointError
 from uio2_agent.request import Request
@@ -212,6 +213,49 @@ def test_a_run_that_was_stopped_is_the_run_that_was_not(target: str, model: str,
         train_tokenizer(config(model, tmp_path / "cut", **asked, learning_rate=0.1))
     with pytest.raises(TrainingError, match="data are not those"):
         train_tokenizer(config(model, tmp_path / "cut", **asked, held_back=0.5))
+
+
+def test_windows_lie_where_there_is_most_to_see() -> None:
+    values, inside = np.zeros((3, 32, 64), np.float32), np.ones((32, 64), bool)
+    values[:, 8:24, 40:56] = np.random.default_rng(0).uniform(-1, 1, (3, 16, 16))
+    values[:, :, :16], inside[:, :16] = np.random.default_rng(1).uniform(-1, 1, (3, 32, 16)), False
+    seen = [detailed_window(values, inside, (16, 16), np.random.default_rng(seed))[0] for seed in range(100)]
+    share = np.mean([np.abs(window).sum() > 16 * 16 * 3 * 0.05 for window in seen])
+    drawn = [rng.integers(17) + 1j * rng.integers(49) for rng in map(np.random.default_rng, range(4000))]
+    chance = np.mean([abs(place.real - 8) < 16 and abs(place.imag - 40) < 16 for place in drawn])
+    assert share > 1 - (1 - chance) ** 3 > chance
+    whole, kept = detailed_window(values, inside, (99, 99), np.random.default_rng(0))
+    assert np.array_equal(whole, values) and np.array_equal(kept, inside)
+
+
+def test_a_run_begins_with_windows_and_from_a_file(model: str, tmp_path: Path) -> None:
+    asked = dict(steps=3, window_steps=2, window=(8, 16), batch_size=2, critic_start=9)
+    first = train_tokenizer(config(model, tmp_path / "first", **asked))
+    run = TokenizerRun(config(str(first), tmp_path / "second", **asked))
+    began = {name: value.clone() for name, value in run.tokenizer.state_dict().items()}
+    trained = load_tokenizer(first, "image").state_dict()
+    assert all(torch.equal(began[name], trained[name]) for name in trained)
+    sides = [tuple(batch[0][0].shape[2:]) for batch in run.batches()]
+    assert sides == [(8, 16), (8, 16), run.tokenizer.config.image_size]
+    run.save()
+    run.close()
+    moved = first.rename(tmp_path / "moved.safetensors")
+    train_tokenizer(config(str(moved), tmp_path / "second", **asked))  # the same weights elsewhere
+    save_tokenizer(load_tokenizer(moved, "image").apply(nudge), moved)
+    with pytest.raises(TrainingError, match="model"):
+        train_tokenizer(config(str(moved), tmp_path / "second", **asked))
+    with pytest.raises(TrainingError, match="multiples of"):
+        train_tokenizer(config(model, tmp_path / "third", **asked | {"window": (7, 16)}))
+    with pytest.raises(TrainingError, match="height and a width"):
+        config(model, tmp_path / "third", window=(7,))
+    with pytest.raises(TrainingError, match="for pictures"):
+        config(model, tmp_path / "third", target="audio", window_steps=1)
+
+
+def nudge(part: torch.nn.Module) -> None:
+    """Move the biases of a network a little."""
+    if getattr(part, "bias", None) is not None:
+        part.bias.data += 0.01
 
 
 def test_a_model_takes_a_trained_tokenizer(tmp_path: Path) -> None:
