@@ -161,7 +161,7 @@ def _tokenizer_trained(keys: Mapping[str, Any]) -> None:
     from uio2_agent.config import PRESETS
     from uio2_agent.formats.packaged import checkpoint_directory
 
-    if keys["model"] not in PRESETS:
+    if keys["model"] not in PRESETS and not Path(keys["model"]).is_file():
         checkpoint_directory(keys["model"])
     recipe_file(keys["mixture"])
     _check_device(keys["device"])
@@ -219,11 +219,18 @@ def _started(keys: Mapping[str, Any]) -> None:
         _check_files("assets", [Path(keys["assets"]).expanduser()])
 
 
+def _completed(keys: Mapping[str, Any]) -> None:
+    from rollouts.completion import SHELLS
+
+    _check_name("shell", keys["shell"], SHELLS)
+
+
 _CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
     **{"rollout": _played, "evaluate": _played, "collect": _collected, "play": _watched},
     **{"train": _trained, "pretrain": _pretrained, "train-tokenizer": _tokenizer_trained},
     **{"imagine": _imagined, "generate": _generated, "convert": _converted},
     **{"compare": _compared, "inspect": _inspected, "house": _exported, "thor-player": _started},
+    "completion": _completed,
 }
 
 

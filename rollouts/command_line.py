@@ -104,6 +104,9 @@ COMMANDS = {
         translated="envs.house.thor.player.words:as_keys",
     ),
     "doctor": Command("rollouts.commands.doctor:main", "what is installed and usable here"),
+    "completion": Command(
+        "rollouts.commands.completion:main", "a script that completes uio2's words in a shell", ("shell",)
+    ),
 }
 
 _VALUES = (

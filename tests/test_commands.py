@@ -36,8 +36,8 @@ PUBLIC = {
     "imagine": "model env env_kwargs task level episodes seed play guidance temperature top_p draw_seed "
     "slots device shown output",
     "train-tokenizer": "target model mixture data held_back validation_examples bad_records output steps "
-    "batch_size learning_rate warmup decay_share critic_start patience seed device threads workers log_every "
-    "save_every tensorboard resume stop_after",
+    "batch_size learning_rate warmup decay_share window_steps window critic_start patience seed device "
+    "threads workers log_every save_every tensorboard resume stop_after",
     "pretrain": "model inherit image_tokenizer audio_tokenizer mixture data held_back validation_examples "
     "bad_records output without steps "
     "batch_size accumulate patch_share encoder_row decoder_row optimizer learning_rate schedule warmup "
@@ -47,6 +47,7 @@ PUBLIC = {
     "thor-player": "width height headless assets",
     "house": "action house to from spec index assets output",
     "doctor": "output",
+    "completion": "shell",
 }
 """The command line is public: a change here is a change for its users."""
 
@@ -192,9 +193,9 @@ def test_what_ctrl_c_leaves_is_said_for_each_command(
     monkeypatch.setattr(f"{module}.{function}", interrupted)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a").mkdir()
-    words = {"compare": ["a", "a"], "inspect": ["a"], "generate": ["a"], "convert": ["nano", "b"]}
-    words |= {"train": ["data=a"], "house": ["export", "1", "--to", "glb"]}
-    words |= {"train-tokenizer": ["image"], "imagine": ["model=b"]}
+= {"train-tokenizer": ["image"], "imagine": ["model=b"]}= {"compare": ["a", "a"], "inspect": ["a"], "generate": ["a"], "convert": ["nano", "b"]}
+= {"train-tokenizer": ["image"], "imagine": ["model=b"]}|= {"train": ["data=a"], "house": ["export", "1", "--to", "glb"]}
+= {"train-tokenizer": ["image"], "imagine": ["model=b"]}|= {"train-tokenizer": ["image"], "imagine": ["model=b"]}
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "config.json").write_text("{}")
     assert main([command, *words.get(command, [])]) == 130
@@ -210,7 +211,7 @@ def test_what_ctrl_c_leaves_is_said_for_each_command(
 def test_a_stopped_conversion_starts_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["convert", "nano", str(tmp_path / "model")]
+= {"train-tokenizer": ["image"], "imagine": ["model=b"]}= ["convert", "nano", str(tmp_path / "model")]
     with monkeypatch.context() as patch:
         patch.setattr(
             "uio2_agent.formats.convert.write_json", interrupted

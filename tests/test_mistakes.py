@@ -206,6 +206,10 @@ MISTAKES = {
         ("assets=missing", "there is no file missing"),
         ("widht=3", "did you mean 'width'?"),
     ],
+    "completion": [
+        ("", "uio2 completion needs shell="),
+        ("bsh", "there is no shell 'bsh' (did you mean 'bash'?): choose one of bash, zsh, fish"),
+    ],
     "doctor": [("output=file", "cannot write to file"), ("ouput=x", "did you mean 'output'?")],
     "colect": [("", "unknown command 'colect' (did you mean 'collect'?); uio2 --help lists them")],
     "--task=rotate": [("", "unknown command '--task=rotate'")],
