@@ -193,9 +193,9 @@ def test_what_ctrl_c_leaves_is_said_for_each_command(
     monkeypatch.setattr(f"{module}.{function}", interrupted)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a").mkdir()
-= {"train-tokenizer": ["image"], "imagine": ["model=b"]}= {"compare": ["a", "a"], "inspect": ["a"], "generate": ["a"], "convert": ["nano", "b"]}
-= {"train-tokenizer": ["image"], "imagine": ["model=b"]}|= {"train": ["data=a"], "house": ["export", "1", "--to", "glb"]}
-= {"train-tokenizer": ["image"], "imagine": ["model=b"]}|= {"train-tokenizer": ["image"], "imagine": ["model=b"]}
+    words = {"compare": ["a", "a"], "inspect": ["a"], "generate": ["a"], "convert": ["nano", "b"]}
+    words |= {"train": ["data=a"], "house": ["export", "1", "--to", "glb"]}
+    words |= {"train-tokenizer": ["image"], "imagine": ["model=b"], "completion": ["bash"]}
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "config.json").write_text("{}")
     assert main([command, *words.get(command, [])]) == 130
@@ -211,7 +211,7 @@ def test_what_ctrl_c_leaves_is_said_for_each_command(
 def test_a_stopped_conversion_starts_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-= {"train-tokenizer": ["image"], "imagine": ["model=b"]}= ["convert", "nano", str(tmp_path / "model")]
+    words = ["convert", "nano", str(tmp_path / "model")]
     with monkeypatch.context() as patch:
         patch.setattr(
             "uio2_agent.formats.convert.write_json", interrupted
