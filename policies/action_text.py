@@ -86,10 +86,8 @@ class StepForm:
     def grammar(self, tokenizer, number: int | None) -> grammar.Element:
         """The tokens of this step with this number, or (None) without, its locations open.
 
-        Raises
-        ------
-        UIO2Error
-            The tokenizer does not split the text at its words.
+        Raises:
+            UIO2Error: The tokenizer does not split the text at its words.
         """
         literals, counts = ["" if number is None else f"{number}:"], []
         for part in self.parts:

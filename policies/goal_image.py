@@ -24,17 +24,12 @@ IMAGINED, NONE = "imagined", "none"
 class GoalImagePolicy(UnifiedIO2Policy):
     """Act on imagined goals; see `UnifiedIO2Policy`.
 
-    Parameters
-    ----------
-    goal
-        "imagined" draws goals, "none" acts without any; anything else is a folder of `uio2 imagine`, whose
-        real goals are shown (what a perfect imagination would be worth).
-    guidance, goal_temperature
-        Of the drawing.
-    least_belief
-        Nats a token by which a goal must be likelier with the instruction than without.
-    tries
-        Drawings of a goal that is not believed, all at `goal_temperature`.
+    Arguments:
+        goal: "imagined" draws goals, "none" acts without any; anything else is a folder of `uio2 imagine`,
+            whose real goals are shown (what a perfect imagination would be worth).
+        guidance, goal_temperature: Of the drawing.
+        least_belief: Nats a token by which a goal must be likelier with the instruction than without.
+        tries: Drawings of a goal that is not believed, all at `goal_temperature`.
     """
 
     def __init__(

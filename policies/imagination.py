@@ -50,7 +50,7 @@ class Goal:
 class Imagination:
     """Draws goals with a `UnifiedIO2` model that answers with pictures.
 
-    Arguments
+    Arguments:
         style_of: how requests for a body look, all cameras named (`UnifiedIO2Policy.style_of`).
         guidance, temperature, top_p: as `GenerationOptions` has them.
         seed: with an episode's own it decides what is drawn.

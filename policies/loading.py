@@ -26,20 +26,15 @@ _LED_BY = "by"
 def load_policy(spec: str, /, **policy_args: Any) -> Policy:
     """Return the policy that `spec` names.
 
-    Parameters
-    ----------
-    spec
-        `oracle`, `random`, a packaged checkpoint's name (`nano`), a checkpoint directory, or `module:Class`:
-        any class with the methods of `policies.Policy`, importable from the working directory or the
-        installation.
-    policy_args
-        Handed to the policy (`plan="once"`, `temperature=0.5`, …).
+    Arguments:
+        spec: `oracle`, `random`, a packaged checkpoint's name (`nano`), a checkpoint directory, or
+            `module:Class`: any class with the methods of `policies.Policy`, importable from the working
+            directory or the installation.
+        policy_args: Handed to the policy (`plan="once"`, `temperature=0.5`, …).
 
-    Raises
-    ------
-    UIO2Error
-        Nothing of that name, a module that cannot be imported, an argument the policy does not take, or
-        whatever else its constructor raises.
+    Raises:
+        UIO2Error: Nothing of that name, a module that cannot be imported, an argument the policy does not
+            take, or whatever else its constructor raises.
     """
     make, first = _found(str(spec))
     _check_arguments(spec, make, first, policy_args)
@@ -108,10 +103,8 @@ def _found(spec: str) -> tuple[Callable[..., Policy], tuple[str, ...]]:
 def packaged_for(*bodies: str) -> str:
     """Return the name of the packaged model that learned to act as some embodiments; loads no weights.
 
-    Raises
-    ------
-    UIO2Error
-        None has.
+    Raises:
+        UIO2Error: None has.
     """
     names = packaged_checkpoints()
     for name in names:

@@ -19,18 +19,13 @@ class OraclePolicy(Policy):
     Where the expert has none (it saw the goal become unreachable), an idle action keeps the episode going, so
     that it ends as it would for any policy.
 
-    Parameters
-    ----------
-    noise
-        Chance at each step of going astray for 1 to `astray` steps. Such episodes show what to do off the
-        expert's way; a dataset keeps what the expert would have done.
-    astray
-        Most steps in a row.
-    by
-        Who leads astray, a policy (DAgger, Ross et al. 2011: a learner is taught where it goes itself); on
-        the command line as `policy=` takes it. None repeats one random action.
-    seed
-        Of the noise, beside each episode's own.
+    Arguments:
+        noise: Chance at each step of going astray for 1 to `astray` steps. Such episodes show what to do off
+            the expert's way; a dataset keeps what the expert would have done.
+        astray: Most steps in a row.
+        by: Who leads astray, a policy (DAgger, Ross et al. 2011: a learner is taught where it goes itself);
+            on the command line as `policy=` takes it. None repeats one random action.
+        seed: Of the noise, beside each episode's own.
     """
 
     name = "oracle"

@@ -58,11 +58,9 @@ def plan_request(
     pictures, where the style shows it. `rng` draws one of the
     wordings; None takes the first.
 
-    Raises
-    ------
-    UIO2Error
-        A placeholder has no asset, an asset no image, there are more prompt images than markers, or the style
-        tells boxes and there are no objects to tell.
+    Raises:
+        UIO2Error: A placeholder has no asset, an asset no image, there are more prompt images than markers,
+            or the style tells boxes and there are no objects to tell.
     """
     style = style.fitted(body.cameras)
     words = body.wordings(style)
@@ -131,11 +129,9 @@ def boxes_target(body: Body, objects: Sequence[Mapping[str, Any]], style: Prompt
     from top to bottom; a fixed order is easier to learn than UIO-2's shuffled one. Objects that the camera
     does not see are left out.
 
-    Parameters
-    ----------
-    objects
-        Mappings with `name`, `texture` and `boxes`: per camera [row0, col0, row1, col1], inclusive pixels of
-        its pictures, whose `sizes` are given, or None.
+    Arguments:
+        objects: Mappings with `name`, `texture` and `boxes`: per camera [row0, col0, row1, col1], inclusive
+            pixels of its pictures, whose `sizes` are given, or None.
     """
     found = []
     for thing, box in zip(objects, image_boxes(body, objects, style, sizes), strict=True):
@@ -231,10 +227,8 @@ def shown_assets(prompt: str, prompt_assets: Mapping[str, Any], style: PromptSty
 def wordings(body: str, wording: str) -> Mapping[str, Any]:
     """Return the wordings of a body under a style's key, by question: its own, else those for any body.
 
-    Raises
-    ------
-    UIO2Error
-        The body has no wordings of this key.
+    Raises:
+        UIO2Error: The body has no wordings of this key.
     """
     known = _templates().get(body, _templates()[_ANY_BODY])
     if wording not in known:

@@ -17,10 +17,8 @@ class RandomPolicy(Policy):
 
     The draws of an episode depend on its seed (and `seed`) alone, not on its slot or on what runs beside it.
 
-    Parameters
-    ----------
-    seed
-        Added to every episode's seed: another value, other actions on the same episodes.
+    Arguments:
+        seed: Added to every episode's seed: another value, other actions on the same episodes.
     """
 
     name = "random"

@@ -59,24 +59,17 @@ class _Episode:
 class UnifiedIO2Policy(Policy):
     """Act with a `UnifiedIO2` model.
 
-    Parameters
-    ----------
-    model
-        Anything with `processor.tokenizer` and `generate` as `uio2_agent.UnifiedIO2` has them.
-    style
-        How requests look: one style for whatever embodiment acts, or one by embodiment. Must be what the
-        model was trained on; an embodiment that is not named has its own for models of the released sizes.
-    plan
-        "replan": ask before every step. "once": ask after reset, play the answer, then idle.
-    batch_size
-        Most requests in one model call. Every request is padded to the same fixed shape.
-    temperature, seed
-        0 decodes greedily, None as the episode's embodiment says. Above 0 tokens are drawn; an episode's
-        draws depend on its seed and this one.
-    released
-        Read location tokens as the released UIO-2 code does (bin/1000).
-    plan_steps
-        Longest plan with plan="once".
+    Arguments:
+        model: Anything with `processor.tokenizer` and `generate` as `uio2_agent.UnifiedIO2` has them.
+        style: How requests look: one style for whatever embodiment acts, or one by embodiment. Must be what
+            the model was trained on; an embodiment that is not named has its own for models of the released
+            sizes.
+        plan: "replan": ask before every step. "once": ask after reset, play the answer, then idle.
+        batch_size: Most requests in one model call. Every request is padded to the same fixed shape.
+        temperature, seed: 0 decodes greedily, None as the episode's embodiment says. Above 0 tokens are
+            drawn; an episode's draws depend on its seed and this one.
+        released: Read location tokens as the released UIO-2 code does (bin/1000).
+        plan_steps: Longest plan with plan="once".
     """
 
     def __init__(

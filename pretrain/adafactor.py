@@ -23,7 +23,7 @@ _TINY = 1e-30
 class Adafactor(torch.optim.Optimizer):
     """Adafactor with momentum.
 
-    Arguments
+    Arguments:
         lr: relative step; set by a schedule before each step.
         beta1: decay of the momentum, which is of the finished updates.
         decay: the second moment after update k forgets at 1 - k^-decay.

@@ -38,7 +38,7 @@ class Fetched:
 class ExampleStream:
     """The training examples of a mixture, each by its number; a map-style dataset for any loader.
 
-    Arguments
+    Arguments:
         sources: those of the mixture, by name.
         held_back: share of the examples, 0 to 1, that is never given.
         make: makes what is wanted of a record, its source's name and a number; the record itself if None.

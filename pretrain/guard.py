@@ -26,7 +26,7 @@ class Diverged(TrainingError):
 class Guard:
     """Decides about each step before it is taken.
 
-    Arguments
+    Arguments:
         skipped_in_a_row: steps that may be skipped one after the other; 0 ends the run at the first.
         spike: how many times the median of the last 128 steps a loss or norm may be; 0 for any number.
     """

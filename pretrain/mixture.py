@@ -78,7 +78,7 @@ class _Phase:
 class Mixture:
     """Examples of several sources at given rates.
 
-    Arguments
+    Arguments:
         lengths: name to number of examples.
         rates: name to share, of any sum; sources that have none are left out, names that are no source too.
         seed: of the order.

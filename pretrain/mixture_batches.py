@@ -78,7 +78,7 @@ class MixtureBatches(Dataset[list[Portion]]):
         seed: int = 0,
     ):
         """
-        Arguments
+        Arguments:
             batch_size: examples of a step over all processes.
             patch_share: most patches of a picture or sound that enter the model, as a share of its grid;
                 which ones is a function of the seed and the example's number.

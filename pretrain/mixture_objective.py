@@ -17,7 +17,7 @@ from uio2_agent.model import Network
 class MixtureObjective(nn.Module):
     """The losses of a network on portions of a mixture, one for each modality it answers with.
 
-    Arguments
+    Arguments:
         weights: of the modalities in the total, 1 where none is given.
         z_loss: weight of the squared log-partition in every token's loss.
         half_precision: autocast to bfloat16.

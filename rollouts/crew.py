@@ -97,14 +97,10 @@ class _Member:
 class Crew:
     """The actors that play one work list, and what is left of it.
 
-    Parameters
-    ----------
-    job
-        A `rollouts.workers.Job`.
-    notes
-        A folder for what clocks write.
-    view
-        Is kept up to date.
+    Arguments:
+        job: A `rollouts.workers.Job`.
+        notes: A folder for what clocks write.
+        view: Is kept up to date.
     """
 
     def __init__(

@@ -47,7 +47,7 @@ def check_fields(instance: Any) -> None:
 def build(kind: type, values: Any, where: str = "") -> Any:
     """Make a dataclass of plain JSON values, its parts included.
 
-    Arguments
+    Arguments:
         where: path of the dataclass in what is read, for errors; empty for the whole.
 
     Raises FieldError as `check_fields` does, and for names that are unknown or absent.

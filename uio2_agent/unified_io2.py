@@ -74,7 +74,7 @@ class UnifiedIO2(Network):
     ) -> Answer | list[Answer]:
         """Answer one request or several.
 
-        Arguments
+        Arguments:
             target: "text", "image" or "audio"; or one of them for each request.
             options: the fields of `uio2_agent.generation.options.GenerationOptions`.
         """
@@ -109,7 +109,7 @@ class UnifiedIO2(Network):
         when they are used. The file must not be written over in place meanwhile (`save_pretrained` replaces
         it instead).
 
-        Arguments
+        Arguments:
             name_or_dir: packaged name, a directory written by `save_pretrained`, or an official one
                 (`config.json` and `pytorch_model.bin` or `model.safetensors`, whole or in shards).
             tokenizer: another sentencepiece file than the `tokenizer.model` of the directory. Official

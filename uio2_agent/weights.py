@@ -187,7 +187,7 @@ def write_safetensors(
 ) -> None:
     """Write a safetensors file tensor by tensor; it appears whole or not at all.
 
-    Arguments
+    Arguments:
         layout: shapes and dtypes by name; meta tensors will do.
         values: given names in the order of the file, yields each with its numbers, in any dtype.
         progress: called with the bytes of each tensor written.

@@ -33,10 +33,9 @@ def names() -> list[str]:
 def get(name: str) -> Embodiment:
     """Return the body of a name.
 
-    Raises
-    ------
-    UIO2Error
-        Nothing of that name, a module that cannot be imported, or something else than an `Embodiment`.
+    Raises:
+        UIO2Error: Nothing of that name, a module that cannot be imported, or something else than an
+            `Embodiment`.
     """
     place = _OURS.get(name) or next((p.value for p in entry_points(group=GROUP) if p.name == name), name)
     module, colon, attribute = str(place).partition(":")

@@ -209,10 +209,8 @@ class Embodiment(ABC):
     def action_text(self, action: Any, state: np.ndarray, number: int | None = None) -> str:
         """Write an action as a step, with its number or (None) without.
 
-        Raises
-        ------
-        UIO2Error
-            The action is impossible.
+        Raises:
+            UIO2Error: The action is impossible.
         """
         kind, values = self.values(action, state)
         return self.forms[kind].write(values, number if self.numbers_steps else None)
@@ -282,11 +280,9 @@ class Embodiment(ABC):
         """Return the wordings of a style (`templates.yaml`), by question: the body's own, or those for any
         body.
 
-        Raises
-        ------
-        UIO2Error
-            There are none under the style's key, or answers should say where this body is, which has no words
-            for that.
+        Raises:
+            UIO2Error: There are none under the style's key, or answers should say where this body is, which
+                has no words for that.
         """
         if style.answer == "state_action" and self.place_form is None:
             raise UIO2Error(
@@ -302,10 +298,9 @@ class Embodiment(ABC):
     def request(self, moment: Moment, style: PromptStyle, rng: np.random.Generator | None = None) -> Request:
         """Ask for the plan, or for what remains of it; `rng` draws one of the wordings, None takes the first.
 
-        Raises
-        ------
-        UIO2Error
-            A placeholder has no asset, an asset no picture, or there are more pictures than markers.
+        Raises:
+            UIO2Error: A placeholder has no asset, an asset no picture, or there are more pictures than
+                markers.
         """
         return plan_request(self, moment, style, rng)
 

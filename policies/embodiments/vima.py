@@ -54,10 +54,8 @@ TURNED = ("visual_manipulation", "scene_understanding", "rotate")
 def yaw_of(rotation: float | Sequence[float] | np.ndarray) -> float:
     """Return the yaw in [0, 2π) of a float yaw or a quaternion xyzw of any length (of length 0: yaw 0).
 
-    Raises
-    ------
-    UIO2Error
-        Neither a number nor four numbers, or not finite.
+    Raises:
+        UIO2Error: Neither a number nor four numbers, or not finite.
     """
     values = np.asarray(rotation, dtype=np.float64)
     if values.size not in (1, 4) or not np.all(np.isfinite(values)):

@@ -13,7 +13,7 @@ def constrained_batches(
 ) -> list[list[int]]:
     """Return batches of example numbers, at most `batch_size` each, whose counts stay within the limits.
 
-    Arguments
+    Arguments:
         counts: of each example, what it adds to each limit.
         pool: number of waiting examples at which a batch is closed short.
 

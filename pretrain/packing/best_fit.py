@@ -35,7 +35,7 @@ class BestFitPacker:
 
     def __init__(self, limits: Limits | None = None, window: int = 256, flush: bool = True):
         """
-        Arguments
+        Arguments:
             window: the most examples a row is chosen from.
             flush: close all rows; without it the last examples, fewer than a window, are left waiting.
         """

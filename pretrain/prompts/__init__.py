@@ -45,12 +45,10 @@ class Prompts:
     def load(cls, folder: str | Path) -> "Prompts":
         """Read every `*.yaml` of a folder.
 
-        Raises
-        ------
-        PromptError
-            A file cannot be read or is no mapping of families to lists of texts, a family stands in two
-            files, or a wording is wrong: another set of slots than its fellows, a slot twice, a marker that
-            is none or touches a word. The text names the file and the family.
+        Raises:
+            PromptError: A file cannot be read or is no mapping of families to lists of texts, a family stands
+                in two files, or a wording is wrong: another set of slots than its fellows, a slot twice, a
+                marker that is none or touches a word. The text names the file and the family.
         """
         families: dict[str, tuple[str, ...]] = {}
         files = sorted(Path(folder).glob("*.yaml"))
@@ -70,10 +68,8 @@ class Prompts:
     def draw(self, family: str, rng: np.random.Generator | None = None, /, **slots: object) -> str:
         """Return one of a family's wordings with its slots filled.
 
-        Raises
-        ------
-        PromptError
-            There is no such family, or its slots are not those handed in.
+        Raises:
+            PromptError: There is no such family, or its slots are not those handed in.
         """
         if family not in self.families:
             raise PromptError(

@@ -94,11 +94,9 @@ class Builder:
     def __call__(self, record: Any, rng: np.random.Generator, context: Context, source: str = "") -> Sample:
         """Return a sample of a record.
 
-        Raises
-        ------
-        UnusableRecord
-            Nothing can be asked of this record, or only what the model cannot take or answer: in another
-            modality, or in more tokens than it takes.
+        Raises:
+            UnusableRecord: Nothing can be asked of this record, or only what the model cannot take or answer:
+                in another modality, or in more tokens than it takes.
         """
         sample = replace(self._build(record, rng, self.options, context), source=source)
         _check(sample, context)
@@ -127,12 +125,9 @@ def _check(sample: Sample, context: Context) -> None:
 def builder(name: str, options: Mapping[str, Any] | None = None) -> Builder:
     """Return the builder of a name with options, plain values; those left out have their defaults.
 
-    Raises
-    ------
-    TrainingError
-        There is no such builder.
-    FieldError
-        An option is unknown or out of range.
+    Raises:
+        TrainingError: There is no such builder.
+        FieldError: An option is unknown or out of range.
     """
     if name not in BUILDERS:
         known = ", ".join(BUILDERS)

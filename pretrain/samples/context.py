@@ -61,10 +61,8 @@ class Context:
 def pick(options: Mapping[Choice, float], rng: np.random.Generator) -> Choice:
     """Draw a key in proportion to its value.
 
-    Raises
-    ------
-    UnusableRecord
-        Nothing has a value above 0.
+    Raises:
+        UnusableRecord: Nothing has a value above 0.
     """
     weights = np.array(list(options.values()), float)
     if not weights.sum() > 0:

@@ -89,7 +89,7 @@ class _Tables(Store):
 class ParquetFiles(_Tables):
     """The rows of Parquet files, in order of the files' names.
 
-    Arguments
+    Arguments:
         paths: a folder (searched with all below), a pattern such as `data/train-*.parquet`, or files.
         columns: names of those to read; None for all.
 
@@ -132,7 +132,7 @@ class ParquetFiles(_Tables):
 class ArrowFiles(_Tables):
     """The rows of a Hugging Face dataset on disk.
 
-    Arguments
+    Arguments:
         path: the folder that `Dataset.save_to_disk` made; of a `DatasetDict` the folder of one split.
         columns: names of those to read; None for all.
 

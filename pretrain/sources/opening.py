@@ -44,7 +44,7 @@ def open_source(
     """Open the data at a path, of whatever form, as examples of a kind: one of `kinds.KINDS`, "pairs" or
     "patches" (`derived`), or "trajectory".
 
-    Arguments
+    Arguments:
         path: a folder, files, or a pattern of files.
         columns: part of an example to the field or column that holds it, where it has an unusual name.
         options: those of `RobotEpisodes`, for a LeRobot dataset.

@@ -23,7 +23,7 @@ from uio2_agent.errors import described, did_you_mean, offered
 class RecordSource(Source):
     """The records of a store.
 
-    Arguments
+    Arguments:
         columns: part to the field that holds it, where the names above do not find it.
 
     Raises DatasetError for an unknown kind or part.

@@ -40,7 +40,7 @@ _LOOKED_INTO = 64
 class RobotEpisodes(Source):
     """The episodes of a LeRobot dataset, in order of their indices.
 
-    Arguments
+    Arguments:
         action, state: features that hold them. A set without the state has states of no columns.
         cameras: features with pictures or videos to read; None for all.
         controls: names and ranges of the action's dimensions, as a checkpoint keeps them; None takes them

@@ -58,7 +58,7 @@ class _Index:
 class TarShards(Store):
     """The examples of tar files, in order of the files' names.
 
-    Arguments
+    Arguments:
         paths: a folder of *.tar files, a pattern (`shards/*.tar`, `{000..127}.tar`), or files.
 
     Raises DatasetError when there is none, or one is compressed or no tar file.

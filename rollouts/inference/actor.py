@@ -20,12 +20,9 @@ from uio2_agent.errors import described
 class Inference:
     """The actor. Its policy is loaded by a call of its own and lives in one thread.
 
-    Parameters
-    ----------
-    job
-        A `rollouts.workers.Job`.
-    note
-        Where its clock writes.
+    Arguments:
+        job: A `rollouts.workers.Job`.
+        note: Where its clock writes.
     """
 
     def __init__(self, job: Any, folder: str, note: Path, batching: Batching):

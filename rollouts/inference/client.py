@@ -29,14 +29,10 @@ class InferencePolicy(Policy):
     A reset goes with the first step. Its `watch` must stand around the calls, as the runner has it: it says
     which episodes they are for, and leaves their time to the other side.
 
-    Parameters
-    ----------
-    ask
-        Returns the reply for some steps; PolicyLost where there is nobody to reply.
-    facts
-        What is known of the policy.
-    watch
-        What stands around the calls of the environment.
+    Arguments:
+        ask: Returns the reply for some steps; PolicyLost where there is nobody to reply.
+        facts: What is known of the policy.
+        watch: What stands around the calls of the environment.
     """
 
     def __init__(self, ask: Callable[[Sequence[Asked]], Reply], facts: Facts, watch: Watch):

@@ -31,14 +31,10 @@ def summarise_levels(
 ) -> dict[str, Any] | None:
     """Return the summary of an evaluation, plain JSON values; None where no row belongs to a benchmark.
 
-    Parameters
-    ----------
-    rows, episodes
-        Those of `result.json`.
-    env_kwargs
-        Further arguments of `gym.make`: they say which simulator was measured.
-    asked
-        The (task, level) that the work list holds.
+    Arguments:
+        rows, episodes: Those of `result.json`.
+        env_kwargs: Further arguments of `gym.make`: they say which simulator was measured.
+        asked: The (task, level) that the work list holds.
     """
     benchmark = suite.benchmark
     if benchmark is None:

@@ -53,7 +53,7 @@ def convert(
 ) -> Path:
     """Write the model of one directory into another; returns the latter.
 
-    Arguments
+    Arguments:
         source: packaged name, or a directory of ours or the official format.
         output: a directory without a model of another form in it.
         official: write the official format: `pytorch_model.bin`, nested `config.json`,

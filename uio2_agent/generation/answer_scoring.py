@@ -24,7 +24,7 @@ def score_options(
 ) -> np.ndarray:
     """Return the cross-entropy float32 [options] of each option as the answer to a request.
 
-    Arguments
+    Arguments:
         average: the mean over an option's tokens, end included; else their sum, which favours short options.
     """
     processor = processor_of(model)

@@ -54,7 +54,7 @@ def beam_search(
 ) -> list[tuple[list[int], float]]:
     """Return the best line of each request and its score: summed log-probability / length ** length_power.
 
-    Arguments
+    Arguments:
         stepper: a decoder whose rows hold each request `beams` times in a row.
         limit: most tokens of a line, the end token included.
         allowed: bool [V], tokens that exist; None for all.

@@ -39,7 +39,7 @@ class Decoder(Protocol):
 class Row:
     """One answer in the making.
 
-    Arguments
+    Arguments:
         state: the grammar's start, or None without a grammar.
         end: the token that ends the answer; None for none.
         window: what guesses ahead where nothing was computed yet; None guesses no further than the draft.
@@ -116,7 +116,7 @@ def decode(
     """Decode every row to its end token, its grammar's end, or `limit` tokens; yield the rows after each
     step.
 
-    Arguments
+    Arguments:
         end: the token that ends an answer; None for none.
         allowed: bool [V], tokens that exist; None for all.
         logits_processor: changes the logits before grammar and sampling.

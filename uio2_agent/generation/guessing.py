@@ -19,7 +19,7 @@ _MEMORY = 0.8
 class Window:
     """The guesses of one answer.
 
-    Arguments
+    Arguments:
         columns: tokens in a row of the raster.
     """
 

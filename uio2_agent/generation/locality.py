@@ -57,7 +57,7 @@ def draw_rows(
 ) -> Iterator[list[Drawing]]:
     """Draw the pictures of a stepper's rows; yield what is there after each call.
 
-    Arguments
+    Arguments:
         grid: rows and columns of the raster.
         lead: tokens by which a row is ahead of the next, 1 to columns.
         end: the token that ends a picture where it is drawn.

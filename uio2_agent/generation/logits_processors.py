@@ -34,7 +34,7 @@ class BoxesProcessor:
 
     Without that the many locations lose against one word, although together they are likelier.
 
-    Arguments
+    Arguments:
         threshold: probability of all locations together; officially 0.3 for localisation, 0.5 for detection.
         need_token: the end token may not come first, as in the official port.
         need_box: the first four tokens are locations whatever their probability, as in the official JAX code.

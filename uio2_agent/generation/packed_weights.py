@@ -85,7 +85,7 @@ def _refuse_gradients(x: Tensor) -> None:
 def pack_weights(model: Network, weights: str = "float32") -> Network:
     """Replace the decoder's weights and the output heads of a float32 model on the CPU, in place.
 
-    Arguments
+    Arguments:
         weights: "float32" gives the same answers up to rounding; "int8" gives nearly the same ones.
     """
     if weights not in WEIGHTS:

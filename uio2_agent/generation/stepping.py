@@ -57,7 +57,7 @@ class StaticCache:
 class Stepper:
     """The decoder of one encoded batch.
 
-    Arguments
+    Arguments:
         length: most tokens of an answer.
         modality: target modality the tokens belong to.
     """

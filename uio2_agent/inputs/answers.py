@@ -35,7 +35,7 @@ def text_target(rows: Sequence[Sequence[list[int]]], limit: int, length: int | N
 def shift_right(targets: np.ndarray, answer: np.ndarray, start: int = 0) -> np.ndarray:
     """Return targets [..., T] one place later; `start` stands first, and wherever another answer begins.
 
-    Arguments
+    Arguments:
         answer: the number of the answer that each token belongs to, [..., T].
     """
     before = np.full_like(targets, start)

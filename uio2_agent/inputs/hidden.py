@@ -50,7 +50,7 @@ def leave_out(
 ) -> PatchList:
     """Return the patches without those that are hidden.
 
-    Arguments
+    Arguments:
         hidden: bool [rows, columns] of patches, or [tokens] of the target.
         grid: rows and columns of the patches.
         tokens: rows and columns of a target of this modality; None if there can be none.

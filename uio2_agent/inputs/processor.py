@@ -82,7 +82,7 @@ class Processor:
     ) -> Batch:
         """Build a batch with one row per request.
 
-        Arguments
+        Arguments:
             requests: what is asked, one or more.
             targets: what should be answered, one per request; a text is a target of text only.
             target: the modality that is asked for, of all or of each request; by default the one of its

@@ -42,7 +42,7 @@ def boxes(
 ) -> Grammar:
     """Four locations and a label, again and again.
 
-    Arguments
+    Arguments:
         most, at_least: how many boxes an answer may have.
         labels: the labels to choose from; None allows any text.
         label_tokens: length of a free label; 0 leaves labels out.

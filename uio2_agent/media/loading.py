@@ -39,7 +39,7 @@ def load_request(
 ) -> Request:
     """Build a request from what people have at hand.
 
-    Arguments
+    Arguments:
         text: the question, without the tag of the target.
         image, image_history: each a file, a PIL picture or an array; see `load_image`.
         audio: a file, (samples, rate in Hz), or linear mel spectrograms [256, 128] or [segments, 256, 128].

@@ -105,7 +105,7 @@ def target_masks(
 ) -> list[Tensor]:
     """Return each decoder layer's mask over a target of `length` tokens, [T, T] or [B, 1, T, T].
 
-    Arguments
+    Arguments:
         grid: rows and columns of an image or audio target; None for text, which no pattern touches.
         valid: bool [B, T], False for padding that may stand anywhere; such a token is seen by itself only.
         hidden: bool [B, T], tokens hidden from the encoder; read with `dynamic_masking` only.

@@ -63,7 +63,7 @@ def shifted_right(
 ) -> Tensor:
     """Return the decoder inputs int64 [B, N] of target tokens [B, N]: the token before, 0 first.
 
-    Arguments
+    Arguments:
         hidden: bool [B, N], tokens hidden from the encoder; None for none.
         mask_hidden: hidden tokens are read as the mask token (released as `unk_mask_token`).
         align: rows with hidden tokens read the token they predict (`shift_back_input_token`).

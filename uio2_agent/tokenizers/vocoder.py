@@ -146,7 +146,7 @@ class Vocoder(nn.Module):
     def from_pretrained(cls, path: str | Path, config: VocoderConfig | None = None) -> Self:
         """Read a vocoder in float32, frozen.
 
-        Arguments
+        Arguments:
             path: the official pickle, a safetensors file with or without weight norm, or a directory that
                 holds `vocoder.safetensors`.
             config: its shape; by default that of the JSON file of the same name beside it, else the released.
