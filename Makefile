@@ -10,12 +10,13 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_AR
 GL_LINE := apt-get install -y libegl1 libegl-mesa0 libgl1-mesa-dri
 WORKERS ?= 2
 
-.PHONY: help setup gl rollout test lint proof nano nano_house images clean
+.PHONY: help setup gl rollout test lint reference proof nano nano_house images clean
 
 help:
 	@echo "make rollout   VIMA episodes with the packaged policy: table, videos, dataset, page"
 	@echo "make test      the tests (under 30 minutes on two cores)"
 	@echo "make lint      ruff check and ruff format --check"
+	@echo "make reference  pages of the public names, in build/reference"
 	@echo "make proof     the long checks; their tables go to docs/proof/"
 	@echo "make nano      the packaged model's training from nothing (docs/nano.md)"
 	@echo "make nano_house  that of the packaged walker (docs/nano_house.md)"
@@ -57,6 +58,10 @@ test: setup
 
 lint: $(STAMP)
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+reference: $(STAMP)
+	@cd docs/reference && ../../$(BIN)/mkdocs build --strict --quiet --site-dir ../../build/reference
+	@echo "build/reference/index.html"
 
 proof: setup
 	@mkdir -p docs/proof

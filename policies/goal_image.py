@@ -27,7 +27,8 @@ class GoalImagePolicy(UnifiedIO2Policy):
     Arguments:
         goal: "imagined" draws goals, "none" acts without any; anything else is a folder of `uio2 imagine`,
             whose real goals are shown (what a perfect imagination would be worth).
-        guidance, goal_temperature: Of the drawing.
+        guidance: Of the drawing.
+        goal_temperature: Of the drawing.
         least_belief: Nats a token by which a goal must be likelier with the instruction than without.
         tries: Drawings of a goal that is not believed, all at `goal_temperature`.
     """

@@ -66,8 +66,8 @@ class UnifiedIO2Policy(Policy):
             sizes.
         plan: "replan": ask before every step. "once": ask after reset, play the answer, then idle.
         batch_size: Most requests in one model call. Every request is padded to the same fixed shape.
-        temperature, seed: 0 decodes greedily, None as the episode's embodiment says. Above 0 tokens are
-            drawn; an episode's draws depend on its seed and this one.
+        temperature: 0 decodes greedily, None as the episode's embodiment says. Above 0 tokens are drawn.
+        seed: with an episode's own it decides what is drawn.
         released: Read location tokens as the released UIO-2 code does (bin/1000).
         plan_steps: Longest plan with plan="once".
     """

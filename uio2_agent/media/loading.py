@@ -41,7 +41,8 @@ def load_request(
 
     Arguments:
         text: the question, without the tag of the target.
-        image, image_history: each a file, a PIL picture or an array; see `load_image`.
+        image: a file, a PIL picture or an array; see `load_image`.
+        image_history: the same kinds.
         audio: a file, (samples, rate in Hz), or linear mel spectrograms [256, 128] or [segments, 256, 128].
             The last segment becomes the audio, those before it the audio history.
         audio_history: the same kinds, each of one segment.
