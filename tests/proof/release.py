@@ -1,4 +1,4 @@
-"""Proof that a release works: the wheel in an empty environment of each Python, and the README's ten lines there.
+"""Proof that a release works: the wheel in an empty environment of each Python, and the README there.
 
 Builds the wheel, and for every Python from 3.11 to 3.14 that is found (on the path, or where pyenv keeps
 them) makes a virtual environment, installs torch and the wheel with what it asks for, and runs, in a folder
