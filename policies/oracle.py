@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ class OraclePolicy(Policy):
     """
 
     name = "oracle"
+    names_files: ClassVar = {"by": ("random", "oracle")}
 
     def __init__(self, noise: float = 0.0, astray: int = 6, by: Policy | None = None, seed: int = 0) -> None:
         if not 0 <= noise < 1 or int(astray) < 1:
