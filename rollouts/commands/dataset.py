@@ -16,7 +16,7 @@ from rollouts.datasets.compact import compact
 from rollouts.datasets.exports import export
 from rollouts.datasets.merge import merge
 from rollouts.datasets.push import push
-from rollouts.datasets.recount import EXACT, counted, differences
+from rollouts.datasets.recount import EXACT, counted, differences, loose_cameras
 from rollouts.datasets.replay import replayed
 from rollouts.datasets.stored import StoredSet
 from rollouts.datasets.verify import verify
@@ -56,7 +56,7 @@ def _stats(keys: Mapping[str, Any]) -> int:
     for key, of_key in found.items():
         table.add_row(key, *(_shown(of_key[name]) for name in (*EXACT, "q01", "q99")))
     show(table)
-    apart = differences(stored.info_statistics, found)
+    apart = differences(stored.info_statistics, found, loose_cameras(stored))
     for line in apart:
         print(f"wrong    {line}")
     if keys["write"]:
@@ -117,7 +117,7 @@ def _export(keys: Mapping[str, Any]) -> int:
     options = {"video": keys["video"]} if keys["to"] == "lerobot21" else {}
     with _bar("export", stored) as advance:
         made = export(stored, keys["to"], Path(keys["output"]).expanduser(), advance, **options)
-    print(f"{keys['to']:<9}{made}")
+    print(f"{'export':<9}{made}")
     return 0
 
 

@@ -4,7 +4,7 @@ Pictures are those that the writer counts (every fourth pixel of each side); tho
 Knows no command.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -44,22 +44,35 @@ def statistic_keys(stored: StoredSet, pictures: bool) -> list[str]:
     return [*(stored.cameras if pictures else []), *numbers]
 
 
+_LOOSE = 0.05
 EXACT = ("min", "max", "mean", "std", "count")
 """Statistics of a union that its parts tell exactly; quantiles are averages there."""
 
 
-def differences(kept: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """Return where two sets of statistics differ by more than float32 rounding, in words."""
+def differences(
+    kept: Mapping[str, Any], found: Mapping[str, Any], loosely: Collection[str] = ()
+) -> list[str]:
+    """Return where two sets of statistics differ by more than float32 rounding, in words.
+
+    `loosely` are cameras whose statistics came of other pixels than are counted here (films, and pictures of
+    which somebody else chose some): their means and deviations may be 0.05 apart, their extremes anything.
+    """
     said = []
     for key, of_key in found.items():
-        for name in EXACT:
+        loose = key in loosely
+        for name in ("mean", "std") if loose else EXACT:
             if name not in kept.get(key, {}):
                 continue
             old, new = np.ravel(kept[key][name]).astype(float), np.ravel(of_key[name]).astype(float)
-            scale = max(1.0, float(np.abs(new).max(initial=0.0)))
-            if old.shape != new.shape or not np.allclose(old, new, rtol=1e-3, atol=1e-5 * scale):
+            most = _LOOSE if loose else 1e-5 * max(1.0, float(np.abs(new).max(initial=0.0)))
+            if old.shape != new.shape or not np.allclose(old, new, rtol=1e-3, atol=most):
                 said.append(f"{name} of {key} is {_short(old)}, its frames say {_short(new)}")
     return said
+
+
+def loose_cameras(stored: StoredSet) -> list[str]:
+    """Return the cameras whose stored statistics came of other pixels than are counted here."""
+    return [] if stored.is_ours else stored.cameras
 
 
 def _short(values: np.ndarray) -> str:

@@ -18,7 +18,7 @@ from pretrain.sources.lerobot import EpisodeRecord
 from pretrain.sources.robot_meta import EpisodePlace
 from pretrain.sources.schema import DatasetError
 from rollouts.datasets.encoding import StatisticsFold
-from rollouts.datasets.recount import differences, episode_counted, statistic_keys
+from rollouts.datasets.recount import differences, episode_counted, loose_cameras, statistic_keys
 from rollouts.datasets.stored import RANKS, StoredSet, decoded_frames
 from rollouts.datasets.writer import episode_statistics
 from uio2_agent.files import PARTIAL
@@ -49,7 +49,7 @@ def _problems(stored: StoredSet, advance: Callable[[str], object]) -> Iterator[s
         start += place.length
         advance("")
     if whole:
-        for line in differences(stored.info_statistics, fold.as_dict()):
+        for line in differences(stored.info_statistics, fold.as_dict(), loose_cameras(stored)):
             yield f"{stored.root / schema.STATS_PATH}: {line}; uio2 dataset stats write=true counts anew"
     yield from _strays(stored)
 

@@ -125,6 +125,7 @@ LISTS = {
     **{name: {"generate"} for name in ("image_history", "audio_history", "stop", "options")},
     **{name: {"train"} for name in ("data", "lora_targets", "evaluate.task", "evaluate.level")},
     "without": {"pretrain"},
+    "path": {"dataset"},
 }
 
 
