@@ -82,8 +82,8 @@ class ImproveConfig:
         (first, end), (other, last) = self.judged_seeds().values()
         if first < last and other < end:
             raise RolloutError(
-                f"validation_seed={first} and test_seed={other} share seeds: what decides must not be what is "
-                "reported; move one of them"
+                f"validation_seed={first} and test_seed={other} share seeds: what decides must not be "
+                "what is reported; move one of them"
             )
         if (end := self.collected_seeds(self.rounds)["demonstrations"][1]) > FIRST_HELD_OUT_SEED:
             raise RolloutError(
@@ -91,7 +91,7 @@ class ImproveConfig:
                 f"from {FIRST_HELD_OUT_SEED} on are held out for evaluation; choose a lower collect_seed="
             )
         names = [field.name for field in dataclasses.fields(TrainConfig)]
-        for name in self.train:  # its values are the training's to judge
+        for name in self.train:
             if name in (*_GIVEN, *_GIVEN_TOO):
                 raise RolloutError(f"train.{name} is the loop's own: leave it out, or give it without train.")
             if name not in names:
