@@ -1,6 +1,5 @@
 """What `uio2 improve` is asked for, and which seeds each of its stages plays; loads no torch."""
 
-import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pretrain.defaults import defaults_from
 from pretrain.settings import TrainConfig
 from pretrain.sources.schema import FIRST_HELD_OUT_SEED
 from rollouts.errors import RolloutError
-from rollouts.settings import CONF
+from rollouts.settings import CONF, keys
 from rollouts.worklist import one_level, tasks_by_level
 from uio2_agent.errors import did_you_mean
 from uio2_agent.formats.json_file import read_object
@@ -29,8 +28,10 @@ OF_A_ROUND: Mapping[str, Any] = {
 }
 """Settings of training that differ from those of `uio2 train`, where `train.` gives no others: a round is
 short, goes on from weights that see well, and holds no episode back, since it is judged by playing."""
-_GIVEN = ("data", "output", "model", "inherit", "resume", "stop_after", "evaluate_every", "seed", "steps")
-_GIVEN_TOO = ("batch_size", "learning_rate", "goal_share", "lora_rank")
+_GIVEN = (
+    *("data", "output", "model", "inherit", "resume", "stop_after", "evaluate_every", "seed", "steps"),
+    *("batch_size", "learning_rate", "goal_share", "image_tokenizer", "audio_tokenizer"),
+)
 """Settings of training that the loop gives itself."""
 Seeds = tuple[int, int]
 """The first of consecutive seeds, and the first after them."""
@@ -90,12 +91,7 @@ class ImproveConfig:
                 f"collect_seed={self.collect_seed} with rounds={self.rounds} reaches seed {end - 1}: seeds "
                 f"from {FIRST_HELD_OUT_SEED} on are held out for evaluation; choose a lower collect_seed="
             )
-        names = [field.name for field in dataclasses.fields(TrainConfig)]
-        for name in self.train:
-            if name in (*_GIVEN, *_GIVEN_TOO):
-                raise RolloutError(f"train.{name} is the loop's own: leave it out, or give it without train.")
-            if name not in names:
-                raise RolloutError(f"train.{name} is no key of uio2 train{did_you_mean(name, names)}")
+        _check_training(self.train)
         self.training(1, "model", (), "output")
         self.tasks()
         tasks_by_level(self.env, self.task, self.level)
@@ -159,3 +155,19 @@ class ImproveConfig:
             "collect_level": level,
             "collected_tasks": list(tasks),
         }
+
+
+def _check_training(given: Mapping[str, Any]) -> None:
+    """Raise RolloutError for keys of training that there are not, are the loop's own, or of another type."""
+    known = {name: key for name, key in keys("train").items() if "." not in name}
+    for name, value in given.items():
+        if name in _GIVEN:
+            raise RolloutError(
+                f"train.{name} is the loop's own: leave it out, or give {name}= where uio2 improve has it"
+            )
+        if name not in known:
+            raise RolloutError(f"train.{name} is no key of uio2 train{did_you_mean(name, known)}")
+        default = known[name].default
+        wanted = str if default is None else (int, float) if type(default) is float else type(default)
+        if not isinstance(value, wanted) or (isinstance(value, bool) and type(default) is not bool):
+            raise RolloutError(f"train.{name}={value!r} is no value as {name}={default!r} of uio2 train is")

@@ -269,16 +269,19 @@ def test_pictures_are_asked_of_models_that_draw(model: str, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("task", ["rotate", "visual_manipulation"])
 def test_the_expert_of_the_tabletop_finds_the_way_back(task: str, rendering: None) -> None:
-    """After anything that the rules allow, its actions still solve the task."""
-    env = suite("vima").make(task, "placement", **suite("vima").demonstration_options({}, None), expert=True)
-    for seed in range(3):
+    """After any wrong action that does not end the episode at once, its labels still solve the task."""
+    tabletop = suite("vima")
+    env = tabletop.make(task, "placement", expert=True, **tabletop.demonstration_options({}, None))
+    outcomes = []
+    for seed in range(8):
         observation, info = env.reset(seed=seed)
         body, rng = embodiments.of(info), np.random.default_rng(seed)
-        wrong = dict(info["expert_action"])
         astray = body.random_action(body.state(observation, info), rng)
-        wrong["pose1_position"] = astray["pose1_position"]
-        *_, ended, over, info = env.step(wrong)
+        wrong = info["expert_action"] | {"pose1_position": astray["pose1_position"]}
+        _, _, ended, over, info = env.step(wrong)
+        lost = info["failure"]
         while not (ended or over):
-            *_, ended, over, info = env.step(info["expert_action"])
-        assert info["success"], seed
+            _, _, ended, over, info = env.step(info["expert_action"])
+        outcomes.append("lost" if lost else "saved" if info["success"] else "not saved")
     env.close()
+    assert outcomes.count("saved") >= 6 and "not saved" not in outcomes
