@@ -86,6 +86,11 @@ COMMANDS = {
         ("model",),
         stopped=_GOES_ON,
     ),
+    "improve": Command(
+        "rollouts.commands.improve:main",
+        "rounds of collecting with a policy, training on that, and keeping what is better",
+        stopped=_GOES_ON,
+    ),
     "convert": Command(
         "rollouts.commands.convert:convert",
         "a model directory, official to ours or back",
