@@ -40,7 +40,7 @@ _LEAST = {
     },
 }
 _LEAST["improve"] = {
-    **{"rounds": 0, "led": 0, "lead": 0, "astray": 1, "own": 0, "steps": 1, "batch_size": 1, "seed": 0},
+    **{"rounds": 0, "led": 0, "noise": 0, "astray": 1, "own": 0, "steps": 1, "batch_size": 1, "seed": 0},
     **{"validation_episodes": 1, "test_episodes": 1, "collect_seed": 0, "slots": 1, "workers": 1},
     **{"learning_rate": 0, "goal_share": 0},
 }
@@ -48,7 +48,7 @@ _LEAST["evaluate"] = _LEAST["rollout"]
 _MOST = {
     "generate": {"top_p": 1},
     "imagine": {"top_p": 1},
-    "improve": {"lead": 1, "goal_share": 1},
+    "improve": {"noise": 1, "goal_share": 1},
     "play": {"port": 65535},
 }
 

@@ -35,7 +35,7 @@ PUBLIC = {
     "convert": "source output official safetensors dtype tokenizer vocoder",
     "imagine": "model env env_kwargs task level episodes seed play guidance temperature top_p draw_seed "
     "slots device shown output",
-    "improve": "policy policy_args env env_kwargs task level collect_level data rounds led lead astray own "
+    "improve": "policy policy_args env env_kwargs task level collect_level data rounds led noise astray own "
     "expert_style steps batch_size learning_rate goal_share train control validation_episodes "
     "validation_seed test_episodes test_seed collect_seed seed slots workers output",
     "train-tokenizer": "target model mixture data held_back validation_examples bad_records output steps "

@@ -162,7 +162,7 @@ MISTAKES = {
         ("policy=nano collect_level=L1,L2", "one level at a time"),
         ("policy=nano data=missing", "missing is no directory"),
         ("policy=nano rounds=-1", "rounds must be at least 0"),
-        ("policy=nano lead=2", "lead must be at most 1"),
+        ("policy=nano noise=2", "noise must be at most 1"),
         ("policy=nano led=0 own=0", "nothing to learn from"),
         ("policy=nano test_seed=7000010", "share seeds"),
         ("policy=nano validation_seed=10", "validation_seed=10 may be trained on"),

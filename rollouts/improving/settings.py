@@ -53,7 +53,7 @@ class ImproveConfig:
     data: str | Sequence[str] | None
     rounds: int
     led: int
-    lead: float
+    noise: float
     astray: int
     own: int
     expert_style: str | None
@@ -144,7 +144,7 @@ class ImproveConfig:
         level, tasks = self.tasks()
         judged = tasks_by_level(self.env, self.task, self.level)
         names = (
-            *("env", "env_kwargs", "led", "lead", "astray", "own", "expert_style", "steps", "batch_size"),
+            *("env", "env_kwargs", "led", "noise", "astray", "own", "expert_style", "steps", "batch_size"),
             *("learning_rate", "goal_share", "train", "validation_episodes", "validation_seed"),
             *("test_episodes", "test_seed", "collect_seed", "seed"),
         )

@@ -30,7 +30,7 @@ def collected(config: ImproveConfig, kind: str, round: int, policy: str, folder:
     first, end = config.collected_seeds(round)[kind]
     who: dict[str, Any] = {"policy": "oracle", "expert_style": config.expert_style}
     if kind == "led":
-        who["policy_args"] = {"noise": config.lead, "astray": config.astray, "by": policy}
+        who["policy_args"] = {"noise": config.noise, "astray": config.astray, "by": policy}
     if kind == "own":
         who = {"policy": policy, "policy_args": config.policy_args}
     result = collect(
