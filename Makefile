@@ -66,6 +66,7 @@ reference: $(STAMP)
 proof: setup
 	@mkdir -p docs/proof
 	$(BIN)/python -m tests.proof.lerobot_loads docs/proof/lerobot.md
+	$(BIN)/python -m tests.proof.dataset_exports docs/proof/dataset_exports.md
 	$(BIN)/python -m tests.proof.oracle_table docs/proof/oracle.md
 	$(BIN)/python -m tests.proof.vima_levels docs/proof/vima.md
 	$(BIN)/python -m tests.proof.random_vs_nano docs/proof/random_vs_nano.md

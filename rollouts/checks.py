@@ -20,6 +20,8 @@ from rollouts.worklist import one_level, one_task, shard_numbers, tasks_by_level
 from uio2_agent.errors import described, did_you_mean, offered
 
 PRECISIONS = ("float32", "bfloat16", "float16")
+DATASET_ACTIONS = ("verify", "stats", "merge", "compact", "replay", "card", "export", "push")
+DATASET_FORMATS = ("lerobot21", "minari", "robomimic", "rlds")
 HOUSE_FORMATS = ("glb", "mjcf", "procthor", "habitat")
 _INFERENCE = {"inference": 0, "inference_batch": 1, "inference_wait": 0}
 _LEAST = {
@@ -27,6 +29,7 @@ _LEAST = {
     "collect": {"episodes": 1, "slots": 1, "workers": 1, "seed": 0, **_INFERENCE},
     "train": {"evaluate.episodes": 1, "evaluate.seed": 0},
     "inspect": {"episodes": 1},
+    "dataset": {"episodes": 0, "tolerance": 0, "file_mb": 1},
     "house": {"index": 0},
     "thor-player": {"width": 1, "height": 1},
     "generate": {
@@ -231,6 +234,22 @@ def _inspected(keys: Mapping[str, Any]) -> None:
     _check_folder(keys["path"], "name a dataset or an evaluation")
 
 
+def _dataset(keys: Mapping[str, Any]) -> None:
+    action, paths = keys["action"], keys["path"]
+    _check_name("action", action, DATASET_ACTIONS)
+    if isinstance(paths, list) and action != "merge":
+        raise RolloutError(f"{action} takes one folder, found path={paths}")
+    for path in paths if isinstance(paths, list) else [paths]:
+        _check_folder(path, "name a LeRobot dataset")
+    _check_name("format", keys["to"], DATASET_FORMATS)
+    needed = {"merge": ["output"], "compact": ["output"], "export": ["to", "output"], "push": ["repo"]}
+    for name in needed.get(action, ()):
+        if keys[name] is None:
+            raise RolloutError(f"uio2 dataset {action} needs {name}=...; uio2 dataset --help says what it is")
+    if action == "push" and not re.fullmatch(r"[\w.-]+/[\w.-]+", keys["repo"]):
+        raise RolloutError(f"repo={keys['repo']} is no repository: write owner/name")
+
+
 def _exported(keys: Mapping[str, Any]) -> None:
     _check_name("action", keys["action"], ("export",))
     _check_name("format", keys["to"], HOUSE_FORMATS)
@@ -260,6 +279,7 @@ _CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
     **{"train": _trained, "pretrain": _pretrained, "train-tokenizer": _tokenizer_trained},
     **{"imagine": _imagined, "improve": _improved, "generate": _generated, "convert": _converted},
     **{"compare": _compared, "inspect": _inspected, "house": _exported, "thor-player": _started},
+    "dataset": _dataset,
     "completion": _completed,
 }
 

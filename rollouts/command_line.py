@@ -77,6 +77,12 @@ COMMANDS = {
     "inspect": Command(
         "rollouts.commands.inspect:main", "a page that shows a dataset or an evaluation", ("path",)
     ),
+    "dataset": Command(
+        "rollouts.commands.dataset:main",
+        "check, join, shrink, replay, describe, export and publish datasets",
+        ("action", "path"),
+        ("to",),
+    ),
     "generate": Command(
         "rollouts.commands.generate:generate", "answer with text, a picture or a sound", ("text",)
     ),

@@ -49,6 +49,7 @@ PUBLIC = {
     "play": "env env_kwargs task level seed port",
     "thor-player": "width height headless assets",
     "house": "action house to from spec index assets output",
+    "dataset": "action path output to episodes tolerance video file_mb write license repo private",
     "doctor": "output",
     "completion": "shell",
 }
@@ -199,7 +200,7 @@ def test_what_ctrl_c_leaves_is_said_for_each_command(
     words = {"compare": ["a", "a"], "inspect": ["a"], "generate": ["a"], "convert": ["nano", "b"]}
     words |= {"train": ["data=a"], "house": ["export", "1", "--to", "glb"]}
     words |= {"train-tokenizer": ["image"], "imagine": ["model=b"], "completion": ["bash"]}
-    words |= {"improve": ["policy=nano"]}
+    words |= {"improve": ["policy=nano"], "dataset": ["verify", "a"]}
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "config.json").write_text("{}")
     assert main([command, *words.get(command, [])]) == 130

@@ -211,6 +211,15 @@ MISTAKES = {
         ("path=empty", "neither a dataset"),
         ("path=empty episodes=0", "episodes must be at least 1"),
     ],
+    "dataset": [
+        ("", "uio2 dataset needs action="),
+        ("verfy empty", "there is no action 'verfy' (did you mean 'verify'?)"),
+        ("verify missing", "missing is no directory"),
+        ("verify empty", "is no LeRobot dataset"),
+        ("export empty", "uio2 dataset export needs to="),
+        ("export empty --to rlsd output=b", "there is no format 'rlsd' (did you mean 'rlds'?)"),
+        ("push empty repo=x", "write owner/name"),
+    ],
     "house": [
         ("", "uio2 house needs action="),
         ("exprot 7 --to glb", "there is no action 'exprot' (did you mean 'export'?)"),

@@ -126,6 +126,7 @@ LISTS = {
     "data": {"train", "improve"},
     **{name: {"train"} for name in ("lora_targets", "evaluate.task", "evaluate.level")},
     "without": {"pretrain"},
+    "path": {"dataset"},
 }
 
 
