@@ -24,9 +24,9 @@ ALL = "all"
 ENTRY_POINTS = "uio2_agent.suites"
 
 _BUILT_IN = {
-    "vima": "envs.vima.suite:SUITE",
-    "procthor": "envs.procthor.suite:SUITE",
-    "habitat": "envs.habitat.suite:SUITE",
+    "vima": f"{__package__}.vima.suite:SUITE",
+    "procthor": f"{__package__}.procthor.suite:SUITE",
+    "habitat": f"{__package__}.habitat.suite:SUITE",
 }
 
 TaskLevels = Mapping[str, tuple[str, ...]]

@@ -25,7 +25,7 @@ __all__ = sorted(_PUBLIC)
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'policies' has no attribute {name!r}; it offers {', '.join(__all__)}")
-    return getattr(import_module(f"policies.{_PUBLIC[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -5,17 +5,17 @@ importing this package loads no simulator, no ray and no torch.
 """
 
 _HOME = {
-    "CollectConfig": "rollouts.collect",
-    "replay": "rollouts.collect",
-    "DatasetWriter": "rollouts.datasets.writer",
-    "encode_episode": "rollouts.datasets.encoding",
-    "Episode": "rollouts.runner",
-    "Work": "rollouts.runner",
-    "run_episodes": "rollouts.runner",
-    "work_list": "rollouts.runner",
-    "Job": "rollouts.workers",
-    "MakeEnv": "rollouts.workers",
-    "run_job": "rollouts.workers",
+    "CollectConfig": ".collect",
+    "replay": ".collect",
+    "DatasetWriter": ".datasets.writer",
+    "encode_episode": ".datasets.encoding",
+    "Episode": ".runner",
+    "Work": ".runner",
+    "run_episodes": ".runner",
+    "work_list": ".runner",
+    "Job": ".workers",
+    "MakeEnv": ".workers",
+    "run_job": ".workers",
 }
 __all__ = sorted(_HOME)
 
@@ -26,4 +26,4 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'rollouts' has no attribute {name!r}")
     from importlib import import_module  # here, for nothing is loaded before `cli` answers Ctrl-C
 
-    return getattr(import_module(_HOME[name]), name)
+    return getattr(import_module(_HOME[name], __name__), name)

@@ -42,8 +42,18 @@ _LEAST = {
         **{"temperature": 0, "top_p": 0, "guidance": 0},
     },
 }
+_LEAST["improve"] = {
+    **{"rounds": 0, "led": 0, "noise": 0, "astray": 1, "own": 0, "steps": 1, "batch_size": 1, "seed": 0},
+    **{"validation_episodes": 1, "test_episodes": 1, "collect_seed": 0, "slots": 1, "workers": 1},
+    **{"learning_rate": 0, "goal_share": 0},
+}
 _LEAST["evaluate"] = _LEAST["rollout"]
-_MOST = {"generate": {"top_p": 1}, "imagine": {"top_p": 1}, "play": {"port": 65535}}
+_MOST = {
+    "generate": {"top_p": 1},
+    "imagine": {"top_p": 1},
+    "improve": {"noise": 1, "goal_share": 1},
+    "play": {"port": 65535},
+}
 
 
 def check(command: str, keys: Mapping[str, Any]) -> None:
@@ -143,6 +153,26 @@ def _trained(keys: Mapping[str, Any]) -> None:
     asked = keys["evaluate"]
     if keys["evaluate_every"]:
         tasks_by_level(asked["env"], asked["task"], asked["level"])
+
+
+def _improved(keys: Mapping[str, Any]) -> None:
+    from policies.loading import SCRIPTED
+    from pretrain.schedule import SHAPES
+    from rollouts.improving.settings import ImproveConfig
+    from uio2_agent.formats.packaged import checkpoint_directory
+
+    if keys["policy"] in SCRIPTED:
+        raise RolloutError(
+            f"policy={keys['policy']} learns nothing: name a packaged model or a checkpoint directory"
+        )
+    checkpoint_directory(keys["policy"])
+    _check_policy(keys)
+    config = ImproveConfig(**keys)
+    _check_name("schedule", config.train.get("schedule"), SHAPES)
+    _check_device(config.train.get("device", "auto"))
+    for folder in config.datasets:
+        _check_folder(folder, "name a dataset with data=")
+    _check_options(keys, *config.tasks())
 
 
 def _pretrained(keys: Mapping[str, Any]) -> None:
@@ -247,14 +277,9 @@ def _completed(keys: Mapping[str, Any]) -> None:
 _CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
     **{"rollout": _played, "evaluate": _played, "collect": _collected, "play": _watched},
     **{"train": _trained, "pretrain": _pretrained, "train-tokenizer": _tokenizer_trained},
-    **{"imagine": _imagined, "generate": _generated, "convert": _converted},
-    **{
-        "compare": _compared,
-        "inspect": _inspected,
-        "dataset": _dataset,
-        "house": _exported,
-        "thor-player": _started,
-    },
+    **{"imagine": _imagined, "improve": _improved, "generate": _generated, "convert": _converted},
+    **{"compare": _compared, "inspect": _inspected, "house": _exported, "thor-player": _started},
+    "dataset": _dataset,
     "completion": _completed,
 }
 

@@ -1,8 +1,8 @@
 """The `uio2` command: finds the command, reads its keys, runs it, and turns expected errors into one line.
 
 Heavy packages are imported by the commands themselves, so that `--help` and a mistyped key answer at once.
-Before anything runs, `envs` is looked up: the name is common, and another folder or package of that name must
-not be taken for ours silently.
+Before anything runs, our packages are looked up: their names are common, and another folder or package of
+such a name must not be taken for ours silently.
 """
 
 import errno
@@ -90,6 +90,11 @@ COMMANDS = {
         "rollouts.commands.imagine:main",
         "goals that a model draws, beside the real ones",
         ("model",),
+        stopped=_GOES_ON,
+    ),
+    "improve": Command(
+        "rollouts.commands.improve:main",
+        "rounds of collecting with a policy, training on that, and keeping what is better",
         stopped=_GOES_ON,
     ),
     "convert": Command(
@@ -206,7 +211,7 @@ def _run(words: list[str], begin: Callable[[], object]) -> int:
         rest = _function(translated)(rest)
     leading, overrides = _leading_words(name, rest)
     config = resolve(name, overrides, leading)
-    check_envs()
+    check_packages()
     from rollouts.checks import check
 
     for package in _PACKAGES:  # ours come first, whatever a person's own modules bring onto the path later
@@ -253,19 +258,23 @@ def _undashed(names: Sequence[str], words: Sequence[str]) -> list[str]:
     return written
 
 
-def check_envs() -> None:
-    """Raise RolloutError if `import envs` would bring in a folder or package that is not ours."""
-    ours = Path(__file__).resolve().parents[1] / "envs"
-    spec = importlib.util.find_spec("envs")
-    places = (
-        [Path(place).resolve() for place in spec.submodule_search_locations or [spec.origin]] if spec else []
-    )
-    if places[:1] != [ours]:
-        found = places[0] if places else "nothing"
-        raise RolloutError(
-            f"'import envs' finds {found} and not {ours}: another folder or package of that name comes "
-            "first on Python's path. Run the uio2 command (not python -m), unset PYTHONPATH, or uninstall it"
+def check_packages() -> None:
+    """Raise RolloutError if one of our packages' names would bring in a folder or package that is not ours."""
+    for name in _PACKAGES:
+        ours = Path(__file__).resolve().parents[1] / name
+        spec = importlib.util.find_spec(name)
+        places = (
+            [Path(place).resolve() for place in spec.submodule_search_locations or [spec.origin]]
+            if spec
+            else []
         )
+        if places[:1] != [ours]:
+            found = places[0] if places else "nothing"
+            raise RolloutError(
+                f"'import {name}' finds {found} and not {ours}: another folder or package of that name comes "
+                "first on Python's path. Run the uio2 command (not python -m), unset PYTHONPATH, or "
+                "uninstall it"
+            )
 
 
 def _expected(error: Exception) -> bool:

@@ -19,7 +19,7 @@ NAMES_IT = {
 DEFAULTS = {
     "policies/embodiments/__init__.py": (
         r'^DEFAULT = "vima"$',
-        r'"vima": "policies\.embodiments\.vima:VIMA"',
+        r'"vima": f"\{__name__\}\.vima:VIMA"',
     ),
     "pretrain/sources/__init__.py": (r"Vima(Episode|Trajectories)", r"vima_trajectories"),
     "pretrain/sources/folders.py": (r"Vima(Episode|Trajectories)", r"vima_trajectories", r"VIMA's"),

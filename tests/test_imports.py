@@ -173,3 +173,14 @@ def _defines(package: str, name: str) -> bool:
         return False
     text = path.read_text(encoding="utf-8")
     return bool(re.search(rf"\b{re.escape(name)}\b", text))
+
+
+def test_nothing_of_the_model_goes_through_the_door_to_the_others() -> None:
+    """`uio2_agent.gym` loads the packages beside it; the model behind that door knows nobody."""
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in files("uio2_agent")
+        for name, _ in imports(path)
+        if name.startswith("uio2_agent.gym")
+    ]
+    assert not wrong, "\n".join(wrong)

@@ -13,12 +13,12 @@ BACKENDS = {
 """Name → what it is; the first is the default."""
 _CLASSES = {
     "house": {
-        "ObjectNav": "envs.procthor.object_nav:ObjectNavEnv",
-        "PickAndPlace": "envs.procthor.pick_and_place:PickAndPlaceEnv",
+        "ObjectNav": f"{__package__}.object_nav:ObjectNavEnv",
+        "PickAndPlace": f"{__package__}.pick_and_place:PickAndPlaceEnv",
     },
     "ai2thor": {
-        "ObjectNav": "envs.procthor.ai2thor.object_nav:Ai2thorObjectNavEnv",
-        "PickAndPlace": "envs.procthor.ai2thor.pick_and_place:Ai2thorPickAndPlaceEnv",
+        "ObjectNav": f"{__package__}.ai2thor.object_nav:Ai2thorObjectNavEnv",
+        "PickAndPlace": f"{__package__}.ai2thor.pick_and_place:Ai2thorPickAndPlaceEnv",
     },
 }
 """Backend → task → class by import path."""

@@ -7,7 +7,7 @@ from envs.suites import Suite
 SUITE = Suite(
     name="procthor",
     embodiment="navigation",
-    entry_point="envs.procthor.registration:make_env",
+    entry_point=f"{__package__}.registration:make_env",
     other_embodiments={"PickAndPlace": "household"},
     tasks={"ObjectNav": tuple(LEVELS), "PickAndPlace": tuple(LEVELS)},
     levels=LEVELS,

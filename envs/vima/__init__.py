@@ -10,17 +10,17 @@ from envs.vima.suite import SUITE as SUITE
 from envs.vima.suite import register_task as register_task
 
 _LAZY = {
-    "VimaEnv": "envs.vima.environment",
-    "Task": "envs.vima.tasks.base",
-    "Cast": "envs.vima.tasks.base",
-    "Goal": "envs.vima.tasks.goals",
-    "ObjectState": "envs.vima.things.state",
-    "PromptAssets": "envs.assets",
-    "FlatActions": "envs.vima.wrappers",
-    "FlatImage": "envs.wrappers.pictures",
-    "TextPrompt": "envs.vima.wrappers",
-    "Depth": "envs.wrappers.pictures",
-    "ObjectCrops": "envs.vima.crops",
+    "VimaEnv": ".environment",
+    "Task": ".tasks.base",
+    "Cast": ".tasks.base",
+    "Goal": ".tasks.goals",
+    "ObjectState": ".things.state",
+    "PromptAssets": "..assets",
+    "FlatActions": ".wrappers",
+    "FlatImage": "..wrappers.pictures",
+    "TextPrompt": ".wrappers",
+    "Depth": "..wrappers.pictures",
+    "ObjectCrops": ".crops",
 }
 
 
@@ -29,4 +29,4 @@ def __getattr__(name: str):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(_LAZY[name]), name)
+    return getattr(importlib.import_module(_LAZY[name], __name__), name)

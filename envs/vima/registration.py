@@ -30,8 +30,11 @@ _BUILT_IN = {
 }
 
 BACKENDS = {
-    "mujoco": ("envs.vima.environment:VimaEnv", "ours, on MuJoCo"),
-    "upstream": ("envs.vima.upstream.environment:UpstreamVimaEnv", "an installed VIMA-Bench, on PyBullet"),
+    "mujoco": (f"{__package__}.environment:VimaEnv", "ours, on MuJoCo"),
+    "upstream": (
+        f"{__package__}.upstream.environment:UpstreamVimaEnv",
+        "an installed VIMA-Bench, on PyBullet",
+    ),
 }
 """Name → class by import path, and what it is; the first is the default."""
 
@@ -39,7 +42,7 @@ EXTRA_STEPS = 2
 """Steps a policy may take beyond the expert's budget."""
 
 TASKS: dict[str, "str | type"] = {
-    name: f"envs.vima.tasks.{name}:{class_name}" for name, class_name in _BUILT_IN.items()
+    name: f"{__package__}.tasks.{name}:{class_name}" for name, class_name in _BUILT_IN.items()
 }
 """Task name → class, or `module:Class` until it is first used."""
 

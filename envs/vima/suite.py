@@ -50,7 +50,7 @@ def _simulator(env_kwargs: Mapping[str, Any]) -> str:
 SUITE = Suite(
     name="vima",
     embodiment="vima",
-    entry_point="envs.vima.registration:make_env",
+    entry_point=f"{__package__}.registration:make_env",
     tasks=_tasks,
     levels=LEVEL_ALIASES,
     default_level="placement",

@@ -18,9 +18,9 @@ DEFAULT = "vima"
 GROUP = "uio2_agent.embodiments"
 
 _OURS = {
-    "vima": "policies.embodiments.vima:VIMA",
-    "navigation": "policies.embodiments.navigation:NAVIGATION",
-    "household": "policies.embodiments.household:HOUSEHOLD",
+    "vima": f"{__name__}.vima:VIMA",
+    "navigation": f"{__name__}.navigation:NAVIGATION",
+    "household": f"{__name__}.household:HOUSEHOLD",
 }
 
 

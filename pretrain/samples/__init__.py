@@ -132,6 +132,6 @@ def builder(name: str, options: Mapping[str, Any] | None = None) -> Builder:
     if name not in BUILDERS:
         known = ", ".join(BUILDERS)
         raise TrainingError(f"there is no sample builder {name!r}{did_you_mean(name, BUILDERS)}: use {known}")
-    module = import_module(f"pretrain.samples.{name}")
+    module = import_module(f"{__name__}.{name}")
     made = build_fields(getattr(module, BUILDERS[name]), options or {}, f"options of {name}")
     return Builder(name, made, module.build)
