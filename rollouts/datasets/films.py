@@ -5,7 +5,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 
 _CRF = "12"
@@ -15,6 +14,8 @@ class Film:
     """An H.264 file that takes pictures of one size."""
 
     def __init__(self, path: Path, fps: Fraction):
+        import av
+
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self._fps, self._count = path, fps, 0
         self._container = av.open(str(path), "w", format="mp4", options={"movflags": "faststart"})
@@ -22,6 +23,8 @@ class Film:
 
     def add(self, pictures: Iterator[np.ndarray]) -> tuple[float, float]:
         """Append an episode's pictures; returns the seconds at which they begin and end."""
+        import av
+
         begins = self._count
         for picture in pictures:
             if self._stream is None:

@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -112,6 +111,8 @@ class StoredSet:
 
 def decoded_frames(place: VideoPlace, length: int, fps: float) -> Iterator[np.ndarray]:
     """Yield `length` frames of a video from a moment on, uint8 (H, W, 3); DatasetError where it has fewer."""
+    import av
+
     count = 0
     try:
         with av.open(str(place.path)) as container:
