@@ -43,6 +43,7 @@ PUBLIC = {
     "batch_size accumulate patch_share encoder_row decoder_row optimizer learning_rate schedule warmup "
     "decay_share weight_decay z_loss loss_weights spike skips seed device dtype recompute compile threads "
     "workers log_every save_every tensorboard wandb resume stop_after",
+    "serve": "policy policy_args host port batch wait",
     "play": "env env_kwargs task level seed port",
     "thor-player": "width height headless assets",
     "house": "action house to from spec index assets output",
