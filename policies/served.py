@@ -133,6 +133,10 @@ class ServedPolicy(Policy):
     def action_text(self, slot: int) -> str | None:
         return self._slots[slot].text
 
+    def close(self) -> None:
+        """Close all connections."""
+        self._forget()
+
     def _send(self, step: Step) -> None:
         slot = self._slots[step.slot]
         message = self._told(slot, step) if self._ours else self._asked(slot, step)
@@ -251,7 +255,7 @@ def _connected(address: str, patience: float) -> tuple[Any, dict[str, Any], byte
     until = time.monotonic() + patience
     while True:
         try:
-            socket = connect(address, compression=None, max_size=LARGEST)
+            socket = connect(address, compression=None, max_size=LARGEST).__enter__()  # closed by its slot
             break
         except InvalidURI as error:
             raise UIO2Error(f"policy={address}: {error}; write ws://host:port") from None
