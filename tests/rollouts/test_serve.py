@@ -121,7 +121,9 @@ RUBBISH = [
     msgpack.packb(
         {"observation": {"x": {b"__ndarray__": True, b"data": b"", b"dtype": "|O", b"shape": [1]}}}
     ),
-    msgpack.packb({"observation": {"x": {b"__ndarray__": True, b"data": b"1", b"dtype": "|u1", b"shape": [2**60]}}}),
+    msgpack.packb(
+        {"observation": {"x": {b"__ndarray__": True, b"data": b"1", b"dtype": "|u1", b"shape": [2**60]}}}
+    ),
     msgpack.packb({"observation": msgpack.ExtType(5, b"code")}),
     packed({"observation": {"ruin": True}, "prompt": "Go."}),
 ]  # fmt: skip
