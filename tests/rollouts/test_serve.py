@@ -174,14 +174,15 @@ def test_episodes_are_those_of_the_policy_itself() -> None:
     work = work_list(["PointNav"], "small", env="habitat", seed=3, episodes=2)
 
     def play(policy: Policy) -> list[Any]:
-        episodes = run_episodes(work, MakeEnv({"max_steps": 12}), policy, slots=2)
+        episodes = run_episodes(work, MakeEnv(), policy, slots=2)
         return [(e.status, list(map(int, e.actions))) for e in episodes]
 
     with serving(Counting()) as address:
-        policy = load_policy(address)
+        policy, itself = load_policy(address), play(Counting())
+        assert [status for status, _ in itself] == ["failure"] * 2 and all(actions for _, actions in itself)
         assert policy.name == "counting" and len(policy_identity(address)) == 64
-        assert play(policy) == play(Counting())
-        assert play(policy) == play(Counting())  # the next episodes of the same connections
+        assert play(policy) == itself
+        assert play(policy) == itself  # the next episodes of the same connections
         policy.close()
 
 
@@ -213,3 +214,34 @@ def test_without_the_packages_one_line_says_what_to_install() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2 and "pip install 'uio2-agent[serve]'" in done.stderr
+
+
+def test_a_server_of_others_gets_the_keys_it_wants_and_its_chunk_is_carried_out() -> None:
+    """A protocol double: as openpi's server, it keeps nothing of an episode and sends several actions."""
+    from websockets.sync.server import serve
+
+    seen: list[dict] = []
+
+    def answer(socket: Any) -> None:
+        socket.send(msgpack.packb({}))
+        for request in socket:
+            seen.append(unpacked(request))
+            socket.send(packed({"actions": np.array([[1.0 if len(seen) < 3 else 0.0], [2.0], [3.0]])}))
+            if len(seen) == 2:
+                return  # the connection ends, and nothing is lost with it
+
+    with serve(answer, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        address = f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
+        with pytest.raises(UIO2Error, match=r"policy_args\.keys="):
+            load_policy(address)
+        policy = load_policy(address, keys={"observation/image": "front", "state": "state"}, chunk=2)
+        work = work_list(["PointNav"], "small", env="habitat", seed=3, episodes=1)
+        (episode,) = run_episodes(work, MakeEnv(), policy)
+        policy.close()
+        server.shutdown()
+        thread.join()
+    assert list(map(int, episode.actions)) == [1, 2, 1, 2, 0] and len(seen) == 3
+    assert sorted(seen[0]) == ["observation/image", "prompt", "state"]
+    assert seen[0]["observation/image"].shape == (224, 224, 3) and isinstance(seen[0]["prompt"], str)
