@@ -66,9 +66,11 @@ reference: $(STAMP)
 proof: setup
 	@mkdir -p docs/proof
 	$(BIN)/python -m tests.proof.lerobot_loads docs/proof/lerobot.md
+	$(BIN)/python -m tests.proof.dataset_exports docs/proof/dataset_exports.md
 	$(BIN)/python -m tests.proof.oracle_table docs/proof/oracle.md
 	$(BIN)/python -m tests.proof.vima_levels docs/proof/vima.md
 	$(BIN)/python -m tests.proof.random_vs_nano docs/proof/random_vs_nano.md
+	$(BIN)/python -m tests.proof.improvement docs/proof/improvement.md
 	$(BIN)/python -m tests.proof.nano_house docs/proof/nano_house.md
 	$(BIN)/python -m tests.proof.habitat_experts docs/proof/habitat.md
 	$(BIN)/python -m tests.proof.procthor_experts docs/proof/procthor.md

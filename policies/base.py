@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,10 @@ class Policy(ABC):
     """What tables, pages and datasets call this policy; that of a class which does not say is the class's."""
     waited: float = 0.0
     """Seconds of the last `act` in which it waited for others, so that they are not the steps' own."""
+
+    names_files: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Arguments that name files, folders or policies, which count by what they hold when a run goes on; and
+    the words among their values that name none."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

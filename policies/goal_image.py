@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -32,6 +32,8 @@ class GoalImagePolicy(UnifiedIO2Policy):
         least_belief: Nats a token by which a goal must be likelier with the instruction than without.
         tries: Drawings of a goal that is not believed, all at `goal_temperature`.
     """
+
+    names_files: ClassVar = {"goal": (IMAGINED, NONE)}
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ import importlib
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -121,12 +121,36 @@ def packaged_for(*bodies: str) -> str:
     )
 
 
-def policy_identity(spec: str) -> str | None:
+def policy_identity(spec: str, policy_args: Mapping[str, Any] | None = None) -> str | None:
     """Return a digest of what a policy is, None for `oracle` and `random`, which are part of the program.
 
     Of a checkpoint it covers what is loaded (weights, configuration, tokenizer, style of requests), not what
-    else lies in its directory; of somebody's class, the source of its module. Paths do not count.
+    else lies in its directory; of somebody's class, the source of its module. Arguments that name a policy, a
+    file or a folder (`Policy.names_files`) count by what these hold. Paths do not count.
     """
+    own = _own_identity(spec)
+    make = _found(spec)[0] if policy_args else None
+    named = getattr(getattr(make, "__self__", make), "names_files", {})
+    held = [
+        f"{name} {digest}"
+        for name, words in sorted(named.items())
+        if (value := (policy_args or {}).get(name)) not in (None, *words)
+        and (digest := _held(str(value))) is not None
+    ]
+    return hashlib.sha256("\n".join([own or spec, *held]).encode()).hexdigest() if held else own
+
+
+def _held(name: str) -> str | None:
+    """The digest of what a word names: a policy, a file, or all files of a folder."""
+    path = Path(name)
+    if path.is_file():
+        return _digest([path], path.parent)
+    if path.is_dir() and not (path / CONFIG).is_file():
+        return _digest(sorted(each for each in path.rglob("*") if each.is_file()), path)
+    return _own_identity(name)
+
+
+def _own_identity(spec: str) -> str | None:
     if spec in SCRIPTED:  # whatever folder of that name lies here
         return None
     if spec.startswith(SCHEMES):
@@ -140,10 +164,16 @@ def policy_identity(spec: str) -> str | None:
         files = _loaded(checkpoint_directory(spec))
     else:
         return None
+    return _digest(files)
+
+
+def _digest(files: Iterable[Path], folder: Path | None = None) -> str:
+    """A digest of files, named as they are or as they lie below a folder."""
     digest = hashlib.sha256()
     for path in files:
+        name = path.name if folder is None else path.relative_to(folder).as_posix()
         with path.open("rb") as file:
-            digest.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
+            digest.update(name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,10 +29,11 @@ class OraclePolicy(Policy):
     """
 
     name = "oracle"
+    names_files: ClassVar = {"by": ("random", "oracle")}
 
     def __init__(self, noise: float = 0.0, astray: int = 6, by: Policy | None = None, seed: int = 0) -> None:
-        if not 0 <= noise < 1 or int(astray) < 1:
-            raise UIO2Error(f"noise={noise}, astray={astray}: a share from 0 to below 1, and at least 1")
+        if not 0 <= noise <= 1 or int(astray) < 1:
+            raise UIO2Error(f"noise={noise}, astray={astray}: a share from 0 to 1, and at least 1")
         self.noise, self.astray, self.seed = float(noise), int(astray), int(seed)
         self._other = by
         self._strays: dict[int, _Stray] = {}

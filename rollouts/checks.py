@@ -20,6 +20,8 @@ from rollouts.worklist import one_level, one_task, shard_numbers, tasks_by_level
 from uio2_agent.errors import described, did_you_mean, offered
 
 PRECISIONS = ("float32", "bfloat16", "float16")
+DATASET_ACTIONS = ("verify", "stats", "merge", "compact", "replay", "card", "export", "push")
+DATASET_FORMATS = ("lerobot21", "minari", "robomimic", "rlds")
 HOUSE_FORMATS = ("glb", "mjcf", "procthor", "habitat")
 _INFERENCE = {"inference": 0, "inference_batch": 1, "inference_wait": 0}
 _LEAST = {
@@ -27,6 +29,7 @@ _LEAST = {
     "collect": {"episodes": 1, "slots": 1, "workers": 1, "seed": 0, **_INFERENCE},
     "train": {"evaluate.episodes": 1, "evaluate.seed": 0},
     "inspect": {"episodes": 1},
+    "dataset": {"episodes": 0, "tolerance": 0, "file_mb": 1},
     "house": {"index": 0},
     "thor-player": {"width": 1, "height": 1},
     "generate": {
@@ -40,8 +43,19 @@ _LEAST = {
         **{"temperature": 0, "top_p": 0, "guidance": 0},
     },
 }
+_LEAST["improve"] = {
+    **{"rounds": 0, "led": 0, "noise": 0, "astray": 1, "own": 0, "steps": 1, "batch_size": 1, "seed": 0},
+    **{"validation_episodes": 1, "test_episodes": 1, "collect_seed": 0, "slots": 1, "workers": 1},
+    **{"learning_rate": 0, "goal_share": 0},
+}
 _LEAST["evaluate"] = _LEAST["rollout"]
-_MOST = {"generate": {"top_p": 1}, "imagine": {"top_p": 1}, "play": {"port": 65535}, "serve": {"port": 65535}}
+_MOST = {
+    "generate": {"top_p": 1},
+    "imagine": {"top_p": 1},
+    "improve": {"noise": 1, "goal_share": 1},
+    "play": {"port": 65535},
+    "serve": {"port": 65535},
+}
 
 
 def check(command: str, keys: Mapping[str, Any]) -> None:
@@ -145,6 +159,26 @@ def _trained(keys: Mapping[str, Any]) -> None:
         tasks_by_level(asked["env"], asked["task"], asked["level"])
 
 
+def _improved(keys: Mapping[str, Any]) -> None:
+    from policies.loading import SCRIPTED
+    from pretrain.schedule import SHAPES
+    from rollouts.improving.settings import ImproveConfig
+    from uio2_agent.formats.packaged import checkpoint_directory
+
+    if keys["policy"] in SCRIPTED:
+        raise RolloutError(
+            f"policy={keys['policy']} learns nothing: name a packaged model or a checkpoint directory"
+        )
+    checkpoint_directory(keys["policy"])
+    _check_policy(keys)
+    config = ImproveConfig(**keys)
+    _check_name("schedule", config.train.get("schedule"), SHAPES)
+    _check_device(config.train.get("device", "auto"))
+    for folder in config.datasets:
+        _check_folder(folder, "name a dataset with data=")
+    _check_options(keys, *config.tasks())
+
+
 def _pretrained(keys: Mapping[str, Any]) -> None:
     from pretrain.recipes import recipe_file
     from rollouts.commands.train_settings import pretraining
@@ -204,6 +238,22 @@ def _inspected(keys: Mapping[str, Any]) -> None:
     _check_folder(keys["path"], "name a dataset or an evaluation")
 
 
+def _dataset(keys: Mapping[str, Any]) -> None:
+    action, paths = keys["action"], keys["path"]
+    _check_name("action", action, DATASET_ACTIONS)
+    if isinstance(paths, list) and action != "merge":
+        raise RolloutError(f"{action} takes one folder, found path={paths}")
+    for path in paths if isinstance(paths, list) else [paths]:
+        _check_folder(path, "name a LeRobot dataset")
+    _check_name("format", keys["to"], DATASET_FORMATS)
+    needed = {"merge": ["output"], "compact": ["output"], "export": ["to", "output"], "push": ["repo"]}
+    for name in needed.get(action, ()):
+        if keys[name] is None:
+            raise RolloutError(f"uio2 dataset {action} needs {name}=...; uio2 dataset --help says what it is")
+    if action == "push" and not re.fullmatch(r"[\w.-]+/[\w.-]+", keys["repo"]):
+        raise RolloutError(f"repo={keys['repo']} is no repository: write owner/name")
+
+
 def _exported(keys: Mapping[str, Any]) -> None:
     _check_name("action", keys["action"], ("export",))
     _check_name("format", keys["to"], HOUSE_FORMATS)
@@ -231,8 +281,9 @@ def _completed(keys: Mapping[str, Any]) -> None:
 _CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
     **{"rollout": _played, "evaluate": _played, "collect": _collected, "play": _watched},
     **{"train": _trained, "pretrain": _pretrained, "train-tokenizer": _tokenizer_trained},
-    **{"imagine": _imagined, "generate": _generated, "convert": _converted},
+    **{"imagine": _imagined, "improve": _improved, "generate": _generated, "convert": _converted},
     **{"compare": _compared, "inspect": _inspected, "house": _exported, "thor-player": _started},
+    "dataset": _dataset,
     "completion": _completed,
     "serve": _check_policy,
 }

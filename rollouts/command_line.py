@@ -77,6 +77,12 @@ COMMANDS = {
     "inspect": Command(
         "rollouts.commands.inspect:main", "a page that shows a dataset or an evaluation", ("path",)
     ),
+    "dataset": Command(
+        "rollouts.commands.dataset:main",
+        "check, join, shrink, replay, describe, export and publish datasets",
+        ("action", "path"),
+        ("to",),
+    ),
     "generate": Command(
         "rollouts.commands.generate:generate", "answer with text, a picture or a sound", ("text",)
     ),
@@ -84,6 +90,11 @@ COMMANDS = {
         "rollouts.commands.imagine:main",
         "goals that a model draws, beside the real ones",
         ("model",),
+        stopped=_GOES_ON,
+    ),
+    "improve": Command(
+        "rollouts.commands.improve:main",
+        "rounds of collecting with a policy, training on that, and keeping what is better",
         stopped=_GOES_ON,
     ),
     "convert": Command(

@@ -106,7 +106,7 @@ class EvaluateConfig:
             "policy": self.policy,
             "policy_args": arguments,
             "env_kwargs": dict(self.env_kwargs),
-            "checkpoint_hash": policy_identity(self.policy),
+            "checkpoint_hash": policy_identity(self.policy, self.policy_args),
             "seed": self.seed,
         }
 

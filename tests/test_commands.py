@@ -35,6 +35,9 @@ PUBLIC = {
     "convert": "source output official safetensors dtype tokenizer vocoder",
     "imagine": "model env env_kwargs task level episodes seed play guidance temperature top_p draw_seed "
     "slots device shown output",
+    "improve": "policy policy_args env env_kwargs task level collect_level data rounds led noise astray own "
+    "expert_style steps batch_size learning_rate goal_share train control validation_episodes "
+    "validation_seed test_episodes test_seed collect_seed seed slots workers output",
     "train-tokenizer": "target model mixture data held_back validation_examples bad_records output steps "
     "batch_size learning_rate warmup decay_share window_steps window critic_start patience seed device "
     "threads workers log_every save_every tensorboard resume stop_after",
@@ -47,6 +50,7 @@ PUBLIC = {
     "play": "env env_kwargs task level seed port",
     "thor-player": "width height headless assets",
     "house": "action house to from spec index assets output",
+    "dataset": "action path output to episodes tolerance video file_mb write license repo private",
     "doctor": "output",
     "completion": "shell",
 }
@@ -197,12 +201,13 @@ def test_what_ctrl_c_leaves_is_said_for_each_command(
     words = {"compare": ["a", "a"], "inspect": ["a"], "generate": ["a"], "convert": ["nano", "b"]}
     words |= {"train": ["data=a"], "house": ["export", "1", "--to", "glb"]}
     words |= {"train-tokenizer": ["image"], "imagine": ["model=b"], "completion": ["bash"]}
+    words |= {"improve": ["policy=nano"], "dataset": ["verify", "a"], "serve": ["nano"]}
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "config.json").write_text("{}")
     assert main([command, *words.get(command, [])]) == 130
     said = capsys.readouterr().err
     assert said.startswith("\nstopped; ") and said.count("\n") == 2
-    goes_on = command in ("collect", "evaluate", "train", "pretrain", "train-tokenizer", "imagine")
+    goes_on = command in ("collect", "evaluate", "train", "pretrain", "train-tokenizer", "imagine", "improve")
     assert ("the same command goes on from" in said, "the same command starts anew" in said) == (
         goes_on,
         not goes_on,

@@ -59,14 +59,16 @@ def decoded(content: bytes | None, where: str, size: Sequence[int] | None, chann
     return array
 
 
-def read_frames(path: Path, episode: int, length: int, layout: Layout) -> pa.Table:
-    """Return the frames of an episode, as its set's layout has them.
+def read_frames(path: Path, episode: int, length: int, layout: Layout, group: int | None = None) -> pa.Table:
+    """Return the frames of an episode, as its set's layout has them: all of the file, or a row group of it.
 
     Raises DatasetError naming the file: it is missing or damaged, lacks columns, has others in their place,
     or holds something else than this episode.
     """
     try:
-        table = pq.ParquetFile(io.BytesIO(read_bytes(path)), page_checksum_verification=True).read()
+        content = io.BytesIO(read_bytes(path)) if group is None else pa.memory_map(str(path))
+        file = pq.ParquetFile(content, page_checksum_verification=True)
+        table = file.read() if group is None else file.read_row_group(group)
         table.validate(full=True)
     except DatasetError:
         raise

@@ -102,6 +102,11 @@ class EpisodeRecord:
         return self._numbers("action")
 
     @cached_property
+    def rewards(self) -> np.ndarray:
+        """(T,) float32, of each action."""
+        return self._numbers("next.reward")[:, 0]
+
+    @cached_property
     def action_texts(self) -> list[str]:
         """The executed actions in the model's action language, one string per step."""
         return self._table["action.text"].to_pylist()
@@ -170,14 +175,15 @@ class EpisodeRecord:
 
     @property
     def _path(self) -> Path:
-        return self.root / schema.DATA_PATH.format(**schema.place(self.index))
+        return self.root / schema.DATA_PATH.format(**schema.data_place(self._facts)[0])
 
     def _frame(self, number: int) -> str:
         return f"{self._path} (episode {self.index}), frame {number}"
 
     @cached_property
     def _table(self) -> pa.Table:
-        return checks.read_frames(self._path, self.index, self.length, schema.layout(self.record))
+        group = schema.data_place(self._facts)[1]
+        return checks.read_frames(self._path, self.index, self.length, schema.layout(self.record), group)
 
     def _numbers(self, key: str) -> np.ndarray:
         return checks.numbers(self._table, key, f"{self._path} (episode {self.index})")

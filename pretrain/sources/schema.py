@@ -20,6 +20,9 @@ fraction of a second.
     prompts/<2 hex>/<hash>.png                               prompt pictures, named by content, stored once
     maps/chunk-000/file-000.jpg, .json                       the floor from above, where there is a map of it
 
+`uio2 dataset compact` joins the data files: an episode is a row group then, and its index line says which
+(`place`: chunk, file, group).
+
 Which cameras, which sizes, what state and action: a set's `Record` says it, the features follow from it.
 
 It refuses to know simulators and training. Source: LeRobot's dataset format v3.0.
@@ -204,6 +207,16 @@ def place(episode: int) -> dict[str, int]:
     return {"chunk_index": episode // CHUNK_SIZE, "file_index": episode % CHUNK_SIZE}
 
 
+def data_place(facts: Mapping[str, Any]) -> tuple[dict[str, int], int | None]:
+    """Return where an episode's frames are, by its index line: the place of the file, and the row group in
+    it, None where the file is the episode's own.
+    """
+    if (kept := facts.get("place")) is None:
+        return place(facts["episode_index"]), None
+    chunk, file, group = kept
+    return {"chunk_index": chunk, "file_index": file}, group
+
+
 def read_record(root: Path) -> Record:
     """Return the record of a dataset; of one older than records, the one that its features tell.
 
@@ -296,7 +309,7 @@ def episode_identity(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
-_OF_PLACE = ("episode_index", "dataset_to_index", "work_index", "git_sha")
+_OF_PLACE = ("episode_index", "dataset_to_index", "work_index", "git_sha", "place")
 _NAMED = {"state": "observation.state", "action": "action"}
 
 

@@ -46,7 +46,7 @@ class TokenizerObjective:
 
     def __call__(self, real: Tensor, inside: Tensor, step: int) -> Drawn:
         """Return the tokenizer's losses."""
-        passed = through(self.tokenizer, real)
+        passed = through(self.tokenizer, real, learning=True)
         counts = inside[:, None]
         drawn = torch.where(counts, passed.decoded, real)  # padding is neither judged nor learned
         share = counts.float().mean().clamp(min=1e-6)

@@ -1,8 +1,10 @@
 """Vectors to codes while both learn: the straight-through estimate, its two losses, codes brought to life.
 
-Unusual: a code that nothing has chosen for a while is put where a vector of the batch lies, since a codebook
-that is learned by gradients alone leaves most of its rows unused. Source: van den Oord et al., Neural
-Discrete Representation Learning (2017); unit vectors as in ViT-VQGAN (Yu et al. 2022).
+Unusual: a code that nothing has chosen for a while is put where a vector of the batch lies that is far from
+its code, as k-means++ seeds its centres (Arthur and Vassilvitskii 2007). A codebook that is learned by
+gradients alone leaves most of its rows unused; rows put onto any vector pile up on what fills most of the
+pictures, an empty table, whose code is then a coin toss that no model can predict. Source: van den Oord et
+al., Neural Discrete Representation Learning (2017); unit vectors as in ViT-VQGAN (Yu et al. 2022).
 """
 
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pretrain.tokenizing.plain import tied
 from uio2_agent.tokenizers.vit_vqgan import ViTVQGAN
 from uio2_agent.tokenizers.vqgan import VQGAN, nearest
 
@@ -30,9 +33,9 @@ class Quantized:
     loss: Tensor
 
 
-def through(tokenizer: VQGAN | ViTVQGAN, values: Tensor) -> Quantized:
+def through(tokenizer: VQGAN | ViTVQGAN, values: Tensor, learning: bool = False) -> Quantized:
     """Send values [B, channels, H, W] through a tokenizer, gradients passing the codes as if they were not
-    there.
+    there; `learning` ties the codes of plain patches of a picture.
     """
     codebook = tokenizer.quantize["embedding"].weight
     if isinstance(tokenizer, VQGAN):
@@ -40,8 +43,10 @@ def through(tokenizer: VQGAN | ViTVQGAN, values: Tensor) -> Quantized:
         vectors = features.flatten(2).transpose(1, 2)  # [B, N, code_dim]
     else:
         vectors = F.normalize(tokenizer.encoder(values[:, 0]), dim=-1)
-        codebook = F.normalize(codebook, dim=-1)
+        codebook = rows_of(tokenizer, codebook)
     codes = nearest(vectors.detach(), codebook.detach())
+    if learning and isinstance(tokenizer, VQGAN):
+        codes = tied(codes, values, tokenizer.config.patch_size[0])
     chosen = F.embedding(codes, codebook)
     to_codes = F.mse_loss(chosen, vectors.detach())
     loss = to_codes + COMMITMENT * F.mse_loss(vectors, chosen.detach())
@@ -54,6 +59,11 @@ def through(tokenizer: VQGAN | ViTVQGAN, values: Tensor) -> Quantized:
     return Quantized(decoded, codes, vectors.detach(), loss)
 
 
+def rows_of(tokenizer: VQGAN | ViTVQGAN, codebook: Tensor) -> Tensor:
+    """Return the rows [codes, code_dim] of a codebook as vectors are compared with them."""
+    return codebook if isinstance(tokenizer, VQGAN) else F.normalize(codebook, dim=-1)
+
+
 class CodeUse(nn.Module):
     """Counts since when each code was not chosen, in steps; its state is part of a run's."""
 
@@ -64,16 +74,22 @@ class CodeUse(nn.Module):
 
     @torch.no_grad()
     def settle(self, tokenizer: VQGAN | ViTVQGAN, passed: Quantized, generator: torch.Generator) -> int:
-        """Count a step's codes, and put those that waited too long onto drawn vectors of the step; return how
-        many.
+        """Count a step's codes, and put those that waited too long onto vectors of the step, drawn by their
+        squared distance from their codes; return how many.
         """
         self.idle += 1
         self.idle[passed.codes.unique()] = 0
         dead = (self.idle >= self._patience).nonzero()[:, 0]
         vectors = passed.vectors.flatten(0, 1)
-        dead = dead[: len(vectors)]
-        if len(dead):
-            drawn = torch.randperm(len(vectors), generator=generator)[: len(dead)].to(vectors.device)
-            tokenizer.quantize["embedding"].weight[dead] = vectors[drawn]
-            self.idle[dead] = 0
-        return len(dead)
+        codebook = tokenizer.quantize["embedding"].weight
+        away = (vectors - rows_of(tokenizer, codebook)[passed.codes.flatten()]).square().sum(-1)
+        revived = 0
+        for code in dead.tolist():
+            if not away.any():  # every vector lies on a code
+                break
+            place = int(away.cpu().multinomial(1, generator=generator))
+            codebook[code] = vectors[place]
+            away = torch.minimum(away, (vectors - vectors[place]).square().sum(-1))
+            self.idle[code] = 0
+            revived += 1
+        return revived

@@ -40,7 +40,7 @@ from pretrain.step_batches import step_batches
 from pretrain.tokenizing.discriminator import PatchDiscriminator
 from pretrain.tokenizing.material import audio_values, image_values, is_material
 from pretrain.tokenizing.objective import TokenizerObjective
-from pretrain.tokenizing.quantizing import CodeUse
+from pretrain.tokenizing.quantizing import CodeUse, through
 from pretrain.tokenizing.settings import SETTINGS, TokenizerConfig
 from pretrain.tokenizing.windows import detailed_window
 from uio2_agent.config import UnifiedIO2Config
@@ -191,13 +191,14 @@ class TokenizerRun:
             return {}
         absolute, squared, count, chosen, drawn = 0.0, 0.0, 0, [], []
         for real, inside in self.validation:
-            passed = self.objective(real.to(self.device), inside.to(self.device), 0)
-            wrong = (passed.values.cpu() - real) * inside[:, None]
+            passed = through(self.tokenizer, real.to(self.device))
+            seen = torch.where(inside[:, None], passed.decoded.cpu(), real)
+            wrong = seen - real
             absolute += wrong.abs().sum().item()
             squared += wrong.square().sum().item()
             count += int(inside.sum()) * real.shape[1]
-            chosen.append(passed.passed.codes.flatten())
-            drawn.append(torch.stack([real, passed.values.cpu()], 1))
+            chosen.append(passed.codes.flatten())
+            drawn.append(torch.stack([real, seen], 1))
         self._draw(torch.cat(drawn)[:32])
         share = torch.cat(chosen).bincount(minlength=self.tokenizer.config.codes).double()
         share = share[share > 0] / share.sum()

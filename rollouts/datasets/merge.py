@@ -37,7 +37,7 @@ def merge(parts: Iterable[str | Path], output: str | Path) -> int:
         if writer.episodes:
             raise DatasetError(f"{output} holds {writer.episodes} episodes already: merge into a new folder")
         for root, row in rows:
-            writer.publish(_encoded_from(root, row))
+            writer.publish(encoded_from(root, row))
         for record in _lines(roots, schema.DROPPED_PATH):
             writer.record_dropped(record["work_index"], record["status"])
         for record in _lines(roots, schema.ERRORS_PATH):
@@ -91,7 +91,7 @@ def _lines(roots: Iterable[Path], name: str) -> list[dict[str, Any]]:
     return sorted(records, key=lambda record: record["work_index"])
 
 
-def _encoded_from(root: Path, row: dict[str, Any]) -> EncodedEpisode:
+def encoded_from(root: Path, row: dict[str, Any]) -> EncodedEpisode:
     """Undo `publish`: the episode without its rank. Raises DatasetError for one that is damaged."""
     record = schema.read_record(root)
     EpisodeRecord(root, row, record).check()

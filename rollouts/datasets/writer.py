@@ -327,6 +327,11 @@ def read_config(root: Path) -> dict[str, Any]:
         form, config = provenance["format"], dict(provenance["config"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DatasetError(f"{path} cannot be read ({error!r}): restore it or collect again") from error
+    if provenance.get("compacted"):
+        raise DatasetError(
+            f"{root} was compacted: it can be trained on, but not continued or merged; use the set it was "
+            "made of"
+        )
     if form != schema.FORMAT:
         raise DatasetError(
             f"{root} has the columns of format {form}, this program writes {schema.FORMAT}: "

@@ -186,7 +186,7 @@ def _tag(status: str) -> str:
     return f'<span class="tag {escape(status)}">{escape(status)}</span>'
 
 
-def _html_table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:
+def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:
     """Cells are HTML already; the first `left` columns are words, the others numbers."""
 
     def line(cells: Sequence[str], kind: str) -> str:
@@ -222,7 +222,7 @@ def _rows(rows: Sequence[Mapping[str, Any]], shown: Sequence[str]) -> str:
         metrics = f"{row['metrics']['steps']:.2f}", *means, row["metrics"]["errors"]
         lines.append([escape(row["task"]), escape(row["level"]), bar, *map(str, (*counts, *metrics))])
     counts = ["episodes", "solved", "success", "95 %", "steps", *map(_named, shown), "errors"]
-    return _html_table(["task", "level", "", *counts], lines, 3)
+    return html_table(["task", "level", "", *counts], lines, 3)
 
 
 def _benchmark(result: Mapping[str, Any]) -> list[str]:
@@ -231,7 +231,7 @@ def _benchmark(result: Mapping[str, Any]) -> list[str]:
     for title, (head, lines), notes in _panels(result):
         cells = [[escape(cell) for cell in line] for line in lines]
         said = "".join(f'<p class="faint">{escape(note)}</p>' for note in notes)
-        sections.append(section(title, _html_table(head, cells, 1) + said))
+        sections.append(section(title, html_table(head, cells, 1) + said))
     return sections
 
 
@@ -249,7 +249,7 @@ def _timing(timing: Sequence[Mapping[str, Any]]) -> str:
         for row in timing
     ]
     head = ["task", "level", "reset, ms per episode", "policy, ms per step", "environment, ms per step"]
-    return _html_table(head, lines, 2)
+    return html_table(head, lines, 2)
 
 
 def _every_episode(episodes: Sequence[Mapping[str, Any]]) -> str:
@@ -258,7 +258,7 @@ def _every_episode(episodes: Sequence[Mapping[str, Any]]) -> str:
         + [str(row["seed"]), str(row["steps"])]
         for row in episodes
     ]
-    table = _html_table(["task", "level", "outcome", "prompt", "seed", "steps"], lines, 4)
+    table = html_table(["task", "level", "outcome", "prompt", "seed", "steps"], lines, 4)
     return f"<details><summary>all {len(episodes)} episodes</summary>{table}</details>"
 
 

@@ -210,7 +210,7 @@ def test_loading_by_name_and_by_class_from_the_working_directory(tmp_path, monke
         ("policies.random:Randem", {}, "has no 'Randem'.*RandomPolicy"),
         ("random", {"sed": 1}, "'sed'; policy_args it takes: seed"),
         ("oracle", {"sede": 1}, "takes: noise, astray, by, seed"),
-        ("oracle", {"noise": 2}, "share from 0 to below 1"),
+        ("oracle", {"noise": 2}, "share from 0 to 1"),
         ("ws://localhost:1", {}, "not built yet"),
         ("collections:UserDict", {}, "it has no reset, act, answer, name; derive it from policies.Policy"),
     ],

@@ -19,7 +19,8 @@ from pretrain.sources.source import BadRecord
 from pretrain.tokenizing.discriminator import PatchDiscriminator, RandomFeatures, hinge
 from pretrain.tokenizing.material import audio_values, image_values
 from pretrain.tokenizing.objective import TokenizerObjective
-from pretrain.tokenizing.quantizing import COMMITMENT, CodeUse, through
+from pretrain.tokenizing.plain import tied
+from pretrain.tokenizing.quantizing import COMMITMENT, CodeUse, Quantized, through
 from pretrain.tokenizing.run import DRAWINGS, TokenizerRun, train_tokenizer
 from pretrain.tokenizing.settings import TokenizerConfig
 from pretrain.tokenizing.windows import detailed_window
@@ -130,6 +131,36 @@ def test_codes_that_nobody_chooses_come_to_life_where_vectors_lie() -> None:
     vectors = through(network, real).vectors.flatten(0, 1)
     moved = network.quantize["embedding"].weight[8:].detach()
     assert torch.cdist(moved, vectors).min(1).values.max() < 1e-4
+
+
+def test_codes_come_to_life_where_none_lies_not_where_most_vectors_do() -> None:
+    """Nine tenths of a step lie around one code, the rest elsewhere: the rest gets the codes."""
+    network = tokenizer("image")
+    generator = torch.Generator().manual_seed(0)
+    near, far = (torch.randn(count, SMALL.code_dim, generator=generator) for count in (90, 10))
+    vectors = torch.cat([near * 0.01, far * 2])
+    with torch.no_grad():
+        network.quantize["embedding"].weight.fill_(0.0)
+    codes = torch.zeros(1, 100, dtype=torch.int64)
+    passed = Quantized(torch.zeros(1), codes, vectors[None], torch.zeros(1))
+    use = CodeUse(SMALL.codes, patience=1)
+    use.idle[9:] = -9  # these wait longer
+    assert use.settle(network, passed, generator) == 8  # all of the first nine but the one that was chosen
+    moved = network.quantize["embedding"].weight[1:9].detach()
+    hit = torch.cdist(moved, vectors).argmin(1)
+    assert (hit >= 90).all() and len(hit.unique()) == 8
+
+
+def test_plain_patches_of_a_colour_have_the_code_of_most() -> None:
+    values = torch.zeros(2, 3, 16, 32)
+    values[1, :, :8] = 0.9
+    values[0, 0, 3, 3] = 1.0  # this patch is not plain
+    codes = torch.tensor([[7, 1, 2, 2, 2, 3, 1, 5], [4, 6, 6, 0, 9, 9, 9, 2]])
+    wanted = torch.tensor([[7, 2, 2, 2, 2, 2, 2, 2], [6, 6, 6, 6, 2, 2, 2, 2]])
+    # of the dark plain patches four chose 2, three 9; of the bright ones two chose 6
+    assert torch.equal(tied(codes, values, 8), wanted)
+    noisy = torch.rand(2, 3, 16, 32) * 2 - 1
+    assert torch.equal(tied(codes, noisy, 8), codes)
 
 
 def test_material_is_what_a_model_is_asked_to_draw() -> None:

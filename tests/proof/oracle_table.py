@@ -9,7 +9,7 @@ from typing import Any
 from policies.base import Step
 from policies.embodiments.vima import VIMA
 from policies.oracle import OraclePolicy
-from rollouts.commands.compare import compare
+from rollouts.results.comparison import compare
 from tests.proof.tables import SEEDS, played, rate, table, write
 
 

@@ -5,7 +5,7 @@ Usage: python -m tests.proof.random_vs_nano REPORT.md
 
 import sys
 
-from rollouts.commands.compare import compare
+from rollouts.results.comparison import compare
 from tests.proof.tables import SEEDS, played, rate, table, write
 
 LEARNED = ["visual_manipulation", "scene_understanding", "rotate", "sweep_without_exceeding"]

@@ -14,10 +14,10 @@ from policies.embodiments.vima import VIMA
 from pretrain.sources.lerobot import LeRobotSource
 from rollouts import evaluate
 from rollouts.commands import rollout
-from rollouts.commands.compare import compare
 from rollouts.errors import RolloutError
 from rollouts.evaluate import EvaluateConfig
 from rollouts.pages import film
+from rollouts.results.comparison import compare
 from rollouts.worklist import work_items
 from tests.toys import TOY
 

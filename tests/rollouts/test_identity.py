@@ -1,5 +1,6 @@
 """What a thing is counts, never where it lies: policies, training data, shards; nothing lost or doubled."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from policies.loading import policy_identity
+from policies.style import load_styles, save_styles
 from pretrain.settings import TrainConfig
 from pretrain.sources.schema import DatasetError
 from pretrain.trainer import train
@@ -45,6 +47,33 @@ def test_a_policy_is_its_weights_style_and_vocabulary(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "oracle").mkdir()  # as when results are written to output=oracle
     assert policy_identity("oracle") is None
+
+
+def test_a_policy_is_what_its_arguments_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("leader", "copy"):
+        shutil.copytree(checkpoint_directory("nano"), tmp_path / name)
+    led = [policy_identity("oracle", {"noise": 0.5, "by": by}) for by in ("leader", "copy", "nano")]
+    assert len(set(led)) == 1 and led[0] is not None
+    (tmp_path / "leader" / "model.safetensors").write_bytes(b"other weights")
+    assert policy_identity("oracle", {"noise": 0.5, "by": "leader"}) != led[0]
+    assert policy_identity("oracle", {"noise": 0.5, "by": "random"}) is None
+    drawing = tmp_path / "drawing"
+    shutil.copytree(checkpoint_directory("nano"), drawing)
+    styles = load_styles(drawing, unnamed="vima")
+    save_styles(drawing, {name: dataclasses.replace(style, goal=True) for name, style in styles.items()})
+    shown = tmp_path / "shown" / "pictures"
+    shown.mkdir(parents=True)
+    (shown / "one.png").write_bytes(b"a goal")
+    without = policy_identity("drawing")
+    assert policy_identity("drawing", {"goal": "none"}) == without
+    before = policy_identity("drawing", {"goal": "shown"})
+    (tmp_path / "shown").rename(tmp_path / "elsewhere")
+    assert policy_identity("drawing", {"goal": "elsewhere"}) == before != without
+    (tmp_path / "elsewhere" / "pictures" / "one.png").write_bytes(b"another")
+    assert policy_identity("drawing", {"goal": "elsewhere"}) != before
+    (tmp_path / "none").mkdir()  # a folder of a word's name
+    assert policy_identity("drawing", {"goal": "none"}) == without
 
 
 def test_another_policy_of_the_same_name_is_refused(tmp_path, monkeypatch):

@@ -120,11 +120,13 @@ def is_text(key: Key) -> bool:
 
 TEXTS = [(command, key) for command in COMMANDS for key in KEYS(command).values() if is_text(key)]
 LISTS = {
-    "task": {"rollout", "collect", "evaluate", "imagine"},
-    "level": {"rollout", "evaluate", "imagine"},
+    "task": {"rollout", "collect", "evaluate", "imagine", "improve"},
+    "level": {"rollout", "evaluate", "imagine", "improve"},
     **{name: {"generate"} for name in ("image_history", "audio_history", "stop", "options")},
-    **{name: {"train"} for name in ("data", "lora_targets", "evaluate.task", "evaluate.level")},
+    "data": {"train", "improve"},
+    **{name: {"train"} for name in ("lora_targets", "evaluate.task", "evaluate.level")},
     "without": {"pretrain"},
+    "path": {"dataset"},
 }
 
 

@@ -1,0 +1,1 @@
+"""The parts of `uio2 improve`: its settings, its stages, and the record that says which are done."""
