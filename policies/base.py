@@ -22,6 +22,10 @@ class Step:
     info: Mapping[str, Any]
 
 
+class PolicyLost(Exception):
+    """Whoever decides is gone: no fault of the environments, and their episodes are played again."""
+
+
 class Policy(ABC):
     """Base class of policies, ours and other people's."""
 

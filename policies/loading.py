@@ -19,6 +19,8 @@ from uio2_agent.formats.packaged import CONFIG, checkpoint_directory, packaged_c
 
 SCRIPTED = ("oracle", "random")
 """Policies that are part of the program."""
+SCHEMES = ("ws://", "wss://")
+"""How the addresses of policy servers begin."""
 _LED_BY = "by"
 """Their argument that names another policy."""
 
@@ -29,7 +31,7 @@ def load_policy(spec: str, /, **policy_args: Any) -> Policy:
     Arguments:
         spec: `oracle`, `random`, a packaged checkpoint's name (`nano`), a checkpoint directory, or
             `module:Class`: any class with the methods of `policies.Policy`, importable from the working
-            directory or the installation.
+            directory or the installation; or `ws://host:port`, a policy server (policies.served).
         policy_args: Handed to the policy (`plan="once"`, `temperature=0.5`, …).
 
     Raises:
@@ -63,17 +65,20 @@ def check_policy(spec: str, policy_args: Mapping[str, Any]) -> None:
     """
     make, first = _found(str(spec))
     _check_arguments(spec, make, first, policy_args)
+    if spec.startswith(SCHEMES):
+        from policies.served import server_metadata
+
+        server_metadata(spec)
     if (by := policy_args.get(_LED_BY)) is not None and spec in SCRIPTED:
         check_policy(str(by), {})
 
 
 def _found(spec: str) -> tuple[Callable[..., Policy], tuple[str, ...]]:
     """What makes the policy, and the arguments that come first."""
-    if spec.startswith(("ws://", "wss://")):
-        raise UIO2Error(
-            f"policy={spec}: policies behind a websocket are not built yet; use a name, a directory or "
-            "module:Class"
-        )
+    if spec.startswith(SCHEMES):
+        from policies.served import ServedPolicy
+
+        return ServedPolicy, (spec,)
     if spec == "oracle":
         from policies.oracle import OraclePolicy
 
@@ -148,6 +153,10 @@ def _held(name: str) -> str | None:
 def _own_identity(spec: str) -> str | None:
     if spec in SCRIPTED:  # whatever folder of that name lies here
         return None
+    if spec.startswith(SCHEMES):
+        from policies.served import server_identity
+
+        return server_identity(spec)
     if ":" in spec and not Path(spec).is_dir() and spec not in packaged_checkpoints():
         source = inspect.getsourcefile(_imported(spec))
         files = [Path(source)] if source else []
@@ -219,7 +228,7 @@ def _check_arguments(
         raise UIO2Error(
             f"policy={spec}: {error}; policy_args it takes: {', '.join(takes) or 'none'}"
         ) from None
-    if first:
+    if hasattr(make, "__self__"):
         make.__self__.check_arguments(spec, policy_args)
 
 

@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from policies.base import PolicyLost
 from rollouts.cluster import enter, lost_worker, reason
 from rollouts.inference.client import InferencePolicy
-from rollouts.inference.messages import Asked, Facts, PolicyLost, Reply
+from rollouts.inference.messages import Asked, Facts, Reply
 from rollouts.limits import Clock
 
 

@@ -37,6 +37,7 @@ _LEAST = {
         **{"beams": 1, "guidance": 0, "locality": 0},
     },
     "play": {"seed": 0, "port": 0},
+    "serve": {"port": 0, "batch": 1, "wait": 0},
     "imagine": {
         **{"episodes": 1, "slots": 1, "shown": 0, "seed": 0, "draw_seed": 0},
         **{"temperature": 0, "top_p": 0, "guidance": 0},
@@ -53,6 +54,7 @@ _MOST = {
     "imagine": {"top_p": 1},
     "improve": {"noise": 1, "goal_share": 1},
     "play": {"port": 65535},
+    "serve": {"port": 65535},
 }
 
 
@@ -115,9 +117,11 @@ def _watched(keys: Mapping[str, Any]) -> None:
 
 
 def _check_policy(keys: Mapping[str, Any]) -> None:
-    from policies.loading import check_policy
+    from policies.loading import SCHEMES, check_policy
 
     check_policy(keys["policy"], keys["policy_args"])
+    if keys.get("inference") and keys["policy"].startswith(SCHEMES):
+        raise RolloutError("a policy server makes batches by itself: leave inference= out")
 
 
 def _check_options(keys: Mapping[str, Any], level: str, tasks: tuple[str, ...]) -> None:
@@ -281,6 +285,7 @@ _CHECKS: dict[str, Callable[[Mapping[str, Any]], None]] = {
     **{"compare": _compared, "inspect": _inspected, "house": _exported, "thor-player": _started},
     "dataset": _dataset,
     "completion": _completed,
+    "serve": _check_policy,
 }
 
 

@@ -109,6 +109,9 @@ COMMANDS = {
         ("to", "from"),
     ),
     "play": Command("rollouts.commands.play:main", "act with the mouse, on a page for this machine only"),
+    "serve": Command(
+        "rollouts.commands.serve:main", "a policy over a websocket, in openpi's protocol", ("policy",)
+    ),
     "thor-player": Command(
         "rollouts.commands.thor_player:main",
         "an AI2-THOR player without Unity; a Controller starts it",
@@ -259,7 +262,7 @@ def _undashed(names: Sequence[str], words: Sequence[str]) -> list[str]:
 
 
 def check_packages() -> None:
-    """Raise RolloutError if one of our packages' names would bring in a folder or package that is not ours."""
+    """Raise RolloutError if the name of a package of ours would bring in a folder or package of others."""
     for name in _PACKAGES:
         ours = Path(__file__).resolve().parents[1] / name
         spec = importlib.util.find_spec(name)

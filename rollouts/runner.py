@@ -19,9 +19,9 @@ import numpy as np
 
 from envs.floor_map import FloorMap
 from policies import embodiments
-from policies.base import Policy, Step
+from policies.base import Policy, PolicyLost, Step
 from policies.embodiments.base import Embodiment
-from rollouts.inference.messages import Elsewhere, PolicyLost
+from rollouts.inference.messages import Elsewhere
 from rollouts.limits import Watch, unwatched
 from uio2_agent.errors import described
 

@@ -46,6 +46,7 @@ PUBLIC = {
     "batch_size accumulate patch_share encoder_row decoder_row optimizer learning_rate schedule warmup "
     "decay_share weight_decay z_loss loss_weights spike skips seed device dtype recompute compile threads "
     "workers log_every save_every tensorboard wandb resume stop_after",
+    "serve": "policy policy_args host port batch wait",
     "play": "env env_kwargs task level seed port",
     "thor-player": "width height headless assets",
     "house": "action house to from spec index assets output",
@@ -200,7 +201,7 @@ def test_what_ctrl_c_leaves_is_said_for_each_command(
     words = {"compare": ["a", "a"], "inspect": ["a"], "generate": ["a"], "convert": ["nano", "b"]}
     words |= {"train": ["data=a"], "house": ["export", "1", "--to", "glb"]}
     words |= {"train-tokenizer": ["image"], "imagine": ["model=b"], "completion": ["bash"]}
-    words |= {"improve": ["policy=nano"], "dataset": ["verify", "a"]}
+    words |= {"improve": ["policy=nano"], "dataset": ["verify", "a"], "serve": ["nano"]}
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "config.json").write_text("{}")
     assert main([command, *words.get(command, [])]) == 130

@@ -87,6 +87,14 @@ MISTAKES = {
         ("port=-1", "port must be at least 0"),
         ("port=70000", "port must be at most 65535"),
     ],
+    "serve": [
+        ("", "uio2 serve needs policy="),
+        ("nanno", "(did you mean 'nano'?)"),
+        ("nano policy_args.plam=once", "policy_args it takes: "),
+        ("nano port=70000", "port must be at most 65535"),
+        ("nano batch=0", "batch must be at least 1"),
+        ("ws://127.0.0.1:9", "no policy server answers there"),
+    ],
     "train": [
         ("", "uio2 train needs data="),
         ("data=missing", "missing is no directory"),

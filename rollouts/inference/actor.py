@@ -1,20 +1,13 @@
-"""The Ray actor that decides for many workers, a batch at a time.
+"""The Ray actor that decides for many workers, a batch at a time."""
 
-A batch begins when enough steps wait, when nobody else can ask, or after a short wait; what comes meanwhile
-waits for the next. A worker waits for its reply, so it has its slots outstanding at most.
-"""
-
-import asyncio
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rollouts.cluster import enter
-from rollouts.inference.desk import Desk
-from rollouts.inference.messages import Asked, Batching, Facts, Failure, Reply
+from rollouts.inference.batches import Batches
+from rollouts.inference.messages import Asked, Batching, Facts, Reply
 from rollouts.limits import Clock
-from uio2_agent.errors import described
 
 
 class Inference:
@@ -27,72 +20,18 @@ class Inference:
 
     def __init__(self, job: Any, folder: str, note: Path, batching: Batching):
         enter(folder)
-        self._job, self._batching = job, batching
-        self._clock = Clock(job.limits, note)
-        self._thread = ThreadPoolExecutor(1)
-        self._desk: Any = None
-        self._waiting: list[tuple[int, Sequence[Asked], asyncio.Future]] = []
-        self._slots: dict[int, int] = {}
-        """Steps that each worker asked for last: as many as it will ask for again."""
-        self._came = asyncio.Event()
-        self._serving: asyncio.Task | None = None
+        self._job = job
+        self._batches = Batches(batching, Clock(job.limits, note))
 
     async def load(self) -> Facts:
         """Load the policy."""
-        policy = await self._apart(self._job.load_policy)
-        self._desk = Desk(policy, self._clock)
+        policy = await self._batches.load(self._job.load_policy)
         return Facts(policy.name, getattr(policy, "vocabulary_hash", ""))
 
     async def act(self, worker: int, asked: Sequence[Asked]) -> Reply:
         """Return the decisions for steps of a worker."""
-        reply = asyncio.get_running_loop().create_future()
-        self._waiting.append((worker, asked, reply))
-        self._slots[worker] = len(asked)
-        self._came.set()
-        if self._serving is None or self._serving.done():
-            self._serving = asyncio.create_task(self._serve())
-        return await reply
+        return await self._batches.act(worker, asked)
 
     async def leave(self, worker: int) -> None:
         """Wait for a worker no more; it may come again."""
-        self._slots.pop(worker, None)
-        self._came.set()
-        await self._apart(self._desk.leave, worker)
-
-    async def _serve(self) -> None:
-        while self._waiting:
-            await self._gather()
-            batch = self._taken()
-            calls = [(worker, asked) for worker, asked, _ in batch]
-            try:
-                replies = await self._apart(self._desk.decide, calls)
-            except BaseException as error:
-                replies = [Reply(Failure(described(error)))] * len(batch)
-            for (_, _, reply), found in zip(batch, replies, strict=True):
-                if not reply.done():  # else whoever asked is gone
-                    reply.set_result(found)
-
-    async def _gather(self) -> None:
-        """Wait until the batch is full, nobody is left to ask, or it was long enough."""
-        try:
-            async with asyncio.timeout(self._batching.wait):
-                while self._steps() < min(self._batching.batch, sum(self._slots.values())):
-                    self._came.clear()
-                    await self._came.wait()
-        except TimeoutError:
-            pass
-
-    def _steps(self) -> int:
-        return sum(len(asked) for _, asked, _ in self._waiting)
-
-    def _taken(self) -> list[tuple[int, Sequence[Asked], asyncio.Future]]:
-        """Take the calls of a batch, first come, first served; one at least."""
-        taken = [self._waiting.pop(0)]
-        room = self._batching.batch - len(taken[0][1])
-        while self._waiting and len(self._waiting[0][1]) <= room:
-            taken.append(self._waiting.pop(0))
-            room -= len(taken[-1][1])
-        return taken
-
-    def _apart(self, call: Callable[..., Any], *arguments: Any) -> asyncio.Future:
-        return asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
+        await self._batches.leave(worker)

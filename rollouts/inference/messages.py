@@ -116,7 +116,3 @@ class Elsewhere(Exception):
     def __init__(self, said: str):
         super().__init__(said)
         self.said = said
-
-
-class PolicyLost(Exception):
-    """Whoever decides is gone: no fault of the environments, and their episodes are played again."""

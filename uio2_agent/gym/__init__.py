@@ -76,8 +76,8 @@ def _stands_before(name: str) -> bool:
 if absent := [name for name in PACKAGES if not (_FOLDER / name / "__init__.py").is_file()]:
     raise ImportError(
         f"uio2_agent.gym: {', '.join(absent)} should stand in {_FOLDER}, beside uio2_agent, and does not: "
-        "install uio2-agent whole (pip install --force-reinstall uio2-agent), or put the folder of a checkout "
-        "on PYTHONPATH"
+        "install uio2-agent whole (pip install --force-reinstall uio2-agent), or put a checkout's folder on "
+        "PYTHONPATH"
     )
 sys.meta_path.insert(0, _Finder())
 _APART = any(_stands_before(name) for name in PACKAGES)
