@@ -211,7 +211,7 @@ def test_loading_by_name_and_by_class_from_the_working_directory(tmp_path, monke
         ("random", {"sed": 1}, "'sed'; policy_args it takes: seed"),
         ("oracle", {"sede": 1}, "takes: noise, astray, by, seed"),
         ("oracle", {"noise": 2}, "share from 0 to 1"),
-        ("ws://localhost:1", {}, "not built yet"),
+        ("ws://localhost:1", {}, "no policy server answers there.*is it running"),
         ("collections:UserDict", {}, "it has no reset, act, answer, name; derive it from policies.Policy"),
     ],
 )
