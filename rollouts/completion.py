@@ -12,6 +12,7 @@ from rollouts.settings import Key, keys
 from uio2_agent.formats.packaged import packaged_checkpoints
 from uio2_agent.presets import PRESETS
 
+SHELLS = ("bash", "zsh", "fish")
 _FILES = "@files"
 """Stands for whatever files there are."""
 _BASH = r"""# uio2 completion __SHELL__: what can follow in `uio2 COMMAND key=value ...`
@@ -62,10 +63,10 @@ complete __OPTIONS__ -F _uio2 uio2
 
 def script(shell: str, commands: Mapping[str, str]) -> str:
     """Return the script of a shell of `SHELLS`; `commands`: a line of help by name."""
-    return SHELLS[shell](commands)
+    return _fish(commands) if shell == "fish" else _bash(commands, shell)
 
 
-def _bash(commands: Mapping[str, str], shell: str = "bash") -> str:
+def _bash(commands: Mapping[str, str], shell: str) -> str:
     known, values = [], []
     for command in commands:
         found = keys(command)
@@ -88,10 +89,6 @@ def _bash(commands: Mapping[str, str], shell: str = "bash") -> str:
     for name, value in filled.items():
         text = text.replace(f"__{name}__", value)
     return text
-
-
-def _zsh(commands: Mapping[str, str]) -> str:
-    return _bash(commands, "zsh")
 
 
 def _fish(commands: Mapping[str, str]) -> str:
@@ -151,4 +148,3 @@ _CHOICES: Mapping[str, Callable[[], list[str]]] = {
     "level": _levels,
     "device": lambda: ["auto", "cpu", "cuda"],
 }
-SHELLS: Mapping[str, Callable[[Mapping[str, str]], str]] = {"bash": _bash, "zsh": _zsh, "fish": _fish}

@@ -40,9 +40,7 @@ def improve(
     Raises RolloutError for an output that holds another loop, and for data whose seeds would be collected
     again.
     """
-    torch.set_flush_denormal(
-        True
-    )  # as training does: what is played does not depend on whether it came before
+    torch.set_flush_denormal(True)  # as training does: playing must not depend on whether it came before
     loop = _Loop(config, output)
     try:
         for arm in ("round", "control") if config.control else ("round",):
@@ -61,7 +59,7 @@ class _Loop:
         old = EpisodeFolders(config.datasets) if config.datasets else None
         recipe = {
             **config.recipe(),
-            "checkpoint_hash": policy_identity(self._start),
+            "checkpoint_hash": policy_identity(self._start, config.policy_args),
             "data": old.identities if old else [],
         }
         if old:

@@ -54,7 +54,7 @@ def new_file(path: str | Path) -> Iterator[NewFile]:
                 raise file.failure or error from None
             _settle(file, path)
         os.replace(partial, path)
-        _sync_directory(path.parent)
+        sync(path.parent)
     except OSError as error:
         if error.filename in (None, partial, str(partial)):
             raise OSError(error.errno, error.strerror, str(path)) from error
@@ -85,7 +85,7 @@ def replace_files(files: Mapping[Path, bytes]) -> None:
         for path, partial in partials.items():
             os.replace(partial, path)
         for folder in dict.fromkeys(path.parent for path in files):
-            _sync_directory(folder)
+            sync(folder)
     finally:
         for partial in partials.values():
             partial.unlink(missing_ok=True)
@@ -120,7 +120,7 @@ def new_path(path: str | Path) -> Iterator[Path]:
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
-        _sync_directory(path.parent)
+        sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -133,11 +133,11 @@ def _settle(file: NewFile, path: Path) -> None:
         raise OSError(errno.EIO, f"{held} of {file.asked} bytes were written", str(path))
 
 
-def _sync_directory(directory: Path) -> None:
-    """Bring the names of a directory to the disk; Windows opens no directories."""
+def sync(path: Path) -> None:
+    """Bring a file, or the names of a directory, to the disk; Windows opens no directories."""
     if os.name == "nt":
         return
-    handle = os.open(directory, os.O_RDONLY)
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -35,7 +35,7 @@ class _Served:
         policy = await batches.load(lambda: load_policy(keys["policy"], **keys["policy_args"]))
         about = {
             "policy": policy.name,
-            "identity": policy_identity(keys["policy"]),
+            "identity": policy_identity(keys["policy"], keys["policy_args"]),
             "vocabulary_hash": getattr(policy, "vocabulary_hash", ""),
             "embodiments": columns(),
         }

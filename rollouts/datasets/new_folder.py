@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pretrain.sources.schema import DatasetError
-from uio2_agent.files import PARTIAL
+from uio2_agent.files import PARTIAL, sync
 
 
 @contextmanager
@@ -26,17 +26,9 @@ def new_folder(output: str | Path) -> Iterator[Path]:
         yield partial
         for folder, _, names in os.walk(partial, topdown=False):
             for name in names:
-                _sync(Path(folder) / name)
-            _sync(Path(folder))
+                sync(Path(folder) / name)
+            sync(Path(folder))
         os.replace(partial, output)
-        _sync(output.parent)
+        sync(output.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
