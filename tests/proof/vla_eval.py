@@ -27,7 +27,8 @@ ENVIRONMENT = ROOT / "build" / "vla_eval"
 PLUGIN = ROOT / "plugins" / "vla_eval_uio2"
 CONFIGS = PLUGIN / "vla_eval_uio2" / "configs"
 STRANGERS = ROOT / "tests" / "doubles" / "vla_eval_strangers" / "vla_eval_strangers.py"
-TORCH, PACKAGES = "torch==2.13.0", ("vla-eval==0.8.0", "uv")
+TESTS = ROOT / "tests" / "plugins" / "test_vla_eval.py"
+TORCH, PACKAGES = "torch==2.13.0", ("vla-eval==0.8.0", "uv", "pytest")
 PLAYED = {"vima": ("nano", 20), "procthor": ("nano_house", 4), "habitat": ("nano_house", 4)}
 """Configuration, which is named as its suite → the policy, and episodes of each task."""
 SHARDS = 2
@@ -53,6 +54,8 @@ def main(report: str) -> int:
                     rows.append([name, policy, shards, len(theirs), *solved, alike])
                     print(rows[-1], flush=True)
         strangers = _strangers(Path(folder))
+    tests = subprocess.run([_bin("python"), "-m", "pytest", str(TESTS)], cwd=ROOT, check=False).returncode
+    good &= not tests
     good &= all(row[-1] for row in strangers)
     head = ["suite", "policy", "processes of `vla-eval run`", "episodes", "solved by `uio2 evaluate`"]
     head += ["by `vla-eval run`", "episodes with the same success and number of steps"]
@@ -64,6 +67,7 @@ def main(report: str) -> int:
         table(head, rows),
         "Stand-ins for anybody's server and benchmark, which know nothing of ours:",
         table(["server", "benchmark", "episodes", "errors", "solved", "as it should be"], others),
+        f"`{TESTS.relative_to(ROOT)}` with the package: {'passes' if not tests else 'FAILS'}.",
         "Made by `python -m tests.proof.vla_eval`.",
     ]
     text = "\n\n".join(parts) + "\n"
