@@ -20,17 +20,11 @@ import torch
 from policies import embodiments
 from policies.style import PromptStyle, save_styles
 from pretrain.checkpointing import STATE, content_digest, load_state, save_state
-from pretrain.dense_heads import DenseHeads, Labels
+from pretrain.dense_heads import DenseHeads
+from pretrain.episode_batches import TrainingBatches
 from pretrain.episode_objective import EpisodeObjective
 from pretrain.errors import TrainingError
-from pretrain.examples import (
-    Example,
-    ExampleOptions,
-    Labeller,
-    TrainingBatches,
-    cameras_of,
-    plan_example,
-)
+from pretrain.examples import Example, ExampleOptions, cameras_of, plan_example
 from pretrain.guard import Diverged, Guard
 from pretrain.initialization import start_model
 from pretrain.logbook import Logbook
@@ -40,6 +34,7 @@ from pretrain.memory import keep_freed_memory
 from pretrain.moments import learned_steps, moment
 from pretrain.optim import build_optimizer
 from pretrain.output import Output
+from pretrain.patch_labels import Labeller, Labels
 from pretrain.processes import Processes
 from pretrain.progress import say
 from pretrain.schedule import Schedule
@@ -164,6 +159,7 @@ class Run:
         self.model.to(self.device)
         self.eye.requires_grad_(False)
         self.eye.role.requires_grad_(True)
+        self.eye.elsewhere.requires_grad_(True)
         targets = [name.strip() for name in config.lora_targets.split(",")]
         return Lora(self.model, config.lora_rank, config.lora_alpha, targets)
 
