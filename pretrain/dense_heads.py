@@ -68,13 +68,17 @@ class DenseHeads(nn.Module):
     def encoded_losses(
         self, model: UnifiedIO2, encoded: Encoded, batch: Batch, labels: Labels
     ) -> dict[str, Tensor]:
-        """Mean losses of what image patches tell when they leave the encoder: role, elsewhere."""
+        """Mean losses of what image patches tell when they leave the encoder: role, and elsewhere if that head
+        learns.
+        """
         first = batch.text.tokens.shape[1]  # the image follows the text
         patches = encoded.spread()[:, first : first + labels.role.shape[1]]  # [B, N, D]
         known = batch.image.mask & (labels.role != NOTHING)
         role = patches.new_zeros(())
         if known.any():
             role = F.cross_entropy(self.role(patches[known]).float(), labels.role[known])
+        if not self.elsewhere.weight.requires_grad:
+            return {"role": role}
         bins = labels.elsewhere[known]  # [n, 2 places, 2]
         told = bins[..., 0] != NOTHING  # [n, 2 places]
         hidden = self.elsewhere(patches[known]).unflatten(-1, (2, 2, -1))  # [n, 2 places, 2, D]

@@ -164,7 +164,6 @@ class Run:
         self.model.to(self.device)
         self.eye.requires_grad_(False)
         self.eye.role.requires_grad_(True)
-        self.eye.elsewhere.requires_grad_(True)
         targets = [name.strip() for name in config.lora_targets.split(",")]
         return Lora(self.model, config.lora_rank, config.lora_alpha, targets)
 
