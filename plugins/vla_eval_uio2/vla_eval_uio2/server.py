@@ -1,4 +1,4 @@
-"""Our policies as a model server of vla-eval: `python -m vla_eval_uio2.server --args.policy=nano --port=8000`.
+"""Our policies as a model server of vla-eval: `python -m vla_eval_uio2.server --args.policy=nano`.
 
 Unusual: it takes observations itself, and not through vla-eval's queue, because our policies remember their
 episode and a request that fails must not spoil those decided with it: `uio2 serve` does both already.
