@@ -90,6 +90,7 @@ class Vima(Embodiment):
         SPATULA: StepForm("push from", 3, "and push to", 3),
     }
     symmetries = ("mirror left to right", "turn by half a turn")
+    rearrangement = "Rearrange to this {scene}."
 
     # what environments return
 
@@ -362,10 +363,12 @@ class _Change:
         change = self if asset["placeholder_type"] == "scene" else _Change(self.mirror, False)
         if not (change.mirror or change.turn):
             return asset
+        sizes = {camera: np.shape(rgb)[1:] for camera, rgb in asset["rgb"].items()}
         return {
             "rgb": _Mapped(asset["rgb"], lambda rgb: change.picture(np.moveaxis(rgb, 0, -1))),
             "segm": _Mapped(asset["segm"], lambda ids: change.picture(ids) if np.ndim(ids) == 2 else ids),
             "placeholder_type": asset["placeholder_type"],
+            "objects": [change.thing(thing, sizes) for thing in asset.get("objects", ())],
         }
 
     def text(self, text: str) -> str:
