@@ -28,7 +28,8 @@ def moment(
     instruction: tuple[str, Mapping[str, Any]] | None = None,
 ) -> Moment:
     """Take step `step` of an episode in the given camera views, and the views before the `past` steps that
-    led there; `goal` is a picture of the end, `instruction` another prompt than the episode's, and its assets.
+    led there; `goal` is a picture of the end, `instruction` another prompt than the episode's, and its
+    assets.
     Where the expert was asked, what remains is what it would have done. `flags` ask for symmetries, in the
     order of `Embodiment.symmetries`, where they are allowed.
     """
