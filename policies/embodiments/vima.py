@@ -17,7 +17,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from policies.action_text import ROUNDING, StepForm
 from policies.embodiments.base import NO_ROLE, Controls, Embodiment
@@ -65,15 +64,15 @@ def yaw_of(rotation: float | Sequence[float] | np.ndarray) -> float:
     elif not values.any():
         yaw = 0.0
     else:
-        turned = Rotation.from_quat(values.reshape(4) / np.abs(values).max()).as_matrix()
-        yaw = math.atan2(turned[1, 0], turned[0, 0])
+        x, y, z, w = (values.reshape(4) / np.abs(values).max()).tolist()
+        yaw = math.atan2(2 * (x * y + z * w), x * x + w * w - y * y - z * z)  # where the x axis points
     yaw %= 2 * math.pi
     return 0.0 if yaw >= 2 * math.pi else yaw  # -1e-20 % 2π is 2π itself
 
 
 def quaternion_of(yaw: float) -> np.ndarray:
     """Return the unit quaternion xyzw, float32 (4,), of a rotation by `yaw` radians about z."""
-    return Rotation.from_euler("z", yaw).as_quat().astype(np.float32)
+    return np.array([0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2)], np.float32)
 
 
 class Vima(Embodiment):
