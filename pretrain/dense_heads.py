@@ -68,8 +68,8 @@ class DenseHeads(nn.Module):
     def encoded_losses(
         self, model: UnifiedIO2, encoded: Encoded, batch: Batch, labels: Labels
     ) -> dict[str, Tensor]:
-        """Mean losses of what image patches tell when they leave the encoder: role, and elsewhere if that head
-        learns.
+        """Mean losses of what image patches tell when they leave the encoder: role, and elsewhere where that
+        head learns.
         """
         first = batch.text.tokens.shape[1]  # the image follows the text
         patches = encoded.spread()[:, first : first + labels.role.shape[1]]  # [B, N, D]

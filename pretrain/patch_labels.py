@@ -134,6 +134,8 @@ class Labeller:
 
     def _asset(self, asset: Mapping[str, Any], example: Example) -> _Shown | None:
         """What a picture of the prompt shows."""
+        if objects := asset.get("objects"):
+            return self._in_view(example, objects)
         info = asset.get("segm", {}).get("obj_info")
         if not info:
             return None

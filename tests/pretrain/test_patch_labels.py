@@ -9,6 +9,7 @@ from policies.embodiments.vima import VIMA
 from pretrain.examples import Example, plan_example
 from pretrain.moments import moment
 from pretrain.patch_labels import FIRST_VIEW, NOTHING, SCENE, Labeller, Labels
+from pretrain.recasting import as_rearrangement
 from pretrain.sources import LeRobotSource, StoredEpisode
 from rollouts.collect import CollectConfig, collect
 from uio2_agent.config import UnifiedIO2Config
@@ -90,3 +91,26 @@ def test_pictures_of_single_things_tell_no_place(episodes):
     labels, _ = _labels(plan_example(now, VIMA, STYLE), of_task["rearrange"])
     assert ((labels.history_centre[..., 0] != NOTHING) == (labels.history_name != NOTHING)).all()
     assert (labels.elsewhere[:, :, FIRST_VIEW] == NOTHING).all()
+
+
+@pytest.mark.parametrize("flags", [(), (True, True)])
+def test_a_demonstration_recast_as_a_rearrangement_shows_how_it_ended(episodes, flags):
+    """The thing that is moved is told to lie where its action places it; whoever returns is not recast."""
+    recast = 0
+    for episode in episodes:
+        for step in range(episode.length):
+            other = as_rearrangement(episode, step, ["top"], VIMA)
+            if other is None:
+                continue
+            assert episode.task != "rearrange_then_restore" or step > 0
+            recast += 1
+            now = moment(episode, step, ["top"], flags, instruction=other)
+            example = plan_example(now, VIMA, STYLE)
+            assert example.request.text.startswith("Rearrange to this <image_history_1>")
+            labels, _ = _labels(example, episode)
+            picked = labels.role[0] == 1
+            (told,) = np.unique(labels.elsewhere[0, picked, SCENE].numpy(), axis=0)
+            (first, *_) = VIMA.parse(example.target)
+            place = VIMA.object_bins([{"position": first.action["pose1_position"]}])[0]
+            assert (np.abs(told - place) * BIN_M).max() < 2 * NEAR_M
+    assert recast >= 6
