@@ -18,7 +18,10 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Mapping
+from email import message_from_bytes
 from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
 
 from tests.proof.tables import table
 from uio2_agent.files import replace_file
@@ -46,11 +49,12 @@ def main(report: str) -> int:
     with tempfile.TemporaryDirectory() as folder:
         wheels = _wheels(Path(folder))
         for minor in MINORS:
-            place, python = Path(folder) / str(minor), _python(minor)
+            place, python = Path(folder) / str(minor), python_of(minor)
             if python is None:
                 row = [f"3.{minor}", "", "", "", "not on this machine"]
             else:
-                about, steps, size = _tried(python, place, wheels, example)
+                meant = [wheel for wheel in wheels if f"3.{minor}" in _pythons(wheel)]
+                about, steps, size = _tried(python, place, meant, example)
                 good &= not any(steps.values())
                 told = "; ".join(f"{name}: {said or 'ok'}" for name, said in steps.items())
                 row = [*(about or [f"3.{minor}", "", ""]), f"{size / 2**30:.1f} GiB", told]
@@ -74,11 +78,19 @@ def _wheels(folder: Path) -> list[Path]:
     copy, built = folder / "source", folder / "wheels"
     _checked(["git", "clone", "--quiet", str(ROOT), str(copy)])
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    pip.append("--ignore-requires-python")  # which is about where it is installed
     found = []
     for source in (copy, *sorted(path.parent for path in copy.glob("plugins/*/pyproject.toml"))):
         _checked([*pip, "--wheel-dir", str(built), str(source)])
         found += sorted(set(built.glob("*.whl")) - set(found))
     return found
+
+
+def _pythons(wheel: Path) -> SpecifierSet:
+    """The Pythons that a wheel is for."""
+    archive = zipfile.ZipFile(wheel)
+    (about,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+    return SpecifierSet(message_from_bytes(archive.read(about))["Requires-Python"])
 
 
 def _holds(wheel: Path) -> str:
@@ -87,7 +99,8 @@ def _holds(wheel: Path) -> str:
     return f"{', '.join(sorted({name.split('/')[0] for name in names}))}: {len(names)} files"
 
 
-def _python(minor: int) -> Path | None:
+def python_of(minor: int) -> Path | None:
+    """Return a Python 3.`minor` that pyenv keeps or that is on the path; None where there is none."""
     kept = sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python"))
     found = str(kept[-1]) if kept else shutil.which(f"python3.{minor}")
     return Path(found) if found else None

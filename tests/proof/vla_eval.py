@@ -27,7 +27,7 @@ ENVIRONMENT = ROOT / "build" / "vla_eval"
 PLUGIN = ROOT / "plugins" / "vla_eval_uio2"
 CONFIGS = PLUGIN / "vla_eval_uio2" / "configs"
 STRANGERS = ROOT / "tests" / "doubles" / "vla_eval_strangers" / "vla_eval_strangers.py"
-TESTS = ROOT / "tests" / "plugins" / "test_vla_eval.py"
+TESTS = ROOT / "tests" / "test_vla_eval_plugin.py"
 TORCH, PACKAGES = "torch==2.13.0", ("vla-eval==0.8.0", "uv", "pytest")
 PLAYED = {"vima": ("nano", 20), "procthor": ("nano_house", 4), "habitat": ("nano_house", 4)}
 """Configuration, which is named as its suite → the policy, and episodes of each task."""

@@ -23,7 +23,7 @@ from tests.toys import TOY, ToyEnv
 from uio2_agent.errors import UIO2Error
 from uio2_agent.formats.packaged import packaged_checkpoints
 
-PLUGIN = Path(__file__).parents[2] / "plugins" / "vla_eval_uio2"
+PLUGIN = Path(__file__).parents[1] / "plugins" / "vla_eval_uio2"
 ABSENT = "vla-eval is not installed here: `python -m tests.proof.vla_eval` holds its commands against this"
 msgpack = pytest.importorskip("msgpack")
 
