@@ -50,7 +50,7 @@ class SuiteBenchmark(StepBenchmark):
 
         self._suite = envs.suite(self.suite)
         self._places = tasks_by_level(self.suite, task, level)
-        self._body = embodiments.get(bodies(self.suite, task, level)[0])
+        self._bodies = bodies(self.suite, task, level)
         self._seed, self._env_kwargs = seed, env_kwargs or {}
         self._env, self._made = None, None
         self._info: dict[str, Any] = {}
@@ -93,7 +93,7 @@ class SuiteBenchmark(StepBenchmark):
         return {**self._info["metrics"], "success": bool(self._info["success"]), "seed": self._info["seed"]}
 
     def get_action_spec(self) -> dict[str, DimSpec]:
-        return action_spec(self._body)
+        return action_spec(embodiments.get(self._bodies[0])) if len(self._bodies) == 1 else {}
 
     def get_observation_spec(self) -> dict[str, DimSpec]:
         return {"image": IMAGE_RGB, "language": LANGUAGE, messages.OWN: RAW}
@@ -115,13 +115,14 @@ class SuiteBenchmark(StepBenchmark):
     def _read(self, action: Action) -> Any:
         """The environment's action of a message. ValueError for one that is none."""
         found = np.asarray(action.get("actions", ()))
-        columns = self._body.action_names
+        body = embodiments.of(self._info)
+        columns = body.action_names
         if found.shape not in ((len(columns),), (1, len(columns))) or found.dtype.kind not in "iuf":
             raise ValueError(
-                f"`actions` of shape {found.shape}; a step of {self._body.name} is {len(columns)} numbers "
+                f"`actions` of shape {found.shape}; a step of {body.name} is {len(columns)} numbers "
                 f"({', '.join(columns)}), one step at a time (chunk_size of the server)"
             )
-        return self._body.checked(self._body.action(found.reshape(-1).astype(np.float32)))
+        return body.checked(body.action(found.reshape(-1).astype(np.float32)))
 
     def _record(self, observation: Any) -> None:
         """Hand the first camera's picture to the film, if one is made."""
