@@ -22,8 +22,8 @@ def as_rearrangement(
     """Return the instruction to rearrange things as an episode left them, from a step on.
 
     None where that would not lead to the same actions: the episode failed, its body has no such instruction,
-    what remains is not one action for each thing that moves (it is moved twice, or pushed with others), or one
-    of these ends where a camera does not see it (under another).
+    what remains is not one action for each thing that moves (it is moved twice, or pushed with others), or a
+    thing that moves ends where a camera does not see it (under another).
     """
     if not (body.rearrangement and record.success):
         return None
