@@ -22,11 +22,16 @@ def as_rearrangement(
     """Return the instruction to rearrange things as an episode left them, from a step on.
 
     None where that would not lead to the same actions: the episode failed, its body has no such instruction,
-    or what remains is not one action for each thing that moves (it is moved twice, or pushed with others).
+    what remains is not one action for each thing that moves (it is moved twice, or pushed with others), or a
+    thing that moves ends where a camera does not see it (under another).
     """
     if not (body.rearrangement and record.success):
         return None
-    if sum(map(_has_moved, record.objects[step], record.final_objects)) != record.length - step:
+    pairs = zip(record.objects[step], record.final_objects, strict=True)
+    moved = [after for before, after in pairs if _has_moved(before, after)]
+    if len(moved) != record.length - step:
+        return None
+    if not all(thing["boxes"].get(camera) for thing in moved for camera in cameras):
         return None
     scene = {
         "placeholder_type": "scene",
