@@ -28,7 +28,7 @@ PUBLIC = {
     "evaluate": f"{WHAT} episodes seed {HOW} videos output",
     "collect": f"{WHAT} expert_style episodes seed ask_expert success_only {HOW} shard output",
     "compare": "first second output",
-    "inspect": "path episodes output",
+    "inspect": "path episodes film output",
     "generate": "text model image image_history audio audio_history video target max_new_tokens temperature "
     "top_p top_k repetition_penalty no_repeat_ngram_size stop_repetition seed beams guidance "
     "parallel locality negative stop options device dtype tokenizer vocoder output",

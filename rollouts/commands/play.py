@@ -21,6 +21,7 @@ import envs
 from envs.errors import EnvError
 from policies import embodiments
 from policies.embodiments.base import Controls
+from pretrain.pages.shell import STYLE
 from rollouts.errors import RolloutError
 from rollouts.pages.local_server import LocalServer, Refusal, Reply, json_reply
 from rollouts.pages.pictures import thumbnail
@@ -29,14 +30,14 @@ from rollouts.workers import MakeEnv
 from rollouts.worklist import one_task
 from uio2_agent.errors import UIO2Error
 
+_PAGE = (Path(__file__).parents[1] / "pages" / "play.html").read_bytes()
 _FILES = {
-    "/": ("play.html", "text/html; charset=utf-8"),
-    "/page.css": ("page.css", "text/css; charset=utf-8"),
+    "/": (_PAGE, "text/html; charset=utf-8"),
+    "/page.css": (STYLE.encode(), "text/css; charset=utf-8"),
 }
 _PARTS = re.compile(r"\{(\w+)\}")
 _SEEDS = 2**53
 """What a browser counts exactly."""
-PAGES = Path(__file__).parents[1] / "pages"
 
 
 def main(keys: Mapping[str, Any]) -> int:
@@ -207,8 +208,8 @@ class Server(LocalServer):
 
     def _shown(self, path: str) -> Reply | None:
         if path in _FILES:
-            name, kind = _FILES[path]
-            return Reply(200, kind, (PAGES / name).read_bytes())
+            content, kind = _FILES[path]
+            return Reply(200, kind, content)
         if path == "/state":
             return json_reply(self.game.state())
         if path.startswith("/picture/"):
