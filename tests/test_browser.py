@@ -63,7 +63,7 @@ def test_filters_links_and_pictures_that_play(window: Browser, page: Path, size:
     assert slides == "slide (0)", "counts follow the filter"
     window.choose("select[name=outcome]", "")
     window.click("td a[href='#task=slide&level=placement']")
-    assert window.value(f"{SHOWN}.every(each => each.dataset.task === 'slide')")
+    window.until(f"{SHOWN}.every(each => each.dataset.task === 'slide')")
     window.open(f"{page.as_uri()}#task=slide&outcome=truncated")
     assert window.value(COUNT) == rows.count(("slide", "truncated")) == 2
     assert window.value("document.querySelector('select[name=outcome]').value") == "truncated"
