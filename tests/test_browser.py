@@ -8,9 +8,11 @@ import pytest
 
 from pretrain.logbook import Logbook
 from pretrain.pages.training import TrainingPage
+from pretrain.sources import EpisodeFolders
 from rollouts.evaluate import EvaluateConfig, evaluate
 from rollouts.pages import film, report
 from tests.browser import DESKTOP, PHONE, Browser, browser, chromium
+from tests.played import dragged, served
 from tests.toys import TOY
 
 SHOWN = "[...document.querySelectorAll('.item')].filter(each => !each.hidden)"
@@ -110,3 +112,34 @@ def test_a_training_that_was_killed_is_told(window: Browser, tmp_path: Path) -> 
     window.open(path)
     assert not window.value("document.querySelector('.late').hidden")
     assert window.complaints == []
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_person_drags_takes_back_and_saves(
+    window: Browser, tmp_path: Path, rendering: None, size: tuple
+) -> None:
+    """Where the thing to put is dragged to where it belongs, the episode is solved."""
+    task = "visual_manipulation"
+    with served("vima", task, "placement", 4, tmp_path / "set") as address:
+        window.size(size)
+        window.open(address)
+        window.until("state && table.naturalWidth > 0 && !busy")
+        assert window.too_wide() <= 0
+        start, end = (window.place("#table", *point) for point in dragged(task, 4))
+        window.drag(start, ((start[0] + end[0]) / 2, start[1]), end)
+        window.until("state.steps === 1")
+        assert window.value("at('status').textContent") == "success"
+        window.click("#undo")
+        window.until("state.steps === 0 && !busy")
+        assert window.value("at('save').disabled")
+        for point in dragged(task, 4):  # two clicks do the same
+            window.click("#table", *point)
+        window.until("state.steps === 1 && !busy")
+        window.click("#save")
+        window.until("state.kept === true")
+        assert window.value("at('hint').textContent") == "This episode is saved."
+        window.click("#next")
+        window.until("state.seed === 5")
+    assert window.complaints == []
+    (fact,) = EpisodeFolders((str(tmp_path / "set"),)).facts
+    assert (fact["seed"], fact["length"], fact["status"]) == (4, 1, "success")

@@ -47,7 +47,7 @@ PUBLIC = {
     "decay_share weight_decay z_loss loss_weights spike skips seed device dtype recompute compile threads "
     "workers log_every save_every tensorboard wandb resume stop_after",
     "serve": "policy policy_args host port batch wait",
-    "play": "env env_kwargs task level seed port",
+    "play": "env env_kwargs task level seed record port",
     "thor-player": "width height headless assets",
     "house": "action house to from spec index assets output",
     "dataset": "action path output to episodes tolerance video file_mb write license repo private",

@@ -40,7 +40,8 @@ def document(
     beside = "".join(f'<a href="{escape(address)}">{escape(words)}</a>' for words, address in links)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">{head}'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<link rel="icon" href="data:,">{head}'
         f"<style>{STYLE}</style></head>\n"
         f"<body><nav><b>{escape(kind)}</b>{beside}</nav>"
         f'<h1>{escape(title)}</h1><p class="lead">{escape(lead)}</p>\n'

@@ -98,7 +98,7 @@ def _episode(row: Mapping[str, Any]) -> str:
     return (
         f'<div class="item" {item_attributes(name, row["task"], row["level"], outcome)}><p>'
         f'{tag(outcome)} <a href="#{escape(name)}">{escape(words)}</a><br>{escape(row["prompt"])}</p>'
-        f"<div class=row>{figures}</div></div>"
+        f"<div class=pictures>{figures}</div></div>"
     )
 
 

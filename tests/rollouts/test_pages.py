@@ -65,7 +65,7 @@ def checked(path: Path) -> Page:
     for tag, facts in page.elements:
         for key in ("src", "href"):
             link = facts.get(key)
-            if link is None:
+            if link in (None, "data:,"):  # no icon
                 continue
             if link.startswith("#"):
                 asked = parse_qs(link[1:])

@@ -65,7 +65,7 @@ def test_the_page_comes_from_the_dataset_alone(
     monkeypatch.setattr(envs.suites.Suite, "make", None)
     page = inspect_dataset(walked, tmp_path, episodes=2, films=["all"])
     text = page.read_text()
-    named = re.findall(r'(?:src|href)="([^"#]+)"', text)
+    named = re.findall(r'(?:src|href)="([^"#:]+)"', text)
     assert sorted(named) == sorted(
         f"episode-{i:06d}{end}" for i in (0, 1) for end in (".mp4", ".jpg", "-map.jpg")
     )
