@@ -4,8 +4,10 @@ devtools-protocol) over the websockets package: opens pages, clicks where an ele
 
 import base64
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -169,7 +171,8 @@ def browser() -> Iterator[Browser]:
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [chromium(), *_FLAGS, f"--user-data-dir={profile}", "about:blank"]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen(command, start_new_session=True, **quiet)
         try:
             port_file, end = Path(profile) / "DevToolsActivePort", time.monotonic() + _PATIENCE_S
             while not (port_file.exists() and port_file.read_text().count("\n")):
@@ -181,5 +184,5 @@ def browser() -> Iterator[Browser]:
             with connect(page["webSocketDebuggerUrl"], max_size=None) as socket:
                 yield Browser(socket)
         finally:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGKILL)  # its helpers too; asked to end, it takes its time
             process.wait(timeout=_PATIENCE_S)
