@@ -111,17 +111,22 @@ class Browser:
             time.sleep(0.05)
 
     def place(self, selector: str, across: float = 0.5, down: float = 0.5) -> tuple[float, float]:
-        """Bring an element into view; return a point of it, (across, down) from 0 to 1, in the window."""
+        """Bring an element into view; return a point of it, (across, down) from 0 to 1, in the window. Of a
+        link over two lines it is in the first.
+        """
         box = self.value(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); if (!e) return null; "
-            "e.scrollIntoView({block: 'center', behavior: 'instant'}); const b = e.getBoundingClientRect(); "
-            "return [b.x, b.y, b.width, b.height] })()"
+            "(async () => { const frame = () => new Promise(requestAnimationFrame); let e; "
+            "for (let i = 0; i < 3; ++i) {"  # what comes into view may have another size than was reserved
+            f"e = document.querySelector({json.dumps(selector)}); "
+            "if (!e || !e.getClientRects().length) return null; "
+            "e.scrollIntoView({block: 'center', behavior: 'instant'}); await frame(); } "
+            "const b = e.getClientRects()[0]; return [b.x, b.y, b.width, b.height] })()"
         )
         assert box and box[2] > 0 and box[3] > 0, f"{selector} is not seen"
         return box[0] + across * box[2], box[1] + down * box[3]
 
     def click(self, selector: str, across: float = 0.5, down: float = 0.5) -> None:
-        """Press and release the mouse there; a link in a line is hit in its first rectangle."""
+        """Press and release the mouse there."""
         self.drag(self.place(selector, across, down))
 
     def drag(self, *points: tuple[float, float]) -> None:

@@ -188,8 +188,9 @@ def _filters(window: Browser) -> str:
         )
         assert left == wanted > 0, (key, value, left, wanted)
         assert f"{key}={value}".replace(" ", "+") in window.value("location.hash")
-        window.value("location.reload()")
-        window.until(f"document.readyState === 'complete' && {SHOWN}.length === {left}")
+        window.value("window.isOld = true, location.reload()")
+        loaded = "!window.isOld && document.readyState === 'complete'"
+        window.until(f"{loaded} && {SHOWN}.length === {left}")
         window.choose(f"select[name={key}]", "")
         said.append(f"{key} {value}: {left} of {count}")
     return f"chose {', '.join(said)}, the same after a reload"
