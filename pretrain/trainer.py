@@ -21,19 +21,14 @@ import torch
 from policies import embodiments
 from policies.style import PromptStyle, save_styles
 from pretrain.checkpointing import STATE, content_digest, load_state, save_state
-from pretrain.dense_heads import DenseHeads, Labels
+from pretrain.dense_heads import DenseHeads
+from pretrain.episode_batches import TrainingBatches
 from pretrain.episode_objective import EpisodeObjective
 from pretrain.errors import TrainingError
 from pretrain.event_file import EventFile
-from pretrain.examples import (
-    Example,
-    ExampleOptions,
-    Labeller,
-    TrainingBatches,
-    cameras_of,
-    plan_example,
-)
+from pretrain.examples import Example, ExampleOptions, cameras_of, plan_example
 from pretrain.guard import Diverged, Guard
+from pretrain.half_products import halve_products
 from pretrain.initialization import start_model
 from pretrain.logbook import Logbook
 from pretrain.loop import drive
@@ -43,6 +38,7 @@ from pretrain.moments import learned_steps, moment
 from pretrain.optim import build_optimizer
 from pretrain.output import Output
 from pretrain.pages.training import TrainingPage
+from pretrain.patch_labels import Labeller, Labels
 from pretrain.processes import Processes
 from pretrain.progress import say
 from pretrain.schedule import Schedule
@@ -109,6 +105,10 @@ class Run:
         self.model.to(self.device).train()
         if self.device.type == "cpu" and "image" in self.model.config.target_modalities:
             self.model.targets["image"].memory = CodeMemory()
+        half_precision = config.dtype == "bfloat16"
+        if half_precision and self.device.type == "cpu" and not adapted:
+            halve_products(self.model)
+            half_precision = False  # no more of it
         frozen = adapted or self.model.config.freeze_vit
         encoder_learns = not frozen and config.eye_weight > 0
         labelled = bool(names)  # where nobody tells of objects there is nothing dense to learn
@@ -128,7 +128,7 @@ class Run:
             eye_steps=eye_steps,
             eye_weight=config.eye_weight if encoder_learns and labelled else 0.0,
             encoder_learns=encoder_learns,
-            half_precision=config.dtype == "bfloat16",
+            half_precision=half_precision,
             packs=self.device.type == "cpu",
         )
         processor = self.model.processor
@@ -154,7 +154,9 @@ class Run:
             page = TrainingPage(self.directory, "training", config.steps, dataclasses.asdict(config))
             self.book = Logbook(self.directory, self.step, means, sinks, page)
         shares = {f"{kind}_share": getattr(config, f"{kind}_share") for kind in QUESTIONS}
-        options = ExampleOptions(**shares, augment=config.augment, seed=config.seed)
+        options = ExampleOptions(
+            **shares, recast_share=config.recast_share, augment=config.augment, seed=config.seed
+        )
         self.data = TrainingBatches(
             source, trained, processor, styles, options, config.batch_size, names, textures
         )

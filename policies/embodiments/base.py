@@ -136,6 +136,8 @@ class Embodiment(ABC):
     """At which a model's steps are drawn where nobody says otherwise; 0 takes the likeliest."""
     numbers_steps: ClassVar[bool] = True
     """Whether steps are written with their number."""
+    rearrangement: ClassVar[str] = ""
+    """The instruction to make things lie as in the picture `{scene}`, of a body that can."""
     symmetries: ClassVar[tuple[str, ...]] = ()
     """Names of the independent changes under which a stored moment stays a possible one."""
 
@@ -323,6 +325,14 @@ class Embodiment(ABC):
     def object_bins(self, objects: Sequence[Mapping[str, Any]]) -> np.ndarray:
         """Return where objects are in the numbers actions are written in: int64 bins [objects, 2]."""
         return np.zeros((len(objects), 2), np.int64)
+
+    def seen_bins(
+        self, camera: str, boxes: Sequence[Sequence[int] | None], size: tuple[int, int]
+    ) -> np.ndarray:
+        """Say where things are whose boxes a camera's picture of (height, width) `size` shows, in the numbers
+        actions are written in: int64 bins [boxes, 2], -100 for no box or where the picture does not tell.
+        """
+        return np.full((len(boxes), 2), NO_ROLE)
 
     def roles(self, moment: Moment) -> np.ndarray:
         """Say what the next step does to each object: int64 [objects], 1 takes it, 2 brings something to it,

@@ -17,10 +17,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from policies.action_text import ROUNDING, StepForm
-from policies.embodiments.base import Controls, Embodiment
+from policies.embodiments.base import NO_ROLE, Controls, Embodiment
 from policies.embodiments.drawing import ACCENT, arrow, label
 from policies.moment import Moment
 from policies.prompts import seen_boxes
@@ -65,15 +64,15 @@ def yaw_of(rotation: float | Sequence[float] | np.ndarray) -> float:
     elif not values.any():
         yaw = 0.0
     else:
-        turned = Rotation.from_quat(values.reshape(4) / np.abs(values).max()).as_matrix()
-        yaw = math.atan2(turned[1, 0], turned[0, 0])
+        x, y, z, w = (values.reshape(4) / np.abs(values).max()).tolist()
+        yaw = math.atan2(2 * (x * y + z * w), x * x + w * w - y * y - z * z)  # where the x axis points
     yaw %= 2 * math.pi
     return 0.0 if yaw >= 2 * math.pi else yaw  # -1e-20 % 2π is 2π itself
 
 
 def quaternion_of(yaw: float) -> np.ndarray:
     """Return the unit quaternion xyzw, float32 (4,), of a rotation by `yaw` radians about z."""
-    return Rotation.from_euler("z", yaw).as_quat().astype(np.float32)
+    return np.array([0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2)], np.float32)
 
 
 class Vima(Embodiment):
@@ -90,6 +89,7 @@ class Vima(Embodiment):
         SPATULA: StepForm("push from", 3, "and push to", 3),
     }
     symmetries = ("mirror left to right", "turn by half a turn")
+    rearrangement = "Rearrange to this {scene}."
 
     # what environments return
 
@@ -216,6 +216,18 @@ class Vima(Embodiment):
         position = np.array([thing["position"][:2] for thing in objects], np.float64).reshape(-1, 2)
         return value_to_bin(np.clip((position - LOW) / (HIGH - LOW), 0, 1))
 
+    def seen_bins(
+        self, camera: str, boxes: Sequence[Sequence[int] | None], size: tuple[int, int]
+    ) -> np.ndarray:
+        """Known from above only: the camera in front sees height and distance as one."""
+        if camera != "top":
+            return super().seen_bins(camera, boxes, size)
+        low, high = (np.array(pixel(camera, (*corner, 0.0), size)) for corner in (LOW, HIGH))  # column, row
+        middles = np.array([((box[1] + box[3]) / 2, (box[0] + box[2]) / 2) if box else low for box in boxes])
+        across, down = ((middles - low) / (high - low)).clip(0, 1).reshape(-1, 2).T
+        bins = value_to_bin(np.stack([down, across], -1))  # x runs down the picture, y across
+        return np.where([[box is not None] for box in boxes], bins, NO_ROLE)
+
     def roles(self, moment: Moment) -> np.ndarray:
         """1 picks (or pushes) it, 2 places onto it: the nearest object within reach of the pose."""
         objects = moment.objects or ()
@@ -337,6 +349,7 @@ class _Change:
             executed=[self.text(text) for text in now.executed],
             remaining=[self.text(text) for text in now.remaining],
             objects=now.objects and [self.thing(thing, sizes) for thing in now.objects],
+            first_objects=now.first_objects and [self.thing(thing, sizes) for thing in now.first_objects],
         )
 
     def picture(self, image: np.ndarray) -> np.ndarray:
@@ -349,10 +362,12 @@ class _Change:
         change = self if asset["placeholder_type"] == "scene" else _Change(self.mirror, False)
         if not (change.mirror or change.turn):
             return asset
+        sizes = {camera: np.shape(rgb)[1:] for camera, rgb in asset["rgb"].items()}
         return {
             "rgb": _Mapped(asset["rgb"], lambda rgb: change.picture(np.moveaxis(rgb, 0, -1))),
             "segm": _Mapped(asset["segm"], lambda ids: change.picture(ids) if np.ndim(ids) == 2 else ids),
             "placeholder_type": asset["placeholder_type"],
+            "objects": [change.thing(thing, sizes) for thing in asset.get("objects", ())],
         }
 
     def text(self, text: str) -> str:
