@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -104,10 +104,14 @@ class Browser:
         return found["result"].get("value")
 
     def until(self, script: str, seconds: float = 30.0) -> None:
-        """Wait until an expression holds; AssertionError if it does not within a time."""
-        end = time.monotonic() + seconds
-        while not self.value(script):
+        """Wait until an expression holds, on a page that may just be loaded anew; AssertionError if it does not
+        within a time.
+        """
+        end, holds = time.monotonic() + seconds, False
+        while not holds:
             assert time.monotonic() < end, f"not within {seconds:g} s: {script}"
+            with suppress(RuntimeError):
+                holds = self.value(script)
             time.sleep(0.05)
 
     def place(self, selector: str, across: float = 0.5, down: float = 0.5) -> tuple[float, float]:

@@ -98,7 +98,8 @@ def benchmark_tables(result: Mapping[str, Any]) -> list[Any]:
 
 def _episode_card(directory: Path, page: Path, row: Mapping[str, Any]) -> Card:
     """The card of an episode on a page in a directory; older results have no pictures."""
-    film, shape = directory / video_path(row), row.get("pictures", ())
+    film, strip = directory / video_path(row), directory / picture_path(row)
+    shape = row["pictures"] if "pictures" in row and strip.exists() else ()
     return Card(
         task=row["task"],
         level=row["level"],
@@ -108,7 +109,7 @@ def _episode_card(directory: Path, page: Path, row: Mapping[str, Any]) -> Card:
         prompt=row["prompt"],
         lines=row["action_texts"],
         error=row.get("message", ""),
-        strip=_relative(directory / picture_path(row), page) if shape else "",
+        strip=_relative(strip, page) if shape else "",
         strip_shape=shape,
         film=_relative(film, page) if film.exists() else "",
     )
