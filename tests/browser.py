@@ -104,8 +104,8 @@ class Browser:
         return found["result"].get("value")
 
     def until(self, script: str, seconds: float = 30.0) -> None:
-        """Wait until an expression holds, on a page that may just be loaded anew; AssertionError if it does not
-        within a time.
+        """Wait until an expression holds, on a page that may just be loaded anew; AssertionError if it does
+        not within a time.
         """
         end, holds = time.monotonic() + seconds, False
         while not holds:
