@@ -64,7 +64,7 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int) ->
     top = "".join(f"<th{kind}>{cell}</th>" for kind, cell in zip(kinds, head, strict=True))
     lines = []
     for cells in rows:
-        labels = [f' data-label="{name}"' if place and name else "" for place, name in enumerate(names)]
+        labels = [f' data-label="{name}"' if name else "" for name in names]
         parts = zip(kinds, labels, cells, strict=True)
         lines.append("<tr>" + "".join(f"<td{kind}{label}>{cell}</td>" for kind, label, cell in parts))
     return f"<table><tr>{top}</tr>{'</tr>'.join([*lines, ''])}</table>"

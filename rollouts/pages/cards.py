@@ -1,7 +1,7 @@
 """Episodes side by side on a page: a small picture of each, what was asked, what was done, how it ended.
 
-The picture is the first of a strip (`rollouts.pages.strip`), or the last of a long one; a click plays the
-strip, or the film where there is one. Films and pictures are named relatively to the page.
+The picture is the first of a strip (`rollouts.pages.strip`); a click plays the strip, or the film where there
+is one. Films and pictures are named relatively to the page.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ from pretrain.pages.shell import episode_name, filters, item_attributes, tag, un
 
 _MOST_LINES = 12
 _LONG = 12
-"""Pictures of a strip beyond which it is one of many small steps: they pass faster, and the end is shown."""
+"""Pictures of a strip beyond which it is one of many small steps, which pass faster."""
 _STEP_MS, _SHORT_MS = 900, 250
 """How long a picture stands while a strip is played."""
 
@@ -84,8 +84,8 @@ def _picture(card: Card) -> str:
             return ""
         return f'<video src="{escape(card.film)}" controls loop muted playsinline preload=none></video>'
     count, width, height = card.strip_shape
-    first, stands = (count - 1, _SHORT_MS) if count > _LONG else (0, _STEP_MS)
-    window = f"--n:{count};--w:{width};--h:{height};--i:{first}"
+    stands = _SHORT_MS if count > _LONG else _STEP_MS
+    window = f"--n:{count};--w:{width};--h:{height};--i:0"
     target = f'href="{escape(card.film)}" data-film' if card.film else f'href="{escape(card.strip)}"'
     words, mark = ("play the film", "▶ film") if card.film else (f"play {count} pictures", "▶")
     return (
