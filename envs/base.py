@@ -59,7 +59,7 @@ class SimulatorEnv(gymnasium.Env):
     Anything more is the environment's own. `terminated` is success or failure, the reward is 1 for success
     and 0 otherwise, `truncated` says that the budget is spent.
 
-    Args:
+    Arguments:
         render_mode: None or one of `metadata["render_modes"]`.
         expert: whether info carries `expert_action`.
         unknown: whatever else somebody asked for, handed on by those who derive; EnvError names the right
@@ -111,7 +111,7 @@ class SimulatorEnv(gymnasium.Env):
     ) -> tuple[Any, dict[str, Any]]:
         """Begin the episode of `seed` and return its first observation and info.
 
-        Args:
+        Arguments:
             seed: the episode, from 0 to `LARGEST_SEED`; None draws one that is not held out, from the
                 generator of the last seed given.
             options: `{"objects": [...]}` puts recorded objects, as `info["objects"]` or a dataset tells of

@@ -73,7 +73,7 @@ def check(
 ) -> list[Row]:
     """Check tasks of a suite, each at the first level that holds it, and return the rows.
 
-    Args:
+    Arguments:
         spec: a suite, or what `envs.suite` takes. A suite whose functions cannot be pickled goes by name.
         tasks: as `Suite.task_names` takes them.
         options: further arguments of `gym.make`, such as `{"backend": ...}`.

@@ -22,7 +22,7 @@ PLAYER = "person"
 class PlayedEpisodes:
     """The dataset in a folder, which is begun or continued.
 
-    Args:
+    Arguments:
         root: the folder.
         env: the suite.
         task, level: what is played.

@@ -23,7 +23,7 @@ _ENOUGH = 1e-5
 class EmbeddedSimulator(Simulator):
     """A box scene with a body in it.
 
-    Args:
+    Arguments:
         scene: boxes, or their file.
         agent, cameras: see Simulator.
         settings: of the navigation mesh; None for those of the body.

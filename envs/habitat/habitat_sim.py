@@ -45,7 +45,7 @@ _AMOUNTS = {"move_forward": "step", "move_backward": "step", "look_up": "tilt", 
 class HabitatSim(Simulator):
     """A scene of habitat-sim's with a body in it. One at a time in a process.
 
-    Args:
+    Arguments:
         scene: a file that habitat-sim opens, such as .glb, or a name in `dataset`.
         agent, cameras: see Simulator.
         settings: of the navigation mesh; None for those of the body, or the mesh beside the scene.

@@ -55,7 +55,7 @@ CATEGORIES: Mapping[str, str] = {category(target): target for target in TARGETS}
 class ObjectNavEnv(HabitatEnv):
     """`habitat/ObjectNav-v0`. Observations hold `objectgoal`, the category's number.
 
-    Args:
+    Arguments:
         target: a category of `CATEGORIES`; None draws one of those in the episode's house.
         arguments: see HabitatEnv.
     """

@@ -36,7 +36,7 @@ _NO_WAY = Way(math.inf, np.zeros((0, 3)))
 class PathFinder:
     """The navigation mesh of a scene.
 
-    Args:
+    Arguments:
         surface: the mesh.
         bounds: two corners of the scene's box, (3,) each.
     """

@@ -24,7 +24,7 @@ _FLOOR, _OUTSIDE = (236, 236, 230), (150, 156, 164)
 class MeshPlace:
     """One scene with the body in it. It is its own `grid`: ways run over the mesh.
 
-    Args:
+    Arguments:
         simulator: with cameras named "rgb" and "depth".
         scene: what it shows, for states.
     """

@@ -16,7 +16,7 @@ def record_episodes(
 ) -> None:
     """Write the episodes of seeds to a file, and their houses to `embedded/` beside it.
 
-    Args:
+    Arguments:
         env: a Habitat environment that plays our houses (`gym.make(...).unwrapped`).
         seeds: each becomes an episode, named by its number.
         path: the episode file, .json.gz; `episodes=` plays it.

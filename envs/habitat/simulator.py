@@ -44,7 +44,7 @@ class Pose:
 class Simulator(ABC):
     """One scene, one body. Close it.
 
-    Args:
+    Arguments:
         agent: the body and its steps.
         cameras: what it sees with, at least one.
     """

@@ -35,7 +35,7 @@ _NEAR_START = 0.1
 class HabitatEnv(NavigationEnv):
     """A task of Habitat's.
 
-    Args:
+    Arguments:
         backend: "house" or "habitat_sim".
         episodes: an episode file, .json.gz; the level is left aside then.
         scenes: the folder that its `scene_id`s start from; None looks beside the file, and in

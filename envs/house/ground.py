@@ -46,7 +46,7 @@ class Stance:
 class Ground:
     """One scene's floors and obstacles.
 
-    Args:
+    Arguments:
         scene: what there is.
         body: the cylinder that moves.
     """

@@ -110,7 +110,7 @@ class Renderer:
     ) -> View:
         """Draw what a camera sees.
 
-        Args:
+        Arguments:
             camera: its picture and lens.
             position: the eye (3,), metres.
             axes: (right, up, back) in columns (3, 3), as `looking` gives them.

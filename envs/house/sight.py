@@ -48,7 +48,7 @@ def visible(
 ) -> bool:
     """Return whether a body at `stance` sees a thing.
 
-    Args:
+    Arguments:
         reach: how far along the floor it may be, metres.
         vertical_fov: of the camera, degrees.
         aspect: the camera's width over its height.

@@ -53,7 +53,7 @@ class ThingState:
 class HouseSimulator(Ground):
     """One scene and one body.
 
-    Args:
+    Arguments:
         scene: what there is.
         body: the cylinder that moves.
         house: the house file that the scene was made from, for what only it knows (openness, lamps, rooms).

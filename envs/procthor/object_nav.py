@@ -29,7 +29,7 @@ _NEAR = 0.9
 class ObjectNavEnv(NavigationEnv):
     """`procthor/ObjectNav-v0`. `target` plays one category only.
 
-    Args:
+    Arguments:
         target: a category of `TARGETS`; None draws one of those that can be found in the episode's house.
         arguments: see NavigationEnv.
     """

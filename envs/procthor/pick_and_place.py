@@ -49,7 +49,7 @@ RECEPTACLES = tuple(name for name, each in object_types().items() if each.holds 
 class PickAndPlaceEnv(HouseholdEnv):
     """`procthor/PickAndPlace-v0`.
 
-    Args:
+    Arguments:
         target: a category of `OBJECTS`; None draws one.
         receptacle: a category of `RECEPTACLES`; None draws one. Both are in the episode's house, the object
             fits, and no object of the category is there yet.

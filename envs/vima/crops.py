@@ -32,7 +32,7 @@ class ObjectCrops(gymnasium.Wrapper, RecordConstructorArgs):
     By view; slots are in the order of `info["objects"]`, the same in all views. `info["prompt_objects"]`
     holds it for every prompt picture, by name and view, with as many slots as the picture shows objects.
 
-    Args:
+    Arguments:
         env: the environment.
         slots: how many objects the observation has room for; EnvError at a reset with more.
     """
@@ -83,7 +83,7 @@ def object_tokens(
 ) -> dict[str, np.ndarray]:
     """Cut the objects with these segmentation ids out of a picture.
 
-    Args:
+    Arguments:
         rgb: uint8 (3, H, W).
         segm: uint8 (H, W), the id at each pixel.
         ids: one object per slot.

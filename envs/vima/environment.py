@@ -53,7 +53,7 @@ _STATE: dict[str, type] = {
 class VimaEnv(SimulatorEnv):
     """A table, a suction gripper or a spatula, and an instruction with pictures in it.
 
-    Args:
+    Arguments:
         task: name of a registered task, or a `Task` subclass.
         level: `placement`, `combinatorial`, `novel_object`, `novel_task` or `train`; None draws from
             everything.

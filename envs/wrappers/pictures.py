@@ -22,7 +22,7 @@ LARGEST_SIDE = 8192
 class FlatImage(gymnasium.ObservationWrapper, RecordConstructorArgs):
     """The views as one picture, uint8 (H, W, 3), the first view on top.
 
-    Args:
+    Arguments:
         env: an environment whose observation has `rgb`, pictures uint8 (3, h, w) by view.
         views: which views, from the top down; None is all.
         size: rows and columns of the whole picture, shrunk or enlarged by averaging; None leaves the views as

@@ -28,7 +28,7 @@ def document(
 ) -> str:
     """Return a whole page.
 
-    Args:
+    Arguments:
         title: its heading.
         lead: a line below it.
         body: HTML.

@@ -33,7 +33,7 @@ Records = Sequence[Mapping[str, float]]
 class TrainingPage:
     """Writes the page of a run in its directory.
 
-    Args:
+    Arguments:
         directory: where it is written.
         kind: what is trained, in a word or two.
         steps: of the whole run.
@@ -55,7 +55,7 @@ class TrainingPage:
     def write(self, records: Records, step_s: float, running: bool) -> None:
         """Write the page of the points so far.
 
-        Args:
+        Arguments:
             records: as `pretrain.curves` keeps them.
             step_s: seconds that a step took of late; 0 where none was timed.
             running: whether the run goes on.
@@ -84,9 +84,7 @@ class TrainingPage:
                 words = escape(Path(name).stem)
                 shown = f'<img src="{escape(name)}" alt="{words}" loading=lazy style="max-width:100%">'
                 body.append(section(words, shown))
-        rows = [
-            [escape(name), f"<code>{escape(str(value))}</code>"] for name, value in self._settings.items()
-        ]
+        rows = [[escape(name), _code(value)] for name, value in self._settings.items()]
         body.append(unfolded("settings", html_table(["setting", "value"], rows, 2)))
         links = [(words, name) for words, name in _BESIDE.items() if (self._directory / name).exists()]
         title = f"{self._directory.resolve().name}: {state}"

@@ -43,7 +43,7 @@ def walk(
     The whole ones are one picture, painted over: take what you need of it before the next. It is the last,
     too, and shows the whole way and how it ended.
 
-    Args:
+    Arguments:
         body: who walks.
         info: what `reset` told.
         views: what its cameras saw, uint8 (H, W, 3) by camera, T + 1 times.

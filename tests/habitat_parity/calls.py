@@ -48,7 +48,7 @@ def scenes(folder: Path) -> list[str]:
 class Calls:
     """The recorded calls of a folder.
 
-    Args:
+    Arguments:
         folder: it holds `api_facts_raw.json`.
         opened: opens a scene.
     """

@@ -24,7 +24,7 @@ REACH = np.array([2.0, 4.0, 2.0])
 class Surface:
     """Convex pieces of floor and the walls around them.
 
-    Args:
+    Arguments:
         pieces: the polygons, in cells.
         origin: the corner of the scene's box that the cells are counted from, (3,).
         cell: side and height of a cell, metres.

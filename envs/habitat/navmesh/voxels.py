@@ -42,7 +42,7 @@ class Cells:
 def walkable(low: np.ndarray, high: np.ndarray, settings: NavMeshSettings) -> Cells:
     """Return where a body can stand among boxes.
 
-    Args:
+    Arguments:
         low, high: corners of the boxes, (K, 3) metres, y up.
         settings: the body, and the size of the cells.
     """

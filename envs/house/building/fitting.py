@@ -38,7 +38,7 @@ def room_at(rooms: Iterable[Room], point: Point) -> Room | None:
 def fitted(size: Vector, record: HouseObject, room: Room, hanging: bool, known: bool) -> Vector:
     """Return a standing or hanging thing's box (width, depth, height), set right by what is around it.
 
-    Args:
+    Arguments:
         size: its box as its type and height tell.
         record: the thing, upright and with no parent.
         room: where it is.

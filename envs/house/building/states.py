@@ -50,7 +50,7 @@ class States:
 def swung(user: np.ndarray, openness: float, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return where a hinged geom's origin is at an openness, and the quaternion it has turned by.
 
-    Args:
+    Arguments:
         user: its numbers, as `build_model` says.
         openness: from 0, closed, to 1.
         position: its origin in its body as built.

@@ -26,7 +26,7 @@ def next_move(
     """Return what the body should do now on the shortest way to the nearest of some cells of the grid; None
     where there is no way.
 
-    Args:
+    Arguments:
         simulator: where the body is.
         goals: cells of its grid.
         step: metres of a move.

@@ -40,7 +40,7 @@ def route(
 ) -> Route | None:
     """Return the moves from `start` to a place that is `reached`; None where there is no way.
 
-    Args:
+    Arguments:
         goals: cells of the simulator's grid that lie there; their distances lead the search.
         reached: whether a place (x, y) will do.
         step: length of a move, metres.
@@ -78,7 +78,7 @@ def search(
 ) -> Route | None:
     """Return the moves from `start` to a place that is `reached`; None where none is found.
 
-    Args:
+    Arguments:
         same_place: metres within which two places are one.
         most_places: how many are looked at before giving up.
         left: about how far it still is from places (N, 2), inf where there is no way; (N,).

@@ -32,7 +32,7 @@ _SKIES = ("SkyAlbany", "SkyAlbanyHill", "SkyGarden", "SkyGasworks", "SkyTropical
 def generate_house(seed: int, spec: str | RoomSpec | None = None) -> House:
     """Return the house of a seed.
 
-    Args:
+    Arguments:
         seed: any integer from 0.
         spec: a room specification or the id of a built-in one; None draws one by weight.
 

@@ -45,7 +45,7 @@ class Rectangle:
 class Space:
     """The floor of a house while it is furnished.
 
-    Args:
+    Arguments:
         plan: the rooms.
         per_cell: raster cells along a side of one of the plan's cells.
     """

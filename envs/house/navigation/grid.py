@@ -36,7 +36,7 @@ class Field:
 class NavigationGrid:
     """The free places of a scene for one body.
 
-    Args:
+    Arguments:
         free: bool (nx, ny), which cells are free.
         origin: centre of cell (0, 0).
         cell: side of a cell, metres.
@@ -162,7 +162,7 @@ class NavigationGrid:
     def field(self, goals: Sequence[int], further: Sequence[float] | None = None) -> Field:
         """Return the distances of all cells to the nearest of some cells, kept for the last few goals.
 
-        Args:
+        Arguments:
             goals: the cells.
             further: metres of way still to go from each of them; they count.
         """

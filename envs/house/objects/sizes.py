@@ -29,7 +29,7 @@ stands (it hangs on a wall, or lies askew)."""
 class AssetSizes:
     """Asset id → type and box. Empty, it knows what names and places tell.
 
-    Args:
+    Arguments:
         table: asset id → {"type": ..., "size": [x, y, z]}.
     """
 
@@ -81,7 +81,7 @@ class AssetSizes:
     def size(self, asset: str, centre: float, bottom: float | None) -> Size:
         """Return an object's box (x, y, z) in metres.
 
-        Args:
+        Arguments:
             asset: its asset id.
             centre: the height of its centre.
             bottom: the height of what it stands on, None where nothing is known to be under it.

@@ -68,7 +68,7 @@ def parse_house(
 ) -> House:
     """Return the house that a JSON object tells; schema 0.0.1 is upgraded.
 
-    Args:
+    Arguments:
         data: the object; it is kept, and must not be changed afterwards.
         source: what errors call it.
         box_size: asset id → its box in metres; only an upgrade asks.

@@ -35,7 +35,7 @@ def upgrade(
 ) -> dict[str, Any]:
     """Return a 0.0.1 house as 1.0.0; `data` is left as it is.
 
-    Args:
+    Arguments:
         data: the old file.
         source: what errors call it.
         box_size: asset id → its box (x, y, z) in metres; where it is unknown (None), an opening's asset has

@@ -60,7 +60,7 @@ class HouseholdEnv(NavigationEnv):
     something is in the hand, and `info["held"]` its kind, "" for nothing. `info["message"]` says why the
     last action failed, in AI2-THOR's words; "" where it did not.
 
-    Args:
+    Arguments:
         arguments: see NavigationEnv.
     """
 

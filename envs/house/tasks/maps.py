@@ -38,7 +38,7 @@ def house_map(simulator: HouseSimulator, start: Stance, goals: Iterable[np.ndarr
 def frame_from(start: Stance, low: np.ndarray, scale: tuple[float, float], height: int) -> np.ndarray:
     """Return the frame (2, 3) of a map with north above.
 
-    Args:
+    Arguments:
         start: where the body began.
         low: the lower left corner (2,) of the picture, metres.
         scale: pixels a metre, across and down.

@@ -39,7 +39,7 @@ _TRIES = 20
 class NavigationEnv(Experts, SimulatorEnv):
     """Find the way in a house.
 
-    Args:
+    Arguments:
         task: the suite's task.
         level: "small", "medium" or "large" houses; None for any.
         houses: a house file, a folder of them, or "procthor-10k" with or without ":SPLIT"; None for

@@ -28,7 +28,7 @@ def begin_away(
 ) -> bool:
     """Stand the body somewhere on the largest floor, turned by a whole number of its turns.
 
-    Args:
+    Arguments:
         goals: cells of the grid.
         far: the ways to the nearest of them, metres (N,) → which are long enough.
         pitch: how it looks up or down, radians.

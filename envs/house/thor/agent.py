@@ -35,7 +35,7 @@ class Outcome:
 class Agent:
     """A body in a simulator. It stands where the simulator's body stands.
 
-    Args:
+    Arguments:
         simulator: where it acts.
         settings: its reach and its lens.
         width, height: of its pictures, in which actions may point at things.

@@ -23,7 +23,7 @@ _NONE = {
 def state(session: Session, colours: list[dict[str, Any]] | None) -> dict[str, Any]:
     """Return the whole state as plain data: one agent's metadata, the cameras, and the action's number.
 
-    Args:
+    Arguments:
         colours: which colour each object has in segmentations, where there are any.
     """
     cameras = [_camera(number, camera) for number, camera in enumerate(session.cameras)]

@@ -40,7 +40,7 @@ class ThirdPartyCamera:
 class Session(Agent):
     """A scene, an agent and what was done last.
 
-    Args:
+    Arguments:
         width, height: of the pictures.
         sizes: boxes of assets, where a table of them is at hand.
     """

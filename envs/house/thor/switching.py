@@ -99,7 +99,7 @@ def _changing(
 ) -> None:
     """Register an action that changes one flag of an object that can have it.
 
-    Args:
+    Arguments:
         ability: what the object's type must be able to.
         word: what it must be, in an error.
         allowed: why a state cannot be changed so, or None.

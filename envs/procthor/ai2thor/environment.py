@@ -30,7 +30,7 @@ _ACTIONS = {LEFT: "RotateLeft", RIGHT: "RotateRight", UP: "LookUp", DOWN: "LookD
 class Ai2thorEnv(NavigationEnv):
     """A task in AI2-THOR: derive from this, then from the task in the embedded house.
 
-    Args:
+    Arguments:
         houses: a house file or a folder of them; Unity's player builds only those whose assets it has.
         executable: the command line of a player, such as "uio2 thor-player"; None for Unity's.
         platform, x_display, gpu_device, timeout, start_timeout: see Launch.

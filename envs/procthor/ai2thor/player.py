@@ -31,7 +31,7 @@ _HANDLING = ("PickupObject", "PutObject", "OpenObject", "CloseObject")
 class Launch:
     """How AI2-THOR is started.
 
-    Args:
+    Arguments:
         executable: the command line of a player; None for the Unity player that ai2thor downloads.
         platform: "CloudRendering" or "Linux64"; None leaves it to ai2thor.
         x_display: the X server that Unity draws on, such as ":0"; None takes DISPLAY.
@@ -76,7 +76,7 @@ class Launch:
 class Player:
     """AI2-THOR with one agent in one house.
 
-    Args:
+    Arguments:
         launch: how it is started.
         settings: arguments of the Controller and of Initialize.
     """

@@ -57,7 +57,7 @@ class PlayerError(EnvError):
 def explained(what: str, error: BaseException | str, log: str = "") -> PlayerError:
     """Build the error for something that went wrong.
 
-    Args:
+    Arguments:
         what: what was tried.
         error: what was raised, causes included.
         log: what the player wrote last.

@@ -43,7 +43,7 @@ NUDGE_M = 1e-3
 class UpstreamVimaEnv(SimulatorEnv):
     """An installed `vima_bench` as a gymnasium environment.
 
-    Args:
+    Arguments:
         task: name of one of upstream's 17 tasks.
         level: as for `VimaEnv`; pools come from upstream's own partition files. None takes upstream's
             defaults.

@@ -26,7 +26,7 @@ from vla_eval_uio2.messages import request
 class UIO2ModelServer(ModelServer):
     """Serve a policy.
 
-    Args:
+    Arguments:
         policy: As `uio2 evaluate policy=`: a packaged name, a checkpoint directory, `random`, `module:Class`.
         policy_args: Further arguments of the policy.
         embodiment: That of benchmarks which are not ours; None is the only one that the policy learned.

@@ -67,7 +67,7 @@ def pieces_of(look: str, asset: str, size: tuple[float, float, float]) -> tuple[
 def look_of(look: str, asset: str, size: tuple[float, float, float]) -> tuple[Part, ...]:
     """Return the parts of an object, the same for the same arguments.
 
-    Args:
+    Arguments:
         look: a key of `LOOKS`.
         asset: its asset id, which chooses among variants.
         size: its box (x, y, z) in the scene's frame: width, depth (front at +y), height.

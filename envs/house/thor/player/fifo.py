@@ -27,7 +27,7 @@ _LONGEST = 1 << 28
 class Pipes:
     """The player's end of both pipes.
 
-    Args:
+    Arguments:
         mouth: path of the pipe that the player writes.
         ear: path of the pipe that the Controller writes.
     """

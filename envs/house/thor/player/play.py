@@ -29,7 +29,7 @@ def play(
 ) -> None:
     """Play until the Controller ends.
 
-    Args:
+    Arguments:
         width, height: of the pictures, until the Controller asks for others.
         headless: True draws nothing.
         assets: a JSON table, asset id → {"type", "size": [x, y, z]}, for boxes as large as AI2-THOR's.

@@ -18,7 +18,7 @@ from envs.house.thor.player.messages import Message, decoded
 class Form:
     """The player's end.
 
-    Args:
+    Arguments:
         host, port: where the Controller listens.
         token: what it knows its player by, "" for none.
     """
