@@ -31,7 +31,7 @@ class Curves:
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """Append a record and redraw the picture. Names are `group/curve`: one panel per group."""
-        record = {"step": step, **{name: round(float(value), 5) for name, value in values.items()}}
+        record = {"step": step, **{name: float(f"{float(value):.6g}") for name, value in values.items()}}
         self.records.append(record)
         append_line(self._directory / METRICS, json.dumps(record))
         replace_file(self._directory / PICTURE, draw(self.records))
