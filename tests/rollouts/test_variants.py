@@ -62,7 +62,7 @@ def test_columns_hold_the_named_prompt_and_the_boxes(collected: Path) -> None:
                 for thing in seen
             }
             parts = re.split(
-                r" (?=<extra_id_\d+> <extra_id_\d+> <extra_id_\d+> <)", frame["observation.boxes"]
+                r" (?=<extra_id_\d+> <extra_id_\d+> <extra_id_\d+> <)", frame["scene.boxes"]
             )
             assert set(parts) == expected and len(parts) == len(seen) > 0
 
@@ -114,7 +114,7 @@ def test_sets_of_another_format_are_read_but_not_mixed(collected: Path, tmp_path
     collect(configuration(old, episodes=3), progress=False)
     path = old / schema.PROVENANCE_PATH
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 1}))
-    with pytest.raises(DatasetError, match=r"format 1, this program writes 4.*another output="):
+    with pytest.raises(DatasetError, match=r"format 1, this program writes 5.*another output="):
         collect(configuration(old, episodes=4), progress=False)
     with pytest.raises(DatasetError, match="not continued or merged"):
         merge([old, collected], tmp_path / "both")
