@@ -28,7 +28,7 @@ class UIO2EnvConfig(EnvConfig):
     task: str | None = None
     """A task, several with commas between, or "all"; None is what the suite shows."""
     level: str | None = None
-    """A level, several with commas between, or "all"; None is the suite's default."""
+    """A level, several with commas between, or "all"; None is the suite's default, or a named task's only one."""
     episode_length: int | None = None
     """Most steps, where fewer are wanted than the suite plays."""
     first_seed: int = envs.FIRST_HELD_OUT_SEED
@@ -39,8 +39,8 @@ class UIO2EnvConfig(EnvConfig):
     """Further arguments of `gym.make`."""
 
     def __post_init__(self) -> None:
-        task = chosen_tasks(self.type, self.task)[0]
-        env = LeRobotEnv(self.type, task, **self.gym_kwargs)
+        level, (task, *_) = next(iter(chosen_tasks(self.type, self.task, self.level).items()))
+        env = LeRobotEnv(self.type, task, level, **self.gym_kwargs)
         record = env.record
         env.close()
         self.fps = record.fps

@@ -7,19 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import gymnasium
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
 from lerobot_env_uio2.environment import LeRobotEnv
-from uio2_agent.gym import envs
+from uio2_agent.gym import envs, rollouts
+
+_worklist = import_module(f"{rollouts.__name__}.worklist")
+
+Words = str | Sequence[str] | None
+"""Names as `uio2 evaluate` takes them."""
 
 
 def make_vectors(
     suite: str,
-    tasks: str | Sequence[str] | None = None,
-    levels: str | Sequence[str] | None = None,
+    tasks: Words = None,
+    levels: Words = None,
     *,
     n_envs: int = 1,
     use_async_envs: bool = False,
@@ -31,37 +37,31 @@ def make_vectors(
 
     Arguments:
         suite: As `envs.suite` takes it.
-        tasks: One, several or "all"; None is what the suite shows.
-        levels: One, several or "all"; None is the suite's default.
+        tasks: One, several (with commas between) or "all"; None is what the suite shows.
+        levels: One, several or "all"; None is the suite's default, or the only one of a task named.
         n_envs: Slots of each vector environment.
         use_async_envs: A process for each slot, where there are several.
         options: What `LeRobotEnv` takes beside them.
 
     Raises:
-        EnvError: A name there is not, a level that holds none of the tasks, tasks of two bodies.
+        EnvError: A name there is not, or tasks of two bodies.
+        RolloutError: A level that does not hold a task named.
     """
-    found, names = envs.suite(suite), chosen_tasks(suite, tasks)
-    numbers = {name: number for number, name in enumerate(found.task_levels())}
+    numbers = {name: number for number, name in enumerate(envs.suite(suite).task_levels())}
     made: dict[str, dict[int, VectorEnv]] = {}
-    for level in found.level_names(levels or found.default_level):
-        if not (held := found.tasks_at(level, names)):
-            raise envs.EnvError(f"level={level} of {suite} holds none of {', '.join(names)}")
-        made[f"{found.name}_{level}"] = {
+    for level, held in chosen_tasks(suite, tasks, levels).items():
+        made[f"{envs.suite(suite).name}_{level}"] = {
             numbers[name]: _vector([partial(LeRobotEnv, suite, name, level, **options)] * n_envs, use_async_envs)
             for name in held
         }
     return made
 
 
-def chosen_tasks(suite: str, tasks: str | Sequence[str] | None) -> list[str]:
-    """Return the tasks that are meant, all of one body; arguments and errors as of `make_vectors`."""
-    found = envs.suite(suite)
-    names = found.task_names(tasks or list(found.default_tasks or found.own_tasks()))
-    if len(bodies := sorted({found.embodiment_of(name) for name in names})) > 1:
-        raise envs.EnvError(
-            f"task={','.join(names)}: a policy has one body, these are of {' and '.join(bodies)}"
-        )
-    return names
+def chosen_tasks(suite: str, tasks: Words, levels: Words) -> dict[str, tuple[str, ...]]:
+    """Return the tasks at each level, all of one body; arguments and errors as of `make_vectors`."""
+    if len(bodies := _worklist.bodies(suite, tasks, levels)) > 1:
+        raise envs.EnvError(f"task={tasks}: a policy has one body, these are of {' and '.join(bodies)}")
+    return _worklist.tasks_by_level(suite, tasks, levels)
 
 
 def _vector(makers: list[partial[LeRobotEnv]], use_async_envs: bool) -> VectorEnv:
