@@ -9,7 +9,8 @@ backward and the optimizer's step, without the eye's first phase:
     before     each batch is made when it is needed; examples are padded to the longest of their kind
     prepared   the batches are made once, before the clock starts
     packed     and share one row, so that nothing is padded
-    compiled   and the layers are compiled (with --compiled; compiling takes minutes and is not counted)
+    bfloat16   and the products of layers are in bfloat16 (dtype=bfloat16)
+    compiled   packed, and the layers compiled (with --compiled; compiling takes minutes and is not counted)
 
 With --against the mode `before` is that of another checkout of this project, of an older commit for
 instance: `git worktree add ../old f10db5e`. Modes take turns, in processes of their own, because other
@@ -46,9 +47,10 @@ def serve(options: argparse.Namespace) -> None:
             workers=0,
             threads=1,
             device="cpu",
+            dtype="bfloat16" if options.mode == "bfloat16" else "float32",
         )
         run = Run(config)
-        run.objective.packs = options.mode in ("packed", "compiled")
+        run.objective.packs = options.mode in ("packed", "bfloat16", "compiled")
         if options.mode == "compiled":
             from pretrain.sharding import compile_layers
 
@@ -104,7 +106,7 @@ def main() -> None:
     if options.mode:
         serve(options)
         return
-    modes = ["before", "prepared", "packed", *(["compiled"] if options.compiled else [])]
+    modes = ["before", "prepared", "packed", "bfloat16", *(["compiled"] if options.compiled else [])]
     processes = {mode: started(mode, options) for mode in modes}
     first = {mode: asked(process)[1] for mode, process in processes.items()}  # not counted: caches are cold
     seconds: dict[str, list[float]] = {mode: [] for mode in modes}

@@ -38,3 +38,5 @@ class Moment:
     """The state after the first of them, where it is known."""
     objects: Sequence[Mapping[str, Any]] | None = None
     """Objects of the scene, as `Embodiment.objects` returns them; None where nobody looked."""
+    first_objects: Sequence[Mapping[str, Any]] | None = None
+    """The same before the first step."""

@@ -2,51 +2,28 @@
 
 A decoder trained from scratch on four numbers an episode gets almost no gradient about *where* things are;
 hundreds of labels an image do (docs/nano.md). UIO-2's own ViT comes pre-trained; this is how ours
-learns to see. The labels come from the boxes a dataset stores with each frame, so no simulator is needed. The
-heads live with the training state and do not ship.
+learns to see (`pretrain.patch_labels`). The heads live with the training state and do not ship.
 
 Unusual: the centre is scored against the location rows of the text table, the same rows the decoder answers
 with, so that features already speak the language of the answer. And when the whole model learns, each patch
-that leaves the *encoder* says whether the next step picks its object, or places onto it: which object is
-meant is one bit of an action, but a label on every patch.
+that leaves the *encoder* says whether the next step picks its object, or places onto it, and where the
+prompt's scene and the first view show the same thing: which object is meant is one bit of an action and where
+it goes two numbers, but each is a label on every patch.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from policies.embodiments.base import NO_ROLE
 from pretrain.losses import bump_table
+from pretrain.patch_labels import NOTHING, Labels
 from uio2_agent.inputs.batch import Batch
 from uio2_agent.model import Encoded
 from uio2_agent.text.vocabulary import LOCATIONS
 from uio2_agent.unified_io2 import UnifiedIO2
-
-NOTHING = NO_ROLE  # what cross_entropy ignores
-
-
-@dataclass(frozen=True)
-class Labels:
-    """Per patch of the image: name, texture int64 [B, N]; x and y bins of the object's centre int64 [B, N,
-    2]; match int64 [B, N], the history frame that shows the object, counted from 1, or 0 for none of them.
-
-    Per patch of the history frames: name, texture int64 [B, F, M]. -100 where nothing is known.
-    """
-
-    name: Tensor
-    texture: Tensor
-    centre: Tensor
-    role: Tensor
-    history_name: Tensor
-    history_texture: Tensor
-
-    def to(self, device: torch.device | str) -> "Labels":
-        """Return a copy on the device."""
-        return Labels(**{key: value.to(device) for key, value in vars(self).items()})
 
 
 class DenseHeads(nn.Module):
@@ -61,6 +38,7 @@ class DenseHeads(nn.Module):
         self.texture = nn.Linear(width, max(1, len(textures)))
         self.centre = nn.Linear(width, 2 * out)
         self.role = nn.Linear(out, 3)
+        self.elsewhere = nn.Linear(out, 2 * 2 * out)
         self._kernel = bump_table(sigma)
 
     def forward(self, model: UnifiedIO2, features: "Features", labels: Labels) -> dict[str, Tensor]:
@@ -68,7 +46,7 @@ class DenseHeads(nn.Module):
         last, mask = features.image
         known = mask & (labels.name != NOTHING)
         seen, names, textures = last[known], labels.name[known], labels.texture[known]  # [n, width], [n], [n]
-        centre = self._centre(model, seen, labels.centre[known])
+        placed, bins = seen, labels.centre[known]  # [m, width], [m, 2]
         if features.history is not None:
             last, mask = features.history  # [present frames, N, width]
             # one row per present frame, as the history embedder ran them
@@ -76,33 +54,47 @@ class DenseHeads(nn.Module):
             known = mask & (name != NOTHING)
             seen = torch.cat([seen, last[known]])
             names, textures = torch.cat([names, name[known]]), torch.cat([textures, texture[known]])
+            centre = labels.history_centre[features.present]  # [present frames, N, 2]
+            known = mask & (centre[..., 0] != NOTHING)
+            placed, bins = torch.cat([placed, last[known]]), torch.cat([bins, centre[known]])
         if len(seen) == 0:  # of these scenes nobody told the objects
             return dict.fromkeys(("name", "texture", "centre"), last.new_zeros(()))
         return {
             "name": F.cross_entropy(self.name(seen).float(), names),
             "texture": F.cross_entropy(self.texture(seen).float(), textures),
-            "centre": centre,
+            "centre": self._bins_loss(model, self.centre(placed).unflatten(-1, (2, -1)), bins),
         }
 
-    def role_loss(self, encoded: Encoded, batch: Batch, labels: Labels) -> Tensor:
-        """Mean loss of the image patches' role, read from the encoder's output."""
+    def encoded_losses(
+        self, model: UnifiedIO2, encoded: Encoded, batch: Batch, labels: Labels
+    ) -> dict[str, Tensor]:
+        """Mean losses of what image patches tell when they leave the encoder: role, and elsewhere where that
+        head learns.
+        """
         first = batch.text.tokens.shape[1]  # the image follows the text
         patches = encoded.spread()[:, first : first + labels.role.shape[1]]  # [B, N, D]
         known = batch.image.mask & (labels.role != NOTHING)
-        if not known.any():
-            return patches.new_zeros(())
-        return F.cross_entropy(self.role(patches[known]).float(), labels.role[known])
+        role = patches.new_zeros(())
+        if known.any():
+            role = F.cross_entropy(self.role(patches[known]).float(), labels.role[known])
+        if not self.elsewhere.weight.requires_grad:
+            return {"role": role}
+        bins = labels.elsewhere[known]  # [n, 2 places, 2]
+        told = bins[..., 0] != NOTHING  # [n, 2 places]
+        hidden = self.elsewhere(patches[known]).unflatten(-1, (2, 2, -1))  # [n, 2 places, 2, D]
+        return {"role": role, "elsewhere": self._bins_loss(model, hidden[told], bins[told])}
 
-    def _centre(self, model: UnifiedIO2, seen: Tensor, bins: Tensor) -> Tensor:
-        if len(seen) == 0:
-            return seen.new_zeros(())
+    def _bins_loss(self, model: UnifiedIO2, hidden: Tensor, bins: Tensor) -> Tensor:
+        """Mean loss of bins int64 [n, 2], scored by hidden [n, 2, D] against the rows of location tokens."""
+        if len(bins) == 0:
+            return hidden.new_zeros(())
         first = model.processor.tokenizer.vocabulary.pieces
         table = model.text_table.weight[first : first + LOCATIONS].flip(0)  # row b is bin b
-        hidden = self.centre(seen).unflatten(-1, (2, -1)) * table.shape[1] ** -0.5  # [n, 2, D]
+        hidden = hidden * table.shape[1] ** -0.5
         total = (hidden @ table.T).float().logsumexp(-1)  # [n, 2]
         # A mean of scores is the score of a mean: one row for each bin that occurs, not for each patch.
         found, which = bins.unique(return_inverse=True)
-        means = self._kernel.to(seen.device)[found] @ table.float()  # [bins, D]
+        means = self._kernel.to(hidden.device)[found] @ table.float()  # [bins, D]
         wanted = (hidden.float() * means[which]).sum(-1)
         return (total - wanted).mean()
 
@@ -153,22 +145,3 @@ def look(model: UnifiedIO2, batch: Batch) -> None:
     if (history := batch.image_history) is not None:
         shown = history.distinct()
         model.image_encoder(shown.values, shown.mask, shown.positions, model.config.history_grid)
-
-
-def image_labels(boxes: np.ndarray, positions: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    """Say which object each patch belongs to: int64 [N], the index of the box that covers most of it, or -1.
-
-    boxes float [objects, 4] are y0 x0 y1 x1 as fractions of the picture (nan when unseen); positions [N] are
-    raster indices on the grid (rows, columns). Of boxes that cover a patch alike, the one with the nearest
-    centre wins.
-    """
-    rows, columns = grid
-    row, column = np.divmod(positions, columns)
-    low = np.stack([row / rows, column / columns], -1)[:, None]  # [N, 1, 2]
-    high = low + (1 / rows, 1 / columns)
-    start, end = boxes[None, :, :2], boxes[None, :, 2:]  # [1, objects, 2]
-    covered = np.clip(np.minimum(high, end) - np.maximum(low, start), 0, None).prod(-1) * rows * columns
-    covered = np.nan_to_num(covered)  # [N, objects]
-    distance = np.nan_to_num(np.linalg.norm((low + high - start - end) / 2, axis=-1), nan=9.0)
-    best = np.argmax(covered.round(1) - distance / 100, axis=-1)
-    return np.where(covered.max(-1) > 0, best, -1)

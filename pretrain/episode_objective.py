@@ -6,15 +6,16 @@ The eye's phase and the plan's are one objective, which knows from the number of
 import torch
 from torch import Tensor
 
-from pretrain.dense_heads import DenseHeads, Labels, Watch, look
+from pretrain.dense_heads import DenseHeads, Watch, look
 from pretrain.losses import TextLoss
+from pretrain.patch_labels import Labels
 from uio2_agent.inputs.batch import Batch
 from uio2_agent.unified_io2 import UnifiedIO2
 
 
 class EpisodeObjective:
-    """Losses of batches of episodes, by name: locations and words of text answers, other modalities, the role
-    of patches; name, texture and centre of what patches show.
+    """Losses of batches of episodes, by name: locations and words of text answers, other modalities; role of
+    patches and where else their things are shown; name, texture and centre of what patches show.
     """
 
     def __init__(
@@ -77,5 +78,5 @@ class EpisodeObjective:
             else:
                 losses[name] = loss
         if batch.image_history is not None:  # a plan is asked for; boxes are asked for without images
-            losses["role"] = self._eye.role_loss(encoded, batch, labels)
+            losses |= self._eye.encoded_losses(self._model, encoded, batch, labels)
         return losses

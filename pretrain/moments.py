@@ -46,6 +46,7 @@ def moment(
         goal=goal,
         next_state=_next_state(record, step),
         objects=record.objects[step],
+        first_objects=record.objects[0],
     )
     return embodiments.get(record.embodiment).changed(now, flags, cameras) if any(flags) else now
 

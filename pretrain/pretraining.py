@@ -23,6 +23,7 @@ from pretrain.event_file import EventFile
 from pretrain.example_stream import BadRecords
 from pretrain.flops import BACKWARD, peak_of, transformer_flops
 from pretrain.guard import Diverged, Guard
+from pretrain.half_products import halve_products
 from pretrain.initialization import start_model
 from pretrain.logbook import Logbook, Sink, WandbSink
 from pretrain.loop import drive
@@ -124,6 +125,9 @@ class PretrainRun:
                 if encoder is not None:
                     encoder.requires_grad_(False)
         half_precision = config.dtype == "bfloat16"
+        if half_precision and self.device.type == "cpu":
+            halve_products(self.model)
+            half_precision = False  # no more of it
         objective = self.objective = MixtureObjective(
             self.model, config.loss_weights, config.z_loss, half_precision
         )

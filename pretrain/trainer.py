@@ -20,18 +20,13 @@ import torch
 from policies import embodiments
 from policies.style import PromptStyle, save_styles
 from pretrain.checkpointing import STATE, content_digest, load_state, save_state
-from pretrain.dense_heads import DenseHeads, Labels
+from pretrain.dense_heads import DenseHeads
+from pretrain.episode_batches import TrainingBatches
 from pretrain.episode_objective import EpisodeObjective
 from pretrain.errors import TrainingError
-from pretrain.examples import (
-    Example,
-    ExampleOptions,
-    Labeller,
-    TrainingBatches,
-    cameras_of,
-    plan_example,
-)
+from pretrain.examples import Example, ExampleOptions, cameras_of, plan_example
 from pretrain.guard import Diverged, Guard
+from pretrain.half_products import halve_products
 from pretrain.initialization import start_model
 from pretrain.logbook import Logbook
 from pretrain.loop import drive
@@ -40,6 +35,7 @@ from pretrain.memory import keep_freed_memory
 from pretrain.moments import learned_steps, moment
 from pretrain.optim import build_optimizer
 from pretrain.output import Output
+from pretrain.patch_labels import Labeller, Labels
 from pretrain.processes import Processes
 from pretrain.progress import say
 from pretrain.schedule import Schedule
@@ -106,6 +102,10 @@ class Run:
         self.model.to(self.device).train()
         if self.device.type == "cpu" and "image" in self.model.config.target_modalities:
             self.model.targets["image"].memory = CodeMemory()
+        half_precision = config.dtype == "bfloat16"
+        if half_precision and self.device.type == "cpu" and not adapted:
+            halve_products(self.model)
+            half_precision = False  # no more of it
         frozen = adapted or self.model.config.freeze_vit
         encoder_learns = not frozen and config.eye_weight > 0
         labelled = bool(names)  # where nobody tells of objects there is nothing dense to learn
@@ -125,7 +125,7 @@ class Run:
             eye_steps=eye_steps,
             eye_weight=config.eye_weight if encoder_learns and labelled else 0.0,
             encoder_learns=encoder_learns,
-            half_precision=config.dtype == "bfloat16",
+            half_precision=half_precision,
             packs=self.device.type == "cpu",
         )
         processor = self.model.processor

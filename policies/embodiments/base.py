@@ -341,6 +341,14 @@ class Embodiment(ABC):
         """Return where objects are in the numbers actions are written in: int64 bins [objects, 2]."""
         return np.zeros((len(objects), 2), np.int64)
 
+    def seen_bins(
+        self, camera: str, boxes: Sequence[Sequence[int] | None], size: tuple[int, int]
+    ) -> np.ndarray:
+        """Say where things are whose boxes a camera's picture of (height, width) `size` shows, in the numbers
+        actions are written in: int64 bins [boxes, 2], -100 for no box or where the picture does not tell.
+        """
+        return np.full((len(boxes), 2), NO_ROLE)
+
     def roles(self, moment: Moment) -> np.ndarray:
         """Say what the next step does to each object: int64 [objects], 1 takes it, 2 brings something to it,
         0 neither, -100 nothing is known.

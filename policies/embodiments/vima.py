@@ -20,7 +20,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from policies.action_text import ROUNDING, StepForm
-from policies.embodiments.base import Controls, Embodiment
+from policies.embodiments.base import NO_ROLE, Controls, Embodiment
 from policies.embodiments.drawing import ACCENT, arrow, label
 from policies.moment import Moment
 from policies.prompts import seen_boxes
@@ -222,6 +222,18 @@ class Vima(Embodiment):
         position = np.array([thing["position"][:2] for thing in objects], np.float64).reshape(-1, 2)
         return value_to_bin(np.clip((position - LOW) / (HIGH - LOW), 0, 1))
 
+    def seen_bins(
+        self, camera: str, boxes: Sequence[Sequence[int] | None], size: tuple[int, int]
+    ) -> np.ndarray:
+        """Known from above only: the camera in front sees height and distance as one."""
+        if camera != "top":
+            return super().seen_bins(camera, boxes, size)
+        low, high = (np.array(pixel(camera, (*corner, 0.0), size)) for corner in (LOW, HIGH))  # column, row
+        middles = np.array([((box[1] + box[3]) / 2, (box[0] + box[2]) / 2) if box else low for box in boxes])
+        across, down = ((middles - low) / (high - low)).clip(0, 1).reshape(-1, 2).T
+        bins = value_to_bin(np.stack([down, across], -1))  # x runs down the picture, y across
+        return np.where([[box is not None] for box in boxes], bins, NO_ROLE)
+
     def roles(self, moment: Moment) -> np.ndarray:
         """1 picks (or pushes) it, 2 places onto it: the nearest object within reach of the pose."""
         objects = moment.objects or ()
@@ -343,6 +355,7 @@ class _Change:
             executed=[self.text(text) for text in now.executed],
             remaining=[self.text(text) for text in now.remaining],
             objects=now.objects and [self.thing(thing, sizes) for thing in now.objects],
+            first_objects=now.first_objects and [self.thing(thing, sizes) for thing in now.first_objects],
         )
 
     def picture(self, image: np.ndarray) -> np.ndarray:

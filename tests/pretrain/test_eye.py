@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from policies.embodiments.vima import VIMA
-from pretrain.dense_heads import NOTHING, DenseHeads, Labels, Watch, image_labels, look
+from pretrain.dense_heads import DenseHeads, Watch, look
+from pretrain.patch_labels import NOTHING, Labels, image_labels
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.inputs.processor import Processor
 from uio2_agent.request import Request
@@ -67,7 +68,17 @@ def test_dense_losses_reach_the_encoder_and_fall():
     ids = torch.from_numpy(np.where(owner >= 0, owner, NOTHING))[None]
     centre = torch.tensor([[[200, 300], [800, 700]]])[:, owner]
     shown = torch.zeros(batch.image_history.mask.shape, dtype=torch.long)
-    labels = Labels(ids, ids, centre, torch.full_like(ids, NOTHING), shown, torch.full_like(shown, NOTHING))
+    nothing = torch.full_like(ids, NOTHING)
+    labels = Labels(
+        name=ids,
+        texture=ids,
+        centre=centre,
+        role=nothing,
+        elsewhere=nothing[..., None, None].expand(-1, -1, 2, 2),
+        history_name=shown,
+        history_texture=torch.full_like(shown, NOTHING),
+        history_centre=torch.full((*shown.shape, 2), NOTHING),
+    )
     watch, eye = Watch(model), DenseHeads(model, ["a", "b"], ["a", "b"], sigma=8.0)
     optimizer = torch.optim.AdamW([*model.image_encoder.parameters(), *eye.parameters()], lr=1e-3)
     history = []

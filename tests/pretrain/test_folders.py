@@ -10,7 +10,7 @@ import pytest
 
 from policies.embodiments.vima import VIMA, Vima
 from policies.style import load_styles
-from pretrain.examples import filled_area
+from pretrain.episode_batches import filled_area
 from pretrain.sources import DatasetError, EpisodeFolders, EpisodeRecord, VimaEpisode
 from rollouts.cli import main
 from tests.pretrain.test_train import collect

@@ -1,0 +1,195 @@
+"""What every patch of a batch's pictures shows, in labels that datasets give for nothing.
+
+A patch of the image says what it belongs to, where that thing's centre is, what the next step does to it, and
+where the prompt's scene and the first view show the same thing. A patch of a history picture says what it
+belongs to and where that is. The labels come from the boxes and the segmentation stored with each frame, so
+no simulator is needed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from policies.embodiments.base import NO_ROLE
+from policies.prompts import image_boxes, shown_assets, sizes_of
+from pretrain.examples import Example
+from uio2_agent.inputs.batch import Batch
+from uio2_agent.inputs.processor import Processor
+
+NOTHING = NO_ROLE
+"""The label of what is not known, which cross_entropy leaves out."""
+SCENE, FIRST_VIEW = 0, 1
+"""Where else a thing of the image may be shown: in the only scene of the prompt, in the first view."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Per patch of the image: name, texture, role int64 [B, N]; x and y bins of the object's centre, centre
+    int64 [B, N, 2]; those of the same object where the prompt's scene and the first view show it, elsewhere
+    int64 [B, N, 2, 2].
+
+    Per patch of the history frames: name, texture int64 [B, F, M], centre int64 [B, F, M, 2]. -100 where
+    nothing is known, in `centre` wherever `name` is.
+    """
+
+    name: Tensor
+    texture: Tensor
+    centre: Tensor
+    role: Tensor
+    elsewhere: Tensor
+    history_name: Tensor
+    history_texture: Tensor
+    history_centre: Tensor
+
+    def to(self, device: torch.device | str) -> "Labels":
+        """Return a copy on the device."""
+        return Labels(**{key: value.to(device) for key, value in vars(self).items()})
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """The things in one picture, in arrays of as many rows; boxes as `image_boxes` returns them."""
+
+    ids: np.ndarray  # int64 [things, 2], name and texture
+    boxes: np.ndarray  # float64 [things, 4]
+    bins: np.ndarray  # int64 [things, 2]
+
+    def patches(self, positions: np.ndarray, grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """Ids [N, 2] and bins [N, 2] of the patches at these raster positions of a grid."""
+        owner = image_labels(self.boxes, positions, grid)
+        known = (owner >= 0)[:, None]
+        return np.where(known, self.ids[owner], NOTHING), np.where(known, self.bins[owner], NOTHING)
+
+    def where(self, ids: np.ndarray) -> np.ndarray:
+        """Bins [n, 2] at which things of these ids [n, 2] are shown, -100 where not exactly one is."""
+        same = (self.ids[None] == ids[:, None]).all(-1)  # [n, things]
+        same &= ~np.isnan(self.boxes).any(-1) & (ids >= 0).all(-1)[:, None]
+        alone = (same.sum(-1) == 1)[:, None]
+        return np.where(alone, self.bins[same.argmax(-1)], NOTHING)
+
+
+class Labeller:
+    """Examples to a batch with the labels of its patches."""
+
+    def __init__(self, processor: Processor, names: Sequence[str], textures: Sequence[str]):
+        self._processor = processor
+        self._names = {name: index for index, name in enumerate(names)}
+        self._textures = {name: index for index, name in enumerate(textures)}
+
+    def __call__(self, examples: Sequence[Example]) -> tuple[Batch, Labels]:
+        """Build the batch of the examples, and the labels in its layout."""
+        batch = self._processor([e.request for e in examples], [e.target for e in examples])
+        shape = batch.image.mask.shape
+        image, centre = (np.full((*shape, 2), NOTHING) for _ in range(2))
+        role, elsewhere = np.full(shape, NOTHING), np.full((*shape, 2, 2), NOTHING)
+        layout = (len(examples), 0, 0) if batch.image_history is None else batch.image_history.mask.shape
+        history, history_centre = (np.full((*layout, 2), NOTHING) for _ in range(2))
+        config = self._processor.config
+        for row, example in enumerate(examples):
+            frames = self._frames(example)
+            for frame, shown in enumerate(frames):
+                if shown is None:
+                    continue
+                at = batch.image_history.positions[row, frame].numpy()
+                found = shown.patches(at, config.history_grid)
+                history[row, frame], history_centre[row, frame] = found
+            now, body = example.moment, example.body
+            if not now.objects:
+                continue
+            at = batch.image.positions[row].numpy()
+            here = self._in_view(example, now.objects)
+            image[row], centre[row] = here.patches(at, config.image_grid)
+            owner = image_labels(here.boxes, at, config.image_grid)  # [N]
+            seen = owner >= 0
+            role[row, seen] = body.roles(now)[owner[seen]]
+            for place, shown in ((SCENE, _only_scene(example, frames)), (FIRST_VIEW, self._first(example))):
+                if shown is not None:
+                    elsewhere[row, seen, place] = shown.where(here.ids)[owner[seen]]
+        arrays = (image[..., 0], image[..., 1], centre, role, elsewhere)
+        arrays += (history[..., 0], history[..., 1], history_centre)
+        return batch, Labels(*map(torch.from_numpy, arrays))
+
+    def _in_view(self, example: Example, objects: Sequence[Mapping[str, Any]]) -> _Shown:
+        """Objects of the embodiment as the request's picture of the present shows them."""
+        ids = np.array([self._ids(thing["name"], thing["texture"]) for thing in objects])
+        boxes = image_boxes(example.body, objects, example.style, sizes_of(example.moment.views))
+        return _Shown(ids, boxes, example.body.object_bins(objects))
+
+    def _first(self, example: Example) -> _Shown | None:
+        """The first view, where the request carries it."""
+        now, style, shows = example.moment, example.style, len(example.request.image_history)
+        carried = now.executed and style.memory and not style.told_views and shows > len(_assets(example))
+        if not carried or not now.first_objects:
+            return None
+        return self._in_view(example, now.first_objects)
+
+    def _frames(self, example: Example) -> list[_Shown | None]:
+        """What the request's history pictures show; None where nothing is known."""
+        frames = [self._asset(asset, example) for asset in _assets(example)]
+        return [*frames, first] if (first := self._first(example)) else frames
+
+    def _asset(self, asset: Mapping[str, Any], example: Example) -> _Shown | None:
+        """What a picture of the prompt shows."""
+        info = asset.get("segm", {}).get("obj_info")
+        if not info:
+            return None
+        if asset["placeholder_type"] == "object":  # all of the picture, and nowhere on the table
+            ids = np.array([self._ids(info["obj_name"], info["obj_color"])])
+            return _Shown(ids, np.array([[0.0, 0.0, 1.0, 1.0]]), np.full((1, 2), NOTHING))
+        view = example.style.views[-1]
+        seen = [_box(asset["segm"][view] == thing["obj_id"]) for thing in info]
+        boxes = image_boxes(
+            example.body,
+            [{"boxes": {view: box}} for box in seen],
+            example.style,
+            sizes_of(example.moment.views),
+        )
+        ids = np.array([self._ids(thing["obj_name"], thing["obj_color"]) for thing in info])
+        size = np.shape(asset["segm"][view])
+        return _Shown(ids, boxes, example.body.seen_bins(view, seen, size))
+
+    def _ids(self, name: str, texture: str) -> tuple[int, int]:
+        return self._names.get(name, NOTHING), self._textures.get(texture, NOTHING)
+
+
+def image_labels(boxes: np.ndarray, positions: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+    """Say which object each patch belongs to: int64 [N], the index of the box that covers most of it, or -1.
+
+    boxes float [objects, 4] are y0 x0 y1 x1 as fractions of the picture (nan when unseen); positions [N] are
+    raster indices on the grid (rows, columns). Of boxes that cover a patch alike, the one with the nearest
+    centre wins.
+    """
+    rows, columns = grid
+    row, column = np.divmod(positions, columns)
+    low = np.stack([row / rows, column / columns], -1)[:, None]  # [N, 1, 2]
+    high = low + (1 / rows, 1 / columns)
+    start, end = boxes[None, :, :2], boxes[None, :, 2:]  # [1, objects, 2]
+    covered = np.clip(np.minimum(high, end) - np.maximum(low, start), 0, None).prod(-1) * rows * columns
+    covered = np.nan_to_num(covered)  # [N, objects]
+    distance = np.nan_to_num(np.linalg.norm((low + high - start - end) / 2, axis=-1), nan=9.0)
+    best = np.argmax(covered.round(1) - distance / 100, axis=-1)
+    return np.where(covered.max(-1) > 0, best, -1)
+
+
+def _assets(example: Example) -> list[Any]:
+    """The assets behind the request's first history images, in order."""
+    if not example.request.image_history:
+        return []
+    return shown_assets(example.moment.prompt, example.moment.prompt_assets, example.style)
+
+
+def _only_scene(example: Example, frames: Sequence[_Shown | None]) -> _Shown | None:
+    """The one scene of a prompt that shows one."""
+    assets = _assets(example)
+    scenes = [index for index, asset in enumerate(assets) if asset["placeholder_type"] == "scene"]
+    return frames[scenes[0]] if len(scenes) == 1 else None
+
+
+def _box(mask: np.ndarray) -> list[int] | None:
+    """First row, first column, last row, last column of what is True; None for nothing."""
+    rows, columns = np.nonzero(mask)
+    return [rows.min(), columns.min(), rows.max(), columns.max()] if len(rows) else None
