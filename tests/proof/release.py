@@ -32,7 +32,7 @@ def main(report: str) -> int:
         wheel = _wheel(Path(folder))
         size = wheel.stat().st_size / 2**20
         for minor in MINORS:
-            found = _python(minor)
+            found = python_of(minor)
             steps = _tried(found, Path(folder) / str(minor), wheel, example) if found else {}
             good &= all(not said for said in steps.values()) and (bool(steps) or found is None)
             told = (
@@ -58,7 +58,8 @@ def _wheel(folder: Path) -> Path:
     return wheel
 
 
-def _python(minor: int) -> Path | None:
+def python_of(minor: int) -> Path | None:
+    """Return a Python 3.`minor` that pyenv keeps or that is on the path; None where there is none."""
     kept = sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python"))
     found = str(kept[-1]) if kept else shutil.which(f"python3.{minor}")
     return Path(found) if found else None

@@ -1,7 +1,7 @@
 """The simulators of uio2-agent as environments of LeRobot, which imports this package because of its name.
 
-Importing it registers `vima`, `procthor` and `habitat` for `--env.type`. Unusual: without LeRobot it registers
-nothing, so that the environments can be made and tested alone.
+Importing it registers `vima`, `procthor` and `habitat` for `--env.type`. Unusual: without LeRobot it
+registers nothing, so that the environments can be made and tested alone.
 """
 
 from importlib.util import find_spec

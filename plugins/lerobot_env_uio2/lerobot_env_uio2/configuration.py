@@ -28,7 +28,8 @@ class UIO2EnvConfig(EnvConfig):
     task: str | None = None
     """A task, several with commas between, or "all"; None is what the suite shows."""
     level: str | None = None
-    """A level, several with commas between, or "all"; None is the suite's default, or a named task's only one."""
+    """A level, several with commas between, or "all"; None is the suite's default, or a named task's only
+    one."""
     episode_length: int | None = None
     """Most steps, where fewer are wanted than the suite plays."""
     first_seed: int = envs.FIRST_HELD_OUT_SEED

@@ -1,9 +1,10 @@
 """An environment of ours as LeRobot's rollouts read one: numbers in, pictures and numbers out.
 
-Pictures, state and action have the names and the form that our datasets give them, so what LeRobot trains on a
-set of ours acts here. Two more observations tell a policy of ours the rest: `prompt`, bytes (policies.carried),
-and `steps`. Unusual: an episode that has ended stands still until a reset with a seed or options, since LeRobot
-goes on stepping it until the slowest beside it has ended, and counts one step more than it plays.
+Pictures, state and action have the names and the form that our datasets give them, so what LeRobot trains on
+a set of ours acts here. Two more observations tell a policy of ours the rest: `prompt`, bytes
+(policies.carried), and `steps`. Unusual: an episode that has ended stands still until a reset with a seed or
+options, since LeRobot goes on stepping it until the slowest beside it has ended, and counts one step more
+than it plays.
 
 Knows LeRobot's habits and not LeRobot itself.
 """
@@ -32,10 +33,10 @@ _TOLD = ("seed", "success", "failure", "metrics")
 class LeRobotEnv(gymnasium.Env):
     """One task of a suite.
 
-    The observation holds `pixels` by camera, uint8 (H, W, 3); `agent_pos`, the state, float32; `prompt`, uint8
-    (policies.carried.BYTES,); and `steps`, int64 (1,): those done, -1 after the end. The action is the vector
-    of our datasets, float32; what lies outside is brought inside, and numbers are rounded where the body takes
-    whole ones. `info["is_success"]` is what LeRobot counts.
+    The observation holds `pixels` by camera, uint8 (H, W, 3); `agent_pos`, the state, float32; `prompt`,
+    uint8 (policies.carried.BYTES,); and `steps`, int64 (1,): those done, -1 after the end. The action is the
+    vector of our datasets, float32; what lies outside is brought inside, and numbers are rounded where the
+    body takes whole ones. `info["is_success"]` is what LeRobot counts.
 
     Arguments:
         suite: As `envs.suite` takes it.
@@ -87,7 +88,7 @@ class LeRobotEnv(gymnasium.Env):
         self.action_space = box(-np.inf, np.inf, (len(self.record.action),), np.float32)
 
     def task_description(self) -> str:
-        """Return the instruction in words, as the task string of our datasets; LeRobot hands it to policies."""
+        """Return the instruction in words, as our datasets do; LeRobot hands it to policies."""
         return self._instruction
 
     def reset(

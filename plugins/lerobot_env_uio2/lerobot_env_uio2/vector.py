@@ -51,7 +51,9 @@ def make_vectors(
     made: dict[str, dict[int, VectorEnv]] = {}
     for level, held in chosen_tasks(suite, tasks, levels).items():
         made[f"{envs.suite(suite).name}_{level}"] = {
-            numbers[name]: _vector([partial(LeRobotEnv, suite, name, level, **options)] * n_envs, use_async_envs)
+            numbers[name]: _vector(
+                [partial(LeRobotEnv, suite, name, level, **options)] * n_envs, use_async_envs
+            )
             for name in held
         }
     return made

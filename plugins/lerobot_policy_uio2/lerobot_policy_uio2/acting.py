@@ -85,7 +85,9 @@ class Rows:
     def _info(self, row: int, tasks: Sequence[str] | None, told: np.ndarray | None) -> dict[str, Any]:
         if told is None:
             if tasks is None or not tasks[row]:
-                raise UIO2Error("nobody says what is to be done: the batch needs `task`, an instruction a row")
+                raise UIO2Error(
+                    "nobody says what is to be done: the batch needs `task`, an instruction a row"
+                )
             words = {"prompt": tasks[row], "prompt_assets": {}, "task": "", "seed": row}
             return {**words, "embodiment": self._body.name}
         info = read_carried(told[row])

@@ -22,7 +22,13 @@ from lerobot_policy_uio2.acting import Rows
 from lerobot_policy_uio2.configuration_uio2 import UIO2Config
 from uio2_agent import Processor, UnifiedIO2
 from uio2_agent.errors import UIO2Error
-from uio2_agent.formats.checkpoint import config_values, copy_tokenizer, read_config, read_tokenizer, write_json
+from uio2_agent.formats.checkpoint import (
+    config_values,
+    copy_tokenizer,
+    read_config,
+    read_tokenizer,
+    write_json,
+)
 from uio2_agent.formats.packaged import CONFIG, checkpoint_directory
 from uio2_agent.gym import policies
 
@@ -162,7 +168,9 @@ class UIO2Policy(PreTrainedPolicy):
 
     def forward(self, batch: dict[str, Any]) -> tuple[torch.Tensor, dict[str, Any] | None]:
         """Raise: this policy learns elsewhere."""
-        raise NotImplementedError("models of uio2-agent are trained by `uio2 train`, which reads LeRobot sets")
+        raise NotImplementedError(
+            "models of uio2-agent are trained by `uio2 train`, which reads LeRobot sets"
+        )
 
     def get_optim_params(self) -> Any:
         """Return the weights."""
