@@ -1,10 +1,10 @@
 """Proof that the real LeRobot plays in our environments, trains on our sets and acts with our models.
 
 Installs LeRobot and the two plug-ins of `plugins/`, as committed, into a virtual environment of its own with
-Python 3.12 or later (6 GB: LeRobot's torch is a CUDA build), and runs LeRobot's own commands on the CPU: ACT is
-trained on a set that `uio2 collect` made and evaluated on the tabletop; the packaged models are evaluated, and
-every episode's outcome is compared with that of `uio2 evaluate`. Usage: python -m tests.proof.lerobot_plugins
-REPORT.md
+Python 3.12 or later (6 GB: LeRobot's torch is a CUDA build), and runs LeRobot's own commands on the CPU: ACT
+is trained on a set that `uio2 collect` made and evaluated on the tabletop; the packaged models are evaluated,
+and every episode's outcome is compared with that of `uio2 evaluate`.
+Usage: python -m tests.proof.lerobot_plugins REPORT.md
 """
 
 import json
@@ -26,10 +26,11 @@ MINORS = (12, 13)
 """Pythons of LeRobot 0.6."""
 TORCH = ("torch==2.11.0", "torchvision==0.26.0")
 NEEDED = (
-    *TORCH, "lerobot==0.6.1", "accelerate>=1.14,<2", "datasets>=4.8,<5", "pandas<3", "pyarrow<30", "av>=15,<16",
-    "jsonlines>=4,<5", "mujoco==4.0.0", "scipy", "hydra-core==1.3.8", "sentencepiece", "rich", "pyyaml",
+    *TORCH, "lerobot==0.6.1", "accelerate>=1.14,<2", "datasets>=4.8,<5", "pandas<3", "pyarrow<30",
+    "av>=15,<16", "jsonlines>=4,<5", "mujoco==4.0.0", "scipy", "hydra-core==1.3.8", "sentencepiece", "rich",
+    "pyyaml",
 )  # fmt: skip
-"""LeRobot with what its training and evaluation import, and what our packages do; neither torchcodec nor wandb."""
+"""LeRobot with what its training and evaluation import, and what our packages do; no torchcodec, no wandb."""
 PLUGINS = ("lerobot_env_uio2", "lerobot_policy_uio2")
 
 TRAIN_TASK, TRAINED_ON, STEPS, PLAYED = "rotate", 24, 60, 4

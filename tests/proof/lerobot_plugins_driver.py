@@ -1,6 +1,7 @@
 """Runs where LeRobot and the plug-ins are (tests.proof.lerobot_plugins): its functions, called by a program.
 
-Prints `RESULT` and rows of (check, whether it holds, what was found). Usage: python lerobot_plugins_driver.py ENV.PY
+Prints `RESULT` and rows of (check, whether it holds, what was found).
+Usage: python lerobot_plugins_driver.py ENV.PY
 """
 
 import json
@@ -61,7 +62,7 @@ def _saved(folder: Path) -> list[tuple[str, bool, str]]:
     weights = second.state_dict()
     same = all(torch.equal(value, weights[name]) for name, value in first.state_dict().items())
     before, after = make_pre_post_processors(config, str(folder / "nano"))
-    env_before, env_after = make_env_pre_post_processors(env_config, config)
+    env_before, _ = make_env_pre_post_processors(env_config, config)
     vector = make_env(env_config, n_envs=2)["vima_placement"][2]
     observation, _ = vector.reset(seed=[0, 1])
     batch = preprocess_observation(observation) | {"task": list(vector.call("task_description"))}

@@ -1,4 +1,4 @@
-"""`python -m lerobot_policy_uio2 CHECKPOINT FOLDER`: a checkpoint of uio2-agent as a policy folder of LeRobot."""
+"""`python -m lerobot_policy_uio2 CHECKPOINT FOLDER`: a checkpoint of ours as a policy folder of LeRobot."""
 
 import argparse
 import sys

@@ -1,9 +1,9 @@
 """Rows of a batch → slots of a policy of ours → rows of actions.
 
-A row is a running episode. Where the environment says how many steps were done (`lerobot_env_uio2` does), a row
-begins anew when it says 0 and costs nothing once it has ended, so vector environments may reset their slots one
-by one. Where it does not, all rows begin when LeRobot resets the policy, and the instruction is what LeRobot
-hands over in words.
+A row is a running episode. Where the environment says how many steps were done (`lerobot_env_uio2` does), a
+row begins anew when it says 0 and costs nothing once it has ended, so vector environments may reset their
+slots one by one. Where it does not, all rows begin when LeRobot resets the policy, and the instruction is
+what LeRobot hands over in words.
 
 Knows LeRobot's habits and not LeRobot itself.
 """
@@ -85,9 +85,7 @@ class Rows:
     def _info(self, row: int, tasks: Sequence[str] | None, told: np.ndarray | None) -> dict[str, Any]:
         if told is None:
             if tasks is None or not tasks[row]:
-                raise UIO2Error(
-                    "nobody says what is to be done: the batch needs `task`, an instruction a row"
-                )
+                raise UIO2Error("nobody says what is to be done: the batch needs `task`, instructions")
             words = {"prompt": tasks[row], "prompt_assets": {}, "task": "", "seed": row}
             return {**words, "embodiment": self._body.name}
         info = read_carried(told[row])

@@ -51,8 +51,8 @@ class UIO2Config(PreTrainedConfig):
         elif tuple(feature.shape) != (len(names),):
             raise ValueError(
                 f"this policy acts as {self.embodiment!r}, whose action is {len(names)} numbers "
-                f"({', '.join(names)}); the environment takes {tuple(feature.shape)}: choose one of that body, "
-                "or make the policy folder with another --embodiment"
+                f"({', '.join(names)}); the environment takes {tuple(feature.shape)}: choose one of that "
+                "body, or make the policy folder with another --embodiment"
             )
 
     @property

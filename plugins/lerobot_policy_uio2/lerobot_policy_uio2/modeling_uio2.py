@@ -61,8 +61,8 @@ class UIO2Policy(PreTrainedPolicy):
         style = self._styles.get(body.name) or body.style()
         if style.object_boxes:
             raise UIO2Error(
-                "this model asks for the boxes of objects, which LeRobot's observations do not hold: train one "
-                "with style.object_boxes=false"
+                "this model asks for the boxes of objects, which LeRobot's observations do not hold: train "
+                "one with style.object_boxes=false"
             )
         kind = _goal_image.GoalImagePolicy if style.goal else policies.UnifiedIO2Policy
         acting = kind(
@@ -168,9 +168,7 @@ class UIO2Policy(PreTrainedPolicy):
 
     def forward(self, batch: dict[str, Any]) -> tuple[torch.Tensor, dict[str, Any] | None]:
         """Raise: this policy learns elsewhere."""
-        raise NotImplementedError(
-            "models of uio2-agent are trained by `uio2 train`, which reads LeRobot sets"
-        )
+        raise NotImplementedError("train models of uio2-agent with `uio2 train`, which reads LeRobot sets")
 
     def get_optim_params(self) -> Any:
         """Return the weights."""

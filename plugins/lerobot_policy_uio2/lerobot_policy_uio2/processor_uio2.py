@@ -1,5 +1,5 @@
-"""What is done to batches before and after the policy: names, a first axis, the device. Nothing is normalised;
-the model's own processor looks at pixels and metres.
+"""What is done to batches before and after the policy: names, a first axis, the device. Nothing is
+normalised; the model's own processor looks at pixels and metres.
 """
 
 from __future__ import annotations
