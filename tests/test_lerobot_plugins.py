@@ -17,6 +17,7 @@ import envs
 from policies import Step, embodiments, load_policy
 from policies.base import Policy
 from policies.carried import carried, read_carried
+from policies.embodiments.vima import SPATULA, SUCTION, tool_of
 from policies.prompts import described_prompt
 from rollouts.errors import RolloutError
 from uio2_agent.errors import UIO2Error
@@ -48,7 +49,7 @@ class Watched(Policy):
     """Idles, and keeps what it was asked."""
 
     def __init__(self) -> None:
-        self.begun, self.asked = [], []
+        self.begun, self.asked, self.tools = [], [], []
 
     def reset(self, slot, observation, info):
         self.begun.append((slot, info["prompt"], info["seed"]))
@@ -56,7 +57,9 @@ class Watched(Policy):
     def act(self, steps):
         self.asked.append([step.slot for step in steps])
         body = embodiments.get("vima")
-        return [body.idle_action(body.state(step.observation, step.info)) for step in steps]
+        states = [body.state(step.observation, step.info) for step in steps]
+        self.tools.append([tool_of(state) for state in states])
+        return [body.idle_action(state) for state in states]
 
 
 def test_names_are_those_that_lerobot_looks_for() -> None:
@@ -97,6 +100,8 @@ def test_a_rollout_as_lerobot_plays_it(rendering: None) -> None:
 
 
 def test_limits_seeds_and_numbers(rendering: None) -> None:
+    from lerobot_env_uio2 import LeRobotEnv
+
     vector = vectors(episode_length=2, first_seed=10)["vima_placement"][2]
     _, told = vector.reset(seed=SEEDS)
     assert told["seed"].tolist() == [10, 13]
@@ -116,6 +121,10 @@ def test_limits_seeds_and_numbers(rendering: None) -> None:
         vector = body.possible(np.array(numbers, np.float32))
         assert vector.tolist() == expected
         body.checked(body.action(vector))
+    env = LeRobotEnv("habitat", "PointNav", "small", size=48, sensors=["map"])
+    env.reset(seed=0)
+    assert env.step(np.array([7.6]))[0]["steps"] == 1, "a policy that knows no bounds does not end it"
+    env.close()
 
 
 def test_suites_tasks_and_the_form_of_the_hub() -> None:
@@ -167,6 +176,7 @@ def test_rows_begin_and_end_one_by_one() -> None:
     for chosen, steps in (([0, 1], [0, 0]), ([0, 1], [1, -1]), ([2, 1], [0, -1]), ([2, 1], [1, 0])):
         assert rows.act(views, states, told=told[chosen], steps=np.array(steps)).shape == (2, 12)
     assert watched.asked == [[0, 1], [0], [0], [0, 1]], "what has ended costs nothing"
+    assert watched.tools[0] == [SUCTION, SPATULA]
     assert watched.begun == [(0, "Go 1.", 1), (1, "Go 2.", 2), (0, "Go 3.", 3), (1, "Go 2.", 2)]
 
 
