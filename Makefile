@@ -77,6 +77,7 @@ proof: setup
 	$(BIN)/python -m tests.proof.house_generator docs/proof/house_generator.md
 	$(BIN)/python -m tests.proof.release docs/proof/release.md
 	$(BIN)/python -m tests.proof.serving docs/proof/serving.md
+	$(BIN)/python -m tests.proof.lerobot_plugins docs/proof/lerobot_plugins.md
 	$(BIN)/python -m tests.proof.ablations docs/proof/ablations.md docs/images/ablations.svg
 
 # The packaged model from nothing: demonstrations on SHARDS processes, then one training run (docs/nano.md, docs/gpu.md).

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from uio2_agent.errors import UIO2Error
+from uio2_agent.errors import UIO2Error, described
 
 BYTES = 1 << 17
 """Enough for eight prompt assets of two pictures of 256 × 512."""
@@ -55,8 +55,8 @@ def read_carried(values: np.ndarray) -> dict[str, Any]:
         if wrong := [name for name, kind in _SAID.items() if type(info[name]) is not kind]:
             raise TypeError(f"{wrong[0]} is {info[wrong[0]]!r}")
         assets = {name: _read(asset) for name, asset in info["prompt_assets"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
-        raise UIO2Error(f"these bytes carry no episode: {type(error).__name__} {error}") from None
+    except Exception as error:  # damaged pictures make a decoder raise anything at all
+        raise UIO2Error(f"these bytes carry no episode: {described(error)}") from None
     return {**{name: info[name] for name in _SAID}, "prompt_assets": assets}
 
 

@@ -225,11 +225,17 @@ def test_bytes_that_carry_no_episode_are_refused() -> None:
         good[:40],
         np.frombuffer(json.dumps({"prompt": 1}).encode(), np.uint8),
         np.frombuffer(b"[]", np.uint8),
+        np.frombuffer(_shows("aGVsbG8="), np.uint8),
     ):
         with pytest.raises(UIO2Error, match="these bytes carry no episode"):
             read_carried(damaged)
     with pytest.raises(UIO2Error, match=r"more than 64: .*smaller pictures"):
         carried(_info(4), size=64)
+
+
+def _shows(picture: str) -> bytes:
+    asset = {"placeholder_type": "object", "obj_info": {}, "rgb": {"top": picture}}
+    return json.dumps(_info(0) | {"prompt_assets": {"thing": asset}}).encode()
 
 
 def _info(seed: int) -> dict[str, Any]:
