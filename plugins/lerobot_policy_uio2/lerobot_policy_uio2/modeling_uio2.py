@@ -23,6 +23,7 @@ from lerobot_policy_uio2.configuration_uio2 import UIO2Config
 from uio2_agent import Processor, UnifiedIO2
 from uio2_agent.errors import UIO2Error
 from uio2_agent.formats.checkpoint import (
+    TOKENIZER,
     config_values,
     copy_tokenizer,
     read_config,
@@ -95,6 +96,11 @@ class UIO2Policy(PreTrainedPolicy):
                 raise UIO2Error(f"{name_or_dir} acts as {', '.join(styles)}: choose one, --embodiment NAME")
             embodiment = next(iter(styles), embodiments.DEFAULT)
         model = UnifiedIO2.from_pretrained(name_or_dir)
+        if model.processor is None:
+            raise UIO2Error(
+                f"{name_or_dir} has no tokenizer: make a directory that has, with "
+                "`uio2 convert DIR OUT tokenizer=FILE`, and name that"
+            )
         model.vocoder = None  # nobody speaks here
         config = UIO2Config(embodiment=embodiment, push_to_hub=False, **options)
         return cls(config, (model, styles)).to(config.device).eval()
@@ -184,8 +190,10 @@ def _built(folder: Path | None) -> tuple[UnifiedIO2, dict[str, Any]]:
             "`python -m lerobot_policy_uio2 nano FOLDER`, and name it with --policy.path=FOLDER"
         )
     config, official = read_config(ours)
+    if (text := read_tokenizer(ours, config, official, None)) is None:
+        raise UIO2Error(f"{ours} has no {TOKENIZER}: copy it from where the policy was made")
     model = UnifiedIO2(config)
-    model.processor = Processor(config, read_tokenizer(ours, config, official, None))
+    model.processor = Processor(config, text)
     embodiments = import_module(f"{policies.__name__}.embodiments")
     return model, _style.load_styles(ours, unnamed=embodiments.DEFAULT)
 
