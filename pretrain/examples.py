@@ -29,6 +29,7 @@ from policies.questions import (
 )
 from policies.style import PromptStyle
 from pretrain.moments import learned_steps, moment
+from pretrain.recasting import as_rearrangement
 from pretrain.sources import StoredEpisode
 from uio2_agent.request import Request, Target
 
@@ -67,6 +68,8 @@ class ExampleOptions:
     """Share of batches that ask how it looks when the task is done, a picture, of episodes that succeeded."""
     judge_share: float = 0.0
     """Share of batches that ask whether an action is right; half of them are drawn to be wrong."""
+    recast_share: float = 0.0
+    """Share of the plans that are asked for as a rearrangement to how the episode ended, where it is one."""
     augment: bool = True
     """Draw symmetries of the embodiment at random."""
     seed: int = 0
@@ -98,7 +101,10 @@ def make_example(
     if kind == "judge":
         return judge_example(record, step, body, style, rng)
     goal = goal_picture(record, body, style) if style.goal and rng.random() < _SHOWN_GOALS else None
-    now = moment(record, step, cameras_of(style), flags, past=style.told_views, goal=goal)
+    cameras, other = cameras_of(style), None
+    if options.recast_share and rng.random() < options.recast_share:
+        other = as_rearrangement(record, step, cameras, body)
+    now = moment(record, step, cameras, flags, style.told_views, goal, other)
     if kind == "boxes" and (target := boxes_target(body, now.objects or (), style, sizes_of(now.views))):
         return Example(boxes_request(body, now, style, rng), target, now, body, style)
     return plan_example(now, body, style, rng)

@@ -3,7 +3,8 @@
 Which symmetries there are, and which tasks and cameras allow them, the embodiment knows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,18 +25,22 @@ def moment(
     flags: Sequence[bool] = (),
     past: int = 0,
     goal: np.ndarray | None = None,
+    instruction: tuple[str, Mapping[str, Any]] | None = None,
 ) -> Moment:
     """Take step `step` of an episode in the given camera views, and the views before the `past` steps that
-    led there; `goal` is a picture of the end. Where the expert was asked, what remains is what it would have
-    done. `flags` ask for symmetries, in the order of `Embodiment.symmetries`, where they are allowed.
+    led there; `goal` is a picture of the end, `instruction` another prompt than the episode's, and its
+    assets.
+    Where the expert was asked, what remains is what it would have done. `flags` ask for symmetries, in the
+    order of `Embodiment.symmetries`, where they are allowed.
     """
     texts = record.action_texts
     advice = record.expert_texts[step]
     earlier = range(max(0, step - past), step)
+    prompt, assets = instruction or (record.prompt, record.prompt_assets)
     now = Moment(
         task=record.task,
-        prompt=record.prompt,
-        prompt_assets=record.prompt_assets,
+        prompt=prompt,
+        prompt_assets=assets,
         state=record.states[step],
         views={camera: record.frames[camera][step] for camera in cameras},
         first_views={camera: record.frames[camera][0] for camera in cameras},

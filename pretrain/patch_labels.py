@@ -23,7 +23,7 @@ from uio2_agent.inputs.processor import Processor
 NOTHING = NO_ROLE
 """The label of what is not known, which cross_entropy leaves out."""
 SCENE, FIRST_VIEW = 0, 1
-"""Where else a thing of the image may be shown: in the only scene of the prompt, in the first view."""
+"""Where else a thing of the image may be shown: in the prompt's scene that comes next, in the first view."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Labeller:
             owner = image_labels(here.boxes, at, config.image_grid)  # [N]
             seen = owner >= 0
             role[row, seen] = body.roles(now)[owner[seen]]
-            for place, shown in ((SCENE, _only_scene(example, frames)), (FIRST_VIEW, self._first(example))):
+            for place, shown in ((SCENE, _next_scene(example, frames)), (FIRST_VIEW, self._first(example))):
                 if shown is not None:
                     elsewhere[row, seen, place] = shown.where(here.ids)[owner[seen]]
         arrays = (image[..., 0], image[..., 1], centre, role, elsewhere)
@@ -134,6 +134,8 @@ class Labeller:
 
     def _asset(self, asset: Mapping[str, Any], example: Example) -> _Shown | None:
         """What a picture of the prompt shows."""
+        if objects := asset.get("objects"):
+            return self._in_view(example, objects)
         info = asset.get("segm", {}).get("obj_info")
         if not info:
             return None
@@ -182,11 +184,14 @@ def _assets(example: Example) -> list[Any]:
     return shown_assets(example.moment.prompt, example.moment.prompt_assets, example.style)
 
 
-def _only_scene(example: Example, frames: Sequence[_Shown | None]) -> _Shown | None:
-    """The one scene of a prompt that shows one."""
-    assets = _assets(example)
-    scenes = [index for index, asset in enumerate(assets) if asset["placeholder_type"] == "scene"]
-    return frames[scenes[0]] if len(scenes) == 1 else None
+def _next_scene(example: Example, frames: Sequence[_Shown | None]) -> _Shown | None:
+    """The scene of a prompt that shows what the next step leads to: its only one; of several, which show one
+    step after another, the one behind those that are done.
+    """
+    scenes = [at for at, asset in enumerate(_assets(example)) if asset["placeholder_type"] == "scene"]
+    if not scenes:
+        return None
+    return frames[scenes[min(len(example.moment.executed) + 1, len(scenes) - 1)]]
 
 
 def _box(mask: np.ndarray) -> list[int] | None:

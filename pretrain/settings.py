@@ -25,7 +25,7 @@ BOUNDS: dict[str, tuple[int, int]] = {
         ("eye_steps", "warmup", "validation_episodes", "evaluate_every", "lora_rank"), (0, _MOST)
     ),
     **dict.fromkeys(("learning_rate", "weight_decay", "eye_weight", "lora_alpha", "stop_after"), (0, _MOST)),
-    **dict.fromkeys(("decay_share", *(f"{kind}_share" for kind in QUESTIONS)), (0, 1)),
+    **dict.fromkeys(("decay_share", "recast_share", *(f"{kind}_share" for kind in QUESTIONS)), (0, 1)),
     **dict.fromkeys(("threads", "workers"), (0, 1024)),
     "batch_size": (1, 10**6),
     "sigma": (0, 1000),
@@ -51,13 +51,14 @@ SETTINGS = [
     "eye_weight",
     "sigma",
     *(f"{kind}_share" for kind in QUESTIONS),
+    "recast_share",
     "augment",
     "validation_episodes",
     "seed",
     "dtype",
 ]
 """What a resumed run must share with the one it goes on from."""
-ADDED = {"goal_share": 0.0, "judge_share": 0.0}
+ADDED = {"goal_share": 0.0, "judge_share": 0.0, "recast_share": 0.0}
 """Settings that older states do not hold, and what they were then."""
 
 
@@ -112,6 +113,8 @@ class TrainConfig:
     caption_share: float
     goal_share: float
     judge_share: float
+    recast_share: float
+    """Share of the plans that are asked for as a rearrangement to how the episode ended, where it is one."""
     augment: bool
     """Draw symmetries of the embodiment (a mirrored table) at random, where a task allows them."""
     validation_episodes: int
@@ -120,7 +123,8 @@ class TrainConfig:
     device: str
     """cpu, cuda, or auto."""
     dtype: str
-    """float32, or bfloat16 (autocast; weights stay float32, those under adapters become bfloat16)."""
+    """float32, or bfloat16 (autocast, on a CPU in the products of layers alone; weights stay float32, those
+    under adapters become bfloat16)."""
     threads: int
     """CPU threads of torch; 0 leaves its default."""
     workers: int

@@ -148,7 +148,9 @@ class Run:
                 (self.directory / STATE).unlink(missing_ok=True)  # of a run that is started anew
             self.book = Logbook(self.directory, self.step, means)
         shares = {f"{kind}_share": getattr(config, f"{kind}_share") for kind in QUESTIONS}
-        options = ExampleOptions(**shares, augment=config.augment, seed=config.seed)
+        options = ExampleOptions(
+            **shares, recast_share=config.recast_share, augment=config.augment, seed=config.seed
+        )
         self.data = TrainingBatches(
             source, trained, processor, styles, options, config.batch_size, names, textures
         )

@@ -136,6 +136,8 @@ class Embodiment(ABC):
     """At which a model's steps are drawn where nobody says otherwise; 0 takes the likeliest."""
     numbers_steps: ClassVar[bool] = True
     """Whether steps are written with their number."""
+    rearrangement: ClassVar[str] = ""
+    """The instruction to make things lie as in the picture `{scene}`, of a body that can."""
     symmetries: ClassVar[tuple[str, ...]] = ()
     """Names of the independent changes under which a stored moment stays a possible one."""
 

@@ -17,7 +17,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from policies.action_text import ROUNDING, StepForm
 from policies.embodiments.base import NO_ROLE, Controls, Embodiment
@@ -65,15 +64,15 @@ def yaw_of(rotation: float | Sequence[float] | np.ndarray) -> float:
     elif not values.any():
         yaw = 0.0
     else:
-        turned = Rotation.from_quat(values.reshape(4) / np.abs(values).max()).as_matrix()
-        yaw = math.atan2(turned[1, 0], turned[0, 0])
+        x, y, z, w = (values.reshape(4) / np.abs(values).max()).tolist()
+        yaw = math.atan2(2 * (x * y + z * w), x * x + w * w - y * y - z * z)  # where the x axis points
     yaw %= 2 * math.pi
     return 0.0 if yaw >= 2 * math.pi else yaw  # -1e-20 % 2π is 2π itself
 
 
 def quaternion_of(yaw: float) -> np.ndarray:
     """Return the unit quaternion xyzw, float32 (4,), of a rotation by `yaw` radians about z."""
-    return Rotation.from_euler("z", yaw).as_quat().astype(np.float32)
+    return np.array([0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2)], np.float32)
 
 
 class Vima(Embodiment):
@@ -90,6 +89,7 @@ class Vima(Embodiment):
         SPATULA: StepForm("push from", 3, "and push to", 3),
     }
     symmetries = ("mirror left to right", "turn by half a turn")
+    rearrangement = "Rearrange to this {scene}."
 
     # what environments return
 
@@ -368,10 +368,12 @@ class _Change:
         change = self if asset["placeholder_type"] == "scene" else _Change(self.mirror, False)
         if not (change.mirror or change.turn):
             return asset
+        sizes = {camera: np.shape(rgb)[1:] for camera, rgb in asset["rgb"].items()}
         return {
             "rgb": _Mapped(asset["rgb"], lambda rgb: change.picture(np.moveaxis(rgb, 0, -1))),
             "segm": _Mapped(asset["segm"], lambda ids: change.picture(ids) if np.ndim(ids) == 2 else ids),
             "placeholder_type": asset["placeholder_type"],
+            "objects": [change.thing(thing, sizes) for thing in asset.get("objects", ())],
         }
 
     def text(self, text: str) -> str:

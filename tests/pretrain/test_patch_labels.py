@@ -9,6 +9,7 @@ from policies.embodiments.vima import VIMA
 from pretrain.examples import Example, plan_example
 from pretrain.moments import moment
 from pretrain.patch_labels import FIRST_VIEW, NOTHING, SCENE, Labeller, Labels
+from pretrain.recasting import as_rearrangement
 from pretrain.sources import LeRobotSource, StoredEpisode
 from rollouts.collect import CollectConfig, collect
 from uio2_agent.config import UnifiedIO2Config
@@ -24,8 +25,8 @@ NEAR_M = 0.025
 @pytest.fixture(scope="module")
 def episodes(tmp_path_factory, rendering) -> list[StoredEpisode]:
     output = tmp_path_factory.mktemp("labels") / "set"
-    tasks = ("rearrange", "rearrange_then_restore", "visual_manipulation")
-    collect(CollectConfig(output=str(output), tasks=tasks, level="train", episodes=9, success_only=True))
+    tasks = ("rearrange", "rearrange_then_restore", "visual_manipulation", "follow_order")
+    collect(CollectConfig(output=str(output), tasks=tasks, level="train", episodes=12, success_only=True))
     source = LeRobotSource(Path(output))
     return [source[index] for index in range(len(source))]
 
@@ -90,3 +91,41 @@ def test_pictures_of_single_things_tell_no_place(episodes):
     labels, _ = _labels(plan_example(now, VIMA, STYLE), of_task["rearrange"])
     assert ((labels.history_centre[..., 0] != NOTHING) == (labels.history_name != NOTHING)).all()
     assert (labels.elsewhere[:, :, FIRST_VIEW] == NOTHING).all()
+
+
+def test_of_several_scenes_the_one_behind_the_steps_done_tells_the_place(episodes):
+    """In the order to follow, what is picked next lies there where it is placed."""
+    found = 0
+    for episode in (each for each in episodes if each.task == "follow_order"):
+        for step in range(episode.length):
+            example = plan_example(moment(episode, step, ["top"]), VIMA, STYLE)
+            labels, _ = _labels(example, episode)
+            (told,) = np.unique(labels.elsewhere[0, labels.role[0] == 1, SCENE].numpy(), axis=0)
+            place = VIMA.parse(example.target)[0].action["pose1_position"]
+            place = VIMA.object_bins([{"position": place}])[0]
+            assert (np.abs(told - place) * BIN_M).max() < NEAR_M, (episode.seed, step)
+            found += 1
+    assert found >= 6
+
+
+@pytest.mark.parametrize("flags", [(), (True, True)])
+def test_a_demonstration_recast_as_a_rearrangement_shows_how_it_ended(episodes, flags):
+    """The thing that is moved is told to lie where its action places it; whoever returns is not recast."""
+    recast = 0
+    for episode in episodes:
+        for step in range(episode.length):
+            other = as_rearrangement(episode, step, ["top"], VIMA)
+            if other is None:
+                continue
+            assert episode.task != "rearrange_then_restore" or step > 0
+            recast += 1
+            now = moment(episode, step, ["top"], flags, instruction=other)
+            example = plan_example(now, VIMA, STYLE)
+            assert example.request.text.startswith("Rearrange to this <image_history_1>")
+            labels, _ = _labels(example, episode)
+            picked = labels.role[0] == 1
+            (told,) = np.unique(labels.elsewhere[0, picked, SCENE].numpy(), axis=0)
+            (first, *_) = VIMA.parse(example.target)
+            place = VIMA.object_bins([{"position": first.action["pose1_position"]}])[0]
+            assert (np.abs(told - place) * BIN_M).max() < 2 * NEAR_M
+    assert recast >= 6
