@@ -48,6 +48,11 @@ CASES: tuple[dict[str, Any], ...] = (
         **{"policy": "nano_house", "env": "habitat", "task": ("PointNav",), "level": "small", "episodes": 4},
         **{"slots": 2, "processes": False, "size": 64, "sensors": ["map", "route"]},
     },
+    {
+        **{"policy": "nano_house", "env": "procthor", "task": ("ObjectNav",), "level": "small"},
+        **{"episodes": 8, "slots": 4, "processes": False, "size": 96},
+        "sensors": ["map", "route", "segmentation"],
+    },
 )
 
 
@@ -56,7 +61,7 @@ def main(report: str) -> int:
     with tempfile.TemporaryDirectory() as name:
         lerobot = _LeRobot(Path(name))
         rows = []
-        compared = (_compared(lerobot, case) for case in CASES)
+        compared = (_compared(lerobot, *case) for case in enumerate(CASES))
         for row in itertools.chain(lerobot.asked(), compared, _trained(lerobot)):
             rows.append(row)
             print(row, flush=True)
@@ -182,7 +187,7 @@ def _trained(lerobot: _LeRobot) -> Iterator[tuple[str, bool, str]]:
     yield "`lerobot-eval` of what was trained", len(outcomes) == len(films) == PLAYED, told
 
 
-def _compared(lerobot: _LeRobot, case: Mapping[str, Any]) -> tuple[str, bool, str]:
+def _compared(lerobot: _LeRobot, number: int, case: Mapping[str, Any]) -> tuple[str, bool, str]:
     """A packaged model, through LeRobot and through us, on the same seeds."""
     policy, env, tasks, episodes = (case[name] for name in ("policy", "env", "task", "episodes"))
     options = {name: case[name] for name in ("size", "sensors") if name in case}
@@ -191,13 +196,13 @@ def _compared(lerobot: _LeRobot, case: Mapping[str, Any]) -> tuple[str, bool, st
     if not folder.exists():
         lerobot.run("python", "-m", "lerobot_policy_uio2", policy, str(folder))
     theirs = lerobot.evaluated(
-        *(f"eval_{policy}_{case['processes']}", folder, f"--env.type={env}", f"--env.task={','.join(tasks)}"),
+        *(f"theirs_{number}", folder, f"--env.type={env}", f"--env.task={','.join(tasks)}"),
         *(f"--env.{word}" for word in level),
         *(f"--env.{name}={json.dumps(value)}" for name, value in options.items()),
         *(f"--eval.n_episodes={episodes}", f"--eval.batch_size={case['slots']}"),
         f"--eval.use_async_envs={str(case['processes']).lower()}",
     )
-    output = lerobot.folder / f"ours_{policy}_{case['processes']}"
+    output = lerobot.folder / f"ours_{number}"
     named = [f"env_kwargs.{name}={json.dumps(value)}".replace('"', "") for name, value in options.items()]
     _uio2(
         *("evaluate", f"env={env}", f"policy={policy}", f"task=[{','.join(tasks)}]", *level, *named),
