@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from io import BufferedWriter, FileIO
 from pathlib import Path
 
+from uio2_agent.syncing import sync, sync_all
+
 PARTIAL = ".part"
 """End of the name a file has while it is written."""
 
@@ -81,11 +83,11 @@ def replace_files(files: Mapping[Path, bytes]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with NewFile(FileIO(partials[path], "w")) as file:
                 file.write(content)
-                _settle(file, path)
+                _flush(file, path)
+        sync_all(list(partials.values()))
         for path, partial in partials.items():
             os.replace(partial, path)
-        for folder in dict.fromkeys(path.parent for path in files):
-            sync(folder)
+        sync_all(list(dict.fromkeys(path.parent for path in files)))
     finally:
         for partial in partials.values():
             partial.unlink(missing_ok=True)
@@ -127,18 +129,12 @@ def new_path(path: str | Path) -> Iterator[Path]:
 
 def _settle(file: NewFile, path: Path) -> None:
     """Bring a file to the disk; OSError naming `path` where not all of it lies there."""
-    file.flush()
+    _flush(file, path)
     os.fsync(file.fileno())
+
+
+def _flush(file: NewFile, path: Path) -> None:
+    """Hand all bytes to the system; OSError naming `path` where it has not all of them."""
+    file.flush()
     if (held := os.fstat(file.fileno()).st_size) != file.asked:
         raise OSError(errno.EIO, f"{held} of {file.asked} bytes were written", str(path))
-
-
-def sync(path: Path) -> None:
-    """Bring a file, or the names of a directory, to the disk; Windows opens no directories."""
-    if os.name == "nt":
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pretrain.sources.schema import DatasetError
-from uio2_agent.files import PARTIAL, sync
+from uio2_agent.files import PARTIAL
+from uio2_agent.syncing import sync
 
 
 @contextmanager

@@ -38,8 +38,13 @@ class Fields(dict):
             raise AttributeError(name) from None
 
 
-class _Client:
-    """The episode of a connection."""
+class Client:
+    """The episode of a connection.
+
+    Arguments:
+        number: Of the connection.
+        body: The embodiment of requests that name none.
+    """
 
     def __init__(self, number: int, body: str | None):
         self.number, self._body = number, body
@@ -47,7 +52,7 @@ class _Client:
         self._begun = False
 
     def asked(self, request: Any) -> tuple[Asked, Mapping[str, Any]]:
-        """The step that a request asks for, and its info. UIO2Error for a request that is none."""
+        """Return the step that a request asks for, and its info. UIO2Error for a request that is none."""
         if not isinstance(request, dict) or not isinstance(request.get("observation"), dict):
             raise UIO2Error(f"a request is a map with a map `observation`; found {_kind(request)}")
         begins = bool(request.get("reset")) or not self._begun
@@ -109,7 +114,7 @@ class PolicyServer:
     async def _serve(self, socket: Any) -> None:
         from websockets.exceptions import ConnectionClosed
 
-        client, previous = _Client(next(self._numbers), self._body), None
+        client, previous = Client(next(self._numbers), self._body), None
         try:
             await socket.send(self._metadata)
             async for message in socket:
@@ -122,7 +127,7 @@ class PolicyServer:
         finally:
             await self._batches.leave(client.number)
 
-    async def _answered(self, client: _Client, message: Any, previous: float | None) -> bytes | str:
+    async def _answered(self, client: Client, message: Any, previous: float | None) -> bytes | str:
         """The reply, or the words of an error, after which the episode is where it was."""
         began = time.perf_counter()
         try:
@@ -132,7 +137,7 @@ class PolicyServer:
             reply = await self._batches.act(client.number, [asked])
             if isinstance(reply.decisions, Failure):
                 raise UIO2Error(reply.decisions.said)
-            answer = _written(reply.decisions[0], info)
+            answer = written(reply.decisions[0], info)
             client.decided(info)
             timing = {"infer_ms": 1000 * (time.perf_counter() - began), "batch": reply.batch}
             if previous is not None:
@@ -144,7 +149,10 @@ class PolicyServer:
             return str(error) if isinstance(error, UIO2Error) else described(error)
 
 
-def _written(decision: Decision, info: Mapping[str, Any]) -> dict[str, Any]:
+def written(decision: Decision, info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is told of a decision: `actions`, one row, and how the policy put it in words. UIO2Error
+    for a decision that failed.
+    """
     for found in (decision.action, decision.answer, decision.text):
         if isinstance(found, Failure):
             raise UIO2Error(found.said)

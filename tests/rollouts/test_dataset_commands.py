@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -103,6 +104,45 @@ def test_wrong_statistics_are_counted_anew(copied) -> None:
     assert main(["dataset", "stats", str(copied)]) == 1
     assert main(["dataset", "stats", str(copied), "write=true"]) == 0
     assert verify(copied) == []
+
+
+def rows_of(said: str) -> dict[int, list[str]]:
+    """The cells of a printed table by the number in the first."""
+    lines = ([cell.strip() for cell in line.split("│")[1:-1]] for line in said.splitlines())
+    return {int(cells[0]): cells for cells in lines if cells and cells[0].isdigit()}
+
+
+def changed(root: Path, number: int) -> None:
+    """Bring the thing elsewhere with the last action of an episode."""
+    path = root / f"data/chunk-000/file-{number:03}.parquet"
+    table = pq.read_table(path, partitioning=None)
+    actions = table["action"].to_pylist()
+    actions[-1][6] += 0.05  # pose1.x
+    column = pa.array(actions, table.schema.field("action").type)
+    pq.write_table(table.set_column(table.column_names.index("action"), "action", column), path)
+
+
+def test_a_replay_of_what_was_collected_is_the_same(collected, capsys) -> None:
+    before = bytes_of(collected)
+    assert main(["dataset", "replay", str(collected), "episodes=0"]) == 0
+    said = capsys.readouterr().out
+    assert "replayed 5 episodes: 5 the same, 0 differ" in said
+    for (number, cells), record in zip(rows_of(said).items(), LeRobotSource(collected), strict=True):
+        length = record.length
+        assert cells[1:] == ["slide", str(record.seed), f"{length}/{length}", *"000", "True/True", "same"]
+        assert number == record.index
+    assert bytes_of(collected) == before
+
+
+def test_a_replay_names_the_episode_whose_action_was_changed(copied, capsys) -> None:
+    changed(copied, 2)
+    assert main(["dataset", "replay", str(copied), "episodes=0"]) == 1
+    said = capsys.readouterr().out
+    assert "replayed 5 episodes: 4 the same, 1 differ" in said
+    rows = rows_of(said)
+    assert [number for number, cells in rows.items() if cells[-1] == "DIFFERS"] == [2]
+    pixels, state, reward, success = rows[2][4:8]
+    assert float(pixels) > 0 and (state, reward, success) == ("0", "1", "False/True")
 
 
 def test_compact_keeps_every_byte_of_the_episodes(collected, tmp_path) -> None:
