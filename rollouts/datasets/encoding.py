@@ -79,9 +79,7 @@ def encode_episode(episode: Episode) -> EncodedEpisode:
     advice = _advice(episode, states)
     strings = {
         "scene.objects": [json.dumps(things) for things in objects[:length]],
-        "scene.boxes": [
-            boxes_target(body, things, style, record.cameras) for things in objects[:length]
-        ],
+        "scene.boxes": [boxes_target(body, things, style, record.cameras) for things in objects[:length]],
         "action.text": episode.action_texts,
         "action.expert": advice,
         "action.tokens": [

@@ -62,9 +62,7 @@ def test_columns_hold_the_named_prompt_and_the_boxes(collected: Path) -> None:
                 f"{location_tokens(thing['boxes']['top'])} {thing['texture']} {thing['name']}"
                 for thing in seen
             }
-            parts = re.split(
-                r" (?=<extra_id_\d+> <extra_id_\d+> <extra_id_\d+> <)", frame["scene.boxes"]
-            )
+            parts = re.split(r" (?=<extra_id_\d+> <extra_id_\d+> <extra_id_\d+> <)", frame["scene.boxes"])
             assert set(parts) == expected and len(parts) == len(seen) > 0
 
 
