@@ -1,4 +1,5 @@
-"""Seconds that the film of an episode costs, played again, drawn and written: `python -m benchmarks.films`.
+"""Seconds that the pictures of an episode's steps cost, and its film, played again, drawn and written:
+`python -m benchmarks.films`.
 
 The expert plays every task once before the clock runs, so that nothing is loaded in it.
 """
@@ -6,9 +7,14 @@ The expert plays every task once before the clock runs, so that nothing is loade
 import argparse
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from pretrain.sources.lerobot import LeRobotSource
 from rollouts.commands.evaluate import EvaluateConfig, evaluate
+from rollouts.commands.inspect import inspect_dataset
 from rollouts.pages.film import record
 
 FOUR = ("visual_manipulation", "scene_understanding", "rotate", "sweep_without_exceeding")
@@ -26,16 +32,27 @@ def main() -> None:
             config = EvaluateConfig(
                 output=str(output), policy="oracle", task=task, level="train", episodes=asked.episodes
             )
-            result = evaluate(config, output)
+            result = evaluate(config, output, dataset=output / "dataset")
             warm, *rows = result["episodes"]
-            record(output, result | {"episodes": [warm]}, 1)
-            wall, busy = time.perf_counter(), time.process_time()
-            films = record(output, result | {"episodes": rows}, asked.episodes)
-            wall, busy = time.perf_counter() - wall, time.process_time() - busy
+            record(output, result["config"], [warm])
+            (output / "page").mkdir()
+            inspect_dataset(output / "dataset", output / "page", 1)
+            count = len(LeRobotSource(output / "dataset"))
+            told = _timed(partial(inspect_dataset, output / "dataset", output / "page", count), count)
+            print(f"{task:<26} pictures of stored steps: {told}", flush=True)
+            told = _timed(partial(record, output, result["config"], rows), len(rows))
+            films = list((output / "videos").glob("*.mp4"))
             steps = sum(row["steps"] for row in rows) / len(rows)
             size = sum(film.stat().st_size for film in films) / len(films) / 1e3
-            seconds = f"{wall / len(films):.2f} s a film, {busy / len(films):.2f} s of processor time"
-            print(f"{task:<26} {seconds}, {size:.0f} kB, {steps:.1f} steps", flush=True)
+            print(f"{task:<26} films: {told}, {size:.0f} kB, {steps:.1f} steps", flush=True)
+
+
+def _timed(work: Callable[[], Any], count: int) -> str:
+    """Do it; return how long it took for each of so many episodes."""
+    wall, busy = time.perf_counter(), time.process_time()
+    work()
+    wall, busy = time.perf_counter() - wall, time.process_time() - busy
+    return f"{wall / count:.2f} s an episode, {busy / count:.3f} s of processor time"
 
 
 if __name__ == "__main__":

@@ -95,16 +95,27 @@ def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) < 1e300
 
 
-def draw(records: Sequence[Mapping[str, float]], from_zero: bool = True) -> str:
-    """Return an SVG with one panel per group of curves; `from_zero`: its lowest value is no more than 0."""
+def grouped(records: Sequence[Mapping[str, float]]) -> dict[str, dict[str, list[tuple[float, float]]]]:
+    """Return the points (step, value) of each curve of each group."""
     groups: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for record in records:
         for name, value in record.items():
             if "/" in name:
                 group, curve = name.split("/", 1)
                 groups.setdefault(group, {}).setdefault(curve, []).append((record["step"], value))
+    return groups
+
+
+def colour_of(place: int) -> str:
+    """Return the colour of the curve of a place in its group, by name."""
+    return _COLOURS[place % len(_COLOURS)]
+
+
+def draw(records: Sequence[Mapping[str, float]], from_zero: bool = True) -> str:
+    """Return an SVG with one panel per group of curves; `from_zero`: its lowest value is no more than 0."""
     panels = [
-        _panel(name, curves, index, from_zero) for index, (name, curves) in enumerate(sorted(groups.items()))
+        panel(name, curves, from_zero, place=(index % 3 * _WIDTH, index // 3 * _HEIGHT))
+        for index, (name, curves) in enumerate(sorted(grouped(records).items()))
     ]
     columns = min(3, max(1, len(panels)))
     rows = -(-len(panels) // columns)
@@ -113,16 +124,23 @@ def draw(records: Sequence[Mapping[str, float]], from_zero: bool = True) -> str:
     return f'{head} font-family="sans-serif" font-size="11">{"".join(panels)}</svg>\n'
 
 
-def _panel(
-    title: str, curves: Mapping[str, Sequence[tuple[float, float]]], index: int, from_zero: bool
+def panel(
+    title: str,
+    curves: Mapping[str, Sequence[tuple[float, float]]],
+    from_zero: bool,
+    legend: bool = True,
+    place: tuple[int, int] = (0, 0),
 ) -> str:
+    """Return the SVG of the curves of a group, at a place of another SVG or alone in a page, where words have
+    the colour of the text; `legend`: it names them.
+    """
     points = [point for curve in curves.values() for point in curve]
     last, high = max(x for x, _ in points) or 1, max(y for _, y in points)
     low = min([0.0] * from_zero + [y for _, y in points])
     high = high if high > low else low + 1
     wide, tall = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
 
-    def place(x: float, y: float) -> str:
+    def at(x: float, y: float) -> str:
         return f"{_MARGIN + wide * x / last:.1f},{_MARGIN + tall * (1 - (y - low) / (high - low)):.1f}"
 
     parts = [
@@ -132,9 +150,13 @@ def _panel(
         f'<text x="{_MARGIN + wide}" y="{_HEIGHT - 24}" text-anchor="end">{last:g} steps</text>',
     ]
     for number, (name, curve) in enumerate(sorted(curves.items())):
-        colour = _COLOURS[number % len(_COLOURS)]
-        path = " ".join(place(x, y) for x, y in curve)
+        colour = colour_of(number)
+        path = " ".join(at(x, y) for x, y in curve)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-        parts.append(f'<text x="{_MARGIN + 58 * number}" y="34" fill="{colour}">{escape(name)}</text>')
-    left, top = index % 3 * _WIDTH, index // 3 * _HEIGHT
-    return f'<g transform="translate({left},{top})">{"".join(parts)}</g>'
+        if len(curve) == 1:  # which is no line
+            across, down = path.split(",")
+            parts.append(f'<circle cx="{across}" cy="{down}" r="2.5" fill="{colour}"/>')
+        if legend:
+            parts.append(f'<text x="{_MARGIN + 58 * number}" y="34" fill="{colour}">{escape(name)}</text>')
+    shape = f'width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}" fill="currentColor"'
+    return f'<svg x="{place[0]}" y="{place[1]}" {shape} font-size="11">{"".join(parts)}</svg>'

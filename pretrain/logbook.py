@@ -1,11 +1,15 @@
-"""What a run says of itself: means over steps, as curves in its directory, for TensorBoard, and in words."""
+"""What a run says of itself: means over steps, as curves and a page in its directory, for TensorBoard, and in
+words.
+"""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from pretrain.curves import Curves, Means
 from pretrain.errors import TrainingError
+from pretrain.pages.training import TrainingPage
 
 
 class Sink(Protocol):
@@ -36,7 +40,8 @@ class WandbSink:
 class Logbook:
     """Means since the last point of the curves (kept with the state), and since words were last shown.
 
-    Only the process that has a `directory` writes curves. Those of later steps than `step` are dropped.
+    Only the process that has a `directory` writes curves, and the `page` with each point of them. Points of
+    later steps than `step` are dropped.
     """
 
     def __init__(
@@ -45,10 +50,12 @@ class Logbook:
         step: int,
         means: Mapping[str, Any] | None = None,
         sinks: Sequence[Sink] = (),
+        page: TrainingPage | None = None,
     ):
         self.means, self._lately = Means(**(means or {})), Means()
         self.curves = None if directory is None else Curves(directory, step)
         self._sinks = sinks
+        self._page, self._step_s = page, 0.0
 
     def take(self, values: Mapping[str, float], seconds: float) -> None:
         """Take in what a step gave, and how long it took."""
@@ -57,6 +64,7 @@ class Logbook:
 
     def record(self, step: int, more: Mapping[str, float]) -> None:
         """Add a point: the means since the last one, and more values."""
+        self._step_s = self.means.seconds / max(self.means.count, 1)
         self.add(step, self.means.values() | dict(more))
         self.means = Means()
 
@@ -66,6 +74,16 @@ class Logbook:
             self.curves.add(step, values)
         for sink in self._sinks:
             sink.add(step, values)
+        self._write_page(running=True)
+
+    def close(self) -> None:
+        """Let the page say that the run goes on no more."""
+        with suppress(OSError):  # whatever ended it is told elsewhere
+            self._write_page(running=False)
+
+    def _write_page(self, running: bool) -> None:
+        if self._page is not None and self.curves is not None and self.curves.records:
+            self._page.write(self.curves.records, self._step_s, running)
 
     def holds_more(self, step: int) -> bool:
         """Tell whether other values than means were added for that step."""

@@ -94,6 +94,7 @@ def drive(build: Callable[[], R], batch_size: int, ready: Callable[[], None] | N
                 raise
             finally:
                 kept = run.kept
+                run.book.close()
     except (RuntimeError, MemoryError) as error:
         raise explained(error, batch_size, kept) from error
     return run

@@ -33,6 +33,7 @@ from pretrain.mixture_objective import MixtureObjective
 from pretrain.optim import build_named_optimizer
 from pretrain.output import Output
 from pretrain.packing import BestFitPacker, Limits
+from pretrain.pages.training import TrainingPage
 from pretrain.pretrain_settings import SETTINGS, PretrainConfig
 from pretrain.processes import Processes
 from pretrain.progress import say
@@ -160,7 +161,9 @@ class PretrainRun:
             self.guard.restore(notes["guard"])
         self.bad = BadRecords(config.bad_records, bad)
         self.saved = self.step
-        self.book = Logbook(self.directory if processes.is_first else None, self.step, means, self._sinks())
+        page = TrainingPage(self.directory, "pre-training", config.steps, dataclasses.asdict(config))
+        directory = self.directory if processes.is_first else None
+        self.book = Logbook(directory, self.step, means, self._sinks(), page)
         self.validation = self._held(samples)
         self._peak = peak_of(self.device)
         if processes.is_first:

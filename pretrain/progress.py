@@ -106,12 +106,13 @@ class _Lines:
         if self._since is not None:  # the first one includes what is done once
             rate = (now - self._since) / (self._done - self._told)
             parts.append(f"{rate:.3g} s/{self._unit}")
-            parts.append(f"{_duration(left * rate)} left" if left else "")
+            parts.append(f"{duration(left * rate)} left" if left else "")
         say("  ".join(filter(None, parts)), self._stream)
         self._since, self._told = now, self._done
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time in words: seconds, minutes, or hours and minutes."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

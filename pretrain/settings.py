@@ -133,6 +133,8 @@ class TrainConfig:
     save_every: int
     evaluate_every: int
     """Steps between evaluations; 0 for none."""
+    tensorboard: bool
+    """Whether the curves are written for TensorBoard, too."""
     resume: bool
     """Go on from the state in `output`, if there is one."""
     stop_after: float

@@ -11,6 +11,7 @@ encoder stands still, so there is no first phase and no dense label. The state t
 and the checkpoint, with the adapters merged in, is written for evaluations and at the end.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from pretrain.dense_heads import DenseHeads
 from pretrain.episode_batches import TrainingBatches
 from pretrain.episode_objective import EpisodeObjective
 from pretrain.errors import TrainingError
+from pretrain.event_file import EventFile
 from pretrain.examples import Example, ExampleOptions, cameras_of, plan_example
 from pretrain.guard import Diverged, Guard
 from pretrain.half_products import halve_products
@@ -35,6 +37,7 @@ from pretrain.memory import keep_freed_memory
 from pretrain.moments import learned_steps, moment
 from pretrain.optim import build_optimizer
 from pretrain.output import Output
+from pretrain.pages.training import TrainingPage
 from pretrain.patch_labels import Labeller, Labels
 from pretrain.processes import Processes
 from pretrain.progress import say
@@ -138,7 +141,8 @@ class Run:
             "start": self._start(),
         }
         parameters = [p for part in self.parts.values() for p in part.parameters()]
-        self._take = Step(self.objective, parameters, self.optimizer, schedule.rate, Guard())
+        self._rate = schedule.rate
+        self._take = Step(self.objective, parameters, self.optimizer, self._rate, Guard())
         self.step, means = 0, {}
         if config.resume and (self.directory / STATE).exists():
             self.step, means = load_state(self.directory, self.settings, self.parts, self.optimizer, ADDED)
@@ -146,7 +150,9 @@ class Run:
         with self.output.writing():
             if not self.step:
                 (self.directory / STATE).unlink(missing_ok=True)  # of a run that is started anew
-            self.book = Logbook(self.directory, self.step, means)
+            sinks = [EventFile(self.directory / "tensorboard", self.step)] if config.tensorboard else []
+            page = TrainingPage(self.directory, "training", config.steps, dataclasses.asdict(config))
+            self.book = Logbook(self.directory, self.step, means, sinks, page)
         shares = {f"{kind}_share": getattr(config, f"{kind}_share") for kind in QUESTIONS}
         options = ExampleOptions(
             **shares, recast_share=config.recast_share, augment=config.augment, seed=config.seed
@@ -200,8 +206,9 @@ class Run:
 
     def record(self) -> None:
         """Add a point to the curves: means over the steps since the last one, and the validation's losses."""
+        rate = {"rate/learning_rate": self._rate(self.step - 1)}
         with self.output.writing():
-            self.book.record(self.step, self.validate())
+            self.book.record(self.step, rate | self.validate())
 
     def evaluation_is_due(self) -> bool:
         """Tell whether there is one at this step that was not made yet."""

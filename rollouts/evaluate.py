@@ -24,11 +24,13 @@ from rollouts.datasets.encoding import encode_episode
 from rollouts.errors import RolloutError
 from rollouts.inference.messages import Batching
 from rollouts.limits import Limits
+from rollouts.pages.strip import PICTURES, Sketcher, Strip, picture_path
 from rollouts.results import files as results
 from rollouts.runner import Episode, Work, run_episodes
 from rollouts.settings import CONF
 from rollouts.workers import Job, MakeEnv, check_job, run_job
 from rollouts.worklist import work_items
+from uio2_agent.files import replace_file
 
 _SAVE_EVERY_S = 2.0
 
@@ -96,7 +98,7 @@ class EvaluateConfig:
         make_env = MakeEnv({**expert, **self.env_kwargs})
         finish = partial(_finish, encode=encode)
         arguments = self.policy, self.policy_args, make_env, self.slots, finish, self.limits()
-        return Job(*arguments, maps=encode, frames=encode)
+        return Job(*arguments, maps=encode, frames=encode, sketch=Sketcher)
 
     def recipe(self) -> dict[str, Any]:
         """What decides the numbers of an episode; a directory is continued only with the same."""
@@ -128,12 +130,16 @@ def evaluate(config: EvaluateConfig, output: Path, dataset: Path | None = None) 
     # A rollout is no evaluation of the benchmark: few episodes, on seeds that may have been trained on.
     asked = None if dataset else {(item.task, item.level) for item in work}
     save = partial(_save, output, config, recipe, done, work, asked)
+    if left:
+        (output / PICTURES).mkdir(exist_ok=True)
     saved, outcomes = time.monotonic(), Counter()
     episodes = run_job(left, job, **config.crew())
     try:
         with progress("episodes", len(work), len(work) - len(left), stream=sys.stderr) as advance:
-            for row, spent, encoded in episodes:
+            for row, spent, strip, encoded in episodes:
                 done[row["task"], row["level"], row["seed"]] = row, spent
+                if strip is not None:
+                    replace_file(output / picture_path(row), strip)
                 if writer and encoded is not None:
                     writer.publish(encoded)
                 outcomes[row["status"]] += 1
@@ -156,12 +162,26 @@ def measure(policy: Policy, work: Sequence[Work], *, slots: int = 8) -> list[dic
     return results.summarise(rows, find_suite(work[0].env).name, policy.name)
 
 
-def _finish(episode: Episode, encode: bool) -> tuple[dict[str, Any], list[float], Any]:
-    """Made in the worker, so that little travels: the row, the seconds and, if asked for, the encoded
-    episode.
+def _finish(episode: Episode, encode: bool) -> tuple[dict[str, Any], list[float], bytes | None, Any]:
+    """Made in the worker, so that little travels: the row, the seconds, the pictures of the steps and, if
+    asked for, the encoded episode.
     """
+    row, seconds = results.episode_row(episode)
+    strip = _strip(episode)
+    if strip is not None:
+        row["pictures"] = [strip.count, strip.width, strip.height]
     encoded = encode_episode(episode) if encode and episode.status != "error" and episode.steps else None
-    return *results.episode_row(episode), encoded
+    return row, seconds, None if strip is None else strip.jpeg, encoded
+
+
+def _strip(episode: Episode) -> Strip | None:
+    """The pictures of an episode's steps; None where one could not be drawn."""
+    if episode.sketch is None or not episode.observations:
+        return None
+    try:
+        return episode.sketch.strip(episode.body, episode.body.views(episode.observations[-1]))
+    except Exception:
+        return None
 
 
 def _earlier(output: Path, recipe: Mapping[str, Any]) -> dict[tuple, tuple]:

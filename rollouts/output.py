@@ -13,10 +13,12 @@ from rollouts.errors import RolloutError
 from uio2_agent.files import replace_file
 
 
-def claim(path: str | Path) -> Path:
-    """Make the directory and prove that it can be written to; RolloutError in one line if not."""
+def claim(path: str | Path, key: str = "output") -> Path:
+    """Make the directory that a key names and prove that it can be written to; RolloutError in one line if
+    not.
+    """
     if not str(path):
-        raise RolloutError("output= is empty: name a directory, . for this one")
+        raise RolloutError(f"{key}= is empty: name a directory, . for this one")
     directory = Path(path).expanduser()
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -24,7 +26,7 @@ def claim(path: str | Path) -> Path:
             pass
     except OSError as error:
         raise RolloutError(
-            f"cannot write to {directory}: {error.strerror}; name another directory with output=..."
+            f"cannot write to {directory}: {error.strerror}; name another directory with {key}=..."
         ) from error
     return directory
 

@@ -13,7 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -41,6 +41,14 @@ class Work:
     """The suite, as `envs.suite` takes it."""
 
 
+class Sketch(Protocol):
+    """Looks at the steps of an episode while they are there (`rollouts.pages.strip`)."""
+
+    def step(self, body: Embodiment, views: Mapping[str, np.ndarray], state: np.ndarray, action: Any) -> None:
+        """Take what is seen before an action."""
+        ...
+
+
 @dataclass
 class Episode:
     """What happened to one piece of work: T actions and the T + 1 observations and infos around them, or of
@@ -62,6 +70,8 @@ class Episode:
     tokens: list[np.ndarray | None] = field(default_factory=list)
     """Ids the model answered with before each action; None when a script acted."""
     rewards: list[float] = field(default_factory=list)
+    sketch: "Sketch | None" = None
+    """What looked at each step, where that was asked for; None too if it could not draw one."""
     floor_map: FloorMap | None = None
     """The floor from above when the episode began, where that was asked for and the environment draws it."""
     status: str = "running"
@@ -169,6 +179,7 @@ def run_episodes(
     watch: Watch = unwatched,
     maps: bool = False,
     frames: bool = True,
+    sketch: Callable[[], Sketch] | None = None,
 ) -> Iterator[Episode]:
     """Play every piece of `work` and yield one episode each, in the order of the list.
 
@@ -177,8 +188,9 @@ def run_episodes(
     Environments that say `one_at_a_time` are played one episode after the other, whatever `slots`.
     `watch` stands around each call of environment and policy (`rollouts.limits`). `maps` keeps the floor map
     of environments that draw one. Without `frames`, episodes keep the first and the last observation and info
-    alone: those of long ones, and of many that wait for a slower one before them, fill gigabytes. An
-    environment is closed after its last episode was handed out, so that one that hangs there costs none.
+    alone: those of long ones, and of many that wait for a slower one before them, fill gigabytes. `sketch`
+    makes for each episode what looks at its steps. An environment is closed after its last episode was
+    handed out, so that one that hangs there costs none.
     After KeyboardInterrupt or PolicyLost the episodes that finished behind a slower one are handed out too
     (so there may be gaps) and the exception goes on.
     """
@@ -211,6 +223,7 @@ def run_episodes(
         while waiting or running:
             while waiting and free_numbers:
                 slot = _Slot(free_numbers.pop(), _new_episode(waiting.popleft(), policy), None)
+                slot.episode.sketch = None if sketch is None else sketch()
                 running.append(slot)
                 _start(slot, pool, policy, watch, maps)
                 if slot.alone:
@@ -341,6 +354,7 @@ def _advance(slot: _Slot, action: Any, text: str, watch: Watch, frames: bool) ->
         episode.fail(error)
         return
     episode.timings["step"] += spent
+    _look(episode, action)
     episode.actions.append(action)
     episode.action_texts.append(text)
     if not frames:
@@ -354,6 +368,17 @@ def _advance(slot: _Slot, action: Any, text: str, watch: Watch, frames: bool) ->
         episode.status = "failure"
     elif cut:
         episode.status = "truncated"
+
+
+def _look(episode: Episode, action: Any) -> None:
+    """Let the sketch take the step that was just carried out; what cannot be drawn costs no episode."""
+    if episode.sketch is None:
+        return
+    observation, info, body = episode.observations[-1], episode.infos[-1], episode.body
+    try:
+        episode.sketch.step(body, body.views(observation), body.state(observation, info), action)
+    except Exception:
+        episode.sketch = None
 
 
 def _check_info(info: Any) -> bool:

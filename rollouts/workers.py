@@ -17,7 +17,7 @@ from rollouts.cluster import ray_started
 from rollouts.crew import Crew, View
 from rollouts.inference.messages import Batching
 from rollouts.limits import Limits, Watch, unwatched
-from rollouts.runner import Episode, Work, run_episodes
+from rollouts.runner import Episode, Sketch, Work, run_episodes
 from rollouts.trial import check_apart, check_environment
 
 ALONE = Batching()
@@ -56,6 +56,8 @@ class Job:
     """Whether episodes keep their floor map."""
     frames: bool = True
     """Whether they keep all observations; else `finish` finds the first and the last."""
+    sketch: Callable[[], Sketch] | None = None
+    """Makes what looks at the steps of an episode, for `finish`."""
 
     def load_policy(self) -> Policy:
         """Load the policy in the process that acts."""
@@ -67,7 +69,7 @@ class Job:
         self, work: Sequence[Work], policy: Policy, watch: Watch = unwatched
     ) -> Iterator[tuple[int, Any]]:
         """Yield (index, result) in the order of `work`."""
-        how = {"slots": self.slots, "maps": self.maps, "frames": self.frames}
+        how = {"slots": self.slots, "maps": self.maps, "frames": self.frames, "sketch": self.sketch}
         for episode in run_episodes(work, self.make_env, policy, watch=watch, **how):
             yield episode.work.index, self._finished(episode)
 

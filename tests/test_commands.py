@@ -28,7 +28,7 @@ PUBLIC = {
     "evaluate": f"{WHAT} episodes seed {HOW} videos output",
     "collect": f"{WHAT} expert_style episodes seed ask_expert success_only {HOW} shard output",
     "compare": "first second output",
-    "inspect": "path episodes output",
+    "inspect": "path episodes film output",
     "generate": "text model image image_history audio audio_history video target max_new_tokens temperature "
     "top_p top_k repetition_penalty no_repeat_ngram_size stop_repetition seed beams guidance "
     "parallel locality negative stop options device dtype tokenizer vocoder output",
@@ -47,7 +47,7 @@ PUBLIC = {
     "decay_share weight_decay z_loss loss_weights spike skips seed device dtype recompute compile threads "
     "workers log_every save_every tensorboard wandb resume stop_after",
     "serve": "policy policy_args host port batch wait",
-    "play": "env env_kwargs task level seed port",
+    "play": "env env_kwargs task level seed record port",
     "thor-player": "width height headless assets",
     "house": "action house to from spec index assets output",
     "dataset": "action path output to episodes tolerance video file_mb write license repo private",

@@ -86,6 +86,7 @@ MISTAKES = {
         ("task=rotate,twist", "one task at a time, found rotate, twist"),
         ("port=-1", "port must be at least 0"),
         ("port=70000", "port must be at most 65535"),
+        ("record=file", "cannot write to file: File exists; name another directory with record=..."),
     ],
     "serve": [
         ("", "uio2 serve needs policy="),

@@ -32,6 +32,7 @@ from pretrain.mixture_table import read_table
 from pretrain.optim import set_learning_rate
 from pretrain.order import key_of
 from pretrain.output import Output
+from pretrain.pages.training import TrainingPage
 from pretrain.processes import Processes
 from pretrain.progress import say
 from pretrain.schedule import Schedule
@@ -126,7 +127,9 @@ class TokenizerRun:
             if not self.step:
                 (self.directory / STATE).unlink(missing_ok=True)
             sinks = [EventFile(self.directory / "tensorboard", self.step)] if config.tensorboard else []
-            self.book = Logbook(self.directory, self.step, notes["means"], sinks)
+            told = dataclasses.asdict(config)
+            page = TrainingPage(self.directory, "tokenizer", config.steps, told, [DRAWINGS])
+            self.book = Logbook(self.directory, self.step, notes["means"], sinks, page)
         kept = [each for name in stream.sources for each in stream.held(name, config.validation_examples)]
         held = [each.record for each in kept]
         self.validation = [_stacked(held[i : i + 16]) for i in range(0, len(held), 16)]
@@ -179,8 +182,9 @@ class TokenizerRun:
 
     def record(self) -> None:
         """Add a point to the curves, and draw what is held back."""
+        rate = {"rate/learning_rate": self.rate(self.step - 1)}
         with self.output.writing():
-            self.book.record(self.step, self.validate())
+            self.book.record(self.step, rate | self.validate())
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

@@ -10,7 +10,7 @@ from rollouts.evaluate import EvaluateConfig, evaluate
 from rollouts.output import claim, write_config
 from rollouts.pages import report
 from rollouts.pages.console import error_lines, show
-from rollouts.pages.film import record
+from rollouts.pages.film import choose, record
 from rollouts.results import files as results
 from rollouts.results.benchmark_tables import holds_whole_level
 
@@ -45,7 +45,7 @@ def conclude(
             print(f"{name:<8} {place}")
     sys.stdout.flush()
     try:
-        films = record(output, result, keys["videos"])
+        films = record(output, result["config"], choose(result["episodes"], keys["videos"]))
     finally:
         report.write_evaluation(output, result)
     if films:

@@ -1,9 +1,11 @@
 """`uio2 play`: a person acts with the mouse or with keys, on a page served to this machine only.
 
 The page shows the prompt with its pictures and one camera's view. As the embodiment says, clicks in it are an
-action, and a slider turns what is carried; or keys are actions, each of them a button, too. Everything that
-touches the environment runs on one thread, because a renderer belongs to the thread that opened it, while
-requests may come on several at once; whose requests are answered, `pages.local_server` decides.
+action, or a drag from one to the other, and a slider turns what is carried; or keys are actions, each of them
+a button, too. Undo plays the episode again from its seed, but for its last action. With `record=`, an episode
+that is over can be saved in a dataset (`rollouts.played`). Everything that touches the environment runs on
+one thread, because a renderer belongs to the thread that opened it, while requests may come on several at
+once; whose requests are answered, `pages.local_server` decides.
 Knows no task and draws nothing itself.
 """
 
@@ -21,61 +23,77 @@ import envs
 from envs.errors import EnvError
 from policies import embodiments
 from policies.embodiments.base import Controls
+from pretrain.pages.shell import STYLE
+from pretrain.sources.schema import DatasetError
 from rollouts.errors import RolloutError
+from rollouts.output import claim
 from rollouts.pages.local_server import LocalServer, Refusal, Reply, json_reply
 from rollouts.pages.pictures import thumbnail
+from rollouts.played import PlayedEpisodes
 from rollouts.runner import Work
 from rollouts.workers import MakeEnv
 from rollouts.worklist import one_task
 from uio2_agent.errors import UIO2Error
 
+_PAGE = (Path(__file__).parents[1] / "pages" / "play.html").read_bytes()
 _FILES = {
-    "/": ("play.html", "text/html; charset=utf-8"),
-    "/page.css": ("page.css", "text/css; charset=utf-8"),
+    "/": (_PAGE, "text/html; charset=utf-8"),
+    "/page.css": (STYLE.encode(), "text/css; charset=utf-8"),
 }
 _PARTS = re.compile(r"\{(\w+)\}")
 _SEEDS = 2**53
 """What a browser counts exactly."""
-PAGES = Path(__file__).parents[1] / "pages"
 
 
 def main(keys: Mapping[str, Any]) -> int:
-    """`uio2 play`: serve the page until Ctrl-C, then say how many episodes were solved."""
+    """`uio2 play`: serve the page until Ctrl-C, then say how many episodes were solved and recorded."""
     level, tasks = one_task(keys["env"], keys["task"], keys["level"])
     work = Work(index=0, env=keys["env"], task=tasks[0], level=level, seed=keys["seed"])
     kwargs = dict(keys["env_kwargs"])
-    kwargs = {**envs.suite(keys["env"]).play_options(kwargs), **kwargs}
-    game = Game(lambda: MakeEnv(kwargs)(work), work.seed)
+    shown = {**envs.suite(keys["env"]).play_options(kwargs), **kwargs}
+    kept = None
+    if keys["record"] is not None:
+        root = claim(keys["record"], "record")
+        kept = PlayedEpisodes(root, work.env, work.task, work.level, MakeEnv(kwargs), kwargs)
+    game = Game(lambda: MakeEnv(shown)(work), work.seed, kept)
     try:
         with Server(game, keys["port"]) as server:
             print(f"page     {server.address}   (Ctrl-C ends)", flush=True)
             server.serve_forever()
     except KeyboardInterrupt:
         print(f"\nsolved   {game.solved} of {game.ended} episodes played to their end")
+        if kept is not None:
+            print(f"dataset  {kept.root}: {len(kept)} episodes")
     finally:
         game.close()
     return 0
 
 
 class Game:
-    """One environment and the episode a person plays in it; safe to call from any thread."""
+    """One environment and the episode a person plays in it; safe to call from any thread. Episodes can be
+    saved where `kept` says in what.
+    """
 
-    def __init__(self, make_env: Callable[[], Any], seed: int) -> None:
+    def __init__(self, make_env: Callable[[], Any], seed: int, kept: PlayedEpisodes | None = None) -> None:
         self.solved = self.ended = 0
+        self._kept = kept
         self._worker = ThreadPoolExecutor(1)
         self._env = self._worker.submit(make_env).result()
         self._do(self._reset, seed)
 
     def close(self) -> None:
-        """Close the environment."""
+        """Close the environment, and the dataset."""
         self._do(self._env.close)
         self._worker.shutdown()
+        if self._kept is not None:
+            self._kept.close()
 
     def state(self) -> dict[str, Any]:
         """Return what the page shows besides pictures, as plain values.
 
         `prompt` is a list of words and of names of pictures, `{"text": …}` or `{"picture": …}`; `readout` is
-        what the pictures do not show; `status` is empty until the episode ends.
+        what the pictures do not show; `status` is empty until the episode ends; `kept` is whether it is
+        saved, None where nothing is recorded.
         """
         return self._do(self._state)
 
@@ -99,6 +117,18 @@ class Game:
         """
         return self._do(self._press, key)
 
+    def undo(self) -> dict[str, Any]:
+        """Take the last action back, and return the state. Raises RolloutError where there is none, or the
+        episode is saved.
+        """
+        return self._do(self._undo)
+
+    def save(self) -> dict[str, Any]:
+        """Save the episode, and return the state. Raises RolloutError where nothing is recorded, before the
+        episode's end, and for what `PlayedEpisodes.keep` refuses.
+        """
+        return self._do(self._save)
+
     def picture(self, name: str) -> bytes | None:
         """Return a picture as PNG: a camera's view as it is now, or one of the prompt's; None if there is
         none of that name.
@@ -112,7 +142,8 @@ class Game:
 
     def _reset(self, seed: int) -> dict[str, Any]:
         self._observation, self._info = self._env.reset(seed=seed)
-        self._steps, self._status = 0, ""
+        self._actions: list[Any] = []
+        self._status, self._is_kept = "", False
         self._body = embodiments.of(self._info)
         return self._state()
 
@@ -147,13 +178,35 @@ class Game:
     def _step(self, action: Any) -> dict[str, Any]:
         action = self._body.checked(action)
         self._observation, _, terminated, truncated, self._info = self._env.step(action)
-        self._steps += 1
+        self._actions.append(action)
         if terminated or truncated:
             self._status = (
                 "success" if self._info["success"] else "failure" if self._info["failure"] else "truncated"
             )
             self.ended += 1
             self.solved += self._info["success"]
+        return self._state()
+
+    def _undo(self) -> dict[str, Any]:
+        if not self._actions:
+            raise RolloutError("there is nothing to undo")
+        if self._is_kept:
+            raise RolloutError("this episode is saved: start the next one")
+        self.ended -= bool(self._status)
+        self.solved -= self._status == "success"
+        actions, seed = self._actions[:-1], self._info["seed"]
+        self._reset(seed)
+        for action in actions:
+            self._step(action)
+        return self._state()
+
+    def _save(self) -> dict[str, Any]:
+        if self._kept is None:
+            raise RolloutError("nothing is recorded: start uio2 play with record=FOLDER")
+        if not self._status:
+            raise RolloutError("this episode is not over: only whole ones are saved")
+        self._kept.keep(self._info["seed"], self._actions, self._status)
+        self._is_kept = True
         return self._state()
 
     def _state(self) -> dict[str, Any]:
@@ -169,7 +222,8 @@ class Game:
             "keys": [{"names": list(key.names), "words": key.words} for key in asked.keys],
         }
         done = {
-            "steps": self._steps,
+            "steps": len(self._actions),
+            "kept": self._is_kept if self._kept is not None else None,
             "status": self._status,
             "readout": self._body.readout(self._now()),
         }
@@ -190,7 +244,9 @@ class Game:
 
 
 class Server(LocalServer):
-    """Serves a game: `/`, `/state`, `/picture/NAME`; POST `/act` {points, turn} or {key}, `/start` {seed}."""
+    """Serves a game: `/`, `/state`, `/picture/NAME`; POST `/act` {points, turn} or {key}, `/start` {seed},
+    `/undo` {}, `/save` {}.
+    """
 
     def __init__(self, game: Game, port: int) -> None:
         self.game = game
@@ -199,7 +255,7 @@ class Server(LocalServer):
     def reply(self, path: str, asked: Mapping[str, Any] | None) -> Reply:
         try:
             found = self._shown(path) if asked is None else self._done(path, asked)
-        except (RolloutError, EnvError, UIO2Error) as error:
+        except (RolloutError, EnvError, UIO2Error, DatasetError, OSError) as error:
             raise Refusal(400, str(error)) from None
         if found is None:
             raise Refusal(404, f"there is no {path}")
@@ -207,8 +263,8 @@ class Server(LocalServer):
 
     def _shown(self, path: str) -> Reply | None:
         if path in _FILES:
-            name, kind = _FILES[path]
-            return Reply(200, kind, (PAGES / name).read_bytes())
+            content, kind = _FILES[path]
+            return Reply(200, kind, content)
         if path == "/state":
             return json_reply(self.game.state())
         if path.startswith("/picture/"):
@@ -226,6 +282,10 @@ class Server(LocalServer):
             if type(seed) is not int or not 0 <= seed < _SEEDS:
                 raise RolloutError(f"seed must be a whole number from 0 on, found {_short(seed)}")
             return json_reply(self.game.start(seed))
+        if path == "/undo":
+            return json_reply(self.game.undo())
+        if path == "/save":
+            return json_reply(self.game.save())
         return None
 
 

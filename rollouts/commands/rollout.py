@@ -9,6 +9,7 @@ from rollouts.commands.evaluate import conclude
 from rollouts.errors import RolloutError
 from rollouts.evaluate import EvaluateConfig, evaluate
 from rollouts.output import claim
+from rollouts.pages.strip import PICTURES
 from rollouts.results import files as results
 
 
@@ -30,7 +31,7 @@ def _clear(output: Path) -> None:
         raise RolloutError(
             f"{output} holds an evaluation, not a rollout; name another directory with output=..."
         )
-    for name in ("dataset", "videos"):
+    for name in ("dataset", "videos", PICTURES):
         shutil.rmtree(output / name, ignore_errors=True)
     for name in (results.RESULT, "index.html"):
         (output / name).unlink(missing_ok=True)

@@ -2,8 +2,7 @@
 running.
 
 Environments are deterministic, so the film shows what was counted; evaluation itself stays free of drawing.
-An environment that offers `motion(action)` shows the movement inside a step too. Which episodes are filmed
-follows from the results alone: the first successes and the first failures of each task and level.
+An environment that can be watched shows the movement inside a step too.
 """
 
 import sys
@@ -19,6 +18,7 @@ from PIL import Image
 from envs.floor_map import FloorMap
 from policies import embodiments
 from policies.embodiments.base import Embodiment
+from pretrain.pages.shell import episode_name
 from pretrain.progress import progress
 from rollouts.errors import RolloutError
 from rollouts.output import claim
@@ -50,15 +50,13 @@ class Moment(NamedTuple):
     an environment cannot be watched."""
 
 
-def record(output: Path, result: Mapping[str, Any], each: int) -> list[Path]:
-    """Write `videos/<name>.mp4` and a poster beside it for the episodes that `choose` picks, and return where
-    they are; those there are kept. RolloutError where one cannot be made.
+def record(output: Path, config: Mapping[str, Any], chosen: Sequence[Mapping[str, Any]]) -> list[Path]:
+    """Write `videos/<name>.mp4` of episodes of a result with a configuration, and return where they are;
+    those there are kept. RolloutError where one cannot be made.
     """
-    chosen = choose(result["episodes"], each)
-    wanted = [row for row in chosen if not (output / video_path(row)).exists()]
+    wanted = [row for row in chosen if row["actions"] and not (output / video_path(row)).exists()]
     if wanted:
         claim(output / "videos")
-        config = result["config"]
         with (
             progress("videos", len(wanted), unit="film", stream=sys.stderr) as advance,
             ThreadPoolExecutor(1) as writing,
@@ -74,7 +72,7 @@ def record(output: Path, result: Mapping[str, Any], each: int) -> list[Path]:
                 last = writing.submit(_write, path, board)
             last.result()
             advance("")
-    return [output / video_path(row) for row in chosen]
+    return [path for row in chosen if (path := output / video_path(row)).exists()]
 
 
 def _write(path: Path, board: Iterable[tuple[Shown, int]]) -> None:
@@ -106,35 +104,28 @@ def choose(episodes: Iterable[Mapping[str, Any]], each: int) -> list[Mapping[str
 
 def video_path(row: Mapping[str, Any]) -> str:
     """Where the film of an episode lies in its result's directory."""
-    return f"videos/{row['task']}-{row['level']}-{row['seed']}.mp4"
+    return f"videos/{episode_of(row)}.mp4"
+
+
+def episode_of(row: Mapping[str, Any]) -> str:
+    """What an episode of a result is called."""
+    return episode_name(row["task"], row["level"], row["seed"])
 
 
 def write_film(path: Path, board: Iterable[tuple[Shown, int]]) -> None:
-    """Write the film of a storyboard, and as its poster the first picture that shows an action; of a walk,
-    the last.
-    """
-    poster = None
+    """Write the film of a storyboard."""
 
     def shots() -> Iterator[tuple[Image.Image | Patch, int]]:
-        nonlocal poster
         for shown, count in board:
-            if isinstance(shown, Patch):
-                yield shown, count
-            elif isinstance(shown, Image.Image):
-                poster = shown
+            if isinstance(shown, Patch | Image.Image):
                 yield shown, count
             elif isinstance(shown, Scene):
-                picture = draw(shown)
-                if shown.action is not None and poster is None:
-                    poster = picture
-                yield picture, count
+                yield draw(shown), count
             else:
                 fits = shown.shape[:2] == (MOTION_HEIGHT, SIDE_WIDTH)
                 yield Patch(shown if fits else motion_picture(shown), MOTION_PLACE), count
 
     write_video(path, shots(), FPS)
-    if poster is not None:
-        poster.save(path.with_suffix(".jpg"), quality=88)
 
 
 def play_again(

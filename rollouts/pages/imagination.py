@@ -5,8 +5,16 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from rollouts.imagine import KINDS, picture_path
-from rollouts.pages.report import document, section
+from pretrain.pages.shell import (
+    document,
+    episode_name,
+    filters,
+    html_table,
+    item_attributes,
+    section,
+    tag,
+)
+from rollouts.imagine import KINDS, RESULT, picture_path
 from uio2_agent.files import replace_file
 
 _TITLES = {
@@ -22,11 +30,6 @@ _SCORES = {
     "placed": ("things in place", "{:.0%}"),
     "moved": ("moved things in place", "{:.0%}"),
 }
-_STYLE = (
-    "<style>.row { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 8px; "
-    "margin: 4px 0 22px } .row img { width: 100%; image-rendering: pixelated } figure { margin: 0 } "
-    "figcaption { font-size: 12.5px; color: var(--faint) }</style>"
-)
 
 
 def write(directory: Path, result: Mapping[str, Any], shown: int) -> Path:
@@ -36,10 +39,12 @@ def write(directory: Path, result: Mapping[str, Any], shown: int) -> Path:
     lead = f"{len(rows)} goals on seeds from {result['recipe']['seed']}."
     if unsolved:
         lead += f" {unsolved} episodes that the expert did not solve have none."
-    body = [_STYLE, section("Against the expert's goal", _table(result))]
-    body.append(section("Episodes", "".join(_episode(row) for row in spread(rows, shown))))
+    episodes = "".join(_episode(row) for row in spread(rows, shown))
+    body = [section("Against the expert's goal", _table(result))]
+    body.append(section("Episodes", filters() + episodes))
     page = directory / "index.html"
-    replace_file(page, document(f"Goals imagined by {result['model']}", lead, body))
+    title, links = f"Goals imagined by {result['model']}", [("numbers", RESULT)]
+    replace_file(page, document(title, lead, body, kind="imagination", links=links))
     return page
 
 
@@ -77,30 +82,24 @@ def console_table(result: Mapping[str, Any]) -> Any:
 
 def _table(result: Mapping[str, Any]) -> str:
     head, *rest = ([escape(cell) for cell in cells] for cells in lines(result))
-    top = "".join(f"<th{'' if i else ' class=l'}>{cell}" for i, cell in enumerate(head))
-    below = "".join(
-        "<tr>" + "".join(f"<td{'' if i else ' class=l'}>{cell}" for i, cell in enumerate(cells))
-        for cells in rest
-    )
-    return f"<table><tr>{top}{below}</table>"
+    return html_table(head, rest, 1)
 
 
 def _episode(row: Mapping[str, Any]) -> str:
     figures = "".join(
         f'<figure><img src="{escape(picture_path(*_key(row), kind).as_posix())}" alt="{_TITLES[kind]}" '
-        f"loading=lazy><figcaption>{_TITLES[kind]}{_outcome(row, kind)}</figcaption></figure>"
+        f"loading=lazy><figcaption>{_TITLES[kind]}</figcaption></figure>"
         for kind in KINDS
         if kind != "reached" or "acted" in row
     )
+    name = episode_name(*_key(row))
     words = f"{row['task']} · {row['level']} · seed {row['seed']}"
+    outcome = "not played" if "acted" not in row else "success" if row["acted"] else "failure"
     return (
-        f'<p><span class="faint">{escape(words)}</span><br>{escape(row["prompt"])}</p>'
-        f"<div class=row>{figures}</div>"
+        f'<div class="item" {item_attributes(name, row["task"], row["level"], outcome)}><p>'
+        f'{tag(outcome)} <a href="#{escape(name)}">{escape(words)}</a><br>{escape(row["prompt"])}</p>'
+        f"<div class=pictures>{figures}</div></div>"
     )
-
-
-def _outcome(row: Mapping[str, Any], kind: str) -> str:
-    return "" if kind != "reached" else (": solved" if row["acted"] else ": not solved")
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, str, int]:

@@ -7,8 +7,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from pretrain.pages.shell import document, html_table, section, unfolded
+from rollouts.improving.record import RECORD
 from rollouts.improving.rounds import START, stage
-from rollouts.pages.report import document, html_table, section
 from uio2_agent.files import replace_file
 
 _PREFIX = {"improved": "round", "control": "control"}
@@ -16,10 +17,6 @@ _COLOURS = {"improved": "#208c4e", "control": "#4e79a7"}
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 360, 240, 40, 30, 34
 _ASIDE = 5
 """Pixels that the second arm's marks stand to the right of the first's."""
-_STYLE = (
-    "<style>.curves { display: flex; flex-wrap: wrap; gap: 12px } .curves text { fill: var(--ink) } "
-    ".curves line.grid { stroke: var(--line) }</style>"
-)
 _NOTE = (
     "Test success with Wilson's 95 % interval. Filled: kept; hollow: rolled back, the next round began from "
     "the best again. The line is that of the best weights, chosen on the validation seeds alone."
@@ -34,14 +31,16 @@ def write(directory: Path, record: Mapping[str, Any]) -> Path:
         f"Seeds {told['test']} tell the success, {told['validation']} decide what is kept, and those that "
         f"are collected lie between {told['collected']}."
     )
-    body = [_STYLE, section("Success by round", f"{_curves(record)}<p class=faint>{escape(_NOTE)}</p>")]
+    body = [section("Success by round", f"{_curves(record)}<p class=faint>{escape(_NOTE)}</p>")]
     for name in record["arms"]:
         body.append(section(_titles(name), _table(round_lines(record, name))))
         body.append(_links(record, name))
     for other in record.get("compared", {}):
         body.append(section(_against(other), _table(compared_lines(record, other))))
     page = directory / "index.html"
-    replace_file(page, document(f"{record['policy']} improved in {record['recipe']['env']}", lead, body))
+    title = f"{record['policy']} improved in {record['recipe']['env']}"
+    links = [(name, name) for name in (RECORD, "config.yaml") if (directory / name).exists()]
+    replace_file(page, document(title, lead, body, kind="improvement", links=links))
     return page
 
 
@@ -141,16 +140,10 @@ def _links(record: Mapping[str, Any], arm: str) -> str:
     for name, facts in record["stages"].items():
         if not name.startswith(_PREFIX[arm]):
             continue
-        place = (
-            f"{name}/index.html"
-            if "rows" in facts
-            else f"{name}/curves.svg"
-            if "steps" in facts
-            else f"{name}/"
-        )
+        place = f"{name}/index.html" if {"rows", "steps"} & facts.keys() else f"{name}/"
         told = " · ".join(f"{key} {_plain(value)}" for key, value in facts.items() if key != "rows")
         lines.append([f'<a href="{escape(place)}">{escape(name)}</a>', escape(told)])
-    return f"<details><summary>stages</summary>{html_table(['stage', 'facts'], lines, 2)}</details>"
+    return unfolded("stages", html_table(["stage", "facts"], lines, 2))
 
 
 def _plain(value: Any) -> str:
@@ -162,7 +155,7 @@ def _plain(value: Any) -> str:
 def _curves(record: Mapping[str, Any]) -> str:
     rows = record["arms"]["improved"][0]["test"]
     panels = [_panel(record, place, _named(row, rows)) for place, row in enumerate(rows)]
-    return f"<div class=curves>{''.join(panels[-1:] + panels[:-1])}</div>"
+    return f"<div class=figures>{''.join(panels[-1:] + panels[:-1])}</div>"
 
 
 def _panel(record: Mapping[str, Any], place: int, title: str) -> str:
@@ -181,7 +174,9 @@ def _panel(record: Mapping[str, Any], place: int, title: str) -> str:
     ]
     for level in (0, 0.25, 0.5, 0.75, 1):
         ends = f'x1="{_LEFT}" x2="{_LEFT + wide}" y1="{y(level):.1f}" y2="{y(level):.1f}"'
-        parts.append(f'<line class=grid {ends}/><text x="4" y="{y(level) + 4:.1f}">{level:.0%}</text>')
+        parts.append(
+            f'<line stroke="var(--line)" {ends}/><text x="4" y="{y(level) + 4:.1f}">{level:.0%}</text>'
+        )
     parts += [
         f'<text x="{x(number):.1f}" y="{_HEIGHT - 16}" text-anchor="middle">{number}</text>'
         for number in range(last + 1)
@@ -204,5 +199,5 @@ def _panel(record: Mapping[str, Any], place: int, title: str) -> str:
             )
         across = _LEFT + wide - 90 * (1 - shift)
         parts.append(f'<text x="{across}" y="16" style="fill:{colour}" text-anchor="end">{name}</text>')
-    size = f'width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
-    return f'<svg {size} font-size="11" role="img" aria-label="success by round">{"".join(parts)}</svg>'
+    shape = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" fill="currentColor" font-size="11"'
+    return f'<svg {shape} role="img" aria-label="success by round">{"".join(parts)}</svg>'

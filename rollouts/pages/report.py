@@ -1,40 +1,19 @@
-"""The page and the table of an evaluation or a dataset. One HTML file, no scripts; videos and pictures lie
-beside it and are named relatively, so a directory can be moved, zipped or served as it is.
-"""
+"""The page and the table of an evaluation."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from html import escape
-from itertools import groupby
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
-from rollouts.pages.film import choose, video_path
+from pretrain.pages.shell import document, html_table, section, unfolded
+from rollouts.pages.cards import Card, gallery
+from rollouts.pages.film import video_path
+from rollouts.pages.strip import picture_path
 from rollouts.results.benchmark_tables import panels
-from rollouts.results.files import policy_name
+from rollouts.results.files import RESULT, policy_name
 from uio2_agent.files import replace_file
-
-_MOST_LINES = 12
-_STYLE = (Path(__file__).parent / "page.css").read_text()
-
-
-@dataclass(frozen=True)
-class Card:
-    """One episode on a page. Paths are relative to the page."""
-
-    heading: str
-    status: str
-    prompt: str
-    lines: Sequence[str]
-    video: str
-    poster: str = ""
-    map: str = ""
-    """A picture of the way from above."""
-    map_words: str = ""
-    """The same in words."""
-    notes: Sequence[tuple[str, str]] = ()
-    """Further things to unfold: a title, and what it tells."""
 
 
 def write_evaluation(directory: Path, result: Mapping[str, Any], page: Path | None = None) -> Path:
@@ -44,39 +23,22 @@ def write_evaluation(directory: Path, result: Mapping[str, Any], page: Path | No
     env = rows[0]["env"] if rows else result["recipe"]["env"]
     count, first = len(result["episodes"]), result["recipe"]["seed"]
     lead = f"{count} episodes, seeds from {first}. Bars: success; lines: Wilson 95 %."
-    body = [_rows(rows, _metrics(result)), *_benchmark(result), section("Time", _timing(result["timing"]))]
-    for row in rows:
-        mine = [e for e in choose(result["episodes"], len(result["episodes"])) if _of(e, row)]
-        cards = [
-            _episode_card(directory, page.parent, e) for e in mine if (directory / video_path(e)).exists()
-        ]
-        if cards:
-            body.append(section(f"{row['task']} · {row['level']}", gallery(cards)))
-    body.append(_every_episode(result["episodes"]))
+    body = [_rows(rows, _metrics(result)), *_benchmark(result)]
+    if result["episodes"]:
+        cards = [_episode_card(directory, page.parent, episode) for episode in result["episodes"]]
+        body.append(section("Episodes", gallery(cards)))
+    body.append(unfolded("time", _timing(result["timing"])))
     body.append(_provenance(result))
-    replace_file(page, document(f"{policy_name(result)} in {env}", lead, body))
+    beside = {"numbers": RESULT, "settings": "config.yaml", "dataset": "dataset/", "films": "videos/"}
+    links = [
+        (words, _relative(directory / name, page.parent))
+        for words, name in beside.items()
+        if (directory / name).exists()
+    ]
+    title = f"{policy_name(result)} in {env}"
+    kind = "rollout" if (directory / "dataset").is_dir() else "evaluation"
+    replace_file(page, document(title, lead, body, kind=kind, links=links))
     return page
-
-
-def document(title: str, lead: str, body: Iterable[str]) -> str:
-    """A whole page."""
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>\n'
-        f'<body><h1>{escape(title)}</h1><p class="lead">{escape(lead)}</p>\n'
-        + "\n".join(body)
-        + "\n</body></html>\n"
-    )
-
-
-def section(title: str, content: str) -> str:
-    """A heading over HTML."""
-    return f"<h2>{escape(title)}</h2>{content}"
-
-
-def gallery(cards: Iterable[Card]) -> str:
-    """Cards side by side."""
-    return '<div class="cards">' + "\n".join(map(_card, cards)) + "</div>"
 
 
 def table(result: Mapping[str, Any]) -> Any:
@@ -134,67 +96,28 @@ def benchmark_tables(result: Mapping[str, Any]) -> list[Any]:
     return tables
 
 
-def _card(card: Card) -> str:
-    lines = _lines(card.lines)
-    if card.map:
-        words = escape(card.map_words)
-        lines = f'<img class=map src="{escape(card.map)}" alt="{words}"><p class="faint">{words}</p>{lines}'
-    lines += "".join(_unfolded(title, escape(text)) for title, text in card.notes)
-    options = "controls loop muted playsinline preload=none"
-    poster = f' poster="{escape(card.poster)}"' if card.poster else ""
-    return (
-        f'<div class="card"><video src="{escape(card.video)}"{poster} {options}></video>'
-        f'<div>{_tag(card.status)} <span class="faint">{escape(card.heading)}</span>'
-        f"<p>{escape(card.prompt)}</p>{lines}</div></div>"
-    )
-
-
-def _lines(lines: Sequence[str]) -> str:
-    """A line each, or many of them in one, to unfold."""
-    if len(lines) <= _MOST_LINES:
-        return "".join(f"<p><code>{escape(line)}</code></p>" for line in lines)
-    runs = [(line, len(list(same))) for line, same in groupby(lines)]
-    text = ", ".join(line if count == 1 else f"{line} × {count}" for line, count in runs)
-    return _unfolded(f"{len(lines)} actions", f"<code>{escape(text)}</code>")
-
-
-def _unfolded(title: str, content: str) -> str:
-    return f"<details class=note><summary>{escape(title)}</summary><p>{content}</p></details>"
-
-
 def _episode_card(directory: Path, page: Path, row: Mapping[str, Any]) -> Card:
-    video = directory / video_path(row)
-    lines = row["action_texts"] + ([row["message"]] if "message" in row else [])
-    relative, poster = (
-        Path(os.path.relpath(path, page)).as_posix() for path in (video, video.with_suffix(".jpg"))
-    )
+    """The card of an episode on a page in a directory; older results have no pictures."""
+    film, strip = directory / video_path(row), directory / picture_path(row)
+    shape = row["pictures"] if "pictures" in row and strip.exists() else ()
     return Card(
-        f"seed {row['seed']}, {row['steps']} step{'' if row['steps'] == 1 else 's'}",
-        row["status"],
-        row["prompt"],
-        lines,
-        relative,
-        poster,
+        task=row["task"],
+        level=row["level"],
+        seed=row["seed"],
+        status=row["status"],
+        facts=f"{row['steps']} step{'' if row['steps'] == 1 else 's'}",
+        prompt=row["prompt"],
+        lines=row["action_texts"],
+        error=row.get("message", ""),
+        strip=_relative(strip, page) if shape else "",
+        strip_shape=shape,
+        film=_relative(film, page) if film.exists() else "",
     )
 
 
-def _of(episode: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
-    return (episode["task"], episode["level"]) == (row["task"], row["level"])
-
-
-def _tag(status: str) -> str:
-    return f'<span class="tag {escape(status)}">{escape(status)}</span>'
-
-
-def html_table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:
-    """Cells are HTML already; the first `left` columns are words, the others numbers."""
-
-    def line(cells: Sequence[str], kind: str) -> str:
-        return "<tr>" + "".join(
-            f"<{kind}{' class=l' if i < left else ''}>{cell}" for i, cell in enumerate(cells)
-        )
-
-    return f"<table>{line(head, 'th')}{''.join(line(cells, 'td') for cells in rows)}</table>"
+def _relative(path: Path, page: Path) -> str:
+    """How a page in a directory names a file."""
+    return Path(os.path.relpath(path, page)).as_posix()
 
 
 def _metrics(result: Mapping[str, Any]) -> Sequence[str]:
@@ -217,12 +140,26 @@ def _rows(rows: Sequence[Mapping[str, Any]], shown: Sequence[str]) -> str:
         low, high = 100 * row["low"], 100 * row["high"]
         interval = f"left:{low:.1f}%;width:{high - low:.1f}%"
         bar = f'<span class=bar><i style="width:{row["rate"]:.1%}"></i><b style="{interval}"></b></span>'
-        counts = (row["episodes"], row["successes"], f"{row['rate']:.1%}", f"{low:.1f} – {high:.1f} %")
+        counts = (
+            row["episodes"],
+            _chosen(row["successes"], row, "success"),
+            f"{row['rate']:.1%}",
+            f"{low:.1f} – {high:.1f} %",
+        )
         means = (_mean(row, metric) for metric in shown)
-        metrics = f"{row['metrics']['steps']:.2f}", *means, row["metrics"]["errors"]
-        lines.append([escape(row["task"]), escape(row["level"]), bar, *map(str, (*counts, *metrics))])
+        errors = _chosen(row["metrics"]["errors"], row, "error")
+        metrics = f"{row['metrics']['steps']:.2f}", *means, errors
+        lines.append([_chosen(row["task"], row), escape(row["level"]), bar, *map(str, (*counts, *metrics))])
     counts = ["episodes", "solved", "success", "95 %", "steps", *map(_named, shown), "errors"]
     return html_table(["task", "level", "", *counts], lines, 3)
+
+
+def _chosen(shown: Any, row: Mapping[str, Any], outcome: str = "") -> str:
+    """A cell that chooses its episodes on the page; none where it counts none."""
+    if shown == 0:
+        return "0"
+    asked = {"task": row["task"], "level": row["level"], **({"outcome": outcome} if outcome else {})}
+    return f'<a href="#{escape(urlencode(asked))}">{escape(str(shown))}</a>'
 
 
 def _benchmark(result: Mapping[str, Any]) -> list[str]:
@@ -252,16 +189,6 @@ def _timing(timing: Sequence[Mapping[str, Any]]) -> str:
     return html_table(head, lines, 2)
 
 
-def _every_episode(episodes: Sequence[Mapping[str, Any]]) -> str:
-    lines = [
-        [escape(row["task"]), escape(row["level"]), _tag(row["status"]), escape(row["prompt"])]
-        + [str(row["seed"]), str(row["steps"])]
-        for row in episodes
-    ]
-    table = html_table(["task", "level", "outcome", "prompt", "seed", "steps"], lines, 4)
-    return f"<details><summary>all {len(episodes)} episodes</summary>{table}</details>"
-
-
 def _provenance(result: Mapping[str, Any]) -> str:
     facts = {
         "policy": result["recipe"]["policy"],
@@ -270,4 +197,4 @@ def _provenance(result: Mapping[str, Any]) -> str:
         **result["versions"],
     }
     text = " · ".join(f"{name} {value}" for name, value in facts.items() if value)
-    return f"<details><summary>made with</summary><p><code>{escape(text)}</code></p></details>"
+    return unfolded("made with", f"<p><code>{escape(text)}</code></p>")

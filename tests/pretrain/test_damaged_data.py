@@ -154,7 +154,7 @@ def test_one_line_names_what_is_damaged(
     for words in (train, ["inspect", str(root), f"output={tmp_path / 'page'}"]):
         assert main(words) == 2, words[0]
         *films, line = capsys.readouterr().err.splitlines()
-        assert line.startswith("uio2: ") and all(each.startswith("videos ") for each in films), line
+        assert line.startswith("uio2: ") and all(each.startswith("pictures ") for each in films), line
         assert re.search(said, line), line
     with pytest.raises(DatasetError, match=said):
         merge([root], tmp_path / "merged")

@@ -57,8 +57,10 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, tmp_path, lora_r
     config = dataclasses.replace(config, lora_rank=lora_rank)
     whole = train(dataclasses.replace(config, output=str(tmp_path / "whole")))
     halves = dataclasses.replace(config, output=str(tmp_path / "halves"), save_every=1)
-    for _ in range(3):  # each call takes one step, saves and stops
+    for said in ("stopped at step 1", "stopped at step 2", "finished"):  # each call takes one step and stops
         train(dataclasses.replace(halves, stop_after=1e-9))
+        page = (tmp_path / "halves" / "index.html").read_text()
+        assert f"halves: {said}</h1>" in page and "http-equiv" not in page
     expected, resumed = (
         UnifiedIO2.from_pretrained(path).state_dict() for path in (whole, tmp_path / "halves")
     )
@@ -68,6 +70,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, tmp_path, lora_r
     assert [line["step"] for line in lines] == [1, 2, 3]
     assert ("training/locations" in lines[0]) == (lora_rank > 0) and "training/locations" in lines[1]
     assert "<polyline" in (tmp_path / "halves" / "curves.svg").read_text()
+    assert len(list((tmp_path / "halves" / "tensorboard").iterdir())) == 3, "a file of each sitting"
     assert load_styles(whole, "") == {"vima": VIMA.style(small=True)}
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -82,7 +83,7 @@ def solution(seed: int) -> dict[str, Any]:
 def test_the_page_and_its_pictures(rotate: Server) -> None:
     status, kind, page = get(rotate, "")
     assert status == 200 and kind == "text/html" and b"<canvas" in page
-    named = set(re.findall(rb'"/(\w[\w.]*)"', page)) - {b"act", b"start"}
+    named = set(re.findall(rb'"/(\w[\w.]*)"', page)) - {b"act", b"start", b"undo", b"save"}
     assert named == {b"page.css", b"state"}
     assert all(get(rotate, name.decode())[0] == 200 for name in named)
     seen = state(rotate)
@@ -112,6 +113,67 @@ def test_two_clicks_and_a_turn_solve_an_episode(rotate: Server) -> None:
         seen = post(rotate, "act", {"points": [[0, 0], [0, 0]]})[1]
     assert seen["status"] == "truncated"
     assert (rotate.game.solved, rotate.game.ended) == (1, 2)
+
+
+def test_undo_takes_the_last_action_back(rotate: Server) -> None:
+    assert "nothing to undo" in post(rotate, "undo", {})[1]["error"]
+    before = get(rotate, "picture/top")[2]
+    wrong = solution(4) | {"turn": -solution(4)["turn"]}
+    after = post(rotate, "act", wrong)[1], get(rotate, "picture/top")[2]
+    assert post(rotate, "act", solution(4) | {"turn": 10})[1]["steps"] == 2
+    status, seen = post(rotate, "undo", {})
+    assert status == 200 and (seen, get(rotate, "picture/top")[2]) == after
+    assert post(rotate, "undo", {})[1]["steps"] == 0 and get(rotate, "picture/top")[2] == before
+    assert post(rotate, "act", solution(4))[1]["status"] == "success"
+    assert (rotate.game.solved, rotate.game.ended) == (1, 1)
+    assert post(rotate, "undo", {})[1]["status"] == ""
+    assert (rotate.game.solved, rotate.game.ended) == (0, 0), "an end that was taken back is none"
+    assert "nothing is recorded" in post(rotate, "save", {})[1]["error"]
+
+
+def test_what_is_saved_is_a_dataset_as_collect_makes_it(
+    rendering: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pictures are as large as collected ones, stored actions replay, and training takes the set."""
+    from envs.vima import VimaEnv
+    from pretrain.selection import split_episodes
+    from pretrain.sources import EpisodeFolders
+    from rollouts.cli import main
+    from rollouts.played import PlayedEpisodes
+    from rollouts.workers import MakeEnv
+
+    kept = PlayedEpisodes(tmp_path, "vima", "rotate", "placement", MakeEnv(), {})
+    game = Game(lambda: VimaEnv("rotate", "placement", image_size=IMAGE_SIZE), 4, kept)
+    with pytest.raises(RolloutError, match="not over"):
+        game.save()
+    wrong = solution(4) | {"turn": -solution(4)["turn"]}
+    assert game.act(**wrong)["kept"] is False
+    game.undo()
+    game.act(**solution(4))
+    assert game.save()["kept"] is True
+    for refused, said in ((game.save, "seed 4 is in .* already"), (game.undo, "this episode is saved")):
+        with pytest.raises(RolloutError, match=said):
+            refused()
+    for seed in (5, 5_000_000):
+        game.start(seed)
+        game.act(**solution(seed))
+        if seed == 5:
+            game.save()
+    with pytest.raises(RolloutError, match="held out"):
+        game.save()
+    game.close()
+    source = EpisodeFolders((str(tmp_path),))
+    assert [(fact["seed"], fact["status"], fact["policy"]) for fact in source.facts] == [
+        (4, "success", "person"),
+        (5, "success", "person"),
+    ]
+    assert [source[place].length for place in (0, 1)] == [1, 1], "what was taken back is not stored"
+    observation, _ = VimaEnv("rotate", "placement").reset(seed=4)
+    assert (source[0].frames["top"][0] == np.moveaxis(observation["rgb"]["top"], 0, -1)).all()
+    assert split_episodes(source, 0)[0] == [0, 1]
+    capsys.readouterr()
+    assert main(["dataset", "verify", str(tmp_path)]) == 0
+    assert main(["dataset", "replay", str(tmp_path)]) == 0
 
 
 def test_a_push_starts_and_ends_at_the_clicks(sweep: Server) -> None:

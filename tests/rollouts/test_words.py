@@ -127,6 +127,7 @@ LISTS = {
     **{name: {"train"} for name in ("lora_targets", "evaluate.task", "evaluate.level")},
     "without": {"pretrain"},
     "path": {"dataset"},
+    "film": {"inspect"},
 }
 
 

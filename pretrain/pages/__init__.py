@@ -1,0 +1,1 @@
+"""The form of all pages, and the page of a training."""
