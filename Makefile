@@ -77,6 +77,7 @@ proof: setup
 	$(BIN)/python -m tests.proof.house_generator docs/proof/house_generator.md
 	$(BIN)/python -m tests.proof.release docs/proof/release.md
 	$(BIN)/python -m tests.proof.serving docs/proof/serving.md
+	$(BIN)/python -m tests.proof.lerobot_plugins docs/proof/lerobot_plugins.md
 	$(BIN)/python -m tests.proof.browser docs/proof/browser.md
 	$(BIN)/python -m tests.proof.vla_eval docs/proof/vla_eval.md
 	$(BIN)/python -m tests.proof.ablations docs/proof/ablations.md docs/images/ablations.svg

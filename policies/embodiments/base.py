@@ -154,6 +154,17 @@ class Embodiment(ABC):
         """Return the state, float32 (columns,), in the order of `state_names`."""
         return np.zeros(len(self.state_names), np.float32)
 
+    def observed(
+        self, views: Mapping[str, np.ndarray], state: np.ndarray
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return an observation, and what of info the body reads, whose `views` and `state` are these: the
+        inverse of both, for pictures and states that come from elsewhere.
+
+        Raises:
+            UIO2Error: This body does not say.
+        """
+        raise UIO2Error(f"embodiment {self.name!r} does not say how pictures and a state are observed")
+
     def objects(self, observation: Mapping[str, Any], info: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the objects of the scene, plain JSON values: at least `name`, `texture`, `position` (metres)
         and `boxes` (by camera [first row, first column, last row, last column], or None). Empty where the
@@ -185,6 +196,12 @@ class Embodiment(ABC):
     @abstractmethod
     def action(self, vector: np.ndarray) -> Any:
         """Return the action of a vector: exactly the numbers the environment was given."""
+
+    def possible(self, vector: np.ndarray) -> np.ndarray:
+        """Return the vector nearest to finite numbers that is an action, for policies which know no bounds.
+        What the environment bounds by itself may stay.
+        """
+        return vector
 
     @abstractmethod
     def idle_action(self, state: np.ndarray) -> Any:

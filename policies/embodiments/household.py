@@ -55,6 +55,12 @@ class Household(Navigation):
         """Navigation's, and 1 while something is in the hand."""
         return np.append(super().state(observation, info), np.float32(observation["holding"][0]))
 
+    def observed(
+        self, views: Mapping[str, np.ndarray], state: np.ndarray
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        observation, info = super().observed(views, state)
+        return {**observation, "holding": state[_HOLDING:]}, info
+
     # actions
 
     def checked(self, action: Any) -> dict[str, Any]:
@@ -77,6 +83,11 @@ class Household(Navigation):
 
     def action(self, vector: np.ndarray) -> dict[str, Any]:
         return {"action": int(vector[0]), "point": np.array(vector[1:3], np.float32)}
+
+    def possible(self, vector: np.ndarray) -> np.ndarray:
+        """The number is rounded, the point brought into the picture."""
+        number, *point = super().possible(vector)
+        return np.array([number, *np.clip(point, 0, 1)], np.float32)
 
     def idle_action(self, state: np.ndarray) -> dict[str, Any]:
         return _action(STOP)

@@ -36,6 +36,8 @@ _MIRROR = np.array([-1, 1, -1, 1, 1, -1, 1, -1, 1], np.float32)
 """What a mirror does to each column of a state."""
 _TOLD = {"pointgoal": 2, "waypoint": 2, "in_sight": 1}
 """Keys of observations that a state holds after the pose, and how many numbers they are."""
+_POSE = 4
+"""Numbers of a state that say where the body is and looks."""
 _SHORT_M = 1e-3
 """What a move may lack without having been held up."""
 REACH_M = 20.0
@@ -116,6 +118,18 @@ class Navigation(Embodiment):
         told = [observation.get(name, np.zeros(size)) for name, size in _TOLD.items()]
         return np.concatenate([observation["pose"], *told]).astype(np.float32)
 
+    def observed(
+        self, views: Mapping[str, np.ndarray], state: np.ndarray
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        observation: dict[str, Any] = {"rgb": {"front": np.moveaxis(views["front"], -1, 0)}}
+        if "depth" in views:
+            observation["depth"] = {"front": views["depth"][..., 0] * (DEPTH_M / 255)}
+        if "map" in views:
+            observation["map"] = np.moveaxis(views["map"], -1, 0)
+        ends = np.cumsum([_POSE, *_TOLD.values()])[:-1]
+        numbers = np.split(state[: len(Navigation.state_names)], ends)
+        return observation | dict(zip(("pose", *_TOLD), numbers, strict=True)), {}
+
     # actions
 
     def checked(self, action: Any) -> int:
@@ -132,6 +146,10 @@ class Navigation(Embodiment):
 
     def action(self, vector: np.ndarray) -> int:
         return int(vector[0])
+
+    def possible(self, vector: np.ndarray) -> np.ndarray:
+        """The number is rounded."""
+        return np.append(np.clip(np.rint(vector[:1]), 0, len(self.actions) - 1), vector[1:])
 
     def idle_action(self, state: np.ndarray) -> int:
         return STOP

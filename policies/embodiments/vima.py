@@ -96,6 +96,12 @@ class Vima(Embodiment):
     def state(self, observation: Mapping[str, Any], info: Mapping[str, Any]) -> np.ndarray:
         return state_of(int(info["end_effector"]))
 
+    def observed(
+        self, views: Mapping[str, np.ndarray], state: np.ndarray
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        rgb = {camera: np.moveaxis(view, -1, 0) for camera, view in views.items()}
+        return {"rgb": rgb}, {"end_effector": tool_of(state)}
+
     def objects(self, observation: Mapping[str, Any], info: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Id, name, texture, fixed, position (m), quaternion xyzw, size (m), scale and boxes of each."""
         things = info["objects"]

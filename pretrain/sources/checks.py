@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from pretrain.sources.schema import NEWER_COLUMNS, DatasetError, Layout
+from pretrain.sources.schema import NEWER_COLUMNS, OLDER_NAMES, DatasetError, Layout
 from uio2_agent.media.pixels import picture_to_rgb
 
 AGAIN = "restore it or collect again"
@@ -61,6 +61,7 @@ def decoded(content: bytes | None, where: str, size: Sequence[int] | None, chann
 
 def read_frames(path: Path, episode: int, length: int, layout: Layout, group: int | None = None) -> pa.Table:
     """Return the frames of an episode, as its set's layout has them: all of the file, or a row group of it.
+    Columns of older formats get the names of today.
 
     Raises DatasetError naming the file: it is missing or damaged, lacks columns, has others in their place,
     or holds something else than this episode.
@@ -75,6 +76,8 @@ def read_frames(path: Path, episode: int, length: int, layout: Layout, group: in
     except Exception as error:  # damaged bytes make a reader do anything at all
         reason = " ".join(str(error).split())
         raise DatasetError(f"cannot read {path} (episode {episode}): {reason}; {AGAIN}") from error
+    older = {name: now for name, now in OLDER_NAMES.items() if name in table.column_names}
+    table = table.rename_columns([older.get(name, name) for name in table.column_names])
     problem = _misfit(table, episode, length, layout)
     if problem:
         raise DatasetError(f"{path} (episode {episode}) {problem}; {AGAIN}")

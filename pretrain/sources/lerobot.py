@@ -135,7 +135,7 @@ class EpisodeRecord:
     def objects(self) -> list[list[dict[str, Any]]]:
         """The objects at each of the T frames, as the embodiment tells of them: at least name, texture,
         position and `boxes`: camera to [first row, first column, last row, last column] or None if unseen."""
-        texts = self._table["observation.objects"].to_pylist()
+        texts = self._table["scene.objects"].to_pylist()
         return [checks.json_objects(text, self._frame(number)) for number, text in enumerate(texts)]
 
     @cached_property

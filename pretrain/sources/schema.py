@@ -42,10 +42,13 @@ from policies.embodiments.base import Record
 from uio2_agent.errors import UIO2Error
 
 CODEBASE_VERSION = "v3.0"
-FORMAT = 4
-"""Of our own columns. 1 lacked `observation.boxes` and `named_prompt`, 2 `embodiment` and `suite` and the
-record, 3 what the expert would have done: readable, but not continued."""
-NEWER_COLUMNS = ("observation.boxes", "named_prompt", "embodiment", "suite", "action.expert", "has_expert")
+FORMAT = 5
+"""Of our own columns. 1 lacked the boxes and `named_prompt`, 2 `embodiment` and `suite` and the
+record, 3 what the expert would have done, 4 had other names for texts: readable, but not continued."""
+OLDER_NAMES = {"observation.objects": "scene.objects", "observation.boxes": "scene.boxes"}
+"""Columns of format 4 and before → what they are called now: LeRobot's trainers take every feature whose name
+begins with `observation.` for numbers."""
+NEWER_COLUMNS = ("scene.boxes", "named_prompt", "embodiment", "suite", "action.expert", "has_expert")
 """What sets of older formats lack."""
 CHUNK_SIZE = 1000
 FIRST_HELD_OUT_SEED = 5_000_000
@@ -81,10 +84,10 @@ def features(record: Record) -> dict[str, dict[str, Any]]:
         **({"observation.state": _numbers(record.state)} if record.state else {}),
         # JSON list of {id, name, texture, position, boxes: {camera: box | null}, …} as the embodiment tells,
         # box = [first row, first column, last row, last column] in pixels, inclusive
-        "observation.objects": _feature("string", (1,)),
+        "scene.objects": _feature("string", (1,)),
         # derived from it, UIO-2's boxes as input or as prediction: `y1 x1 y2 x2 texture name` of each object
         # in location tokens, in the picture of the embodiment's own style
-        "observation.boxes": _feature("string", (1,)),
+        "scene.boxes": _feature("string", (1,)),
         "action": _numbers(record.action),
         "action.text": _feature("string", (1,)),  # the executed action in the model's action language
         # what the expert would have done in place of another policy, in the same language; "" where it was
@@ -125,7 +128,7 @@ EPISODE_COLUMNS: dict[str, pa.DataType] = {
     "prompt": pa.string(),  # with {placeholders}
     "named_prompt": pa.string(),  # derived, UIO-2's pure text: names for object placeholders, {scenes} stay
     "prompt_assets": pa.string(),  # JSON: name -> {placeholder_type, obj_info, rgb, segm: {view: path}}
-    "final_objects": pa.string(),  # JSON as observation.objects, after the last action
+    "final_objects": pa.string(),  # JSON as scene.objects, after the last action
     "policy": pa.string(),
     "vocabulary_hash": pa.string(),  # "" without tokens
     "git_sha": pa.string(),

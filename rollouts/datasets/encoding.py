@@ -78,10 +78,8 @@ def encode_episode(episode: Episode) -> EncodedEpisode:
     style = body.style().fitted(body.cameras)
     advice = _advice(episode, states)
     strings = {
-        "observation.objects": [json.dumps(things) for things in objects[:length]],
-        "observation.boxes": [
-            boxes_target(body, things, style, record.cameras) for things in objects[:length]
-        ],
+        "scene.objects": [json.dumps(things) for things in objects[:length]],
+        "scene.boxes": [boxes_target(body, things, style, record.cameras) for things in objects[:length]],
         "action.text": episode.action_texts,
         "action.expert": advice,
         "action.tokens": [

@@ -106,7 +106,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         f"{ROW}, frame 0: number 0 of observation.state is nan",
     ),
     "objects": (
-        lambda root: column(root, "observation.objects", lambda v: v.__setitem__(0, "[{}]")),
+        lambda root: column(root, "scene.objects", lambda v: v.__setitem__(0, "[{}]")),
         f"{ROW}, frame 0 tells no objects",
     ),
     "index beyond": (lambda root: index(root, length=99), f"{ROW} has . frames, the index says 99"),

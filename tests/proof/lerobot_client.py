@@ -35,7 +35,7 @@ def main(root: str) -> dict:
                 "frame": int(item["frame_index"]),
                 "task": item["task"],
                 "text": item["action.text"],
-                "boxes": item["observation.boxes"],
+                "boxes": item["scene.boxes"],
                 "action": item["action"].tolist(),
                 "top": hashlib.sha256(pixels.tobytes()).hexdigest(),
             }

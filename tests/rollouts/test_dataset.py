@@ -229,5 +229,5 @@ def test_sets_of_before_have_the_record_their_features_tell(collected, tmp_path)
     for mine, theirs in zip(now, before, strict=True):
         assert np.array_equal(mine.actions, theirs.actions) and np.array_equal(mine.states, theirs.states)
         assert np.array_equal(mine.frames["top"], theirs.frames["top"])
-    with pytest.raises(DatasetError, match="format 2, this program writes 4"):
+    with pytest.raises(DatasetError, match="format 2, this program writes 5"):
         collect(configuration(old, episodes=8), progress=False)

@@ -5,6 +5,7 @@ acting alike; and the tasks of a collection.
 import dataclasses
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,7 @@ def test_columns_hold_the_named_prompt_and_the_boxes(collected: Path) -> None:
                 f"{location_tokens(thing['boxes']['top'])} {thing['texture']} {thing['name']}"
                 for thing in seen
             }
-            parts = re.split(
-                r" (?=<extra_id_\d+> <extra_id_\d+> <extra_id_\d+> <)", frame["observation.boxes"]
-            )
+            parts = re.split(r" (?=<extra_id_\d+> <extra_id_\d+> <extra_id_\d+> <)", frame["scene.boxes"])
             assert set(parts) == expected and len(parts) == len(seen) > 0
 
 
@@ -114,11 +113,24 @@ def test_sets_of_another_format_are_read_but_not_mixed(collected: Path, tmp_path
     collect(configuration(old, episodes=3), progress=False)
     path = old / schema.PROVENANCE_PATH
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 1}))
-    with pytest.raises(DatasetError, match=r"format 1, this program writes 4.*another output="):
+    with pytest.raises(DatasetError, match=r"format 1, this program writes 5.*another output="):
         collect(configuration(old, episodes=4), progress=False)
     with pytest.raises(DatasetError, match="not continued or merged"):
         merge([old, collected], tmp_path / "both")
     assert [record.seed for record in LeRobotSource(old)] == [0, 1, 2]
+
+
+def test_sets_with_the_former_names_of_texts_are_read(collected: Path, tmp_path: Path) -> None:
+    """To format 4 they began with `observation.`, which LeRobot's trainers take for numbers."""
+    old = tmp_path / "old"
+    shutil.copytree(collected, old)
+    for path in (old / "data").rglob("*.parquet"):
+        table = pq.read_table(path)
+        assert not any(name in schema.OLDER_NAMES for name in table.column_names)
+        former = {now: name for name, now in schema.OLDER_NAMES.items()}
+        pq.write_table(table.rename_columns([former.get(n, n) for n in table.column_names]), path)
+    for before, now in zip(LeRobotSource(old), LeRobotSource(collected), strict=True):
+        assert before.objects == now.objects and now.objects[0]
 
 
 def test_level_train_is_the_thirteen_tasks_that_are_trained_on(tmp_path: Path) -> None:
