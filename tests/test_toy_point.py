@@ -86,7 +86,7 @@ def test_collect_train_evaluate_inspect_and_rollout(run) -> None:
     assert "100.0%" in said and list((folder / "oracle/videos").glob("*.mp4"))
     run("evaluate", "env=toy_point", "policy=random", "episodes=5", "videos=0", "output=random")
     assert "100.0%" in run("compare", "oracle", "random")
-    run("inspect", "data", "episodes=2")
+    run("inspect", "data", "episodes=2", "film=all")
     assert len(list((folder / "data/page").glob("*.mp4"))) == 2
     assert "100% solved" in run("rollout", "env=toy_point", "policy=oracle", "episodes=2", "output=rollout")
     assert (folder / "rollout/dataset/meta/info.json").exists()

@@ -244,7 +244,7 @@ def test_stacked_encodings_decode_as_each_does(model):
     for row, part in enumerate(parts):
         alone, its = by_steps(model, part, "text")
         assert torch.equal(alone[0], tokens[row])
-        assert (its[0] - steps[row]).abs().max() < 1e-5
+        assert (its[0] - steps[row]).abs().max() < 2e-5
 
 
 def test_refusals(model):
