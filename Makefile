@@ -70,6 +70,7 @@ proof: setup
 	$(BIN)/python -m tests.proof.oracle_table docs/proof/oracle.md
 	$(BIN)/python -m tests.proof.vima_levels docs/proof/vima.md
 	$(BIN)/python -m tests.proof.random_vs_nano docs/proof/random_vs_nano.md
+	$(BIN)/python -m tests.proof.nano_levels docs/proof/nano_levels.md
 	$(BIN)/python -m tests.proof.improvement docs/proof/improvement.md
 	$(BIN)/python -m tests.proof.nano_house docs/proof/nano_house.md
 	$(BIN)/python -m tests.proof.habitat_experts docs/proof/habitat.md
@@ -84,9 +85,9 @@ proof: setup
 
 # The packaged model from nothing: demonstrations on SHARDS processes, then one training run (docs/nano.md, docs/gpu.md).
 SHARDS ?= $(shell nproc)
-NANO_EPISODES ?= 16000
-NANO_TASKS ?= [visual_manipulation,scene_understanding,rotate,sweep_without_exceeding]
-NANO_TRAIN ?=
+NANO_EPISODES ?= 32500
+NANO_TASKS ?= all
+NANO_TRAIN ?= steps=12000 eye_weight=0 recast_share=0.4
 UIO2 ?= $(BIN)/uio2
 UIO2_SETUP ?= setup
 nano: $(UIO2_SETUP)

@@ -103,9 +103,11 @@ class ImproveConfig:
         return tuple(map(os.path.expanduser, given))
 
     def tasks(self) -> tuple[str, tuple[str, ...]]:
-        """Return the level that is collected, and its tasks."""
-        suite = find_suite(self.env)
-        return one_level(self.env, self.task, self.collect_level or suite.train_level or suite.default_level)
+        """Return the level that is collected, and its tasks: that of training, or a named task's only one."""
+        suite, level = find_suite(self.env), self.collect_level
+        if level is None and list(tasks_by_level(self.env, self.task, None)) == [suite.default_level]:
+            level = suite.train_level or suite.default_level
+        return one_level(self.env, self.task, level)
 
     def judged_seeds(self) -> dict[str, Seeds]:
         """Return the seeds of evaluations, of each task and level."""

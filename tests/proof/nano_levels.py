@@ -15,7 +15,7 @@ EPISODES = 100
 def main(report: str, policy: str = "nano", episodes: str = str(EPISODES)) -> int:
     result = played("nano_levels", int(episodes), policy=policy, level="all", workers=2)
     parts = []
-    for title, (head, *lines), notes in panels(result["benchmark"], result["rows"]):
+    for title, (head, lines), notes in panels(result["benchmark"], result["rows"]):
         parts += [f"## {title}", table(head, lines), *notes]
     command = f"python -m tests.proof.nano_levels {report}"
     write(report, "nano at all levels of VIMA-Bench", command, *parts)
