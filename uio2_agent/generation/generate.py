@@ -296,9 +296,9 @@ class _Group:
 def encode_alone(model: Network, requests: Sequence[Request], target: str) -> Encoded:
     """Encode each request by itself, unpadded, and lay the results out in one batch of fixed source length.
 
-    A row's numbers then cannot depend on its neighbours, and no row pays for padding. The last row is repeated
-    up to a multiple of four, because matrix products of one to three rows round differently from those of more,
-    and several threads may be left with so few.
+    A row's numbers then cannot depend on its neighbours, and no row pays for padding. The last row is
+    repeated up to a multiple of four, because matrix products of one to three rows round differently from
+    those of more, and of several threads one may be left with so few.
     """
     processor = processor_of(model)
     alone = [model.encode(processor([request], target=target).to(model.device)) for request in requests]
