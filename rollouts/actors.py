@@ -1,5 +1,6 @@
 """The Ray actor that plays, with a policy of its own or with one that is elsewhere."""
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,8 @@ from rollouts.cluster import enter, lost_worker, reason
 from rollouts.inference.client import InferencePolicy
 from rollouts.inference.messages import Asked, Facts, Reply
 from rollouts.limits import Clock
+
+_GATHERED_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -57,20 +60,40 @@ class Worker:
         if decides:
             self._policy = self._job.load_policy()
 
-    def run(self, work: list[Any], seat: Seat | None = None) -> Iterator[Played | Unserved]:
+    def run(self, work: list[Any], seat: Seat | None = None) -> Iterator[list[Played] | Unserved]:
         """Yield what was played in the order of `work`, by the loaded policy or the one at the seat."""
         if seat is None:
-            for index, result in self._job.run(work, self._policy, self._watch):
-                yield Played(index, result)
+            played = self._job.run(work, self._policy, self._watch)
+            yield from _gathered(Played(index, result) for index, result in played)
             return
         policy = InferencePolicy(partial(_reply, seat), seat.facts, self._watch)
         try:
-            for index, result in self._job.run(work, policy, policy.watch):
-                yield Played(index, result, policy.tally())
+            played = self._job.run(work, policy, policy.watch)
+            yield from _gathered(Played(index, result, policy.tally()) for index, result in played)
         except PolicyLost as lost:
             yield Unserved(policy.asked, str(lost))
         finally:
             seat.actor.leave.remote(seat.worker)
+
+
+def _gathered(played: Iterator[Played]) -> Iterator[list[Played]]:
+    """Yield what was played in lists, since each that is sent costs a worker a part of a short episode: one
+    when `_GATHERED_S` have passed since the last, and what there is at the end or before an error.
+    """
+    together: list[Played] = []
+    sent = time.monotonic()
+    try:
+        for each in played:
+            together.append(each)
+            if time.monotonic() - sent >= _GATHERED_S:
+                yield together
+                together, sent = [], time.monotonic()
+    except Exception:
+        if together:
+            yield together
+        raise
+    if together:
+        yield together
 
 
 def _reply(seat: Seat, asked: Sequence[Asked]) -> Reply:

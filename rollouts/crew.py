@@ -225,7 +225,7 @@ class Crew:
             elif isinstance(found, Unserved):
                 self._lost_service(self._playing[ref].service, found)
             else:
-                yield self._came(self._playing[ref], found)
+                yield from self._came(self._playing[ref], found)
 
     def _ready(self, loaded: _Member | _Service, found: Facts | None) -> None:
         self._stillborn = 0
@@ -234,12 +234,14 @@ class Crew:
         else:
             self._idle.append(loaded)
 
-    def _came(self, member: _Member, played: Played) -> tuple[int, Any]:
-        member.left = [item for item in member.left if item.index != played.index]
-        decisions, batches = played.decided
-        self._view.decisions += decisions
-        self._view.batches += batches
-        return played.index, played.result
+    def _came(self, member: _Member, together: Sequence[Played]) -> Iterator[tuple[int, Any]]:
+        came = {played.index for played in together}
+        member.left = [item for item in member.left if item.index not in came]
+        for played in together:
+            decisions, batches = played.decided
+            self._view.decisions += decisions
+            self._view.batches += batches
+            yield played.index, played.result
 
     def _lost_loading(self, lost: _Member | _Service, error: Exception) -> None:
         self._dismiss(lost.actor)

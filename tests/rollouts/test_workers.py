@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import ray
 
+from rollouts import actors
 from rollouts.actors import Played, Unserved
 from rollouts.cluster import LOST_CLUSTER, LOST_WORKER, ray_started
 from rollouts.collect import collect
@@ -53,10 +54,10 @@ class Thing(types.SimpleNamespace):
 class Streamed:
     """A streaming call: results one by one, unless the stand-in has the worker lost instead."""
 
-    def __init__(self, results: Iterator[Played]):
+    def __init__(self, results: Iterator[list[Played] | Unserved]):
         self.results = results
 
-    def __next__(self) -> Played:
+    def __next__(self) -> list[Played] | Unserved:
         return next(self.results)
 
 
@@ -127,7 +128,7 @@ class StandIn(types.ModuleType):
         call = Streamed(iter(()))
         call.actor, call.chunk = actor, chunk
 
-        def results() -> Iterator[Played]:
+        def results() -> Iterator[list[Played] | Unserved]:
             for item in chunk:
                 if error := self.fault(actor, item.index):
                     raise error
@@ -143,7 +144,7 @@ class StandIn(types.ModuleType):
         return (calls[-1:], calls[:-1]) if self.alive else ([], calls)
 
     def get(self, call: Any) -> Any:
-        if isinstance(call, Played | Unserved):
+        if isinstance(call, list | Unserved):
             return call
         if hasattr(call, "found"):
             return call.found()
@@ -357,3 +358,26 @@ def test_a_cluster_that_does_not_answer_is_asked_once(
     with told, ray_started(2, address):
         pass
     assert asked == [address or "local"] * tries
+
+
+def test_short_episodes_are_sent_together_and_what_was_played_comes_before_an_error(monkeypatch):
+    """By a clock that each episode moves on."""
+    now = [0.0]
+    monkeypatch.setattr(actors.time, "monotonic", lambda: now[0])
+
+    def played(*seconds: float, error: Exception | None = None) -> Iterator[Played]:
+        for index, each in enumerate(seconds):
+            now[0] += each
+            yield Played(index, None)
+        if error:
+            raise error
+
+    def sent(episodes: Iterator[Played]) -> list[list[int]]:
+        return [[each.index for each in together] for together in actors._gathered(episodes)]
+
+    assert sent(played(0.04, 0.04, 0.04, 0.04)) == [[0, 1, 2], [3]]
+    assert sent(played(0.5, 0.5)) == [[0], [1]]
+    lists = actors._gathered(played(0.01, 0.01, error=ValueError("no more")))
+    assert [each.index for each in next(lists)] == [0, 1]
+    with pytest.raises(ValueError, match="no more"):
+        next(lists)
