@@ -17,7 +17,7 @@ _HALF = torch.bfloat16
 
 def halve_products(model: nn.Module) -> None:
     """Let the linear layers of a model learn with products in bfloat16; weights, gradients and whatever runs
-    without gradients stay float32. The state has the same names.
+    without gradients stay float32. Layers change their class in place, so the state has the same names.
     """
     for module in model.modules():
         if type(module) is nn.Linear:

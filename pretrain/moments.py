@@ -28,10 +28,9 @@ def moment(
     instruction: tuple[str, Mapping[str, Any]] | None = None,
 ) -> Moment:
     """Take step `step` of an episode in the given camera views, and the views before the `past` steps that
-    led there; `goal` is a picture of the end, `instruction` another prompt than the episode's, and its
-    assets.
-    Where the expert was asked, what remains is what it would have done. `flags` ask for symmetries, in the
-    order of `Embodiment.symmetries`, where they are allowed.
+    led there; `goal` is a picture of the end, `instruction` another prompt than the episode's, with its
+    assets. Where the expert was asked, what remains is what it would have done. `flags` ask for symmetries,
+    in the order of `Embodiment.symmetries`, where they are allowed.
     """
     texts = record.action_texts
     advice = record.expert_texts[step]

@@ -9,11 +9,10 @@ import pytest
 from pretrain.logbook import Logbook
 from pretrain.pages.training import TrainingPage
 from pretrain.sources import EpisodeFolders
-from rollouts.evaluate import EvaluateConfig, evaluate
 from rollouts.pages import film, report
+from tests import toy_evaluation
 from tests.browser import DESKTOP, PHONE, Browser, browser, chromium
 from tests.played import dragged, served
-from tests.toys import TOY
 
 SHOWN = "[...document.querySelectorAll('.item')].filter(each => !each.hidden)"
 COUNT = f"{SHOWN}.length"
@@ -31,16 +30,7 @@ def window() -> Iterator[Browser]:
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two tasks, three outcomes, films of some."""
     output = tmp_path_factory.mktemp("evaluated")
-    config = EvaluateConfig(
-        output=str(output),
-        env=TOY,
-        policy="tests.toys:ScriptedPolicy",
-        policy_args={"spoil": 2},
-        env_kwargs={"expert": True},
-        task=["slide", "crash"],
-        episodes=3,
-    )
-    result = evaluate(config, output)
+    result = toy_evaluation.evaluated(output, ["slide", "crash"])
     film.record(output, result["config"], film.choose(result["episodes"], 1)[:1])
     return report.write_evaluation(output, result)
 

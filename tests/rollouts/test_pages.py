@@ -17,8 +17,8 @@ from PIL import Image
 
 from rollouts.cli import main
 from rollouts.commands.inspect import inspect_dataset
-from rollouts.evaluate import EvaluateConfig, evaluate
 from rollouts.pages import film, report, strip
+from tests import toy_evaluation
 from tests.toys import TOY, ToyEnv
 
 VOID = {"meta", "img", "link", "input", "br", "line", "circle", "polyline", "rect"}
@@ -83,16 +83,7 @@ def checked(path: Path) -> Page:
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """Successes, one that is not solved, and errors."""
     output = tmp_path_factory.mktemp("evaluated")
-    config = EvaluateConfig(
-        output=str(output),
-        env=TOY,
-        policy="tests.toys:ScriptedPolicy",
-        policy_args={"spoil": 2},
-        env_kwargs={"expert": True},
-        task=["slide", "crash"],
-        episodes=3,
-    )
-    result = evaluate(config, output, dataset=output / "dataset")
+    result = toy_evaluation.evaluated(output, ["slide", "crash"], dataset=True)
     film.record(output, result["config"], film.choose(result["episodes"], 1))
     report.write_evaluation(output, result)
     return output, result

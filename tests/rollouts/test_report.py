@@ -11,24 +11,14 @@ from PIL import Image
 
 import tests.toys
 from policies.embodiments.vima import VIMA, pixel, state_of
-from rollouts.evaluate import EvaluateConfig, evaluate
 from rollouts.pages import film, pictures, report, video
-from tests.toys import TOY
+from tests import toy_evaluation
 
 
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     output = tmp_path_factory.mktemp("evaluated")
-    config = EvaluateConfig(
-        output=str(output),
-        env=TOY,
-        policy="tests.toys:ScriptedPolicy",
-        policy_args={"spoil": 2},
-        env_kwargs={"expert": True},
-        task="slide",
-        episodes=3,
-    )
-    result = evaluate(config, output, dataset=output / "dataset")
+    result = toy_evaluation.evaluated(output, "slide", dataset=True)
     film.record(output, result["config"], film.choose(result["episodes"], 1))
     report.write_evaluation(output, result)
     return output, result
