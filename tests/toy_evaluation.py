@@ -11,7 +11,7 @@ from tests.toys import TOY
 
 
 def evaluated(output: Path, task: str | Sequence[str], dataset: bool = False) -> dict[str, Any]:
-    """Play three episodes of each task into `output`; return the result. With `dataset` they are a set, too."""
+    """Play three episodes of each task into `output` and return the result; `dataset`: keep them as a set."""
     config = EvaluateConfig(
         output=str(output),
         env=TOY,
