@@ -29,7 +29,8 @@ from policies.questions import (
 )
 from policies.style import PromptStyle
 from pretrain.moments import learned_steps, moment
-from pretrain.recasting import as_rearrangement
+from pretrain.recasting import Recast, as_motion, as_rearrangement
+from pretrain.recolouring import AS_STORED, Channels, draw_channels, nameable, recoloured
 from pretrain.sources import StoredEpisode
 from uio2_agent.request import Request, Target
 
@@ -49,6 +50,8 @@ class Example:
     moment: Moment
     body: Embodiment
     style: PromptStyle
+    channels: Channels = AS_STORED
+    """In which order the request's pictures show the channels of the moment's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +72,10 @@ class ExampleOptions:
     judge_share: float = 0.0
     """Share of batches that ask whether an action is right; half of them are drawn to be wrong."""
     recast_share: float = 0.0
-    """Share of the plans that are asked for as a rearrangement to how the episode ended, where it is one."""
+    """Share of the plans that are asked for as another task, where the episode is one: a rearrangement to how
+    it ended, or a thing's way to be followed."""
+    recolour_share: float = 0.0
+    """Share of the plans and goals that are asked for in other colours, where their words allow it."""
     augment: bool = True
     """Draw symmetries of the embodiment at random."""
     seed: int = 0
@@ -95,7 +101,7 @@ def make_example(
     if kind == "state" and record.length > 1 and body.state_text(record.states[0]):
         return next_state_example(record, int(rng.integers(record.length - 1)), body, style, rng)
     if kind == "goal" and record.success:
-        return goal_view_example(record, body, style, rng)
+        return _in_other_colours(goal_view_example(record, body, style, rng), options, rng)
     steps = learned_steps(record)
     step = steps[int(rng.integers(len(steps)))]
     if kind == "judge":
@@ -103,11 +109,30 @@ def make_example(
     goal = goal_picture(record, body, style) if style.goal and rng.random() < _SHOWN_GOALS else None
     cameras, other = cameras_of(style), None
     if options.recast_share and rng.random() < options.recast_share:
-        other = as_rearrangement(record, step, cameras, body)
+        other = _recast(record, step, cameras, body, rng)
     now = moment(record, step, cameras, flags, style.told_views, goal, other)
     if kind == "boxes" and (target := boxes_target(body, now.objects or (), style, sizes_of(now.views))):
         return Example(boxes_request(body, now, style, rng), target, now, body, style)
-    return plan_example(now, body, style, rng)
+    return _in_other_colours(plan_example(now, body, style, rng), options, rng)
+
+
+def _recast(
+    record: StoredEpisode, step: int, cameras: Sequence[str], body: Embodiment, rng: np.random.Generator
+) -> Recast | None:
+    """One of the other tasks that a step of an episode is a step of; None where there is none."""
+    ways = (as_rearrangement(record, step, cameras, body), as_motion(record, step, cameras, body))
+    possible = [way for way in ways if way is not None]
+    return possible[int(rng.integers(len(possible)))] if possible else None
+
+
+def _in_other_colours(example: Example, options: ExampleOptions, rng: np.random.Generator) -> Example:
+    if not options.recolour_share or rng.random() >= options.recolour_share:
+        return example
+    if not nameable(example.request.text, {thing["texture"] for thing in example.moment.objects or ()}):
+        return example
+    channels = draw_channels(rng)
+    request, target = recoloured(example.request, example.target, channels)
+    return dataclasses.replace(example, request=request, target=target, channels=channels)
 
 
 def next_state_example(

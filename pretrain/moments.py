@@ -3,13 +3,13 @@
 Which symmetries there are, and which tasks and cameras allow them, the embodiment knows.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from policies import embodiments
 from policies.moment import Moment
+from pretrain.recasting import Recast
 from pretrain.sources import StoredEpisode
 
 
@@ -25,32 +25,32 @@ def moment(
     flags: Sequence[bool] = (),
     past: int = 0,
     goal: np.ndarray | None = None,
-    instruction: tuple[str, Mapping[str, Any]] | None = None,
+    recast: Recast | None = None,
 ) -> Moment:
     """Take step `step` of an episode in the given camera views, and the views before the `past` steps that
-    led there; `goal` is a picture of the end, `instruction` another prompt than the episode's, with its
-    assets. Where the expert was asked, what remains is what it would have done. `flags` ask for symmetries,
-    in the order of `Embodiment.symmetries`, where they are allowed.
+    led there; `goal` is a picture of the end, `recast` another task of which the step is one. Where the
+    expert was asked, what remains is what it would have done. `flags` ask for symmetries, in the order of
+    `Embodiment.symmetries`, where they are allowed.
     """
-    texts = record.action_texts
+    recast = recast or Recast(record.prompt, record.prompt_assets, 0, len(record.action_texts))
+    first, texts = recast.first, record.action_texts
     advice = record.expert_texts[step]
-    earlier = range(max(0, step - past), step)
-    prompt, assets = instruction or (record.prompt, record.prompt_assets)
+    earlier = range(max(first, step - past), step)
     now = Moment(
         task=record.task,
-        prompt=prompt,
-        prompt_assets=assets,
+        prompt=recast.prompt,
+        prompt_assets=recast.assets,
         state=record.states[step],
         views={camera: record.frames[camera][step] for camera in cameras},
-        first_views={camera: record.frames[camera][0] for camera in cameras},
-        executed=texts[:step],
-        past_states=record.states[:step],
+        first_views={camera: record.frames[camera][first] for camera in cameras},
+        executed=texts[first:step],
+        past_states=record.states[first:step],
         past_views=[{camera: record.frames[camera][i] for camera in cameras} for i in earlier],
-        remaining=[advice] if advice else texts[step:],
+        remaining=[advice] if advice else texts[step : recast.end],
         goal=goal,
         next_state=_next_state(record, step),
         objects=record.objects[step],
-        first_objects=record.objects[0],
+        first_objects=record.objects[first],
     )
     return embodiments.get(record.embodiment).changed(now, flags, cameras) if any(flags) else now
 

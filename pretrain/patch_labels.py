@@ -17,11 +17,14 @@ from torch import Tensor
 from policies.embodiments.base import NO_ROLE
 from policies.prompts import image_boxes, shown_assets, sizes_of
 from pretrain.examples import Example
+from pretrain.recolouring import texture_name
 from uio2_agent.inputs.batch import Batch
 from uio2_agent.inputs.processor import Processor
 
 NOTHING = NO_ROLE
 """The label of what is not known, which cross_entropy leaves out."""
+_HELD = 0.25
+"""Share of a patch that a thing covers which owns it before what it lies in."""
 SCENE, FIRST_VIEW = 0, 1
 """Where else a thing of the image may be shown: in the prompt's scene that comes next, in the first view."""
 
@@ -67,7 +70,7 @@ class _Shown:
     def where(self, ids: np.ndarray) -> np.ndarray:
         """Bins [n, 2] at which things of these ids [n, 2] are shown, -100 where not exactly one is."""
         same = (self.ids[None] == ids[:, None]).all(-1)  # [n, things]
-        same &= ~np.isnan(self.boxes).any(-1) & (ids >= 0).all(-1)[:, None]
+        same &= ~np.isnan(self.boxes).any(-1)
         alone = (same.sum(-1) == 1)[:, None]
         return np.where(alone, self.bins[same.argmax(-1)], NOTHING)
 
@@ -79,6 +82,7 @@ class Labeller:
         self._processor = processor
         self._names = {name: index for index, name in enumerate(names)}
         self._textures = {name: index for index, name in enumerate(textures)}
+        self._others: dict[str, int] = {}
 
     def __call__(self, examples: Sequence[Example]) -> tuple[Batch, Labels]:
         """Build the batch of the examples, and the labels in its layout."""
@@ -109,13 +113,14 @@ class Labeller:
             for place, shown in ((SCENE, _next_scene(example, frames)), (FIRST_VIEW, self._first(example))):
                 if shown is not None:
                     elsewhere[row, seen, place] = shown.where(here.ids)[owner[seen]]
+        image[image < 0] = history[history < 0] = NOTHING  # of what has a name that is not learned
         arrays = (image[..., 0], image[..., 1], centre, role, elsewhere)
         arrays += (history[..., 0], history[..., 1], history_centre)
         return batch, Labels(*map(torch.from_numpy, arrays))
 
     def _in_view(self, example: Example, objects: Sequence[Mapping[str, Any]]) -> _Shown:
         """Objects of the embodiment as the request's picture of the present shows them."""
-        ids = np.array([self._ids(thing["name"], thing["texture"]) for thing in objects])
+        ids = np.array([self._ids(thing["name"], thing["texture"], example) for thing in objects])
         boxes = image_boxes(example.body, objects, example.style, sizes_of(example.moment.views))
         return _Shown(ids, boxes, example.body.object_bins(objects))
 
@@ -140,7 +145,7 @@ class Labeller:
         if not info:
             return None
         if asset["placeholder_type"] == "object":  # all of the picture, and nowhere on the table
-            ids = np.array([self._ids(info["obj_name"], info["obj_color"])])
+            ids = np.array([self._ids(info["obj_name"], info["obj_color"], example)])
             return _Shown(ids, np.array([[0.0, 0.0, 1.0, 1.0]]), np.full((1, 2), NOTHING))
         view = example.style.views[-1]
         seen = [_box(asset["segm"][view] == thing["obj_id"]) for thing in info]
@@ -150,30 +155,43 @@ class Labeller:
             example.style,
             sizes_of(example.moment.views),
         )
-        ids = np.array([self._ids(thing["obj_name"], thing["obj_color"]) for thing in info])
+        ids = np.array([self._ids(thing["obj_name"], thing["obj_color"], example) for thing in info])
         size = np.shape(asset["segm"][view])
         return _Shown(ids, boxes, example.body.seen_bins(view, seen, size))
 
-    def _ids(self, name: str, texture: str) -> tuple[int, int]:
-        return self._names.get(name, NOTHING), self._textures.get(texture, NOTHING)
+    def _ids(self, name: str, texture: str, example: Example) -> tuple[int, int]:
+        """Ids of a name and of a texture as the example shows it; those of what is not learned are below
+        NOTHING, each its own, so that the same thing is known again in another picture.
+        """
+        texture = texture_name(texture, example.channels)
+        return self._id(name, self._names), self._id(texture, self._textures)
+
+    def _id(self, word: str, learned: Mapping[str, int]) -> int:
+        return (
+            learned[word]
+            if word in learned
+            else self._others.setdefault(word, NOTHING - 1 - len(self._others))
+        )
 
 
 def image_labels(boxes: np.ndarray, positions: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     """Say which object each patch belongs to: int64 [N], the index of the box that covers most of it, or -1.
 
     boxes float [objects, 4] are y0 x0 y1 x1 as fractions of the picture (nan when unseen); positions [N] are
-    raster indices on the grid (rows, columns). Of boxes that cover a patch alike, the one with the nearest
-    centre wins.
+    raster indices on the grid (rows, columns). A box that holds another, as a bowl holds what lies in it,
+    owns no patch of which that one covers a quarter.
     """
     rows, columns = grid
     row, column = np.divmod(positions, columns)
     low = np.stack([row / rows, column / columns], -1)[:, None]  # [N, 1, 2]
     high = low + (1 / rows, 1 / columns)
-    start, end = boxes[None, :, :2], boxes[None, :, 2:]  # [1, objects, 2]
+    start, end = boxes[:, :2], boxes[:, 2:]  # [objects, 2]
     covered = np.clip(np.minimum(high, end) - np.maximum(low, start), 0, None).prod(-1) * rows * columns
     covered = np.nan_to_num(covered)  # [N, objects]
-    distance = np.nan_to_num(np.linalg.norm((low + high - start - end) / 2, axis=-1), nan=9.0)
-    best = np.argmax(covered.round(1) - distance / 100, axis=-1)
+    area = (end - start).prod(-1)  # [objects]
+    holds = (start[:, None] <= start).all(-1) & (end[:, None] >= end).all(-1) & (area[:, None] > area)
+    held = (covered >= _HELD) @ holds.T  # [N, objects]: whether something that it holds covers the patch
+    best = np.argmax(np.where(held, 0.0, covered), axis=-1)
     return np.where(covered.max(-1) > 0, best, -1)
 
 

@@ -1,9 +1,11 @@
 """Demonstrations recast as others: whatever brought things to new places was also a rearrangement to the view
-that it ended with. One episode then teaches two instructions, the second of which says everything by a
-picture. Source: MIDAS (arXiv 2310.09676), whose demonstrations are recast as motions to follow.
+that it ended with, and whatever moved one thing was a way to be followed. One episode then teaches several
+instructions, which say everything by pictures. Source: MIDAS (arXiv 2310.09676), whose demonstrations are
+recast as motions to follow.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,13 +14,23 @@ from policies.embodiments.base import Embodiment
 from pretrain.sources import StoredEpisode
 
 _MOVED_M, _TURNED_RAD = 0.01, 0.1
-Instruction = tuple[str, Mapping[str, Any]]
-"""A prompt and its assets."""
+_MOST_MOVES = 4
+"""Of a way to be followed, so that its pictures fit into a request."""
+
+
+@dataclass(frozen=True)
+class Recast:
+    """Steps `first` to `end` (not included) of an episode as an episode of another task."""
+
+    prompt: str
+    assets: Mapping[str, Any]
+    first: int
+    end: int
 
 
 def as_rearrangement(
     record: StoredEpisode, step: int, cameras: Sequence[str], body: Embodiment
-) -> Instruction | None:
+) -> Recast | None:
     """Return the instruction to rearrange things as an episode left them, from a step on.
 
     None where that would not lead to the same actions: the episode failed, its body has no such instruction,
@@ -27,19 +39,84 @@ def as_rearrangement(
     """
     if not (body.rearrangement and record.success):
         return None
-    pairs = zip(record.objects[step], record.final_objects, strict=True)
-    moved = [after for before, after in pairs if _has_moved(before, after)]
+    moved = [record.final_objects[index] for index in _moved(record.objects[step], record.final_objects)]
     if len(moved) != record.length - step:
         return None
-    if not all(thing["boxes"].get(camera) for thing in moved for camera in cameras):
+    if not all(_is_seen(thing, cameras) for thing in moved):
         return None
-    scene = {
-        "placeholder_type": "scene",
-        "rgb": {camera: np.moveaxis(record.final[camera], -1, 0) for camera in cameras},
-        "segm": {},
-        "objects": record.final_objects,
+    return Recast(body.rearrangement, {"scene": _scene(record, record.length, cameras)}, 0, record.length)
+
+
+def as_motion(record: StoredEpisode, step: int, cameras: Sequence[str], body: Embodiment) -> Recast | None:
+    """Return the instruction to move a thing as a step and its neighbours did that moved the same one.
+
+    None where the episode failed, its body has no such instruction, the step moves nothing or several things,
+    more moves follow than a request can show, a camera does not see the thing on its way, or the episode's
+    own instruction has no picture of it, or one that fits another thing too.
+    """
+    if not (body.motion and record.success) or any(record.expert_texts):
+        return None
+    moves = [
+        _moved(before, after)
+        for before, after in zip(record.objects, [*record.objects[1:], record.final_objects], strict=True)
+    ]
+    first = end = step
+    while first > 0 and moves[first - 1] == moves[step]:
+        first -= 1
+    while end < record.length and moves[end] == moves[step]:
+        end += 1
+    if len(moves[step]) != 1 or end - first > _MOST_MOVES:
+        return None
+    (index,) = moves[step]
+    shown = _picture_of(record, record.objects[first][index])
+    if shown is None or not all(
+        _is_seen(_objects(record, at)[index], cameras) for at in range(first, end + 1)
+    ):
+        return None
+    frames = {f"frame_{at - first}": _scene(record, at, cameras) for at in range(first, end + 1)}
+    prompt = body.motion.replace("{frames}", " ".join(f"{{{name}}}" for name in frames))
+    return Recast(prompt, {"dragged_obj": shown, **frames}, first, end)
+
+
+def _objects(record: StoredEpisode, at: int) -> Sequence[Mapping[str, Any]]:
+    """Before step `at`, or after the last."""
+    return record.objects[at] if at < record.length else record.final_objects
+
+
+def _scene(record: StoredEpisode, at: int, cameras: Sequence[str]) -> dict[str, Any]:
+    """The view before step `at`, or after the last, as an asset of a prompt."""
+    views = {
+        camera: record.frames[camera][at] if at < record.length else record.final[camera]
+        for camera in cameras
     }
-    return body.rearrangement, {"scene": scene}
+    return {
+        "placeholder_type": "scene",
+        "rgb": {camera: np.moveaxis(view, -1, 0) for camera, view in views.items()},
+        "segm": {},
+        "objects": _objects(record, at),
+    }
+
+
+def _picture_of(record: StoredEpisode, thing: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The asset of an episode's prompt that shows a thing, and no other of the scene."""
+    looks = (thing["name"], thing["texture"])
+    if sum((other["name"], other["texture"]) == looks for other in record.objects[0]) != 1:
+        return None
+    for asset in record.prompt_assets.values():
+        if asset["placeholder_type"] == "object":
+            shown = asset["segm"].get("obj_info")
+            if shown and (shown["obj_name"], shown["obj_color"]) == looks:
+                return asset
+    return None
+
+
+def _is_seen(thing: Mapping[str, Any], cameras: Sequence[str]) -> bool:
+    return all(thing["boxes"].get(camera) for camera in cameras)
+
+
+def _moved(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Places in the list of the things that lie elsewhere, or otherwise."""
+    return [at for at, pair in enumerate(zip(before, after, strict=True)) if _has_moved(*pair)]
 
 
 def _has_moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:

@@ -25,7 +25,9 @@ BOUNDS: dict[str, tuple[int, int]] = {
         ("eye_steps", "warmup", "validation_episodes", "evaluate_every", "lora_rank"), (0, _MOST)
     ),
     **dict.fromkeys(("learning_rate", "weight_decay", "eye_weight", "lora_alpha", "stop_after"), (0, _MOST)),
-    **dict.fromkeys(("decay_share", "recast_share", *(f"{kind}_share" for kind in QUESTIONS)), (0, 1)),
+    **dict.fromkeys(
+        ("decay_share", "recast_share", "recolour_share", *(f"{kind}_share" for kind in QUESTIONS)), (0, 1)
+    ),
     **dict.fromkeys(("threads", "workers"), (0, 1024)),
     "batch_size": (1, 10**6),
     "sigma": (0, 1000),
@@ -52,13 +54,14 @@ SETTINGS = [
     "sigma",
     *(f"{kind}_share" for kind in QUESTIONS),
     "recast_share",
+    "recolour_share",
     "augment",
     "validation_episodes",
     "seed",
     "dtype",
 ]
 """What a resumed run must share with the one it goes on from."""
-ADDED = {"goal_share": 0.0, "judge_share": 0.0, "recast_share": 0.0}
+ADDED = {"goal_share": 0.0, "judge_share": 0.0, "recast_share": 0.0, "recolour_share": 0.0}
 """Settings that older states do not hold, and what they were then."""
 
 
@@ -114,7 +117,10 @@ class TrainConfig:
     goal_share: float
     judge_share: float
     recast_share: float
-    """Share of the plans that are asked for as a rearrangement to how the episode ended, where it is one."""
+    """Share of the plans that are asked for as another task, where the episode is one: a rearrangement to how
+    it ended, or a thing's way to be followed."""
+    recolour_share: float
+    """Share of the plans and goals that are asked for in other colours, where their words allow it."""
     augment: bool
     """Draw symmetries of the embodiment (a mirrored table) at random, where a task allows them."""
     validation_episodes: int

@@ -155,7 +155,11 @@ class Run:
             self.book = Logbook(self.directory, self.step, means, sinks, page)
         shares = {f"{kind}_share": getattr(config, f"{kind}_share") for kind in QUESTIONS}
         options = ExampleOptions(
-            **shares, recast_share=config.recast_share, augment=config.augment, seed=config.seed
+            **shares,
+            recast_share=config.recast_share,
+            recolour_share=config.recolour_share,
+            augment=config.augment,
+            seed=config.seed,
         )
         self.data = TrainingBatches(
             source, trained, processor, styles, options, config.batch_size, names, textures

@@ -138,6 +138,8 @@ class Embodiment(ABC):
     """Whether steps are written with their number."""
     rearrangement: ClassVar[str] = ""
     """The instruction to make things lie as in the picture `{scene}`, of a body that can."""
+    motion: ClassVar[str] = ""
+    """The instruction to move `{dragged_obj}` as the pictures `{frames}` show, of a body that can."""
     symmetries: ClassVar[tuple[str, ...]] = ()
     """Names of the independent changes under which a stored moment stays a possible one."""
 

@@ -90,6 +90,7 @@ class Vima(Embodiment):
     }
     symmetries = ("mirror left to right", "turn by half a turn")
     rearrangement = "Rearrange to this {scene}."
+    motion = "Follow this motion for {dragged_obj}: {frames}."
 
     # what environments return
 
@@ -235,13 +236,17 @@ class Vima(Embodiment):
         return np.where([[box is not None] for box in boxes], bins, NO_ROLE)
 
     def roles(self, moment: Moment) -> np.ndarray:
-        """1 picks (or pushes) it, 2 places onto it: the nearest object within reach of the pose."""
+        """1 picks (or pushes) it, 2 places onto it: the nearest object within reach of the pose; only what is
+        not fixed is picked.
+        """
         objects = moment.objects or ()
         (step,) = self.parse(_with_number(moment.remaining[0]))
         places = np.array([thing["position"][:2] for thing in objects])
         found = np.zeros(len(places), np.int64)
         for role, pose in ((1, "pose0_position"), (2, "pose1_position")):
             distance = np.where(found > 0, np.inf, np.linalg.norm(places - step.action[pose], axis=-1))
+            if role == 1:
+                distance[[bool(thing.get("fixed")) for thing in objects]] = np.inf
             if distance.min() < _REACH_M:
                 found[distance.argmin()] = role
         return found
@@ -396,7 +401,8 @@ class _Change:
             if camera in sizes and box
         }
         position = [*self._point(np.asarray(thing["position"][:2])), thing["position"][2]]
-        return {"name": thing["name"], "texture": thing["texture"], "boxes": boxes, "position": position}
+        kept = {key: thing[key] for key in ("name", "texture", "fixed") if key in thing}
+        return {**kept, "boxes": boxes, "position": position}
 
     def _point(self, point: np.ndarray) -> np.ndarray:
         return self._middle + self._sign * (point - self._middle)

@@ -42,6 +42,19 @@ def test_patches_belong_to_the_box_that_covers_most():
         np.testing.assert_array_equal(image_labels(boxes, positions, GRID), _brute_force(boxes, positions))
 
 
+def test_what_lies_in_a_bowl_is_seen_in_it():
+    """Four patches of a bowl, and a thing over the corner where they meet: they are the thing's, the bowl's
+    others its own; the thing beside it owns what it covers most.
+    """
+    patch = np.array([1 / 8, 1 / 16])
+    bowl, thing = [*patch, *(5 * patch)], [*(2.4 * patch), *(3.6 * patch)]
+    beside = [3.2 / 8, 5 / 16, 4 / 8, 6 / 16]
+    owner = image_labels(np.array([bowl, thing, beside]), np.arange(128), GRID).reshape(GRID)
+    expected = np.full(GRID, -1)
+    expected[1:5, 1:5], expected[2:4, 2:4], expected[3, 5] = 0, 1, 2
+    np.testing.assert_array_equal(owner, expected)
+
+
 def test_unseen_objects_own_nothing():
     boxes = np.array([[np.nan] * 4, [0.0, 0.0, 0.5, 0.5]])
     assert image_labels(boxes, np.array([0, 127]), GRID).tolist() == [1, -1]

@@ -9,7 +9,7 @@ from policies.embodiments.vima import VIMA
 from pretrain.examples import Example, plan_example
 from pretrain.moments import moment
 from pretrain.patch_labels import FIRST_VIEW, NOTHING, SCENE, Labeller, Labels
-from pretrain.recasting import as_rearrangement
+from pretrain.recasting import as_motion, as_rearrangement
 from pretrain.sources import LeRobotSource, StoredEpisode
 from rollouts.collect import CollectConfig, collect
 from uio2_agent.config import UnifiedIO2Config
@@ -119,7 +119,7 @@ def test_a_demonstration_recast_as_a_rearrangement_shows_how_it_ended(episodes, 
                 continue
             assert episode.task != "rearrange_then_restore" or step > 0
             recast += 1
-            now = moment(episode, step, ["top"], flags, instruction=other)
+            now = moment(episode, step, ["top"], flags, recast=other)
             example = plan_example(now, VIMA, STYLE)
             assert example.request.text.startswith("Rearrange to this <image_history_1>")
             labels, _ = _labels(example, episode)
@@ -129,3 +129,32 @@ def test_a_demonstration_recast_as_a_rearrangement_shows_how_it_ended(episodes, 
             place = VIMA.object_bins([{"position": first.action["pose1_position"]}])[0]
             assert (np.abs(told - place) * BIN_M).max() < 2 * NEAR_M
     assert recast >= 6
+
+
+def test_a_demonstration_recast_as_a_way_shows_each_stop(tmp_path, rendering):
+    """What is picked lies, in the picture behind the steps done, where its action places it; the words are
+    those of the task that asks for ways, and nothing else is recast.
+    """
+    tasks = ("pick_in_order_then_restore", "visual_manipulation", "rearrange")
+    output = str(tmp_path / "set")
+    collect(CollectConfig(output=output, tasks=tasks, level="train", episodes=12, success_only=True))
+    source, found = LeRobotSource(Path(output)), 0
+    for episode in (source[index] for index in range(len(source))):
+        for step in range(episode.length):
+            way = as_motion(episode, step, ["top"], VIMA)
+            if way is None:
+                continue
+            assert episode.task != "rearrange"
+            now = moment(episode, step, ["top"], recast=way)
+            example = plan_example(now, VIMA, STYLE)
+            assert example.request.text.startswith(
+                "Follow this motion for <image_history_1>: <image_history_2> <image_history_3>"
+            )
+            labels, _ = _labels(example, episode)
+            (told,) = np.unique(labels.elsewhere[0, labels.role[0] == 1, SCENE].numpy(), axis=0)
+            steps = VIMA.parse(example.target)
+            assert [each.number for each in steps] == list(range(step - way.first, way.end - way.first))
+            place = VIMA.object_bins([{"position": steps[0].action["pose1_position"]}])[0]
+            assert (np.abs(told - place) * BIN_M).max() < 2 * NEAR_M, (episode.task, episode.seed, step)
+            found += 1
+    assert found >= 12
