@@ -46,9 +46,9 @@ def moment(
         executed=texts[first:step],
         past_states=record.states[first:step],
         past_views=[{camera: record.frames[camera][i] for camera in cameras} for i in earlier],
-        remaining=[advice] if advice else texts[step : recast.end],
+        remaining=[advice] if advice else recast.remaining or texts[step : recast.end],
         goal=goal,
-        next_state=_next_state(record, step),
+        next_state=_next_state(record, step) if recast.remaining is None else None,
         objects=record.objects[step],
         first_objects=record.objects[first],
     )

@@ -26,6 +26,8 @@ class Recast:
     assets: Mapping[str, Any]
     first: int
     end: int
+    remaining: Sequence[str] | None = None
+    """Action texts of the steps to come, where they come in another order."""
 
 
 def as_rearrangement(
@@ -33,18 +35,29 @@ def as_rearrangement(
 ) -> Recast | None:
     """Return the instruction to rearrange things as an episode left them, from a step on.
 
-    None where that would not lead to the same actions: the episode failed, its body has no such instruction,
-    what remains is not one action for each thing that moves (it is moved twice, or pushed with others), or a
-    thing that moves ends where a camera does not see it (under another).
+    Things are moved in the order of their places' first number, whatever it was, as nobody asks for one. (A
+    mirrored table keeps that order.) None where that would not do: the episode
+    failed, its body has no such instruction, what remains is not one action for each thing that moves (it is
+    moved twice, or pushed with others), or a thing that moves ends where a camera does not see it (under
+    another).
     """
     if not (body.rearrangement and record.success):
         return None
-    moved = [record.final_objects[index] for index in _moved(record.objects[step], record.final_objects)]
-    if len(moved) != record.length - step:
+    moves = [_moved(_objects(record, at), _objects(record, at + 1)) for at in range(step, record.length)]
+    moved = [things[0] for things in moves if len(things) == 1]
+    if len(set(moved)) != record.length - step:
         return None
-    if not all(_is_seen(thing, cameras) for thing in moved):
+    if not all(_is_seen(record.final_objects[index], cameras) for index in moved):
         return None
-    return Recast(body.rearrangement, {"scene": _scene(record, record.length, cameras)}, 0, record.length)
+    now = [record.objects[step][index]["position"] for index in moved]
+    order = sorted(range(len(moved)), key=lambda at: now[at][:2])
+    return Recast(
+        body.rearrangement,
+        {"scene": _scene(record, record.length, cameras)},
+        0,
+        record.length,
+        [record.action_texts[step + at] for at in order],
+    )
 
 
 def as_motion(record: StoredEpisode, step: int, cameras: Sequence[str], body: Embodiment) -> Recast | None:
@@ -56,10 +69,7 @@ def as_motion(record: StoredEpisode, step: int, cameras: Sequence[str], body: Em
     """
     if not (body.motion and record.success) or any(record.expert_texts):
         return None
-    moves = [
-        _moved(before, after)
-        for before, after in zip(record.objects, [*record.objects[1:], record.final_objects], strict=True)
-    ]
+    moves = [_moved(_objects(record, at), _objects(record, at + 1)) for at in range(record.length)]
     first = end = step
     while first > 0 and moves[first - 1] == moves[step]:
         first -= 1

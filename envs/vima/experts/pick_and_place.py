@@ -1,14 +1,14 @@
 """The pick-and-place expert: solves any task whose goals are poses, with perfect knowledge of the table.
 
 Two styles. `upstream` picks a uniformly random visible cell and turns the object to the target's yaw, as the
-published demonstrations do. `canonical` picks the visible cell nearest the middle of what is visible and
-turns the object only where the goal asks for it, so that equal scenes get equal actions: what a small model
-can learn from few demonstrations. The expert reads the table and never touches it; its randomness is a stream
-of its own.
+published demonstrations do. `canonical` picks the visible cell nearest the middle of what is visible, turns
+the object only where the goal asks for it, and takes what is nearest the arm first where the instruction
+leaves the order open, so that equal scenes get equal actions: what a small model can learn from few
+demonstrations. The expert reads the table and never touches it; its randomness is a stream of its own.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -58,6 +58,16 @@ def pick_and_place(
         turn = target.yaw - pose.yaw
         place = _moved(pick, pose, target, turn)
     return action(pick, place, IDENTITY, yaw_quaternion(math.remainder(turn, 2 * math.pi)))
+
+
+def in_any_order(world: World, goals: Sequence[Goal], style: str) -> Goal:
+    """Choose which of the open goals to work on where no order is asked for: the first, or, canonical, that
+    of the thing nearest the arm. What only makes room for others stays first.
+    """
+    if style != "canonical" or goals[0].oracle_only:
+        return goals[0]
+    asked = [goal for goal in goals if not goal.oracle_only]
+    return min(asked, key=lambda goal: world.position(goal.objects[0])[:2])
 
 
 def visible_point(world: World, body: int, *, style: str, rng: np.random.Generator) -> tuple[float, float]:

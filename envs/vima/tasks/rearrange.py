@@ -143,7 +143,8 @@ class Rearrange(Task):
         if not goals:
             return None
         at = lambda goal: lambda body, target: self.matches(world, goal, body, target)  # noqa: E731
-        goal = next((goal for goal in goals if not goal_reached(goal, at(goal))), goals[0])
+        unmet = [goal for goal in goals if not goal_reached(goal, at(goal))]
+        goal = expert.in_any_order(world, unmet, style) if unmet else goals[0]
         return expert.pick_and_place(world, goal, at(goal), style=style, rng=rng)
 
     def stage(self, cast: Cast, progress: Progress) -> list[Goal]:
