@@ -42,7 +42,7 @@ class DenseHeads(nn.Module):
         self._kernel = bump_table(sigma)
 
     def forward(self, model: UnifiedIO2, features: "Features", labels: Labels) -> dict[str, Tensor]:
-        """Return the mean losses over labelled patches: name, texture, centre."""
+        """Return the mean losses over labelled patches, where there are any: name, texture, centre."""
         last, mask = features.image
         known = mask & (labels.name != NOTHING)
         seen, names, textures = last[known], labels.name[known], labels.texture[known]  # [n, width], [n], [n]
@@ -57,37 +57,36 @@ class DenseHeads(nn.Module):
             centre = labels.history_centre[features.present]  # [present frames, N, 2]
             known = mask & (centre[..., 0] != NOTHING)
             placed, bins = torch.cat([placed, last[known]]), torch.cat([bins, centre[known]])
-        if len(seen) == 0:  # of these scenes nobody told the objects
-            return dict.fromkeys(("name", "texture", "centre"), last.new_zeros(()))
-        return {
-            "name": F.cross_entropy(self.name(seen).float(), names),
-            "texture": F.cross_entropy(self.texture(seen).float(), textures),
-            "centre": self._bins_loss(model, self.centre(placed).unflatten(-1, (2, -1)), bins),
-        }
+        losses = {}
+        for name, head, wanted in (("name", self.name, names), ("texture", self.texture, textures)):
+            told = wanted != NOTHING
+            if told.any():
+                losses[name] = F.cross_entropy(head(seen[told]).float(), wanted[told])
+        if len(bins):
+            losses["centre"] = self._bins_loss(model, self.centre(placed).unflatten(-1, (2, -1)), bins)
+        return losses
 
     def encoded_losses(
         self, model: UnifiedIO2, encoded: Encoded, batch: Batch, labels: Labels
     ) -> dict[str, Tensor]:
-        """Mean losses of what image patches tell when they leave the encoder: role, and elsewhere where that
-        head learns.
+        """Mean losses of what image patches tell when they leave the encoder, where any is labelled: role,
+        and elsewhere where that head learns.
         """
         first = batch.text.tokens.shape[1]  # the image follows the text
         patches = encoded.spread()[:, first : first + labels.role.shape[1]]  # [B, N, D]
         known = batch.image.mask & (labels.role != NOTHING)
-        role = patches.new_zeros(())
+        losses = {}
         if known.any():
-            role = F.cross_entropy(self.role(patches[known]).float(), labels.role[known])
-        if not self.elsewhere.weight.requires_grad:
-            return {"role": role}
+            losses["role"] = F.cross_entropy(self.role(patches[known]).float(), labels.role[known])
         bins = labels.elsewhere[known]  # [n, 2 places, 2]
         told = bins[..., 0] != NOTHING  # [n, 2 places]
-        hidden = self.elsewhere(patches[known]).unflatten(-1, (2, 2, -1))  # [n, 2 places, 2, D]
-        return {"role": role, "elsewhere": self._bins_loss(model, hidden[told], bins[told])}
+        if self.elsewhere.weight.requires_grad and told.any():
+            hidden = self.elsewhere(patches[known]).unflatten(-1, (2, 2, -1))  # [n, 2 places, 2, D]
+            losses["elsewhere"] = self._bins_loss(model, hidden[told], bins[told])
+        return losses
 
     def _bins_loss(self, model: UnifiedIO2, hidden: Tensor, bins: Tensor) -> Tensor:
         """Mean loss of bins int64 [n, 2], scored by hidden [n, 2, D] against the rows of location tokens."""
-        if len(bins) == 0:
-            return hidden.new_zeros(())
         first = model.processor.tokenizer.vocabulary.pieces
         table = model.text_table.weight[first : first + LOCATIONS].flip(0)  # row b is bin b
         hidden = hidden * table.shape[1] ** -0.5

@@ -63,8 +63,8 @@ class EpisodeObjective:
             features = self._watch.take(content)
             if weight > 0:
                 dense = self._eye(self._model, features, labels)
-        total = sum(losses.values()) + weight * sum(dense.values())
-        return total, losses | dense
+        nothing = torch.zeros((), device=self._model.device)
+        return sum(losses.values(), nothing) + weight * sum(dense.values(), nothing), losses | dense
 
     def _answers(self, batch: Batch, labels: Labels) -> dict[str, Tensor]:
         losses = {}

@@ -21,6 +21,7 @@ import torch
 from policies import embodiments
 from policies.style import PromptStyle, save_styles
 from pretrain.checkpointing import STATE, content_digest, load_state, save_state
+from pretrain.curves import Means
 from pretrain.dense_heads import DenseHeads
 from pretrain.episode_batches import TrainingBatches
 from pretrain.episode_objective import EpisodeObjective
@@ -231,13 +232,12 @@ class Run:
         """Losses on held-back episodes, as first steps of a plan."""
         if not self.validation:
             return {}
-        sums: dict[str, float] = {}
+        means = Means()
         for batch in self.validation:
             # Gradients stay enabled because `Watch` listens only then; nothing is run backward.
             _, losses = self.objective(_moved(batch, self.device), self.step)
-            for name, value in losses.items():
-                sums[name] = sums.get(name, 0.0) + value.item() / len(self.validation)
-        values = {f"validation/{name}": value for name, value in sums.items()}
+            means.add({f"validation/{name}": value.item() for name, value in losses.items()}, 0.0)
+        values = means.values()
         with self._advising():
             self._take.guard.admits(values)
         return values

@@ -1,5 +1,7 @@
 """Which patch belongs to which object: against a brute-force count of pixels."""
 
+import dataclasses
+
 import numpy as np
 import torch
 
@@ -7,6 +9,7 @@ from policies.embodiments.vima import VIMA
 from pretrain.dense_heads import DenseHeads, Watch, look
 from pretrain.patch_labels import NOTHING, Labels, image_labels
 from uio2_agent.config import UnifiedIO2Config
+from uio2_agent.inputs.batch import Batch
 from uio2_agent.inputs.processor import Processor
 from uio2_agent.request import Request
 from uio2_agent.text.tokenizer import TextTokenizer
@@ -65,8 +68,8 @@ def test_centres_are_the_action_codecs_bins():
     assert VIMA.object_bins(corners).tolist() == [[0, 0], [999, 999], [499, 499]]
 
 
-def test_dense_losses_reach_the_encoder_and_fall():
-    """A few steps on one picture teach the encoder its labels: all three losses fall below half."""
+def _one_picture() -> tuple[UnifiedIO2, Batch, Labels]:
+    """A model, two things in a picture and its history, and what their patches show."""
     torch.manual_seed(0)
     config = UnifiedIO2Config.preset("nano")
     model = UnifiedIO2(config)
@@ -92,6 +95,33 @@ def test_dense_losses_reach_the_encoder_and_fall():
         history_texture=torch.full_like(shown, NOTHING),
         history_centre=torch.full((*shown.shape, 2), NOTHING),
     )
+    return model, batch, labels
+
+
+def test_what_no_patch_tells_has_no_loss():
+    """Rather than one of 0, which a curve would show as learned."""
+    model, batch, labels = _one_picture()
+    watch, eye = Watch(model), DenseHeads(model, ["a", "b"], ["a", "b"], sigma=8.0)
+
+    def told(**changed):
+        look(model, batch)
+        return set(eye(model, watch.take(batch), dataclasses.replace(labels, **changed)))
+
+    nowhere, nothing = torch.full_like(labels.centre, NOTHING), torch.full_like(labels.name, NOTHING)
+    of_history = torch.full_like(labels.history_name, NOTHING)
+    assert told() == {"name", "texture", "centre"}
+    assert told(texture=nothing) == {"name", "centre"}
+    assert told(name=nothing, texture=nothing, centre=nowhere) == {"name"}  # that of the history
+    assert told(name=nothing, texture=nothing, centre=nowhere, history_name=of_history) == set()
+    encoded = model.encode(batch)
+    assert eye.encoded_losses(model, encoded, batch, labels) == {}
+    of_role = dataclasses.replace(labels, role=labels.name)
+    assert set(eye.encoded_losses(model, encoded, batch, of_role)) == {"role"}
+
+
+def test_dense_losses_reach_the_encoder_and_fall():
+    """A few steps on one picture teach the encoder its labels: all three losses fall below half."""
+    model, batch, labels = _one_picture()
     watch, eye = Watch(model), DenseHeads(model, ["a", "b"], ["a", "b"], sigma=8.0)
     optimizer = torch.optim.AdamW([*model.image_encoder.parameters(), *eye.parameters()], lr=1e-3)
     history = []
