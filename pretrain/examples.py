@@ -101,7 +101,7 @@ def make_example(
     if kind == "state" and record.length > 1 and body.state_text(record.states[0]):
         return next_state_example(record, int(rng.integers(record.length - 1)), body, style, rng)
     if kind == "goal" and record.success:
-        return _in_other_colours(goal_view_example(record, body, style, rng), options, rng)
+        return _in_other_colours(goal_view_example(record, body, style, rng), record, options, rng)
     steps = learned_steps(record)
     step = steps[int(rng.integers(len(steps)))]
     if kind == "judge":
@@ -113,7 +113,7 @@ def make_example(
     now = moment(record, step, cameras, flags, style.told_views, goal, other)
     if kind == "boxes" and (target := boxes_target(body, now.objects or (), style, sizes_of(now.views))):
         return Example(boxes_request(body, now, style, rng), target, now, body, style)
-    return _in_other_colours(plan_example(now, body, style, rng), options, rng)
+    return _in_other_colours(plan_example(now, body, style, rng), record, options, rng)
 
 
 def _recast(
@@ -125,10 +125,13 @@ def _recast(
     return possible[int(rng.integers(len(possible)))] if possible else None
 
 
-def _in_other_colours(example: Example, options: ExampleOptions, rng: np.random.Generator) -> Example:
+def _in_other_colours(
+    example: Example, record: StoredEpisode, options: ExampleOptions, rng: np.random.Generator
+) -> Example:
+    """The example as it is, or, in `recolour_share` of the draws, in other colours if its words allow it."""
     if not options.recolour_share or rng.random() >= options.recolour_share:
         return example
-    if not nameable(example.request.text, {thing["texture"] for thing in example.moment.objects or ()}):
+    if not nameable(example.request.text, {thing["texture"] for thing in record.objects[0]}):
         return example
     channels = draw_channels(rng)
     request, target = recoloured(example.request, example.target, channels)

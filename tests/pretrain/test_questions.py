@@ -94,6 +94,20 @@ def test_a_goal_is_the_last_view_and_is_not_in_the_question() -> None:
     )
 
 
+@pytest.mark.parametrize("kind", ["plan", "goal"])
+def test_words_without_another_colour_leave_a_question_as_it_is(kind: str) -> None:
+    thing = {"name": "chair", "texture": "wooden", "position": [0, 0, 0], "boxes": {}}
+    for prompt, changes in (("Find the wooden chair.", False), ("Find the red and green chair.", True)):
+        walk, options = _walk(), ExampleOptions(recolour_share=1.0)
+        walk.prompt, walk.objects = prompt, [[thing]] * walk.length
+        walk.final = {"front": np.full((32, 32, 3), (1, 2, 3), np.uint8)}
+        example = make_example(walk, kind, {"navigation": STYLE}, options, np.random.default_rng(0))
+        assert (prompt in example.request.text) is not changes
+        if kind == "goal":
+            order = list(example.channels) if changes else [0, 1, 2]
+            assert example.target.image[0, 0].tolist() == [1 + channel for channel in order]
+
+
 def test_half_of_the_judged_actions_are_wrong_and_the_verdict_says_which() -> None:
     verdicts = []
     for seed in range(200):
