@@ -42,8 +42,27 @@ class _Lazy(Mapping[str, Any]):
         return len(self._makers)
 
 
+class _Rows:
+    """The rows of an episode's file, read when first looked at."""
+
+    def __init__(self, path: Path, index: int, length: int, layout: schema.Layout, group: int | None):
+        self.path, self.index, self.length = path, index, length
+        self._layout, self._group = layout, group
+
+    @cached_property
+    def table(self) -> pa.Table:
+        return checks.read_frames(self.path, self.index, self.length, self._layout, self._group)
+
+    def place(self, number: int) -> str:
+        """What a complaint calls a row."""
+        return f"{self.path} (episode {self.index}), frame {number}"
+
+
 class EpisodeRecord:
     """One stored episode of T actions.
+
+    Nothing that it keeps refers to it, so that its pictures go when it goes: cycles wait for a collector that
+    comes late where a million other things are kept.
 
     Attributes known at once: `embodiment`, `record` (what its set keeps), `task`, `level`, `seed`, `suite`,
     `env_id`, `env_kwargs` (JSON), `prompt` (with placeholders), `instruction` (the prompt in words), `length`
@@ -82,7 +101,7 @@ class EpisodeRecord:
     @cached_property
     def frames(self) -> Mapping[str, "Film"]:
         """Camera to (T, H, W, 3) uint8 RGB seen before each action."""
-        return {view: Film(self, view) for view in self.record.cameras}
+        return {view: Film(self._rows, view, size) for view, size in self.record.cameras.items()}
 
     @cached_property
     def final(self) -> Mapping[str, np.ndarray]:
@@ -109,20 +128,22 @@ class EpisodeRecord:
     @cached_property
     def action_texts(self) -> list[str]:
         """The executed actions in the model's action language, one string per step."""
-        return self._table["action.text"].to_pylist()
+        return self._rows.table["action.text"].to_pylist()
 
     @cached_property
     def expert_texts(self) -> list[str]:
         """What the expert would have done at each step, "" where nobody asked it or it knew nothing."""
-        if "action.expert" not in self._table.column_names:
+        if "action.expert" not in self._rows.table.column_names:
             return [""] * self.length
-        return self._table["action.expert"].to_pylist()
+        return self._rows.table["action.expert"].to_pylist()
 
     @cached_property
     def tokens(self) -> list[np.ndarray | None]:
         """Ids a model answered with at each step, of the vocabulary `vocabulary_hash`; None for scripts."""
-        texts = self._table["action.tokens"].to_pylist()
-        return [_token_ids(text, self._frame(number)) if text else None for number, text in enumerate(texts)]
+        texts = self._rows.table["action.tokens"].to_pylist()
+        return [
+            _token_ids(text, self._rows.place(number)) if text else None for number, text in enumerate(texts)
+        ]
 
     @cached_property
     def states(self) -> np.ndarray:
@@ -135,8 +156,8 @@ class EpisodeRecord:
     def objects(self) -> list[list[dict[str, Any]]]:
         """The objects at each of the T frames, as the embodiment tells of them: at least name, texture,
         position and `boxes`: camera to [first row, first column, last row, last column] or None if unseen."""
-        texts = self._table["scene.objects"].to_pylist()
-        return [checks.json_objects(text, self._frame(number)) for number, text in enumerate(texts)]
+        texts = self._rows.table["scene.objects"].to_pylist()
+        return [checks.json_objects(text, self._rows.place(number)) for number, text in enumerate(texts)]
 
     @cached_property
     def final_objects(self) -> list[dict[str, Any]]:
@@ -148,23 +169,15 @@ class EpisodeRecord:
         """Placeholder to asset, laid out as the environments' info: `rgb` (3, H, W) and `segm` (H, W) by
         view, `segm["obj_info"]`, `placeholder_type`. Pictures are decoded when looked at."""
         assets = checks.prompt_assets(self._facts["prompt_assets"], f"prompt_assets of {self._place}")
-        return _Lazy({name: lambda asset=asset: self._asset(asset) for name, asset in assets.items()})
-
-    def _asset(self, asset: Mapping[str, Any]) -> dict[str, Any]:
-        def picture(path: str, channels: int) -> Callable[[], np.ndarray]:
-            return lambda: _prompt_picture(self.root / path, None, channels)
-
-        rgb = {v: lambda p=p: picture(p, 3)().transpose(2, 0, 1) for v, p in asset["rgb"].items()}
-        segm = {v: picture(p, 1) for v, p in asset.get("segm", {}).items()}
-        segm["obj_info"] = lambda: asset["obj_info"]
-        return {"rgb": _Lazy(rgb), "segm": _Lazy(segm), "placeholder_type": asset["placeholder_type"]}
+        root = self.root
+        return _Lazy({name: lambda asset=asset: _asset(root, asset) for name, asset in assets.items()})
 
     def check(self) -> None:
         """Read all there is of the episode; DatasetError for the first thing that is damaged."""
         for view, size in self.record.cameras.items():
             key = schema.image_key(view)
-            for number, item in enumerate(self._table[key].to_pylist()):
-                checks.check_picture(item["bytes"], f"{self._frame(number)} of {key}", size)
+            for number, item in enumerate(self._rows.table[key].to_pylist()):
+                checks.check_picture(item["bytes"], f"{self._rows.place(number)} of {key}", size)
         _ = self.actions, self.states, self.tokens, self.objects, self.final_objects, dict(self.final)
         for asset in self.prompt_assets.values():
             _ = dict(asset["rgb"]), dict(asset["segm"])
@@ -173,20 +186,14 @@ class EpisodeRecord:
     def _place(self) -> str:
         return f"episode {self.index} of {self.root}"
 
-    @property
-    def _path(self) -> Path:
-        return self.root / schema.DATA_PATH.format(**schema.data_place(self._facts)[0])
-
-    def _frame(self, number: int) -> str:
-        return f"{self._path} (episode {self.index}), frame {number}"
-
     @cached_property
-    def _table(self) -> pa.Table:
-        group = schema.data_place(self._facts)[1]
-        return checks.read_frames(self._path, self.index, self.length, schema.layout(self.record), group)
+    def _rows(self) -> _Rows:
+        names, group = schema.data_place(self._facts)
+        path = self.root / schema.DATA_PATH.format(**names)
+        return _Rows(path, self.index, self.length, schema.layout(self.record), group)
 
     def _numbers(self, key: str) -> np.ndarray:
-        return checks.numbers(self._table, key, f"{self._path} (episode {self.index})")
+        return checks.numbers(self._rows.table, key, f"{self._rows.path} (episode {self.index})")
 
 
 class Film(Sequence[np.ndarray]):
@@ -194,20 +201,19 @@ class Film(Sequence[np.ndarray]):
     it as an array.
     """
 
-    def __init__(self, record: EpisodeRecord, view: str):
-        self._record, self._key = record, schema.image_key(view)
-        self._size = record.record.cameras[view]
-        self.shape = (record.length, *self._size, 3)
+    def __init__(self, rows: _Rows, view: str, size: tuple[int, int]):
+        self._rows, self._key, self._size = rows, schema.image_key(view), size
+        self.shape = (rows.length, *size, 3)
 
     def __len__(self) -> int:
-        return self._record.length
+        return self._rows.length
 
     def __getitem__(self, index: Any) -> np.ndarray:
         if not isinstance(index, int | np.integer):
             return self.__array__()[index]
         number = range(len(self))[index]
-        where = f"{self._record._frame(number)} of {self._key}"
-        content = self._record._table[self._key][number].as_py()["bytes"]
+        where = f"{self._rows.place(number)} of {self._key}"
+        content = self._rows.table[self._key][number].as_py()["bytes"]
         return _frozen(checks.decoded(content, where, self._size, 3))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -268,6 +274,18 @@ def _token_ids(text: str, where: str) -> np.ndarray:
     if not isinstance(ids, list) or not all(type(token) is int and 0 <= token < 2**31 for token in ids):
         raise DatasetError(f"{where} holds no list of token ids; {checks.AGAIN}")
     return np.array(ids, np.int64)
+
+
+def _asset(root: Path, asset: Mapping[str, Any]) -> dict[str, Any]:
+    """A prompt asset as environments lay it out, its pictures not read yet."""
+
+    def picture(path: str, channels: int) -> Callable[[], np.ndarray]:
+        return lambda: _prompt_picture(root / path, None, channels)
+
+    rgb = {v: lambda p=p: picture(p, 3)().transpose(2, 0, 1) for v, p in asset["rgb"].items()}
+    segm = {v: picture(p, 1) for v, p in asset.get("segm", {}).items()}
+    segm["obj_info"] = lambda: asset["obj_info"]
+    return {"rgb": _Lazy(rgb), "segm": _Lazy(segm), "placeholder_type": asset["placeholder_type"]}
 
 
 def _picture(path: Path, size: Sequence[int] | None, channels: int) -> np.ndarray:

@@ -1,7 +1,9 @@
 """The reader gives back what the episode was, lazily, and names what it cannot read."""
 
+import gc
 import pickle
 import shutil
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -138,3 +140,20 @@ def test_pictures_of_other_modes_are_the_same_pictures(tmp_path, stored):
                 assert np.array_equal(asset["segm"][view], record.prompt_assets[name]["segm"][view])
         for view in VIMA.cameras:
             assert np.array_equal(again.final[view], record.final[view])
+
+
+def test_a_record_goes_with_all_it_keeps_when_nobody_holds_it(stored):
+    """Without the collector of cycles, which waits for long where a source of many episodes is kept."""
+    record = LeRobotSource(stored[0])[0]
+    gc.disable()
+    try:
+        film = record.frames["top"]
+        _ = film[0], dict(record.final), record.objects, record.action_texts
+        for asset in record.prompt_assets.values():
+            _ = dict(asset["rgb"]), dict(asset["segm"])
+        gone, kept = weakref.ref(record), weakref.ref(record.final)
+        del record, asset
+        assert gone() is None and kept() is None
+        assert film[0].shape == film.shape[1:]  # who still looks at a film can
+    finally:
+        gc.enable()
