@@ -3,9 +3,9 @@
 The page shows the prompt with its pictures and one camera's view. As the embodiment says, clicks in it are an
 action, or a drag from one to the other, and a slider turns what is carried; or keys are actions, each of them
 a button, too. Undo plays the episode again from its seed, but for its last action. With `record=`, episodes
-can be saved in a dataset (`rollouts.played`); saving one that is not over ends it there. Everything that touches the environment runs on
-one thread, because a renderer belongs to the thread that opened it, while requests may come on several at
-once; whose requests are answered, `pages.local_server` decides.
+can be saved in a dataset (`rollouts.played`); saving one that is not over ends it there. Everything that
+touches the environment runs on one thread, because a renderer belongs to the thread that opened it, while
+requests may come on several at once; whose requests are answered, `pages.local_server` decides.
 Knows no task and draws nothing itself.
 """
 
