@@ -37,13 +37,15 @@ PLUGINS = ("lerobot_env_uio2", "lerobot_policy_uio2")
 TRAIN_TASK, TRAINED_ON, STEPS, PLAYED = "rotate", 24, 30, 4
 STOCK: Mapping[str, tuple[str, ...]] = {
     "act": (
-        *("--policy.pretrained_backbone_weights=null", "--policy.chunk_size=2", "--policy.n_action_steps=1"),
+        *("--policy.chunk_size=2", "--policy.n_action_steps=1"),
         *("--policy.dim_model=128", "--policy.n_heads=4", "--policy.dim_feedforward=256"),
         *("--policy.n_encoder_layers=2", "--policy.n_vae_encoder_layers=2"),
     ),
     "diffusion": (
         *("--policy.down_dims=[32,64,128]", "--policy.horizon=8", "--policy.n_action_steps=1"),
         *("--policy.drop_n_last_frames=0", "--policy.num_inference_steps=4"),
+        *("--policy.resize_shape=[64,128]", "--policy.use_separate_rgb_encoder_per_camera=false"),
+        *("--policy.optimizer_lr=1e-3", "--policy.scheduler_warmup_steps=1"),
     ),
 }
 """Policies of LeRobot's own, made small: episodes here have few steps."""
@@ -159,7 +161,8 @@ def _trained(lerobot: _LeRobot) -> Iterator[tuple[str, bool, str]]:
         output, name = lerobot.folder / kind, f"eval_{kind}"
         said = lerobot.run(
             *("lerobot-train", "--dataset.repo_id=uio2/set", f"--dataset.root={data}"),
-            *(f"--policy.type={kind}", "--policy.device=cpu", "--policy.push_to_hub=false", *options),
+            *(f"--policy.type={kind}", "--policy.device=cpu", "--policy.push_to_hub=false"),
+            *("--policy.pretrained_backbone_weights=null", *options),
             *(f"--steps={STEPS}", "--batch_size=4", "--num_workers=0", f"--log_freq={STEPS // 3}"),
             *("--wandb.enable=false", "--env.type=vima", f"--env.task={TRAIN_TASK}"),
             *(f"--env_eval_freq={STEPS}", "--eval.n_episodes=2", "--eval.batch_size=2"),
