@@ -84,6 +84,10 @@ def main(report: str) -> int:
     return int(not all(good for _, good, _ in rows))
 
 
+class _Failed(RuntimeError):
+    """A command of LeRobot's ended with an error, in whose words this ends."""
+
+
 class _LeRobot:
     """LeRobot's commands, in an environment that has the plug-ins."""
 
@@ -100,7 +104,7 @@ class _LeRobot:
         call = [str(self._bin / command), *words]
         done = subprocess.run(call, capture_output=True, text=True, env=self._variables, cwd=empty)
         if done.returncode:
-            raise RuntimeError(f"{command} {' '.join(words)}\n{done.stderr[-3000:]}")
+            raise _Failed(f"{command} {' '.join(words)}\n{done.stderr[-3000:]}")
         return done.stdout + done.stderr
 
     def evaluated(self, name: str, policy: str | Path, *words: str) -> dict[int, list[bool]]:
@@ -157,6 +161,7 @@ def _trained(lerobot: _LeRobot) -> Iterator[tuple[str, bool, str]]:
     data = lerobot.folder / "set"
     words = ("env=vima", "policy=oracle", f"task={TRAIN_TASK}", f"episodes={TRAINED_ON}", f"output={data}")
     _uio2("collect", *words)
+    yield _refused(lerobot, data)
     for kind, options in STOCK.items():
         output, name = lerobot.folder / kind, f"eval_{kind}"
         said = lerobot.run(
@@ -183,6 +188,17 @@ def _trained(lerobot: _LeRobot) -> Iterator[tuple[str, bool, str]]:
         films = sorted((lerobot.folder / name).rglob("*.mp4"))
         told = f"{len(outcomes)} episodes, {sum(outcomes)} solved, {len(films)} films"
         yield "`lerobot-eval` of what was trained", len(outcomes) == len(films) == PLAYED, told
+
+
+def _refused(lerobot: _LeRobot, data: Path) -> tuple[str, bool, str]:
+    """A policy of ours does not learn there, and that is said at once."""
+    words = (f"--dataset.root={data}", f"--policy.path={lerobot.folder / 'nano'}", "--policy.device=cpu")
+    try:
+        lerobot.run("lerobot-train", "--dataset.repo_id=uio2/set", *words, "--wandb.enable=false")
+        said = "it began"
+    except _Failed as error:
+        said = str(error).splitlines()[-1].rpartition("Error: ")[2]
+    return "`lerobot-train` of nano, which is refused", "learns with `uio2 train" in said, said
 
 
 def _compared(lerobot: _LeRobot, number: int, case: Mapping[str, Any]) -> tuple[str, bool, str]:
