@@ -29,7 +29,7 @@ TORCH = ("torch==2.11.0", "torchvision==0.26.0")
 NEEDED = (
     *TORCH, "lerobot==0.6.1", "accelerate>=1.14,<2", "datasets>=4.8,<5", "pandas<3", "pyarrow<30",
     "av>=15,<16", "jsonlines>=4,<5", "mujoco==4.0.0", "scipy", "hydra-core==1.3.8", "sentencepiece", "rich",
-    "pyyaml", "diffusers>=0.27.2,<0.36",
+    "pyyaml", "diffusers>=0.38,<0.40",
 )  # fmt: skip
 """LeRobot with what its training and evaluation import, and what our packages do; no torchcodec, no wandb."""
 PLUGINS = ("lerobot_env_uio2", "lerobot_policy_uio2")
