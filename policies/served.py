@@ -33,6 +33,7 @@ VERSION = 1
 _AGAIN_S = 0.2
 _FIRST_S = 10.0
 _OWN_KEYS = ("observation", "reset", "played")
+_KEYS = """policy_args.keys='{"observation/image": "front", "observation/state": "state"}'"""
 
 
 class ServerLost(UIO2Error, PolicyLost):
@@ -89,12 +90,14 @@ class ServedPolicy(Policy):
         self.address, self._timeout, self._patience = address, timeout, connect_timeout
         self._keys, self._chunk = keys, chunk
         self._slots: dict[int, _Slot] = {}
+        if keys and not isinstance(keys, Mapping):
+            raise UIO2Error(f"keys={keys!r:.80}: a map of texts, such as {_KEYS}")
         metadata = server_metadata(address)[0]
         self._ours = metadata.get(DIALECT) == VERSION
         if not self._ours and not keys:
             raise UIO2Error(
-                f"policy={address}: no server of uio2 serve, version {VERSION}; say what it takes, such as "
-                'policy_args.keys=\'{"observation/image": "front", "observation/state": "state"}\''
+                f"policy={address}: no server of uio2 serve, version {VERSION}; say what it takes, "
+                f"such as {_KEYS}"
             )
         self.name = str(metadata.get("policy", address))
         self.vocabulary_hash = str(metadata.get("vocabulary_hash", ""))

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gymnasium.wrappers import TimeLimit
+
 from envs.base import FIRST_HELD_OUT_SEED
 from policies.base import Policy, Step
 from pretrain.sources import schema
@@ -51,7 +53,8 @@ class PlayedEpisodes:
         return self._writer.episodes
 
     def keep(self, seed: int, actions: Sequence[Any], status: str) -> int:
-        """Add an episode that ended with this status; return its rank.
+        """Add an episode of these actions, after which it ended with this status; return its rank. One that
+        the person left is "truncated".
 
         Raises RolloutError for a seed that is held out or in the set already, and where the actions end
         otherwise when they are played again.
@@ -65,7 +68,11 @@ class PlayedEpisodes:
             raise RolloutError(f"seed {seed} is in {self.root} already: play another one")
         index = self._writer.next_work
         work = Work(index=index, env=self._env, task=self._task, level=self._level, seed=seed)
-        (episode,) = run_episodes([work], self._make_env, _Again(actions), maps=True)
+
+        def make_env(work: Work) -> Any:
+            return TimeLimit(self._make_env(work), len(actions))
+
+        (episode,) = run_episodes([work], make_env, _Again(actions), maps=True)
         if episode.status != status or episode.steps != len(actions):
             raise RolloutError(
                 f"seed {seed} ended in {status}, and played again in {episode.status} "

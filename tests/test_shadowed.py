@@ -105,8 +105,13 @@ def test_a_module_id_needs_no_import_at_all(folder: Path) -> None:
 
 
 def test_where_nothing_stands_before_them_they_are_the_packages_themselves(tmp_path: Path) -> None:
-    code = "from uio2_agent.gym import envs as door\nimport envs\nprint(door is envs)"
-    assert said_by(tmp_path, code) == ["True"]
+    code = (
+        "from uio2_agent.gym import envs as door\nimport envs\nprint(door is envs)\n"
+        "from uio2_agent.gym.envs.wrappers import FlatActions as first\n"
+        "from envs.wrappers import FlatActions as second, __spec__ as found\n"
+        "print(first is second, first.__module__, found.name)"
+    )
+    assert said_by(tmp_path, code) == ["True", "True envs.vima.wrappers envs.wrappers"]
 
 
 def test_the_command_in_such_a_folder(tmp_path: Path) -> None:

@@ -277,7 +277,8 @@ def read_index(root: Path) -> list[dict[str, Any]]:
     path = root / INDEX_PATH
     if not path.exists():
         raise DatasetError(
-            f"{root} is no dataset of ours: it has no {INDEX_PATH}; make one with uio2 collect"
+            f"{root} is no dataset of ours: it has no {INDEX_PATH}; make one with uio2 collect, or "
+            "learn from others' with uio2 pretrain"
         )
     rows = read_lines(path, _INDEX_TYPES)
     if [row["episode_index"] for row in rows] != list(range(len(rows))):

@@ -2,10 +2,10 @@
 
 The page shows the prompt with its pictures and one camera's view. As the embodiment says, clicks in it are an
 action, or a drag from one to the other, and a slider turns what is carried; or keys are actions, each of them
-a button, too. Undo plays the episode again from its seed, but for its last action. With `record=`, an episode
-that is over can be saved in a dataset (`rollouts.played`). Everything that touches the environment runs on
-one thread, because a renderer belongs to the thread that opened it, while requests may come on several at
-once; whose requests are answered, `pages.local_server` decides.
+a button, too. Undo plays the episode again from its seed, but for its last action. With `record=`, episodes
+can be saved in a dataset (`rollouts.played`); saving one that is not over ends it there. Everything that
+touches the environment runs on one thread, because a renderer belongs to the thread that opened it, while
+requests may come on several at once; whose requests are answered, `pages.local_server` decides.
 Knows no task and draws nothing itself.
 """
 
@@ -124,8 +124,8 @@ class Game:
         return self._do(self._undo)
 
     def save(self) -> dict[str, Any]:
-        """Save the episode, and return the state. Raises RolloutError where nothing is recorded, before the
-        episode's end, and for what `PlayedEpisodes.keep` refuses.
+        """Save the episode, and return the state; one that is not over ends here, truncated. Raises
+        RolloutError where nothing is recorded or was done, and for what `PlayedEpisodes.keep` refuses.
         """
         return self._do(self._save)
 
@@ -203,10 +203,12 @@ class Game:
     def _save(self) -> dict[str, Any]:
         if self._kept is None:
             raise RolloutError("nothing is recorded: start uio2 play with record=FOLDER")
-        if not self._status:
-            raise RolloutError("this episode is not over: only whole ones are saved")
-        self._kept.keep(self._info["seed"], self._actions, self._status)
-        self._is_kept = True
+        if not self._actions:
+            raise RolloutError("there is nothing to save: nothing was done yet")
+        status = self._status or "truncated"
+        self._kept.keep(self._info["seed"], self._actions, status)
+        self.ended += not self._status
+        self._status, self._is_kept = status, True
         return self._state()
 
     def _state(self) -> dict[str, Any]:

@@ -49,13 +49,14 @@ def _check_doubles(rows: Sequence[tuple[Path, Mapping[str, Any]]]) -> None:
     """Raise DatasetError where an episode stands in two places."""
     found: dict[str, tuple[Path, int]] = {}
     for root, row in rows:
-        place = root, row["episode_index"]
-        other = found.setdefault(schema.episode_identity(row), place)
-        if other != place:
+        identity, index = schema.episode_identity(row), row["episode_index"]
+        if identity in found:
+            other, place = found[identity]
             raise DatasetError(
-                f"episode {other[1]} of {other[0]} and episode {place[1]} of {root} are the same one: merge "
+                f"episode {place} of {other} and episode {index} of {root} are the same one: merge "
                 "each set once"
             )
+        found[identity] = root, index
 
 
 def _check_holes(roots: Sequence[Path], shards: Sequence[str]) -> None:

@@ -1,7 +1,8 @@
 """Proof that others read what `uio2 dataset` writes: lerobot, minari, robomimic, each its own real package.
 
 Collects a small set, exports and compacts it, and opens each result in a virtual environment with the reader:
-lerobot 0.4.4 (v3.0), lerobot 0.3.3 (v2.1), minari, robomimic. Torch is the project's own. A digest of
+lerobot 0.4.4 (v3.0), lerobot 0.3.3 (v2.1), minari, robomimic. One set is read after `push` sent it through
+huggingface_hub to a stand-in of the hub (tests/doubles/hub.py). Torch is the project's own. A digest of
 all actions and, where pictures are lossless, of all pixels must be ours.
 Usage: python -m tests.proof.dataset_exports REPORT.md
 """
@@ -23,6 +24,7 @@ from rollouts.collect import CollectConfig, collect
 from rollouts.datasets.compact import compact
 from rollouts.datasets.exports import export
 from rollouts.datasets.stored import StoredSet
+from tests.doubles.hub import hub
 from tests.proof import lerobot_loads
 
 PLACE = lerobot_loads.ENVIRONMENT.parent
@@ -49,10 +51,15 @@ def main(report: str) -> int:
             words = ["dataset", "export", str(root / "set"), f"to={name}", f"output={root / name}"]
             command = [str(_environment(name, base)), "-m", "rollouts.cli", *words]
             subprocess.run(command, cwd=lerobot_loads.ROOT, check=True)
+        with hub(root / "pushed") as address:
+            command = [str(base), "-m", "rollouts.cli", "dataset", "push", str(root / "set"), "repo=me/set"]
+            told = {**os.environ, "HF_ENDPOINT": address, "HF_TOKEN": "nobody"}
+            subprocess.run(command, cwd=lerobot_loads.ROOT, env=told, check=True)
         reads = [
             ("collected, PNG", "set", "lerobot", base),
             ("compacted, PNG", "compact", "lerobot", base),
             ("compacted, H.264", "films", "lerobot", base),
+            ("pushed by huggingface_hub to a stand-in of the hub", "pushed", "lerobot", base),
             ("LeRobot v2.1", "lerobot21", "lerobot", _environment("lerobot21", base)),
             ("Minari", "minari", "minari", _environment("minari", base)),
             ("robomimic", "robomimic", "robomimic", _environment("robomimic", base)),

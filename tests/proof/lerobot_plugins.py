@@ -2,8 +2,8 @@
 
 Installs LeRobot and the two plug-ins of `plugins/`, as committed, into a virtual environment of its own with
 Python 3.12 or later (6 GB: LeRobot's torch is a CUDA build), and runs LeRobot's own commands on the CPU: ACT
-is trained on a set that `uio2 collect` made and evaluated on the tabletop; the packaged models are evaluated,
-and every episode's outcome is compared with that of `uio2 evaluate`.
+and a diffusion policy are trained on a set that `uio2 collect` made and evaluated on the tabletop; the
+packaged models are evaluated, and every episode's outcome is compared with that of `uio2 evaluate`.
 Usage: python -m tests.proof.lerobot_plugins REPORT.md
 """
 
@@ -29,17 +29,26 @@ TORCH = ("torch==2.11.0", "torchvision==0.26.0")
 NEEDED = (
     *TORCH, "lerobot==0.6.1", "accelerate>=1.14,<2", "datasets>=4.8,<5", "pandas<3", "pyarrow<30",
     "av>=15,<16", "jsonlines>=4,<5", "mujoco==4.0.0", "scipy", "hydra-core==1.3.8", "sentencepiece", "rich",
-    "pyyaml",
+    "pyyaml", "diffusers>=0.38,<0.40",
 )  # fmt: skip
 """LeRobot with what its training and evaluation import, and what our packages do; no torchcodec, no wandb."""
 PLUGINS = ("lerobot_env_uio2", "lerobot_policy_uio2")
 
 TRAIN_TASK, TRAINED_ON, STEPS, PLAYED = "rotate", 24, 30, 4
-ACT = (
-    *("--policy.type=act", "--policy.pretrained_backbone_weights=null", "--policy.push_to_hub=false"),
-    *("--policy.chunk_size=2", "--policy.n_action_steps=1", "--policy.dim_model=128", "--policy.n_heads=4"),
-    *("--policy.dim_feedforward=256", "--policy.n_encoder_layers=2", "--policy.n_vae_encoder_layers=2"),
-)
+STOCK: Mapping[str, tuple[str, ...]] = {
+    "act": (
+        *("--policy.chunk_size=2", "--policy.n_action_steps=1"),
+        *("--policy.dim_model=128", "--policy.n_heads=4", "--policy.dim_feedforward=256"),
+        *("--policy.n_encoder_layers=2", "--policy.n_vae_encoder_layers=2"),
+    ),
+    "diffusion": (
+        *("--policy.down_dims=[32,64,128]", "--policy.horizon=8", "--policy.n_action_steps=1"),
+        *("--policy.drop_n_last_frames=0", "--policy.num_inference_steps=4"),
+        *("--policy.resize_shape=[64,128]", "--policy.use_separate_rgb_encoder_per_camera=false"),
+        *("--policy.optimizer_lr=1e-3", "--policy.scheduler_warmup_steps=1"),
+    ),
+}
+"""Policies of LeRobot's own, made small: episodes here have few steps."""
 VIMA_TASKS = ("visual_manipulation", "scene_understanding", "rotate", "sweep_without_exceeding")
 CASES: tuple[dict[str, Any], ...] = (
     {"policy": "nano", "env": "vima", "task": VIMA_TASKS, "episodes": 8, "slots": 4, "processes": False},
@@ -75,6 +84,10 @@ def main(report: str) -> int:
     return int(not all(good for _, good, _ in rows))
 
 
+class _Failed(RuntimeError):
+    """A command of LeRobot's ended with an error, in whose words this ends."""
+
+
 class _LeRobot:
     """LeRobot's commands, in an environment that has the plug-ins."""
 
@@ -91,7 +104,7 @@ class _LeRobot:
         call = [str(self._bin / command), *words]
         done = subprocess.run(call, capture_output=True, text=True, env=self._variables, cwd=empty)
         if done.returncode:
-            raise RuntimeError(f"{command} {' '.join(words)}\n{done.stderr[-3000:]}")
+            raise _Failed(f"{command} {' '.join(words)}\n{done.stderr[-3000:]}")
         return done.stdout + done.stderr
 
     def evaluated(self, name: str, policy: str | Path, *words: str) -> dict[int, list[bool]]:
@@ -144,47 +157,48 @@ def _environment(folder: Path) -> Path:
 
 
 def _trained(lerobot: _LeRobot) -> Iterator[tuple[str, bool, str]]:
-    """ACT, trained on a set of ours with an evaluation on the way, and then evaluated."""
-    data, output = lerobot.folder / "set", lerobot.folder / "act"
-    _uio2(
-        "collect",
-        "env=vima",
-        "policy=oracle",
-        f"task={TRAIN_TASK}",
-        f"episodes={TRAINED_ON}",
-        f"output={data}",
-    )
-    said = lerobot.run(
-        *(
-            "lerobot-train",
-            "--dataset.repo_id=uio2/set",
-            f"--dataset.root={data}",
-            *ACT,
-            "--policy.device=cpu",
-        ),
-        *(f"--steps={STEPS}", "--batch_size=4", "--num_workers=0", f"--log_freq={STEPS // 3}"),
-        *("--wandb.enable=false", "--env.type=vima", f"--env.task={TRAIN_TASK}", f"--env_eval_freq={STEPS}"),
-        *(
-            "--eval.n_episodes=2",
-            "--eval.batch_size=2",
+    """LeRobot's own policies, trained on a set of ours with an evaluation on the way, and then evaluated."""
+    data = lerobot.folder / "set"
+    words = ("env=vima", "policy=oracle", f"task={TRAIN_TASK}", f"episodes={TRAINED_ON}", f"output={data}")
+    _uio2("collect", *words)
+    yield _refused(lerobot, data)
+    for kind, options in STOCK.items():
+        output, name = lerobot.folder / kind, f"eval_{kind}"
+        said = lerobot.run(
+            *("lerobot-train", "--dataset.repo_id=uio2/set", f"--dataset.root={data}"),
+            *(f"--policy.type={kind}", "--policy.device=cpu", "--policy.push_to_hub=false"),
+            *("--policy.pretrained_backbone_weights=null", *options),
+            *(f"--steps={STEPS}", "--batch_size=4", "--num_workers=0", f"--log_freq={STEPS // 3}"),
+            *("--wandb.enable=false", "--env.type=vima", f"--env.task={TRAIN_TASK}"),
+            *(f"--env_eval_freq={STEPS}", "--eval.n_episodes=2", "--eval.batch_size=2"),
+            *("--eval.use_async_envs=false", f"--output_dir={output}"),
+        )
+        losses = [float(part.split()[0]) for part in said.split("loss:")[1::2]]
+        told = f"{TRAINED_ON} episodes, {STEPS} steps, loss {losses[0]:.3g} to {losses[-1]:.3g}"
+        check = f"`lerobot-train --policy.type={kind}` on a set of `uio2 collect`"
+        yield check, losses[-1] < losses[0], told
+        played = "Suite overall aggregated" in said and "'n_episodes': 2" in said
+        yield "its evaluation in `--env.type=vima` on the way", played, "2 episodes"
+        found = lerobot.evaluated(
+            *(name, output / "checkpoints" / "last" / "pretrained_model", "--env.type=vima"),
+            *(f"--env.task={TRAIN_TASK}", f"--eval.n_episodes={PLAYED}", f"--eval.batch_size={PLAYED}"),
             "--eval.use_async_envs=false",
-            f"--output_dir={output}",
-        ),
-    )
-    losses = [float(part.split()[0]) for part in said.split("loss:")[1::2]]
-    told = f"{TRAINED_ON} episodes, {STEPS} steps, loss {losses[0]:.1f} to {losses[-1]:.1f}"
-    yield "`lerobot-train --policy.type=act` on a set of `uio2 collect`", losses[-1] < losses[0], told
-    played = "Suite overall aggregated" in said and "'n_episodes': 2" in said
-    yield "its evaluation in `--env.type=vima` on the way", played, "2 episodes"
-    found = lerobot.evaluated(
-        *("eval_act", output / "checkpoints" / "last" / "pretrained_model", "--env.type=vima"),
-        *(f"--env.task={TRAIN_TASK}", f"--eval.n_episodes={PLAYED}", f"--eval.batch_size={PLAYED}"),
-        "--eval.use_async_envs=false",
-    )
-    ((_, outcomes),) = found.items()
-    films = sorted((lerobot.folder / "eval_act").rglob("*.mp4"))
-    told = f"{len(outcomes)} episodes, {sum(outcomes)} solved, {len(films)} films"
-    yield "`lerobot-eval` of what was trained", len(outcomes) == len(films) == PLAYED, told
+        )
+        ((_, outcomes),) = found.items()
+        films = sorted((lerobot.folder / name).rglob("*.mp4"))
+        told = f"{len(outcomes)} episodes, {sum(outcomes)} solved, {len(films)} films"
+        yield "`lerobot-eval` of what was trained", len(outcomes) == len(films) == PLAYED, told
+
+
+def _refused(lerobot: _LeRobot, data: Path) -> tuple[str, bool, str]:
+    """A policy of ours does not learn there, and that is said at once."""
+    words = (f"--dataset.root={data}", f"--policy.path={lerobot.folder / 'nano'}", "--policy.device=cpu")
+    try:
+        lerobot.run("lerobot-train", "--dataset.repo_id=uio2/set", *words, "--wandb.enable=false")
+        said = "it began"
+    except _Failed as error:
+        said = str(error).splitlines()[-1].rpartition("Error: ")[2]
+    return "`lerobot-train` of nano, which is refused", "learns with `uio2 train" in said, said
 
 
 def _compared(lerobot: _LeRobot, number: int, case: Mapping[str, Any]) -> tuple[str, bool, str]:

@@ -121,6 +121,8 @@ def test_merging_refuses_holes_and_doubles(tmp_path):
     collect(configuration(tmp_path / "more", seed=50, episodes=2), progress=False)
     with pytest.raises(DatasetError, match="are the same one: merge each set once"):
         merge([parts[0], tmp_path / "more", tmp_path / "copy"], tmp_path / "whole")
+    with pytest.raises(DatasetError, match="are the same one: merge each set once"):
+        merge([tmp_path / "more", tmp_path / "more"], tmp_path / "whole")
     assert not (tmp_path / "whole").exists()
     collect(configuration(parts[1], shard="2/2", episodes=8), progress=False)
     assert merge(parts, tmp_path / "whole") == 8

@@ -144,7 +144,7 @@ def test_what_is_saved_is_a_dataset_as_collect_makes_it(
 
     kept = PlayedEpisodes(tmp_path, "vima", "rotate", "placement", MakeEnv(), {})
     game = Game(lambda: VimaEnv("rotate", "placement", image_size=IMAGE_SIZE), 4, kept)
-    with pytest.raises(RolloutError, match="not over"):
+    with pytest.raises(RolloutError, match="nothing was done"):
         game.save()
     wrong = solution(4) | {"turn": -solution(4)["turn"]}
     assert game.act(**wrong)["kept"] is False
@@ -161,13 +161,21 @@ def test_what_is_saved_is_a_dataset_as_collect_makes_it(
             game.save()
     with pytest.raises(RolloutError, match="held out"):
         game.save()
+    game.start(6)
+    game.act(**solution(6) | {"turn": -solution(6)["turn"]})
+    left = game.save()
+    assert (left["status"], left["kept"], left["steps"]) == ("truncated", True, 1)
+    with pytest.raises(RolloutError, match="ended in truncated"):
+        game.act(**solution(6))
+    assert (game.solved, game.ended) == (3, 4)
     game.close()
     source = EpisodeFolders((str(tmp_path),))
     assert [(fact["seed"], fact["status"], fact["policy"]) for fact in source.facts] == [
         (4, "success", "person"),
         (5, "success", "person"),
+        (6, "truncated", "person"),
     ]
-    assert [source[place].length for place in (0, 1)] == [1, 1], "what was taken back is not stored"
+    assert [source[place].length for place in (0, 1, 2)] == [1, 1, 1], "what was taken back is not stored"
     observation, _ = VimaEnv("rotate", "placement").reset(seed=4)
     assert (source[0].frames["top"][0] == np.moveaxis(observation["rgb"]["top"], 0, -1)).all()
     assert split_episodes(source, 0)[0] == [0, 1]

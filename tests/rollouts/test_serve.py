@@ -236,6 +236,8 @@ def test_a_server_of_others_gets_the_keys_it_wants_and_its_chunk_is_carried_out(
         address = f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
         with pytest.raises(UIO2Error, match=r"policy_args\.keys="):
             load_policy(address)
+        with pytest.raises(UIO2Error, match="a map of texts"):
+            load_policy(address, keys="{observation/image: front}")  # what a shell leaves without its marks
         policy = load_policy(address, keys={"observation/image": "front", "state": "state"}, chunk=2)
         work = work_list(["PointNav"], "small", env="habitat", seed=3, episodes=1)
         (episode,) = run_episodes(work, MakeEnv(), policy)

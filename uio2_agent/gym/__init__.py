@@ -2,9 +2,10 @@
 with gymnasium, and `from uio2_agent.gym import envs, policies` gives ours.
 
 Our packages have names that people give their own folders, and Python looks into the script's folder first.
-Where all of ours are what Python would find, they are what is handed out here. Where something else comes
-first, or was imported before, ours are loaded a second way, as `uio2_agent.gym.envs` and so on, and the
-person's keep their names: both live in one process. Worker processes find them by those longer names.
+Where all of ours are what Python would find, they are what is handed out here, under either name. Where
+something else comes first, or was imported before, ours are loaded a second way, as `uio2_agent.gym.envs` and
+so on, and the person's keep their names: both live in one process. Worker processes find them by those longer
+names.
 
 Unusual: the modules loaded so have an import of their own, in which `envs`, `policies`, `pretrain` and
 `rollouts` mean the ones beside them. It refuses to know what the packages hold, and nothing in `uio2_agent`
@@ -16,7 +17,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -50,13 +51,41 @@ class _Loader(SourceFileLoader):
         super().exec_module(module)
 
 
+class _SecondName(Loader):
+    """Gives a module of ours that Python finds by its own name another one.
+
+    Arguments:
+        name: Its own.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        module = importlib.import_module(self._name)
+        self._spec = module.__spec__  # importing sets the new one
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._spec
+
+
 class _Finder(MetaPathFinder):
-    """Finds our packages, and what is in them, below this module's name."""
+    """Finds our packages, and what is in them, below this module's name.
+
+    Arguments:
+        apart: Whether they are loaded a second way.
+    """
+
+    def __init__(self, apart: bool) -> None:
+        self._apart = apart
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> ModuleSpec | None:
         own, _, name = fullname.partition(f"{__name__}.")
         if own or name.partition(".")[0] not in PACKAGES:
             return None
+        if not self._apart:
+            return None if importlib.util.find_spec(name) is None else ModuleSpec(fullname, _SecondName(name))
         found = PathFinder.find_spec(fullname, path if "." in name else [str(_FOLDER)])
         if found is not None and isinstance(found.loader, SourceFileLoader):
             found.loader = _Loader(found.loader.name, found.loader.path)
@@ -79,11 +108,7 @@ if absent := [name for name in PACKAGES if not (_FOLDER / name / "__init__.py").
         "install uio2-agent whole (pip install --force-reinstall uio2-agent), or put a checkout's folder on "
         "PYTHONPATH"
     )
-sys.meta_path.insert(0, _Finder())
-_APART = any(_stands_before(name) for name in PACKAGES)
-if not _APART:
-    for _name in PACKAGES:
-        sys.modules[f"{__name__}.{_name}"] = importlib.import_module(_name)
+sys.meta_path.insert(0, _Finder(any(_stands_before(name) for name in PACKAGES)))
 importlib.import_module(f"{__name__}.envs")
 
 

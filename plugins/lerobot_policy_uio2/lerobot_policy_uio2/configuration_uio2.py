@@ -6,13 +6,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 from lerobot.configs import FeatureType, PolicyFeature, PreTrainedConfig
-from lerobot.optim.optimizers import AdamWConfig
 from lerobot.utils.constants import ACTION
 
+from uio2_agent.errors import UIO2Error
 from uio2_agent.gym import policies
+
+LEARNS_ELSEWHERE = (
+    "a policy of type uio2 acts in LeRobot and learns with `uio2 train data=FOLDER`, which reads the same "
+    "sets with their prompts; `python -m lerobot_policy_uio2` then makes its policy folder"
+)
 
 
 @PreTrainedConfig.register_subclass("uio2")
@@ -70,9 +75,9 @@ class UIO2Config(PreTrainedConfig):
         """Return None: rewards are not used."""
         return None
 
-    def get_optimizer_preset(self) -> AdamWConfig:
-        """Return what LeRobot wants of every policy; it does not train this one."""
-        return AdamWConfig(lr=1e-4)
+    def get_optimizer_preset(self) -> NoReturn:
+        """Raise UIO2Error: LeRobot asks when it is to train, before it reads any data."""
+        raise UIO2Error(LEARNS_ELSEWHERE)
 
     def get_scheduler_preset(self) -> None:
         """Return None."""

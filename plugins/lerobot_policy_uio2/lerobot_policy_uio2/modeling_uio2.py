@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from lerobot.policies.pretrained import PreTrainedPolicy
 from lerobot.utils.constants import OBS_IMAGES, OBS_STATE, OBS_STR
 
 from lerobot_policy_uio2.acting import Rows
-from lerobot_policy_uio2.configuration_uio2 import UIO2Config
+from lerobot_policy_uio2.configuration_uio2 import LEARNS_ELSEWHERE, UIO2Config
 from uio2_agent import Processor, UnifiedIO2
 from uio2_agent.errors import UIO2Error
 from uio2_agent.formats.checkpoint import (
@@ -172,9 +172,9 @@ class UIO2Policy(PreTrainedPolicy):
         """Return `select_action` as a chunk of one step, (B, 1, A)."""
         return self.select_action(batch)[:, None]
 
-    def forward(self, batch: dict[str, Any]) -> tuple[torch.Tensor, dict[str, Any] | None]:
-        """Raise: this policy learns elsewhere."""
-        raise NotImplementedError("train models of uio2-agent with `uio2 train`, which reads LeRobot sets")
+    def forward(self, batch: dict[str, Any]) -> NoReturn:
+        """Raise UIO2Error: this policy learns elsewhere."""
+        raise UIO2Error(LEARNS_ELSEWHERE)
 
     def get_optim_params(self) -> Any:
         """Return the weights."""
