@@ -80,7 +80,9 @@ class BestFitDecreasing:
 
 
 class OlmoCore:
-    """The packer of the package, on the encoder's lengths. Raises ImportError where it is not installed."""
+    """The packer of the package, on the encoder's lengths; its rows are powers of two. Raises ImportError
+    where it is not installed.
+    """
 
     def __init__(self, limits: Limits):
         from olmo_core.data.utils import InstancePacker

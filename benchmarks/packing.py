@@ -122,9 +122,9 @@ def table_of_packers(lengths: list[Lengths]) -> None:
             "ours, window 256": BestFitPacker(limits),
         }
         rows_of_packers(packers, lengths, limits)
-    print("\nthe encoder's side alone")
+    print("\nthe encoder's side alone (OLMo-core's rows are powers of two)")
     alone = [(encoder, 0) for encoder, _ in lengths]
-    for limits in (Limits(864, 1), Limits(1728, 1)):
+    for limits in (Limits(1024, 1), Limits(2048, 1)):
         others = {
             "torchtitan": (Torchtitan, "torchtitan's rule, restated", ScanAndPick),
             "OLMo-core": (

@@ -47,6 +47,8 @@ class _Told(Dataset[Any]):
 
 def _prepare_worker(worker: int) -> None:
     torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the process that ends this one
+    # What stops a run is for the process that ends this one, though systems tell the whole group of them.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     # of the thread that hands batches over: it may lose that process any time
     sys.excepthook = lambda *_: None

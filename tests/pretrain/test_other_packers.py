@@ -1,5 +1,7 @@
 """The packers of other projects, as restated for comparison, do what the packages' own do on one length."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,8 @@ def alone(seed, count=600):
 
 def real(packer):
     try:
-        return packer(LIMITS)
+        with warnings.catch_warnings(action="ignore"):  # of what else they import
+            return packer(LIMITS)
     except ImportError as error:
         pytest.skip(f"{packer.__name__} cannot be had: {error}")
 

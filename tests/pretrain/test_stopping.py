@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -161,7 +161,9 @@ def command(config: TrainConfig, output: Path, **changes: Any) -> list[str]:
 
 
 def started(words: list[str]) -> subprocess.Popen:
-    return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    """Start a command as the leader of a group of processes."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen(words, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
 
 
 def wait_for(path: Path, process: subprocess.Popen) -> None:
@@ -184,11 +186,15 @@ def test_sigkill_and_at_once_again(config: TrainConfig, tmp_path: Path) -> None:
     assert log(output) == log(expected) and weights(output) == weights(expected)
 
 
-def test_sigterm_saves_where_it_was_and_lines_are_whole(config: TrainConfig, tmp_path: Path) -> None:
+@pytest.mark.parametrize("tell", [os.kill, os.killpg])
+def test_sigterm_saves_where_it_was_and_lines_are_whole(
+    config: TrainConfig, tmp_path: Path, tell: Callable[[int, int], None]
+) -> None:
+    """Also where the process that prepares batches is told to end with it, as service managers do."""
     words = command(config, tmp_path, workers=1, steps=400, save_every=10**6, log_every=2)
     process = started(words)
     wait_for(tmp_path / "curves.svg", process)
-    process.send_signal(signal.SIGTERM)
+    tell(process.pid, signal.SIGTERM)
     out, said = process.communicate(timeout=240)
     assert process.returncode == 130 and said == (
         "\nstopped; with resume=true, the default, the same command goes on from the last saved step\n"
