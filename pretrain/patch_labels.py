@@ -167,11 +167,9 @@ class Labeller:
         return self._id(name, self._names), self._id(texture, self._textures)
 
     def _id(self, word: str, learned: Mapping[str, int]) -> int:
-        return (
-            learned[word]
-            if word in learned
-            else self._others.setdefault(word, NOTHING - 1 - len(self._others))
-        )
+        if word in learned:
+            return learned[word]
+        return self._others.setdefault(word, NOTHING - 1 - len(self._others))
 
 
 def image_labels(boxes: np.ndarray, positions: np.ndarray, grid: tuple[int, int]) -> np.ndarray:

@@ -35,11 +35,10 @@ def as_rearrangement(
 ) -> Recast | None:
     """Return the instruction to rearrange things as an episode left them, from a step on.
 
-    Things are moved in the order of their places' first number, whatever it was, as nobody asks for one. (A
-    mirrored table keeps that order.) None where that would not do: the episode
-    failed, its body has no such instruction, what remains is not one action for each thing that moves (it is
-    moved twice, or pushed with others), or a thing that moves ends where a camera does not see it (under
-    another).
+    Nobody asks for an order: things are moved in that of the first number of their places, which a mirrored
+    table keeps. None where that would not do: the episode failed, its body has no such instruction, what
+    remains is not one action for each thing that moves (it is moved twice, or pushed with others), or a thing
+    that moves ends where a camera does not see it (under another).
     """
     if not (body.rearrangement and record.success):
         return None

@@ -235,16 +235,14 @@ def test_too_little_memory(error: Exception, copy: TrainConfig, monkeypatch: pyt
 def test_an_eye_that_is_told_nothing_learns_nothing(
     copy: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A batch in which nobody told the objects has no loss with a gradient."""
+    """A batch in which nobody told the objects has no loss."""
     config = dataclasses.replace(copy, eye_steps=3, resume=False)
     run = Run(config)
     batch, labels = run.data[0]
     for name in ("name", "history_name"):
         getattr(labels, name).fill_(-100)
     before = [parameter.clone() for parameter in run.model.parameters()]
-    assert run.learn((batch, labels)) == dict.fromkeys(
-        ("training/name", "training/texture", "training/centre"), 0
-    ) | {"speed/examples_per_s": 2}
+    assert run.learn((batch, labels)) == {"speed/examples_per_s": 2}
     assert all(torch.equal(a, b) for a, b in zip(before, run.model.parameters(), strict=True))
 
 

@@ -151,7 +151,7 @@ def test_compact_keeps_every_byte_of_the_episodes(collected, tmp_path) -> None:
     assert bytes_of(collected) == before and verify(tmp_path / "small") == []
     assert len(list((tmp_path / "small/data").rglob("*.parquet"))) == 1
     for one, other in zip(LeRobotSource(collected), LeRobotSource(tmp_path / "small"), strict=True):
-        assert one._table.equals(other._table)
+        assert one._rows.table.equals(other._rows.table)
         assert all(np.array_equal(one.final[view], other.final[view]) for view in one.final)
     with pytest.raises(DatasetError, match="holds files already"):
         compact(collected, tmp_path / "small")
