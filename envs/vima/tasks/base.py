@@ -62,6 +62,8 @@ class Task:
     """Metres within which a body counts as being at its target."""
     sequential: ClassVar[bool] = False
     """Whether only the first open goal is tested after each step."""
+    in_any_order: ClassVar[bool] = False
+    """Whether the instruction leaves the order of the goals open; the expert then chooses one."""
     every_step_counts: ClassVar[bool] = False
     """Whether a step that reaches no goal loses the episode."""
     difficulties: ClassVar[Mapping[str, Mapping[str, Any]]] = {"easy": {}}
@@ -189,7 +191,8 @@ class Task:
         """Return what the expert does now, None when nothing is left; must leave the world as it is."""
         if not progress.goals:
             return None
-        goal = progress.goals[0]
+        goals = progress.goals
+        goal = expert.in_any_order(world, goals, style) if self.in_any_order else goals[0]
         at = lambda body, target: self.matches(world, goal, body, target)  # noqa: E731
         return expert.pick_and_place(world, goal, at, style=style, rng=rng)
 

@@ -3,13 +3,10 @@
 import math
 from typing import Any, ClassVar
 
-import numpy as np
-
 from envs.assets import PromptAssets
 from envs.poses import Pose, Vector, yaw_quaternion
-from envs.vima.experts import pick_and_place as expert
 from envs.vima.table.world import World
-from envs.vima.tasks.base import Cast, Progress, Task
+from envs.vima.tasks.base import Cast, Task
 from envs.vima.tasks.goals import Goal
 from envs.vima.tasks.rotate import ANGLES_DEG
 
@@ -29,6 +26,7 @@ class Twist(Task):
     name = "twist"
     oracle_max_steps = 5
     position_tolerance = 0.05
+    in_any_order = True
     difficulties: ClassVar[dict[str, dict[str, int]]] = {
         "easy": {"objects": 3},
         "medium": {"objects": 4, "oracle_max_steps": 6},
@@ -100,16 +98,6 @@ class Twist(Task):
             Goal(objects=(body,), targets=(_twisted(world.pose(body), cast),), yaw_matters=True)
             for body in cast.roles["dragged"]
         ]
-
-    def expert_action(
-        self, world: World, cast: Cast, progress: Progress, *, style: str, rng: np.random.Generator
-    ) -> dict[str, np.ndarray] | None:
-        """Work on one of the open goals, which have no order."""
-        if not progress.goals:
-            return None
-        goal = expert.in_any_order(world, progress.goals, style)
-        at = lambda body, target: self.matches(world, goal, body, target)  # noqa: E731
-        return expert.pick_and_place(world, goal, at, style=style, rng=rng)
 
 
 def _twisted(pose: Pose, cast: Cast) -> Pose:
