@@ -34,9 +34,9 @@ from pretrain.recolouring import AS_STORED, Channels, draw_channels, nameable, r
 from pretrain.sources import StoredEpisode
 from uio2_agent.request import Request, Target
 
-_SHOWN_GOALS = 0.7
+_SHOWN_GOALS = 0.4
 """Share of the plans that are asked for with the goal, of styles that show it and episodes that reached one;
-the others teach to do without."""
+the others teach to do without, which is harder: a goal tells all."""
 Styles = Mapping[str, PromptStyle]
 """How requests look, by embodiment; all cameras named."""
 
@@ -120,7 +120,7 @@ def _recast(
     record: StoredEpisode, step: int, cameras: Sequence[str], body: Embodiment, rng: np.random.Generator
 ) -> Recast | None:
     """One of the other tasks that a step of an episode is a step of; None where there is none."""
-    ways = (as_rearrangement(record, step, cameras, body), as_motion(record, step, cameras, body))
+    ways = (as_rearrangement(record, step, cameras, body), as_motion(record, step, cameras, body, rng))
     possible = [way for way in ways if way is not None]
     return possible[int(rng.integers(len(possible)))] if possible else None
 

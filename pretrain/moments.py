@@ -3,12 +3,14 @@
 Which symmetries there are, and which tasks and cameras allow them, the embodiment knows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from policies import embodiments
 from policies.moment import Moment
+from pretrain.clearing import cleared
 from pretrain.recasting import Recast
 from pretrain.sources import StoredEpisode
 
@@ -36,21 +38,28 @@ def moment(
     first, texts = recast.first, record.action_texts
     advice = record.expert_texts[step]
     earlier = range(max(first, step - past), step)
+
+    def seen(at: int) -> tuple[dict[str, np.ndarray], Sequence[Mapping[str, Any]]]:
+        views = {camera: record.frames[camera][at] for camera in cameras}
+        return cleared(views, record.objects[at], recast.left_out)
+
+    views, objects = seen(step)
+    first_views, first_objects = seen(first) if first < step else (views, objects)
     now = Moment(
         task=record.task,
         prompt=recast.prompt,
         prompt_assets=recast.assets,
         state=record.states[step],
-        views={camera: record.frames[camera][step] for camera in cameras},
-        first_views={camera: record.frames[camera][first] for camera in cameras},
+        views=views,
+        first_views=first_views,
         executed=texts[first:step],
         past_states=record.states[first:step],
-        past_views=[{camera: record.frames[camera][i] for camera in cameras} for i in earlier],
+        past_views=[seen(at)[0] for at in earlier],
         remaining=[advice] if advice else recast.remaining or texts[step : recast.end],
         goal=goal,
         next_state=_next_state(record, step) if recast.remaining is None else None,
-        objects=record.objects[step],
-        first_objects=record.objects[first],
+        objects=objects,
+        first_objects=first_objects,
     )
     return embodiments.get(record.embodiment).changed(now, flags, cameras) if any(flags) else now
 

@@ -4,18 +4,22 @@ instructions, which say everything by pictures. Source: MIDAS (arXiv 2310.09676)
 recast as motions to follow.
 """
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from policies.embodiments.base import Embodiment
+from pretrain.clearing import cleared
 from pretrain.sources import StoredEpisode
 
 _MOVED_M, _TURNED_RAD = 0.01, 0.1
 _MOST_MOVES = 4
 """Of a way to be followed, so that its pictures fit into a request."""
+_ALONE = 0.7
+"""Share of the ways that are shown on a table without the other things, but for one at most."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class Recast:
     end: int
     remaining: Sequence[str] | None = None
     """Action texts of the steps to come, where they come in another order."""
+    left_out: Collection[int] = ()
+    """Places in the list of the things that the views shall not show."""
 
 
 def as_rearrangement(
@@ -59,12 +65,21 @@ def as_rearrangement(
     )
 
 
-def as_motion(record: StoredEpisode, step: int, cameras: Sequence[str], body: Embodiment) -> Recast | None:
+def as_motion(
+    record: StoredEpisode,
+    step: int,
+    cameras: Sequence[str],
+    body: Embodiment,
+    rng: np.random.Generator | None = None,
+) -> Recast | None:
     """Return the instruction to move a thing as a step and its neighbours did that moved the same one.
 
     None where the episode failed, its body has no such instruction, the step moves nothing or several things,
-    more moves follow than a request can show, a camera does not see the thing on its way, or the episode's
-    own instruction has no picture of it, or one that fits another thing too.
+    or turns one where it lies, more moves follow than a request can show, a camera does not see the thing on
+    its way, or the episode's own instruction has no picture of it, or one that fits another thing too.
+
+    With `rng` most ways are shown on a table that is all but empty: other things say nothing about a way, and
+    who never saw one without them takes it for a task whose pictures look like that.
     """
     if not (body.motion and record.success) or any(record.expert_texts):
         return None
@@ -78,13 +93,26 @@ def as_motion(record: StoredEpisode, step: int, cameras: Sequence[str], body: Em
         return None
     (index,) = moves[step]
     shown = _picture_of(record, record.objects[first][index])
-    if shown is None or not all(
-        _is_seen(_objects(record, at)[index], cameras) for at in range(first, end + 1)
-    ):
+    stops = [_objects(record, at)[index] for at in range(first, end + 1)]
+    if shown is None or not all(_is_seen(stop, cameras) for stop in stops):
         return None
-    frames = {f"frame_{at - first}": _scene(record, at, cameras) for at in range(first, end + 1)}
+    if not all(_lies_elsewhere(*pair) for pair in itertools.pairwise(stops)):
+        return None
+    others = [at for at in range(len(record.objects[0])) if at != index]
+    in_view, in_pictures = (_left_out(others, rng) for _ in range(2)) if _is_alone(rng) else ((), ())
+    frames = {f"frame_{at - first}": _scene(record, at, cameras, in_pictures) for at in range(first, end + 1)}
     prompt = body.motion.replace("{frames}", " ".join(f"{{{name}}}" for name in frames))
-    return Recast(prompt, {"dragged_obj": shown, **frames}, first, end)
+    return Recast(prompt, {"dragged_obj": shown, **frames}, first, end, left_out=in_view)
+
+
+def _is_alone(rng: np.random.Generator | None) -> bool:
+    return rng is not None and rng.random() < _ALONE
+
+
+def _left_out(others: Sequence[int], rng: np.random.Generator) -> frozenset[int]:
+    """All of these, or, in half the draws, all but one."""
+    kept = rng.choice(others) if others and rng.random() < 0.5 else None
+    return frozenset(others) - {kept}
 
 
 def _objects(record: StoredEpisode, at: int) -> Sequence[Mapping[str, Any]]:
@@ -92,17 +120,20 @@ def _objects(record: StoredEpisode, at: int) -> Sequence[Mapping[str, Any]]:
     return record.objects[at] if at < record.length else record.final_objects
 
 
-def _scene(record: StoredEpisode, at: int, cameras: Sequence[str]) -> dict[str, Any]:
-    """The view before step `at`, or after the last, as an asset of a prompt."""
+def _scene(
+    record: StoredEpisode, at: int, cameras: Sequence[str], left_out: Collection[int] = ()
+) -> dict[str, Any]:
+    """The view before step `at`, or after the last, as an asset of a prompt, without some of its things."""
     views = {
         camera: record.frames[camera][at] if at < record.length else record.final[camera]
         for camera in cameras
     }
+    views, objects = cleared(views, _objects(record, at), left_out)
     return {
         "placeholder_type": "scene",
         "rgb": {camera: np.moveaxis(view, -1, 0) for camera, view in views.items()},
         "segm": {},
-        "objects": _objects(record, at),
+        "objects": objects,
     }
 
 
@@ -128,8 +159,12 @@ def _moved(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any
     return [at for at, pair in enumerate(zip(before, after, strict=True)) if _has_moved(*pair)]
 
 
+def _lies_elsewhere(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    return np.linalg.norm(np.subtract(after["position"][:2], before["position"][:2])) > _MOVED_M
+
+
 def _has_moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    if np.linalg.norm(np.subtract(after["position"][:2], before["position"][:2])) > _MOVED_M:
+    if _lies_elsewhere(before, after):
         return True
     if "quaternion" not in before:  # of datasets that tell places alone
         return False
