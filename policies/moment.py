@@ -34,6 +34,8 @@ class Moment:
     goal: np.ndarray | None = None
     """How it looks when the task is done, laid out as the picture of a request, uint8 (H, W, 3); None where
     nobody knows or imagined it."""
+    goal_objects: Sequence[Mapping[str, Any]] | None = None
+    """The objects as the goal shows them, where that is known."""
     next_state: np.ndarray | None = None
     """The state after the first of them, where it is known."""
     objects: Sequence[Mapping[str, Any]] | None = None

@@ -34,7 +34,7 @@ from pretrain.recolouring import AS_STORED, Channels, draw_channels, nameable, r
 from pretrain.sources import StoredEpisode
 from uio2_agent.request import Request, Target
 
-_SHOWN_GOALS = 0.4
+_SHOWN_GOALS = 0.3
 """Share of the plans that are asked for with the goal, of styles that show it and episodes that reached one;
 the others teach to do without, which is harder: a goal tells all."""
 Styles = Mapping[str, PromptStyle]
@@ -106,10 +106,11 @@ def make_example(
     step = steps[int(rng.integers(len(steps)))]
     if kind == "judge":
         return judge_example(record, step, body, style, rng)
-    goal = goal_picture(record, body, style) if style.goal and rng.random() < _SHOWN_GOALS else None
-    cameras, other = cameras_of(style), None
+    cameras, other, goal = cameras_of(style), None, None
     if options.recast_share and rng.random() < options.recast_share:
         other = _recast(record, step, cameras, body, rng)
+    if other is None and style.goal and rng.random() < _SHOWN_GOALS:  # a way may end before the episode does
+        goal = goal_picture(record, body, style)
     now = moment(record, step, cameras, flags, style.told_views, goal, other)
     if kind == "boxes" and (target := boxes_target(body, now.objects or (), style, sizes_of(now.views))):
         return Example(boxes_request(body, now, style, rng), target, now, body, style)

@@ -57,6 +57,7 @@ def moment(
         past_views=[seen(at)[0] for at in earlier],
         remaining=[advice] if advice else recast.remaining or texts[step : recast.end],
         goal=goal,
+        goal_objects=record.final_objects if goal is not None else None,
         next_state=_next_state(record, step) if recast.remaining is None else None,
         objects=objects,
         first_objects=first_objects,

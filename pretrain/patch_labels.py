@@ -1,9 +1,9 @@
 """What every patch of a batch's pictures shows, in labels that datasets give for nothing.
 
 A patch of the image says what it belongs to, where that thing's centre is, what the next step does to it, and
-where the prompt's scene and the first view show the same thing. A patch of a history picture says what it
-belongs to and where that is. The labels come from the boxes and the segmentation stored with each frame, so
-no simulator is needed.
+where the prompt's scene, or the goal, and the first view show the same thing. A patch of a history picture
+says what it belongs to and where that is. The labels come from the boxes and the segmentation stored with
+each frame, so no simulator is needed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,8 @@ NOTHING = NO_ROLE
 _HELD = 0.25
 """Share of a patch that a thing covers which owns it before what it lies in."""
 SCENE, FIRST_VIEW = 0, 1
-"""Where else a thing of the image may be shown: in the prompt's scene that comes next, in the first view."""
+"""Where else a thing of the image may be shown: in the prompt's scene that comes next, or the goal; in the
+first view."""
 
 
 @dataclass(frozen=True)
@@ -125,17 +126,22 @@ class Labeller:
         return _Shown(ids, boxes, example.body.object_bins(objects))
 
     def _first(self, example: Example) -> _Shown | None:
-        """The first view, where the request carries it."""
-        now, style, shows = example.moment, example.style, len(example.request.image_history)
-        carried = now.executed and style.memory and not style.told_views and shows > len(_assets(example))
-        if not carried or not now.first_objects:
-            return None
-        return self._in_view(example, now.first_objects)
+        """The first view, where the request carries it and it is known what that shows."""
+        now = example.moment
+        return (
+            self._in_view(example, now.first_objects)
+            if _carries_first(example) and now.first_objects
+            else None
+        )
 
     def _frames(self, example: Example) -> list[_Shown | None]:
         """What the request's history pictures show; None where nothing is known."""
-        frames = [self._asset(asset, example) for asset in _assets(example)]
-        return [*frames, first] if (first := self._first(example)) else frames
+        now, frames = example.moment, [self._asset(asset, example) for asset in _assets(example)]
+        if _carries_first(example):
+            frames.append(self._first(example))
+        if _carries_goal(example):
+            frames.append(self._in_view(example, now.goal_objects) if now.goal_objects else None)
+        return frames
 
     def _asset(self, asset: Mapping[str, Any], example: Example) -> _Shown | None:
         """What a picture of the prompt shows."""
@@ -200,14 +206,28 @@ def _assets(example: Example) -> list[Any]:
     return shown_assets(example.moment.prompt, example.moment.prompt_assets, example.style)
 
 
+def _carries_first(example: Example) -> bool:
+    """Whether the first view comes behind the pictures of the prompt."""
+    now, style, shows = example.moment, example.style, len(example.request.image_history)
+    return bool(now.executed and style.memory and not style.told_views and shows > len(_assets(example)))
+
+
+def _carries_goal(example: Example) -> bool:
+    """Whether the goal comes last of the request's pictures, behind those whose place is known."""
+    now, style, shows = example.moment, example.style, len(example.request.image_history)
+    if not style.goal or style.told_views or now.goal is None:
+        return False
+    return shows > len(_assets(example)) + _carries_first(example)
+
+
 def _next_scene(example: Example, frames: Sequence[_Shown | None]) -> _Shown | None:
-    """The scene of a prompt that shows what the next step leads to: its only one; of several, which show one
-    step after another, the one behind those that are done.
+    """The scene that shows what the next step leads to: the prompt's only one; of several, which show one
+    step after another, the one behind those that are done; without any, the goal.
     """
     scenes = [at for at, asset in enumerate(_assets(example)) if asset["placeholder_type"] == "scene"]
-    if not scenes:
-        return None
-    return frames[scenes[min(len(example.moment.executed) + 1, len(scenes) - 1)]]
+    if scenes:
+        return frames[scenes[min(len(example.moment.executed) + 1, len(scenes) - 1)]]
+    return frames[-1] if _carries_goal(example) else None
 
 
 def _box(mask: np.ndarray) -> list[int] | None:

@@ -351,6 +351,10 @@ class _Change:
     def moment(self, now: Moment) -> Moment:
         sizes = {camera: view.shape[:2] for camera, view in now.views.items()}
         first = now.first_views
+
+        def things(found: Sequence[Mapping[str, Any]] | None) -> Sequence[Mapping[str, Any]] | None:
+            return found and [self.thing(thing, sizes) for thing in found]
+
         return dataclasses.replace(
             now,
             prompt_assets={name: self.asset(asset) for name, asset in now.prompt_assets.items()},
@@ -359,8 +363,9 @@ class _Change:
             goal=None if now.goal is None else self.picture(now.goal),
             executed=[self.text(text) for text in now.executed],
             remaining=[self.text(text) for text in now.remaining],
-            objects=now.objects and [self.thing(thing, sizes) for thing in now.objects],
-            first_objects=now.first_objects and [self.thing(thing, sizes) for thing in now.first_objects],
+            objects=things(now.objects),
+            first_objects=things(now.first_objects),
+            goal_objects=things(now.goal_objects),
         )
 
     def picture(self, image: np.ndarray) -> np.ndarray:

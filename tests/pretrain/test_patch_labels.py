@@ -1,12 +1,13 @@
 """What labels say of a picture, against what the simulator did: where things lie when the task is solved."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from policies.embodiments.vima import VIMA
-from pretrain.examples import Example, plan_example
+from pretrain.examples import Example, goal_picture, plan_example
 from pretrain.moments import moment
 from pretrain.patch_labels import FIRST_VIEW, NOTHING, SCENE, Labeller, Labels
 from pretrain.recasting import as_motion, as_rearrangement
@@ -158,3 +159,28 @@ def test_a_demonstration_recast_as_a_way_shows_each_stop(tmp_path, rendering):
             assert (np.abs(told - place) * BIN_M).max() < 2 * NEAR_M, (episode.task, episode.seed, step)
             found += 1
     assert found >= 12
+
+
+@pytest.mark.parametrize("flags", [(), (True, False)])
+def test_a_goal_that_is_shown_tells_where_things_will_lie(episodes, flags):
+    """As a scene of the prompt does, which comes first where there is one. What comes in between is not asked
+    for: the last step's thing lies where its action places it.
+    """
+    style, found = dataclasses.replace(STYLE, goal=True), 0
+    for episode in (each for each in episodes if each.task != "rearrange_then_restore"):
+        goal = goal_picture(episode, VIMA, style)
+        now = moment(episode, episode.length - 1, ["top"], flags, goal=goal)
+        example = plan_example(now, VIMA, style)
+        labels, _ = _labels(example, episode)
+        (told,) = np.unique(labels.elsewhere[0, labels.role[0] == 1, SCENE].numpy(), axis=0)
+        place = VIMA.parse(example.target)[0].action["pose1_position"]
+        place = VIMA.object_bins([{"position": place}])[0]
+        assert (np.abs(told - place) * BIN_M).max() < 2 * NEAR_M, (episode.task, episode.seed)
+        frame = len(example.request.image_history) - 1
+        assert (labels.history_centre[0, frame, :, 0] != NOTHING).any()
+        without = plan_example(dataclasses.replace(now, goal=None), VIMA, style)
+        assert ((_labels(without, episode)[0].elsewhere[:, :, SCENE] != NOTHING).any()) == (
+            episode.task != "visual_manipulation"
+        )
+        found += 1
+    assert found >= 9
