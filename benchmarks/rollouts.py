@@ -22,9 +22,11 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
+from envs.suites import suite as find_suite
 from policies import load_policy
 from policies.base import Policy, Step
 from rollouts.datasets.encoding import EncodedEpisode, encode_episode
+from rollouts.datasets.keeper import Keeper
 from rollouts.datasets.writer import DatasetWriter
 from rollouts.inference.messages import Batching
 from rollouts.runner import PHASES, Episode, Work, work_list
@@ -100,14 +102,16 @@ def measured(
     write, began = 0.0, 0.0
     results = run_job(work, job, workers=workers, inference=batching)
     writer = DatasetWriter(folder, {}) if folder else None
+    keeper = Keeper(writer) if writer else None
     for each in results:
         told.append(each)
         began = began or time.process_time()  # from here on, for Ray takes seconds to start
-        if writer and each.encoded is not None:
+        if keeper and each.encoded is not None:
             since = time.perf_counter()
-            writer.publish(each.encoded)
+            keeper.keep(each.encoded)
             write += time.perf_counter() - since
-    if writer:
+    if keeper:
+        keeper.publish()
         writer.close()
     apart = workers > 1 or batching.actors > 0
     driver = (time.process_time() - began) / len(told) if apart else 0.0  # else it is the worker
@@ -127,16 +131,17 @@ def measured(
     )
 
 
-def of_workers(tasks: Sequence[str], episodes: int) -> Table:
+def of_workers(env: str, tasks: Sequence[str], episodes: int) -> Table:
     """One worker against two with the expert, evaluated and collected."""
     table = Table(title=f"{episodes} expert episodes of {', '.join(tasks)}; ms of an episode")
     phases = "reset", "decide", "step", "encode", "write"
     for name in ("", "workers", "episodes/s", *phases, "processor", "driver"):
         table.add_column(name, justify="right")
-    work = work_list(tasks, "placement", env="vima", seed=FIRST_SEED, episodes=episodes)
+    suite = find_suite(env)
+    work = work_list(tasks, suite.default_level, env=env, seed=FIRST_SEED, episodes=episodes)
     said = []
     for kind, finish in (("evaluated", counted), ("collected", encoded)):
-        job = Job("oracle", make_env=MakeEnv({"expert": True}), finish=finish)
+        job = Job("oracle", make_env=MakeEnv(dict(suite.expert_options({}))), finish=finish, maps=True)
         rates = []
         for workers in (1, 2):
             with TemporaryDirectory() as folder:
@@ -207,6 +212,7 @@ def of_inference(policy: str, task: str, episodes: int, workers: int) -> Table:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tasks", nargs="*", default=["visual_manipulation", "rotate", "scene_understanding"])
+    parser.add_argument("--env", default="vima", help="of the part workers")
     parser.add_argument("--part", choices=["workers", "decisions", "inference"])
     parser.add_argument("--episodes", type=int, default=120)
     parser.add_argument("--policy", default="nano")
@@ -216,7 +222,7 @@ def main() -> None:
     os.environ.update(ONE_CORE)
     console = Console(width=110)
     if options.part in (None, "workers"):
-        console.print(of_workers(options.tasks, options.episodes))
+        console.print(of_workers(options.env, options.tasks, options.episodes))
     if options.part in (None, "decisions"):
         import torch
 

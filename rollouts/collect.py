@@ -22,6 +22,7 @@ from pretrain.progress import progress as progress_bar
 from pretrain.sources.lerobot import EpisodeRecord
 from pretrain.sources.schema import FIRST_HELD_OUT_SEED, DatasetError
 from rollouts.datasets.encoding import EncodedEpisode, encode_episode
+from rollouts.datasets.keeper import Keeper
 from rollouts.datasets.writer import DatasetWriter
 from rollouts.inference.messages import Batching
 from rollouts.limits import Limits
@@ -194,6 +195,7 @@ def collect(config: CollectConfig, *, progress: bool = True) -> CollectResult:
         left = [item for item in work if item.index >= writer.next_work]
         left += [item for item in work if item.index in writer.failed]
         results = run_job(left, config.job(), **config.crew())
+        keeper = Keeper(writer)
         with progress_bar(
             "collect", len(work), len(work) - len(left), progress, stream=sys.stderr
         ) as advance:
@@ -203,25 +205,28 @@ def collect(config: CollectConfig, *, progress: bool = True) -> CollectResult:
                         interrupted = True
                         break
                     with signals_held():  # what is published is counted
-                        _keep(writer, episode, encoded)
                         outcomes[episode.status] += 1
+                        _keep(keeper, episode, encoded)
                     advance(_summary(writer.outcomes, results.words()))
             except KeyboardInterrupt:
                 interrupted = True
+            finally:
+                with signals_held():
+                    keeper.publish()
         return CollectResult(
             Path(config.output), writer.episodes, sum(outcomes.values()), dict(writer.outcomes), interrupted
         )
 
 
-def _keep(writer: DatasetWriter, episode: "_Outcome", encoded: EncodedEpisode | None) -> None:
+def _keep(keeper: Keeper, episode: "_Outcome", encoded: EncodedEpisode | None) -> None:
     item = episode.work
     if encoded is not None:
-        writer.publish(encoded)
+        keeper.keep(encoded)
     elif episode.status == "error":
         facts = {"task": item.task, "level": item.level, "seed": item.seed, "message": episode.message}
-        writer.record_error(item.index, facts)
+        keeper.record_error(item.index, facts)
     else:
-        writer.record_dropped(item.index, episode.status)
+        keeper.record_dropped(item.index, episode.status)
 
 
 def replay(record: EpisodeRecord) -> Iterator[Mapping[str, Any]]:

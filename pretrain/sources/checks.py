@@ -67,9 +67,12 @@ def read_frames(path: Path, episode: int, length: int, layout: Layout, group: in
     or holds something else than this episode.
     """
     try:
-        content = io.BytesIO(read_bytes(path)) if group is None else pa.memory_map(str(path))
-        file = pq.ParquetFile(content, page_checksum_verification=True)
-        table = file.read() if group is None else file.read_row_group(group)
+        content = pa.BufferReader(read_bytes(path)) if group is None else pa.memory_map(str(path))
+        file = pq.ParquetFile(content, page_checksum_verification=True, pre_buffer=False)
+        # threads cost more than they bring to a few rows
+        table = (
+            file.read(use_threads=False) if group is None else file.read_row_group(group, use_threads=False)
+        )
         table.validate(full=True)
     except DatasetError:
         raise

@@ -13,7 +13,7 @@ from pretrain.sources.lerobot import EpisodeRecord
 from pretrain.sources.schema import DatasetError
 from rollouts.datasets.encoding import EncodedEpisode
 from rollouts.datasets.maps import map_paths
-from rollouts.datasets.writer import DatasetWriter, episode_statistics, read_config
+from rollouts.datasets.writer import MOST_AT_ONCE, DatasetWriter, episode_statistics, read_config
 
 
 def merge(parts: Iterable[str | Path], output: str | Path) -> int:
@@ -36,8 +36,8 @@ def merge(parts: Iterable[str | Path], output: str | Path) -> int:
     with DatasetWriter(output, unsharded[0] if are_shards else {"merged": configs}) as writer:
         if writer.episodes:
             raise DatasetError(f"{output} holds {writer.episodes} episodes already: merge into a new folder")
-        for root, row in rows:
-            writer.publish(encoded_from(root, row))
+        for first in range(0, len(rows), MOST_AT_ONCE):
+            writer.publish_all([encoded_from(*row) for row in rows[first : first + MOST_AT_ONCE]])
         for record in _lines(roots, schema.DROPPED_PATH):
             writer.record_dropped(record["work_index"], record["status"])
         for record in _lines(roots, schema.ERRORS_PATH):

@@ -1,4 +1,5 @@
-"""Writes trajectory datasets: LeRobot v3.0, one set of files per episode, published one by one.
+"""Writes trajectory datasets: LeRobot v3.0, one set of files per episode, published one by one or a few
+together.
 
 An episode is *encoded* where it was played (`rollouts.datasets.encoding`) and *published* by the one driver,
 which gives it its rank. What is unusual: all files of an episode are written under temporary names and
@@ -12,7 +13,7 @@ It refuses to know how episodes come about.
 import json
 import shutil
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,13 @@ from pretrain.sources import schema
 from pretrain.sources.schema import DatasetError
 from rollouts.datasets.encoding import EncodedEpisode, StatisticsFold
 from rollouts.datasets.maps import map_paths
+from rollouts.datasets.parquet import one_row, parquet, tasks_table
 from rollouts.versions import git_sha, versions
 from uio2_agent.files import PARTIAL, append_line, replace_files
 from uio2_agent.locks import FolderLock
+
+MOST_AT_ONCE = 32
+"""Episodes that are published together."""
 
 
 class DatasetWriter:
@@ -84,6 +89,38 @@ class DatasetWriter:
 
     def publish(self, episode: EncodedEpisode) -> int:
         """Add one episode and return its rank; the set is loadable again when this returns."""
+        (rank,) = self.publish_all([episode])
+        return rank
+
+    def publish_all(self, episodes: Sequence[EncodedEpisode]) -> range:
+        """Add episodes in this order, at most MOST_AT_ONCE, and return their ranks.
+
+        What bringing files to the disk costs, and telling anew what the whole set is, is paid once for all.
+        The set is loadable again when this returns; a process killed before that has added the first few of
+        them, or none. The set is the same as if they came one by one.
+        """
+        if len(episodes) > MOST_AT_ONCE:
+            raise ValueError(f"{len(episodes)} episodes at once: {MOST_AT_ONCE} at most")
+        ranks = range(self.episodes, self.episodes + len(episodes))
+        files: dict[str, Any] = {}
+        lines, start, tasks = [], self.frames, len(self._tasks)
+        for rank, episode in zip(ranks, episodes, strict=True):
+            self._admit(episode)
+            new_files, indexed = self._placed(episode, rank, start)
+            files |= new_files
+            lines.append(indexed)
+            start += episode.length
+            self._fold.add(episode.stats)
+        if episodes:
+            self._replace(files | self._counters(ranks.stop, start, new_task=len(self._tasks) > tasks))
+            self._append(schema.INDEX_PATH, *lines)
+        self.episodes, self.frames = ranks.stop, start
+        for episode in episodes:
+            self._settle(episode.facts["work_index"], episode.facts["status"])
+        return ranks
+
+    def _admit(self, episode: EncodedEpisode) -> None:
+        """Let an episode in that is of what the set keeps; the first one says what that is."""
         if self._layout is None:
             self._begin(episode.record)
             self._replace({schema.PROVENANCE_PATH: _json(self._provenance(), indent=2)})
@@ -92,9 +129,14 @@ class DatasetWriter:
                 f"{self.root} holds episodes of {self._layout.record}, this one is of {episode.record}: one "
                 "set keeps one embodiment and one size of pictures; choose another output="
             )
-        rank, place, start = self.episodes, schema.place(self.episodes), self.frames
-        end = start + episode.length
-        new_task = episode.instruction not in self._tasks
+
+    def _placed(
+        self, episode: EncodedEpisode, rank: int, start: int
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The files of an episode at its place, whose first frame is number `start`, and its line of the
+        index.
+        """
+        place, end = schema.place(rank), start + episode.length
         task = self._tasks.setdefault(episode.instruction, len(self._tasks))
         ranked = {
             "episode_index": np.full(episode.length, rank),
@@ -118,20 +160,15 @@ class DatasetWriter:
         for key, of_key in episode.stats.items():
             row |= {f"stats/{key}/{name}": value for name, value in of_key.items()}
 
-        new_files = {path: content for path, content in episode.files.items() if self._is_new(path)}
+        files = {path: content for path, content in episode.files.items() if self._is_new(path)}
         for view, content in episode.final.items():
-            new_files[schema.FINAL_PATH.format(**place, view=view)] = content
+            files[schema.FINAL_PATH.format(**place, view=view)] = content
         for kind, content in episode.floor_map.items():
-            new_files[schema.MAP_PATH.format(**place, kind=kind)] = content
+            files[schema.MAP_PATH.format(**place, kind=kind)] = content
         table = pa.table(columns, schema=self._layout.data)
-        new_files[schema.DATA_PATH.format(**place)] = _parquet(table)
-        new_files[schema.EPISODES_PATH.format(**place)] = _parquet(_one_row(row, self._layout.episodes))
-        self._fold.add(episode.stats)
-        self._replace(new_files | self._counters(rank + 1, end, new_task))
-        self._append(schema.INDEX_PATH, indexed)
-        self.episodes, self.frames = rank + 1, end
-        self._settle(episode.facts["work_index"], episode.facts["status"])
-        return rank
+        files[schema.DATA_PATH.format(**place)] = parquet(table)
+        files[schema.EPISODES_PATH.format(**place)] = parquet(one_row(row, self._layout.episodes))
+        return files, indexed
 
     def record_error(self, work_index: int, facts: Mapping[str, Any]) -> None:
         """Note work that ended in an exception: it has no episode, yet it must not vanish."""
@@ -193,20 +230,20 @@ class DatasetWriter:
         }
 
     def _remove_leftovers(self) -> None:
-        """Remove what a killed process wrote of an episode that does not count."""
+        """Remove what a killed process wrote of episodes that do not count."""
         for name in (schema.INDEX_PATH, schema.ERRORS_PATH, schema.DROPPED_PATH):
             content = (self.root / name).read_bytes() if (self.root / name).exists() else b""
             if content and not content.endswith(b"\n"):
                 self._replace({name: content[: content.rfind(b"\n") + 1]})
-        place = schema.place(self.episodes)
-        leftovers = [schema.DATA_PATH.format(**place), schema.EPISODES_PATH.format(**place)]
-        final = self.root / schema.FINAL_PATH.format(**place, view="*")
-        for path in [
-            *(self.root / name for name in leftovers),
-            *final.parent.glob(final.name),
-            *map_paths(self.root, self.episodes).values(),
-            *self.root.rglob(f"*{PARTIAL}"),
-        ]:
+        leftovers = list(self.root.rglob(f"*{PARTIAL}"))
+        for rank in range(self.episodes, self.episodes + MOST_AT_ONCE):
+            place = schema.place(rank)
+            leftovers += [
+                self.root / path.format(**place) for path in (schema.DATA_PATH, schema.EPISODES_PATH)
+            ]
+            final = self.root / schema.FINAL_PATH.format(**place, view="*")
+            leftovers += [*final.parent.glob(final.name), *map_paths(self.root, rank).values()]
+        for path in leftovers:
             path.unlink(missing_ok=True)
 
     def _keep_errors(self, settled: Collection[int]) -> dict[int, dict[str, Any]]:
@@ -249,7 +286,7 @@ class DatasetWriter:
             "data_path": schema.DATA_PATH,
             "video_path": None,
         }
-        files = {schema.TASKS_PATH: _parquet(_tasks_table(self._tasks))} if new_task else {}
+        files = {schema.TASKS_PATH: parquet(tasks_table(self._tasks))} if new_task else {}
         content = (
             _json(info, indent=2).removesuffix(b"\n}") + b',\n  "features": ' + self._features + b"\n}\n"
         )
@@ -263,10 +300,10 @@ class DatasetWriter:
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def _append(self, path: str, record: Mapping[str, Any]) -> None:
+    def _append(self, path: str, *records: Mapping[str, Any]) -> None:
         self._check_folder()
         try:
-            append_line(self.root / path, json.dumps(record))
+            append_line(self.root / path, "\n".join(map(json.dumps, records)))
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -353,37 +390,6 @@ def episode_statistics(path: Path) -> dict[str, dict[str, Any]]:
     except (OSError, pa.ArrowException, LookupError, TypeError, ValueError) as error:
         raise DatasetError(f"{path} is damaged ({error}): restore it or collect again") from error
     return stats
-
-
-def _tasks_table(tasks: Mapping[str, int]) -> pa.Table:
-    """The task strings as pandas index, as LeRobot expects, written without pandas."""
-    index = "__index_level_0__"
-    described = [("task_index", "task_index", "int64", "int64"), (None, index, "unicode", "object")]
-    names = ("name", "field_name", "pandas_type", "numpy_type")
-    pandas = {
-        "index_columns": [index],
-        "column_indexes": [],
-        "columns": [dict(zip(names, column, strict=True), metadata=None) for column in described],
-        "creator": {"library": "pyarrow", "version": pa.__version__},
-        "pandas_version": "2.0.0",
-    }
-    table = pa.table(
-        {"task_index": pa.array(list(tasks.values()), pa.int64()), index: pa.array(list(tasks), pa.string())}
-    )
-    return table.replace_schema_metadata({"pandas": json.dumps(pandas)})
-
-
-def _one_row(row: Mapping[str, Any], columns: pa.Schema) -> pa.Table:
-    """One struct for all columns: with a hundred of them much faster than column by column."""
-    struct = pa.array([row], pa.struct(columns))
-    return pa.Table.from_batches([pa.RecordBatch.from_struct_array(struct)])
-
-
-def _parquet(table: pa.Table) -> Any:
-    sink = pa.BufferOutputStream()
-    plain = {"use_dictionary": False, "write_statistics": False}
-    pq.write_table(table, sink, compression="snappy", write_page_checksum=True, **plain)
-    return sink.getvalue()
 
 
 def _json(value: Any, indent: int | None = None) -> bytes:

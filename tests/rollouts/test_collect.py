@@ -15,6 +15,7 @@ from envs.errors import EnvError
 from pretrain.sources import LeRobotSource
 from pretrain.sources.schema import DatasetError
 from rollouts.collect import CollectConfig, collect, replay
+from rollouts.datasets import keeper
 from rollouts.datasets.writer import DatasetWriter
 from rollouts.errors import RolloutError
 from tests.rollouts.test_dataset import configuration, contents
@@ -142,17 +143,56 @@ def test_a_stored_episode_replays_to_the_same_frames(tmp_path, env):
 
 
 def test_interrupt_keeps_what_is_published(tmp_path, monkeypatch):
-    def interrupted(self, *arguments):
-        if self.episodes == 2:
+    def interrupted(self, episodes):
+        if self.episodes + len(episodes) > 2:
             raise KeyboardInterrupt
-        return publish(self, *arguments)
+        return publish_all(self, episodes)
 
-    publish = DatasetWriter.publish
+    publish_all = DatasetWriter.publish_all
     with monkeypatch.context() as patch:
-        patch.setattr(DatasetWriter, "publish", interrupted)
+        patch.setattr(DatasetWriter, "publish_all", interrupted)
         result = collect(configuration(tmp_path), progress=False)
-    assert (result.interrupted, result.published) == (True, 2)
+    assert result.interrupted
+    assert result.published in (1, 2)
     assert collect(configuration(tmp_path), progress=False).published == 6
+
+
+@pytest.mark.parametrize("together", [0.0, 3600.0])
+def test_together_or_one_by_one_makes_the_same_set(tmp_path, monkeypatch, calm, together):
+    """However long episodes may wait for each other: what waits at the end is published too."""
+    published, publish_all = [], DatasetWriter.publish_all
+
+    def counted(self, episodes):
+        published.append(len(episodes))
+        return publish_all(self, episodes)
+
+    monkeypatch.setattr(DatasetWriter, "publish_all", counted)
+    monkeypatch.setattr(keeper, "_TOGETHER_S", together)
+    collect(configuration(tmp_path), progress=False)
+    assert published == ([1] * 6 if together == 0 else [1, 5])
+    assert contents(tmp_path) == contents(calm)
+
+
+def test_killed_between_files_and_index_nothing_is_left_of_the_group(tmp_path, monkeypatch, calm):
+    """All files of five episodes are in place, and none counts: opened again they are gone, then played."""
+
+    def killed(self, path, *records):
+        if len(records) > 1:
+            raise KeyboardInterrupt
+        return append(self, path, *records)
+
+    append = DatasetWriter._append
+    with monkeypatch.context() as patch:
+        patch.setattr(keeper, "_TOGETHER_S", 3600.0)
+        patch.setattr(DatasetWriter, "_append", killed)
+        with pytest.raises(KeyboardInterrupt):  # on its way out, where only a fault can stop it
+            collect(configuration(tmp_path), progress=False)
+    assert len(list(tmp_path.glob("data/*/*.parquet"))) == 6
+    with DatasetWriter(tmp_path, configuration(tmp_path).recipe()) as writer:
+        assert writer.episodes == 1
+    assert len(list(tmp_path.glob("data/*/*.parquet"))) == 1
+    collect(configuration(tmp_path), progress=False)
+    assert contents(tmp_path) == contents(calm)
 
 
 def test_interrupt_among_several_slots_leaves_no_gap(tmp_path, monkeypatch, calm):
