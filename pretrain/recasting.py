@@ -78,8 +78,8 @@ def as_motion(
     or turns one where it lies, more moves follow than a request can show, a camera does not see the thing on
     its way, or the episode's own instruction has no picture of it, or one that fits another thing too.
 
-    With `rng` most ways are shown on a table that is all but empty: other things say nothing about a way, and
-    who never saw one without them takes it for a task whose pictures look like that.
+    With `rng` it is a part of that way, and most are shown on a table that is all but empty: other things say
+    nothing about a way, and who never saw one without them takes it for a task whose pictures look like that.
     """
     if not (body.motion and record.success) or any(record.expert_texts):
         return None
@@ -98,6 +98,8 @@ def as_motion(
         return None
     if not all(_lies_elsewhere(*pair) for pair in itertools.pairwise(stops)):
         return None
+    if rng is not None:  # a part of the way is a way, and may have any number of stops
+        first, end = int(rng.integers(first, step + 1)), int(rng.integers(step + 1, end + 1))
     others = [at for at in range(len(record.objects[0])) if at != index]
     in_view, in_pictures = (_left_out(others, rng) for _ in range(2)) if _is_alone(rng) else ((), ())
     frames = {f"frame_{at - first}": _scene(record, at, cameras, in_pictures) for at in range(first, end + 1)}

@@ -69,18 +69,32 @@ def test_what_is_left_out_is_gone_and_the_rest_as_it_was(episodes):
 
 
 def test_a_way_keeps_the_thing_and_its_actions(episodes):
-    """What the action picks is in sight, on a full table and on an empty one; the answer is the same."""
-    alone = 0
+    """What the action picks is in sight, on a full table and on an empty one; the answer begins the same."""
+    alone, style = 0, VIMA.style(small=True)
     for episode, step, way in _ways(episodes, 1):
         full = as_motion(episode, step, ["top"], VIMA)
-        answers = [
-            plan_example(moment(episode, step, ["top"], recast=each), VIMA, VIMA.style(small=True))
-            for each in (way, full)
-        ]
-        assert answers[0].target == answers[1].target
-        assert 1 in VIMA.roles(answers[0].moment)
+        assert full.first <= way.first <= step < way.end <= full.end
+        short, long = (
+            plan_example(moment(episode, step, ["top"], recast=w), VIMA, style) for w in (way, full)
+        )
+        answers = [VIMA.parse(example.target)[: way.end - step] for example in (short, long)]
+        assert len(VIMA.parse(short.target)) == len(answers[1])
+        for one, other in zip(*answers, strict=True):
+            assert all((one.action[part] == other.action[part]).all() for part in one.action)
+        assert 1 in VIMA.roles(short.moment)
         alone += bool(way.left_out)
     assert alone > 5
+
+
+def test_parts_of_a_way_have_any_number_of_stops(episodes):
+    """From three moves of one thing come ways of one, two and three."""
+    lengths = {
+        way.end - way.first
+        for seed in range(6)
+        for episode, _, way in _ways(episodes, seed)
+        if episode.task == "pick_in_order_then_restore"
+    }
+    assert lengths == {1, 2, 3}
 
 
 def test_what_is_turned_where_it_lies_goes_no_way(episodes):
