@@ -2,6 +2,7 @@
 generator), so that a run that is stopped and resumed sees exactly the batches it would have seen.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from pretrain.patch_labels import Labeller, Labels
 from pretrain.settings import QUESTIONS
 from pretrain.sources import EpisodeFolders
 from pretrain.sources.checks import json_objects
+from pretrain.thinning import thinned
 from uio2_agent.inputs.batch import Batch
 from uio2_agent.inputs.processor import Processor
 
@@ -45,9 +47,13 @@ class TrainingBatches(Dataset[tuple[Batch, Labels]]):
         rng = np.random.default_rng([self._options.seed, step])
         chosen = [self._source[int(self._episodes[i])] for i in self._order(step)]
         kind = self._kind(rng.random())
-        return self._labeller(
+        batch, labels = self._labeller(
             [make_example(record, kind, self._styles, self._options, rng) for record in chosen]
         )
+        if batch.image_target is not None and self._options.plain_share < 1:
+            target = thinned(batch.image_target, self._options.plain_share, rng)
+            batch = dataclasses.replace(batch, image_target=target)
+        return batch, labels
 
     def _kind(self, drawn: float) -> str:
         """The kind of question that a number from 0 to 1 draws."""

@@ -76,6 +76,8 @@ class ExampleOptions:
     it ended, or a thing's way to be followed."""
     recolour_share: float = 0.0
     """Share of the plans and goals that are asked for in other colours, where their words allow it."""
+    plain_share: float = 1.0
+    """Share of the plain tokens of pictures to be drawn that are learned."""
     augment: bool = True
     """Draw symmetries of the embodiment at random."""
     seed: int = 0

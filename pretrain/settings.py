@@ -26,7 +26,14 @@ BOUNDS: dict[str, tuple[int, int]] = {
     ),
     **dict.fromkeys(("learning_rate", "weight_decay", "eye_weight", "lora_alpha", "stop_after"), (0, _MOST)),
     **dict.fromkeys(
-        ("decay_share", "recast_share", "recolour_share", *(f"{kind}_share" for kind in QUESTIONS)), (0, 1)
+        (
+            "decay_share",
+            "recast_share",
+            "recolour_share",
+            "plain_share",
+            *(f"{kind}_share" for kind in QUESTIONS),
+        ),
+        (0, 1),
     ),
     **dict.fromkeys(("threads", "workers"), (0, 1024)),
     "batch_size": (1, 10**6),
@@ -55,13 +62,17 @@ SETTINGS = [
     *(f"{kind}_share" for kind in QUESTIONS),
     "recast_share",
     "recolour_share",
+    "plain_share",
     "augment",
     "validation_episodes",
     "seed",
     "dtype",
 ]
 """What a resumed run must share with the one it goes on from."""
-ADDED = {"goal_share": 0.0, "judge_share": 0.0, "recast_share": 0.0, "recolour_share": 0.0}
+ADDED = {
+    **{"goal_share": 0.0, "judge_share": 0.0, "recast_share": 0.0, "recolour_share": 0.0},
+    "plain_share": 1.0,
+}
 """Settings that older states do not hold, and what they were then."""
 
 
@@ -120,6 +131,7 @@ class TrainConfig:
     """Share of the plans that are asked for as another task, where the episode is one: a rearrangement to how
     it ended, or a thing's way to be followed."""
     recolour_share: float
+    plain_share: float
     """Share of the plans and goals that are asked for in other colours, where their words allow it."""
     augment: bool
     """Draw symmetries of the embodiment (a mirrored table) at random, where a task allows them."""

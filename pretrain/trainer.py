@@ -159,6 +159,7 @@ class Run:
             **shares,
             recast_share=config.recast_share,
             recolour_share=config.recolour_share,
+            plain_share=config.plain_share,
             augment=config.augment,
             seed=config.seed,
         )

@@ -14,12 +14,17 @@ _SHADES = 8
 """Of a channel, by which colours are told apart."""
 
 
+def plain_patches(values: Tensor, patch: int) -> Tensor:
+    """Return bool [B, N]: which patches of pictures [B, channels, H, W] in [-1, 1] have one colour."""
+    return _plain(_cut(values, patch))
+
+
 def tied(codes: Tensor, values: Tensor, patch: int) -> Tensor:
     """Return codes int64 [B, N] of pictures [B, channels, H, W], those of plain patches by the majority of
     their colour.
     """
-    cut = values.unfold(2, patch, patch).unfold(3, patch, patch).flatten(4)  # [B, C, rows, columns, patch²]
-    plain = ((cut.amax(-1) - cut.amin(-1)).amax(1) <= _EVEN).flatten(1)  # [B, N]
+    cut = _cut(values, patch)
+    plain = _plain(cut)
     shades = ((cut.mean(-1) + 1) * (_SHADES / 2)).round().long().flatten(2)  # [B, C, N]
     scale = (_SHADES + 1) ** torch.arange(values.shape[1], device=values.device)
     colours = (shades * scale[:, None]).sum(1)[plain]  # [plain patches]
@@ -29,3 +34,12 @@ def tied(codes: Tensor, values: Tensor, patch: int) -> Tensor:
     result = codes.clone()
     result[plain] = votes.argmax(1)[which]
     return result
+
+
+def _cut(values: Tensor, patch: int) -> Tensor:
+    """Patches [B, channels, rows, columns, patch²] of pictures [B, channels, H, W]."""
+    return values.unfold(2, patch, patch).unfold(3, patch, patch).flatten(4)
+
+
+def _plain(cut: Tensor) -> Tensor:
+    return ((cut.amax(-1) - cut.amin(-1)).amax(1) <= _EVEN).flatten(1)

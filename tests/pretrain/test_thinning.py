@@ -1,0 +1,58 @@
+"""Pictures to be drawn of which only a part of the plain tokens is learned."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from policies.embodiments.vima import VIMA
+from pretrain.examples import ExampleOptions, goal_view_example
+from pretrain.initialization import start_model
+from pretrain.settings import TrainConfig
+from pretrain.sources import LeRobotSource
+from pretrain.thinning import thinned
+from rollouts.collect import CollectConfig, collect
+
+STYLE = VIMA.style(small=True).fitted(VIMA.cameras)
+
+
+@pytest.fixture(scope="module")
+def goals(tmp_path_factory, rendering):
+    """Target pictures of six episodes, and what lies in them at the end."""
+    output = tmp_path_factory.mktemp("thinning") / "set"
+    collect(CollectConfig(output=str(output), tasks=("rotate",), level="train", episodes=6), progress=False)
+    records = list(LeRobotSource(output))
+    examples = [goal_view_example(record, VIMA, STYLE) for record in records]
+    model, _ = start_model("nano_goal")
+    batch = model.processor([each.request for each in examples], [each.target for each in examples])
+    return batch.image_target, records
+
+
+def test_what_shows_things_is_always_learned(goals):
+    """A token is 16 pixels of the mat; where a thing's middle lies there is more than one colour."""
+    target, records = goals
+    left = thinned(target, 0.0, np.random.default_rng(0)).loss_mask.view(-1, 8, 16)
+    assert (left.float().mean((1, 2)) < 0.4).all()
+    for picture, record in zip(left, records, strict=True):
+        for thing in record.final_objects:
+            top, first, bottom, last = thing["boxes"]["top"]
+            row, column = ((top + bottom) / 2 - 2) / 124 * 8, ((first + last) / 2 - 4) / 248 * 16
+            assert picture[int(row), int(column)], (record.seed, thing["name"])
+
+
+def test_of_plain_tokens_a_share_is_learned(goals):
+    target, _ = goals
+    nothing = thinned(target, 0.0, np.random.default_rng(0)).loss_mask
+    some = thinned(target, 0.25, np.random.default_rng(0)).loss_mask
+    assert (some | nothing == some).all()
+    plain = (target.loss_mask & ~nothing).sum()
+    assert 0.15 < (some & ~nothing).sum() / plain < 0.35
+    assert torch.equal(thinned(target, 1.0, np.random.default_rng(0)).loss_mask, target.loss_mask)
+    assert torch.equal(thinned(target, 0.25, np.random.default_rng(0)).loss_mask, some)
+
+
+def test_all_are_learned_by_default():
+    assert ExampleOptions().plain_share == 1.0
+    (field,) = [field for field in dataclasses.fields(TrainConfig) if field.name == "plain_share"]
+    assert field.default == 1.0
