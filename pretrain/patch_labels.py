@@ -127,12 +127,9 @@ class Labeller:
 
     def _first(self, example: Example) -> _Shown | None:
         """The first view, where the request carries it and it is known what that shows."""
-        now = example.moment
-        return (
-            self._in_view(example, now.first_objects)
-            if _carries_first(example) and now.first_objects
-            else None
-        )
+        if not _carries_first(example) or not example.moment.first_objects:
+            return None
+        return self._in_view(example, example.moment.first_objects)
 
     def _frames(self, example: Example) -> list[_Shown | None]:
         """What the request's history pictures show; None where nothing is known."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rollouts.collect import collect
+from rollouts.datasets import keeper
 from rollouts.datasets.writer import DatasetWriter
 from rollouts.errors import RolloutError
 from rollouts.evaluate import EvaluateConfig, evaluate
@@ -189,12 +190,13 @@ def test_a_signal_while_an_episode_is_published_waits_for_its_end(
     """So what is said to be kept is what is kept."""
     append = DatasetWriter._append
 
-    def interrupted(self: DatasetWriter, path: str, record: dict) -> None:
-        append(self, path, record)
-        if record.get("episode_index") == 2:
+    def interrupted(self: DatasetWriter, path: str, *records: dict) -> None:
+        append(self, path, *records)
+        if records[-1].get("episode_index") == 2:
             signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
+        patch.setattr(keeper, "_TOGETHER_S", 0.0)  # one by one
         patch.setattr(DatasetWriter, "_append", interrupted)
         result = collect(configuration(tmp_path), progress=False)
     assert (result.interrupted, result.published, result.outcomes) == (True, 3, {"success": 3})
