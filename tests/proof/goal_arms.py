@@ -51,13 +51,14 @@ def main(report: str, control: str, drawing: str, episodes: str = str(EPISODES),
     }
     for result in arms.values():
         result["episodes"] = [each for each in result["episodes"] if each["task"] not in left_out]
-    first, *others = arms
+    first, acting, *shown = arms
+    pairs = [(first, acting), *((first, other) for other in shown), *((acting, other) for other in shown)]
     without = f" but {', '.join(left_out)}" if left_out else ""
     head = ["level", *(f"{arm}, %" for arm in arms)]
     lines = [[level or "together", *(_rate(arms[arm], level) for arm in arms)] for level in (*LEVELS, None)]
     paired = [
-        [level or "together", other, *_paired(arms[first], arms[other], level)]
-        for other in others
+        [level or "together", f"{other} against {one}", *_paired(arms[one], arms[other], level)]
+        for one, other in pairs
         for level in (*LEVELS, None)
     ]
     tasks = [
@@ -68,8 +69,8 @@ def main(report: str, control: str, drawing: str, episodes: str = str(EPISODES),
     parts = [
         f"{count} held-out seeds of each task and level{without}, greedy; per cent solved, Wilson 95 %.",
         table(head, lines),
-        "Against the first arm, on the same seeds (exact McNemar):",
-        table(["level", "arm", "points", "solved by it alone", "by the first alone", "p"], paired),
+        "Two at a time, on the same seeds (exact McNemar):",
+        table(["level", "arms", "points", "solved by it alone", "by the other alone", "p"], paired),
         "## Goals",
         f"{sum('scores' in row for row in drawn['rows'])} goals that the expert reached, and what was drawn.",
         table(["picture", *_SCORES.values()], _goal_lines(drawn["summary"])),
