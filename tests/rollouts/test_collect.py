@@ -195,6 +195,29 @@ def test_killed_between_files_and_index_nothing_is_left_of_the_group(tmp_path, m
     assert contents(tmp_path) == contents(calm)
 
 
+def test_what_is_not_kept_is_on_record_behind_what_came_before(tmp_path, monkeypatch):
+    """A process that dies where it drops an episode has published those before: none is skipped later."""
+    settings = {"policy_args": {"spoil": 3}, "success_only": True, "episodes": 6}  # seeds 0 and 3 fail
+    calm, killed = tmp_path / "calm", tmp_path / "killed"
+    collect(configuration(calm, **settings), progress=False)
+
+    record = DatasetWriter.record_dropped
+    with monkeypatch.context() as patch:
+
+        def die(self, work_index, status):
+            record(self, work_index, status)
+            if work_index == 3:
+                patch.setattr(keeper.Keeper, "publish", lambda self: None)  # nothing more is written
+                raise SystemExit
+
+        patch.setattr(keeper, "_TOGETHER_S", 3600.0)
+        patch.setattr(DatasetWriter, "record_dropped", die)
+        with pytest.raises(SystemExit):
+            collect(configuration(killed, **settings), progress=False)
+    collect(configuration(killed, **settings), progress=False)
+    assert contents(killed) == contents(calm)
+
+
 def test_interrupt_among_several_slots_leaves_no_gap(tmp_path, monkeypatch, calm):
     """Episodes that finished behind an unfinished one are played again, not published out of their turn."""
     act, calls = ScriptedPolicy.act, []
