@@ -200,19 +200,20 @@ def collect(config: CollectConfig, *, progress: bool = True) -> CollectResult:
             "collect", len(work), len(work) - len(left), progress, stream=sys.stderr
         ) as advance:
             try:
-                for item, (episode, encoded) in zip(left, results, strict=True):
-                    if episode.work != item:  # after an interrupt later ones may follow: resuming redoes them
-                        interrupted = True
-                        break
-                    with signals_held():  # what is published is counted
-                        outcomes[episode.status] += 1
-                        _keep(keeper, episode, encoded)
-                    advance(_summary(writer.outcomes, results.words()))
+                try:
+                    for item, (episode, encoded) in zip(left, results, strict=True):
+                        if episode.work != item:  # later ones may follow an interrupt: resuming redoes them
+                            interrupted = True
+                            break
+                        with signals_held():  # what is published is counted
+                            outcomes[episode.status] += 1
+                            _keep(keeper, episode, encoded)
+                        advance(_summary(writer.outcomes, results.words()))
+                finally:
+                    with signals_held():
+                        keeper.publish()
             except KeyboardInterrupt:
                 interrupted = True
-            finally:
-                with signals_held():
-                    keeper.publish()
         return CollectResult(
             Path(config.output), writer.episodes, sum(outcomes.values()), dict(writer.outcomes), interrupted
         )

@@ -142,7 +142,10 @@ def test_a_stored_episode_replays_to_the_same_frames(tmp_path, env):
                 assert np.array_equal(observation["rgb"][view].transpose(1, 2, 0), frame)
 
 
-def test_interrupt_keeps_what_is_published(tmp_path, monkeypatch):
+@pytest.mark.parametrize("together", [0.0, 3600.0])
+def test_interrupt_keeps_what_is_published(tmp_path, monkeypatch, together):
+    """Among the episodes, and where the last ones are published together."""
+
     def interrupted(self, episodes):
         if self.episodes + len(episodes) > 2:
             raise KeyboardInterrupt
@@ -151,9 +154,9 @@ def test_interrupt_keeps_what_is_published(tmp_path, monkeypatch):
     publish_all = DatasetWriter.publish_all
     with monkeypatch.context() as patch:
         patch.setattr(DatasetWriter, "publish_all", interrupted)
+        patch.setattr(keeper, "_TOGETHER_S", together)
         result = collect(configuration(tmp_path), progress=False)
-    assert result.interrupted
-    assert result.published in (1, 2)
+    assert (result.interrupted, result.published) == (True, 1 if together else 2)
     assert collect(configuration(tmp_path), progress=False).published == 6
 
 
@@ -185,8 +188,7 @@ def test_killed_between_files_and_index_nothing_is_left_of_the_group(tmp_path, m
     with monkeypatch.context() as patch:
         patch.setattr(keeper, "_TOGETHER_S", 3600.0)
         patch.setattr(DatasetWriter, "_append", killed)
-        with pytest.raises(KeyboardInterrupt):  # on its way out, where only a fault can stop it
-            collect(configuration(tmp_path), progress=False)
+        assert collect(configuration(tmp_path), progress=False).interrupted
     assert len(list(tmp_path.glob("data/*/*.parquet"))) == 6
     with DatasetWriter(tmp_path, configuration(tmp_path).recipe()) as writer:
         assert writer.episodes == 1
