@@ -20,7 +20,7 @@ from policies.style import PromptStyle
 from pretrain.examples import goal_view_example
 from pretrain.initialization import start_model
 from pretrain.sources import LeRobotSource, StoredEpisode
-from pretrain.tokenizing.plain import plain_patches
+from pretrain.thinning import plain_tokens
 from uio2_agent import UnifiedIO2
 from uio2_agent.request import Target
 
@@ -67,12 +67,10 @@ def _tokens(
         output = model.score_all(model.token_targets(batch), model.encode(batch))
     logits, targets = output.logits["image"].float(), output.targets["image"]
     goal = batch.image_target
-    patch = round((goal.values[0, ..., 0].numel() / targets.shape[1]) ** 0.5)
     differs = (goal.values - first.values).abs().amax(-1)[:, None]  # [B, 1, H, W]
-    changed = F.max_pool2d(differs, patch).flatten(1) > 0.25
-    plain = plain_patches(goal.values.permute(0, 3, 1, 2), patch)
+    changed = F.adaptive_max_pool2d(differs, model.config.image_tokenizer.grid).flatten(1) > 0.25
     nats = F.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
-    return nats, logits.argmax(-1) == targets, plain, changed, goal.loss_mask
+    return nats, logits.argmax(-1) == targets, plain_tokens(goal), changed, goal.loss_mask
 
 
 if __name__ == "__main__":

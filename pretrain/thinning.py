@@ -17,8 +17,13 @@ from uio2_agent.inputs.batch import CodeTarget
 
 def thinned(target: CodeTarget, share: float, rng: np.random.Generator) -> CodeTarget:
     """Return target pictures of whose plain tokens only a share, drawn at random, counts in the loss."""
-    pictures = target.values.permute(0, 3, 1, 2)  # [B, channels, H, W]
-    patch = math.isqrt(pictures.shape[2] * pictures.shape[3] // target.loss_mask.shape[1])
-    plain = plain_patches(pictures, patch)
+    plain = plain_tokens(target)
     drawn = torch.from_numpy(rng.random(tuple(plain.shape)) < share)
     return dataclasses.replace(target, loss_mask=target.loss_mask & (~plain | drawn))
+
+
+def plain_tokens(target: CodeTarget) -> torch.Tensor:
+    """Return bool [B, N]: which tokens of target pictures stand for one colour."""
+    pictures = target.values.permute(0, 3, 1, 2)  # [B, channels, H, W]
+    patch = math.isqrt(pictures.shape[2] * pictures.shape[3] // target.loss_mask.shape[1])
+    return plain_patches(pictures, patch)

@@ -1,15 +1,13 @@
 """Pictures to be drawn of which only a part of the plain tokens is learned."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
 
 from policies.embodiments.vima import VIMA
+from pretrain.episode_batches import TrainingBatches
 from pretrain.examples import ExampleOptions, goal_view_example
 from pretrain.initialization import start_model
-from pretrain.settings import TrainConfig
 from pretrain.sources import LeRobotSource
 from pretrain.thinning import thinned
 from rollouts.collect import CollectConfig, collect
@@ -22,16 +20,17 @@ def goals(tmp_path_factory, rendering):
     """Target pictures of six episodes, and what lies in them at the end."""
     output = tmp_path_factory.mktemp("thinning") / "set"
     collect(CollectConfig(output=str(output), tasks=("rotate",), level="train", episodes=6), progress=False)
-    records = list(LeRobotSource(output))
+    source = LeRobotSource(output)
+    records = list(source)
     examples = [goal_view_example(record, VIMA, STYLE) for record in records]
     model, _ = start_model("nano_goal")
     batch = model.processor([each.request for each in examples], [each.target for each in examples])
-    return batch.image_target, records
+    return batch.image_target, source, model.processor
 
 
 def test_what_shows_things_is_always_learned(goals):
     """A token is 16 pixels of the mat; where a thing's middle lies there is more than one colour."""
-    target, records = goals
+    target, records, _ = goals
     left = thinned(target, 0.0, np.random.default_rng(0)).loss_mask.view(-1, 8, 16)
     assert (left.float().mean((1, 2)) < 0.4).all()
     for picture, record in zip(left, records, strict=True):
@@ -42,7 +41,7 @@ def test_what_shows_things_is_always_learned(goals):
 
 
 def test_of_plain_tokens_a_share_is_learned(goals):
-    target, _ = goals
+    target, *_ = goals
     nothing = thinned(target, 0.0, np.random.default_rng(0)).loss_mask
     some = thinned(target, 0.25, np.random.default_rng(0)).loss_mask
     assert (some | nothing == some).all()
@@ -52,7 +51,12 @@ def test_of_plain_tokens_a_share_is_learned(goals):
     assert torch.equal(thinned(target, 0.25, np.random.default_rng(0)).loss_mask, some)
 
 
-def test_all_are_learned_by_default():
-    assert ExampleOptions().plain_share == 1.0
-    (field,) = [field for field in dataclasses.fields(TrainConfig) if field.name == "plain_share"]
-    assert field.default == 1.0
+def test_batches_of_a_run_are_thinned_as_it_asks(goals):
+    """All tokens are learned by default."""
+    _, source, processor = goals
+    learned = []
+    for options in (ExampleOptions(goal_share=1.0), ExampleOptions(goal_share=1.0, plain_share=0.0)):
+        parts = source, range(6), processor, {"vima": STYLE}, options, 6, ["block"], ["red"]
+        learned.append(TrainingBatches(*parts)[0][0].image_target.loss_mask.float().mean())
+    assert learned[0] == 1
+    assert learned[1] < 0.4

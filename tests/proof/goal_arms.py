@@ -1,8 +1,8 @@
 """What goals gain: four arms on the same held-out seeds, paired tests, and the goals that were drawn.
 
-CONTROL learned plans alone. DRAWING began with the same weights and learned from the same data in as many
-batches of plans, and in others to draw goals; it acts without a goal, on goals that it imagines, and on the
-real ones, which the expert reached.
+CONTROL learned plans alone. DRAWING should have begun with the same weights and learned from the same data in
+as many batches of plans, and in others to draw goals; it acts without a goal, on goals that it imagines, and
+on the real ones, which the expert reached.
 
 Usage: python -m tests.proof.goal_arms REPORT.md CONTROL DRAWING [EPISODES [TASK ...]]
 
@@ -29,11 +29,12 @@ EPISODES = 50
 LEVELS = ("placement", "combinatorial", "novel_object", "novel_task")
 _SHOWN = {"imagined": "imagined", "first": "the first observation again", "best": "the real goal, tokenized"}
 _SCORES = {
-    "psnr_db": "PSNR, dB",
-    "features": "features",
-    "placed": "things in place",
-    "moved": "moved things",
+    "psnr_db": ("PSNR, dB", ".1f"),
+    "features": ("features", ".3f"),
+    "placed": ("things in place", ".1%"),
+    "moved": ("moved things", ".1%"),
 }
+"""Heading and format."""
 _TIMED = 4
 """Episodes of each task in which time is taken."""
 
@@ -68,12 +69,13 @@ def main(report: str, control: str, drawing: str, episodes: str = str(EPISODES),
     ]
     parts = [
         f"{count} held-out seeds of each task and level{without}, greedy; per cent solved, Wilson 95 %.",
+        "What the two models learned, and in how far alike, says [imagination.md](../imagination.md).",
         table(head, lines),
         "Two at a time, on the same seeds (exact McNemar):",
         table(["level", "arms", "points", "solved by it alone", "by the other alone", "p"], paired),
         "## Goals",
         f"{sum('scores' in row for row in drawn['rows'])} goals that the expert reached, and what was drawn.",
-        table(["picture", *_SCORES.values()], _goal_lines(drawn["summary"])),
+        table(["picture", *(name for name, _ in _SCORES.values())], _goal_lines(drawn["summary"])),
         _time(drawing),
         "## By task",
         table(["task and level", *arms], tasks),
@@ -106,18 +108,11 @@ def _paired(first: Mapping[str, Any], other: Mapping[str, Any], level: str | Non
 
 
 def _goal_lines(summary: Mapping[str, Mapping[str, Sequence[float]]]) -> list[list[str]]:
-    def cell(kind: str, score: str) -> str:
-        value, _ = summary[kind][score]
-        return (
-            f"{value:.1f}"
-            if score == "psnr_db"
-            else f"{value:.3f}"
-            if score == "features"
-            else f"{value:.1%}"
-        )
-
-    shown = [kind for kind in COMPARED if kind in summary]
-    return [[_SHOWN[kind], *(cell(kind, score) for score in _SCORES)] for kind in shown]
+    return [
+        [_SHOWN[kind], *(format(summary[kind][score][0], form) for score, (_, form) in _SCORES.items())]
+        for kind in COMPARED
+        if kind in summary
+    ]
 
 
 def _time(drawing: str) -> str:
