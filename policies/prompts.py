@@ -142,21 +142,23 @@ def boxes_target(body: Body, objects: Sequence[Mapping[str, Any]], style: Prompt
 
 
 def image_boxes(
-    body: Body, objects: Sequence[Mapping[str, Any]], style: PromptStyle, sizes: Sizes
+    body: Body,
+    objects: Sequence[Mapping[str, Any]],
+    style: PromptStyle,
+    sizes: Sizes,
+    view: str | None = None,
 ) -> np.ndarray:
     """Return where objects are in the request's image: float64 [objects, 4], y0 x0 y1 x1 / its sides.
 
-    Each runs from its first to behind its last row or column in the style's last camera; an object that this
-    camera does not see has four nan. Arguments as in `boxes_target`.
+    Each runs from its first to behind its last row or column in one of the style's cameras, by default the
+    last; an object that this camera does not see has four nan. Arguments as in `boxes_target`.
     """
     style = style.fitted(body.cameras)
-    view = style.views[-1]
+    view = view or style.views[-1]
     rows, cols = _kept(body, view, sizes[view], style)
-    above = 0
-    for other in style.views[:-1]:
-        other_rows, _ = _kept(body, other, sizes[other], style)
-        above += other_rows.stop - other_rows.start
-    kept = np.array([rows.stop - rows.start, cols.stop - cols.start])
+    heights = {other: _height(_kept(body, other, sizes[other], style)) for other in style.views}
+    above = sum(heights[other] for other in style.views[: style.views.index(view)])
+    kept, whole = np.array([heights[view], cols.stop - cols.start]), sum(heights.values())
     boxes = np.full((len(objects), 4), np.nan)
     for index, thing in enumerate(objects):
         box = thing["boxes"].get(view)
@@ -165,7 +167,7 @@ def image_boxes(
         low = np.clip((box[0] - rows.start, box[1] - cols.start), 0, kept)
         high = np.clip((box[2] + 1 - rows.start, box[3] + 1 - cols.start), 0, kept)
         if (high > low).all():
-            size = kept + (above, 0)
+            size = np.array([whole, kept[1]])
             boxes[index] = np.concatenate([(low + (above, 0)) / size, (high + (above, 0)) / size])
     return boxes
 
@@ -295,12 +297,15 @@ def scene(body: Body, rgb: Mapping[str, np.ndarray], style: PromptStyle) -> np.n
 
 
 def _object(rgb: Mapping[str, np.ndarray], style: PromptStyle) -> np.ndarray:
-    """The square around the single object of a placeholder, (S, S, 3)."""
-    picture = _image(rgb, style.object_view)
-    height, width = picture.shape[:2]
-    side = style.object_crop * height // 128
-    row, col, half, rest = height // 2, width // 2, side // 2, side - side // 2
-    return picture[row - half : row + rest, max(col - half, 0) : col + rest]
+    """The squares around the single object of a placeholder, stacked, (views * S, S, 3)."""
+    squares = []
+    for view in style.object_views:
+        picture = _image(rgb, view)
+        height, width = picture.shape[:2]
+        side = style.object_crop * height // 128
+        row, col, half, rest = height // 2, width // 2, side // 2, side - side // 2
+        squares.append(picture[row - half : row + rest, max(col - half, 0) : col + rest])
+    return np.concatenate(squares)
 
 
 def _image(rgb: Mapping[str, np.ndarray], view: str) -> np.ndarray:
@@ -321,6 +326,10 @@ def _image(rgb: Mapping[str, np.ndarray], view: str) -> np.ndarray:
 
 def _kept(body: Body, view: str, size: tuple[int, int], style: PromptStyle) -> tuple[slice, slice]:
     return body.region(view, *size) if style.crop_to_mat else (slice(0, size[0]), slice(0, size[1]))
+
+
+def _height(region: tuple[slice, slice]) -> int:
+    return region[0].stop - region[0].start
 
 
 def draw(wordings: Sequence[str], rng: np.random.Generator | None) -> str:

@@ -23,6 +23,8 @@ from uio2_agent.text.vocabulary import HISTORY_MARKERS
 Name = Annotated[str, Range(1, 64)]
 STYLE_FILE = "policy.json"
 _ALL, _ONE_UNNAMED = "styles", "prompt"
+STACKED = "views"
+"""As `object_view`: object placeholders show all views, stacked as those of the observation are."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,7 +36,7 @@ class PromptStyle:
     crop_to_mat: bool = False
     """Keep only the region of a picture that matters (`Embodiment.region`): of a table, the work mat."""
     object_view: Annotated[str, Range(0, 64)] = ""
-    """Camera of object placeholders; empty for the first of `views`."""
+    """Camera of object placeholders; empty for the first of `views`; "views" for all of these, stacked."""
     object_crop: Annotated[int, Range(8, 128)] = 128
     """Side of the square around the picture's centre that is kept of an object placeholder, in 128ths of the
     picture's height."""
@@ -71,11 +73,17 @@ class PromptStyle:
         """Return the style with all its cameras named; UIO2Error for one that the body does not have."""
         views = self.views or tuple(cameras)
         object_view = self.object_view or views[0]
-        if unknown := [view for view in (*views, object_view) if view not in cameras]:
+        asked = views if object_view == STACKED else (*views, object_view)
+        if unknown := [view for view in asked if view not in cameras]:
             raise UIO2Error(f"prompt style: no camera {unknown[0]!r}; choose from {', '.join(cameras)}")
         if (views, object_view) == (self.views, self.object_view):
             return self
         return dataclasses.replace(self, views=views, object_view=object_view)
+
+    @property
+    def object_views(self) -> tuple[str, ...]:
+        """Cameras of object placeholders, of a style that has all its cameras named."""
+        return self.views if self.object_view == STACKED else (self.object_view,)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

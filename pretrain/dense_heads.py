@@ -1,4 +1,5 @@
-"""Dense targets for the image encoder: every patch says what it belongs to and where that thing's centre is.
+"""Dense targets for the image encoder: every patch says what it belongs to, where that thing's centre is, and
+how it stands.
 
 A decoder trained from scratch on four numbers an episode gets almost no gradient about *where* things are;
 hundreds of labels an image do (docs/nano.md). UIO-2's own ViT comes pre-trained; this is how ours
@@ -6,9 +7,9 @@ learns to see (`pretrain.patch_labels`). The heads live with the training state 
 
 Unusual: the centre is scored against the location rows of the text table, the same rows the decoder answers
 with, so that features already speak the language of the answer. And when the whole model learns, each patch
-that leaves the *encoder* says whether the next step picks its object, or places onto it, and where the
-prompt's scene and the first view show the same thing: which object is meant is one bit of an action and where
-it goes two numbers, but each is a label on every patch.
+that leaves the *encoder* says whether the next step picks its object, or places onto it, where it is taken
+and turned to, and where the prompt's scene and the first view show the same thing: which object is meant is
+one bit of an action and where it goes two numbers, but each is a label on every patch.
 """
 
 from collections.abc import Sequence
@@ -37,16 +38,21 @@ class DenseHeads(nn.Module):
         self.name = nn.Linear(width, max(1, len(names)))
         self.texture = nn.Linear(width, max(1, len(textures)))
         self.centre = nn.Linear(width, 2 * out)
+        self.posture = nn.Linear(width, 3 * out)
         self.role = nn.Linear(out, 3)
+        self.move = nn.Linear(out, 4 * out)
         self.elsewhere = nn.Linear(out, 2 * 2 * out)
         self._kernel = bump_table(sigma)
 
     def forward(self, model: UnifiedIO2, features: "Features", labels: Labels) -> dict[str, Tensor]:
-        """Return the mean losses over labelled patches, where there are any: name, texture, centre."""
+        """Return the mean losses over labelled patches, where there are any: name, texture, centre and
+        posture.
+        """
         last, mask = features.image
         known = mask & (labels.name != NOTHING)
         seen, names, textures = last[known], labels.name[known], labels.texture[known]  # [n, width], [n], [n]
         placed, bins = seen, labels.centre[known]  # [m, width], [m, 2]
+        standing, postures = seen, labels.posture[known]  # [s, width], [s, 3]
         if features.history is not None:
             last, mask = features.history  # [present frames, N, width]
             # one row per present frame, as the history embedder ran them
@@ -57,6 +63,9 @@ class DenseHeads(nn.Module):
             centre = labels.history_centre[features.present]  # [present frames, N, 2]
             known = mask & (centre[..., 0] != NOTHING)
             placed, bins = torch.cat([placed, last[known]]), torch.cat([bins, centre[known]])
+            posture = labels.history_posture[features.present]  # [present frames, N, 3]
+            known = mask & (posture != NOTHING).any(-1)
+            standing, postures = torch.cat([standing, last[known]]), torch.cat([postures, posture[known]])
         losses = {}
         for name, head, wanted in (("name", self.name, names), ("texture", self.texture, textures)):
             told = wanted != NOTHING
@@ -64,13 +73,16 @@ class DenseHeads(nn.Module):
                 losses[name] = F.cross_entropy(head(seen[told]).float(), wanted[told])
         if len(bins):
             losses["centre"] = self._bins_loss(model, self.centre(placed).unflatten(-1, (2, -1)), bins)
+        if (told := postures != NOTHING).any():
+            hidden = self.posture(standing).unflatten(-1, (3, -1))  # [s, 3, D]
+            losses["posture"] = self._bins_loss(model, hidden[told], postures[told])
         return losses
 
     def encoded_losses(
         self, model: UnifiedIO2, encoded: Encoded, batch: Batch, labels: Labels
     ) -> dict[str, Tensor]:
         """Mean losses of what image patches tell when they leave the encoder, where any is labelled: role,
-        and elsewhere where that head learns.
+        and move and elsewhere where their heads learn.
         """
         first = batch.text.tokens.shape[1]  # the image follows the text
         patches = encoded.spread()[:, first : first + labels.role.shape[1]]  # [B, N, D]
@@ -78,6 +90,10 @@ class DenseHeads(nn.Module):
         losses = {}
         if known.any():
             losses["role"] = F.cross_entropy(self.role(patches[known]).float(), labels.role[known])
+        taken = batch.image.mask & (labels.move[..., 0] != NOTHING)
+        if self.move.weight.requires_grad and taken.any():
+            hidden = self.move(patches[taken]).unflatten(-1, (4, -1))  # [m, 4, D]
+            losses["move"] = self._bins_loss(model, hidden, labels.move[taken])
         bins = labels.elsewhere[known]  # [n, 2 places, 2]
         told = bins[..., 0] != NOTHING  # [n, 2 places]
         if self.elsewhere.weight.requires_grad and told.any():
@@ -86,11 +102,11 @@ class DenseHeads(nn.Module):
         return losses
 
     def _bins_loss(self, model: UnifiedIO2, hidden: Tensor, bins: Tensor) -> Tensor:
-        """Mean loss of bins int64 [n, 2], scored by hidden [n, 2, D] against the rows of location tokens."""
+        """Mean loss of bins int64 [...], scored by hidden [..., D] against the rows of location tokens."""
         first = model.processor.tokenizer.vocabulary.pieces
         table = model.text_table.weight[first : first + LOCATIONS].flip(0)  # row b is bin b
         hidden = hidden * table.shape[1] ** -0.5
-        total = (hidden @ table.T).float().logsumexp(-1)  # [n, 2]
+        total = (hidden @ table.T).float().logsumexp(-1)  # [...]
         # A mean of scores is the score of a mean: one row for each bin that occurs, not for each patch.
         found, which = bins.unique(return_inverse=True)
         means = self._kernel.to(hidden.device)[found] @ table.float()  # [bins, D]

@@ -253,4 +253,4 @@ def plan_example(
 
 def cameras_of(style: PromptStyle) -> list[str]:
     """Return the cameras that requests of a style show."""
-    return sorted({*style.views, style.object_view})
+    return sorted({*style.views, *style.object_views})

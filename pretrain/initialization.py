@@ -44,8 +44,8 @@ def start_model(
     `trained` nothing is fresh: "nano" is the packaged model then. `dtype` is that of a loaded transformer.
 
     `inherit` names a trained model whose weights a fresh one takes where name and shape are the same, with
-    its styles; `tokenizers` the files of target tokenizers ("image", "audio"). A fresh model without such a
-    file takes the one that ships, if it is of its shape.
+    its styles if both see pictures of one size; `tokenizers` the files of target tokenizers ("image",
+    "audio"). A fresh model without such a file takes the one that ships, if it is of its shape.
 
     Raises TrainingError for a model or tokenizer that does not fit.
     """
@@ -92,7 +92,9 @@ def _take(model: UnifiedIO2, target: str, tokenizer: Tokenizer) -> None:
 
 
 def _inherited(model: UnifiedIO2, name: str) -> dict[str, PromptStyle]:
-    """Take over what fits of another model's weights; return its styles."""
+    """Take over what fits of another model's weights; return its styles, which are made for pictures of its
+    size.
+    """
     other = UnifiedIO2.from_pretrained(name)
     mine, theirs = (part.processor.tokenizer.vocabulary.hash() for part in (model, other))
     if mine != theirs:
@@ -106,6 +108,9 @@ def _inherited(model: UnifiedIO2, name: str) -> dict[str, PromptStyle]:
     if not taken:
         raise TrainingError(f"inherit={name} has nothing of the fresh model's shape: name another")
     model.load_state_dict({**own, **taken})
+    sizes = [(part.config.image_size, part.config.history_size) for part in (model, other)]
+    if sizes[0] != sizes[1]:
+        return {}
     return load_styles(checkpoint_directory(name), unnamed=embodiments.DEFAULT)
 
 

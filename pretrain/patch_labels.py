@@ -1,9 +1,9 @@
 """What every patch of a batch's pictures shows, in labels that datasets give for nothing.
 
-A patch of the image says what it belongs to, where that thing's centre is, what the next step does to it, and
-where the prompt's scene, or the goal, and the first view show the same thing. A patch of a history picture
-says what it belongs to and where that is. The labels come from the boxes and the segmentation stored with
-each frame, so no simulator is needed.
+A patch of the image says what it belongs to, where that thing's centre is, how it stands, what the next step
+does to it and where it takes it, and where the prompt's scene, or the goal, and the first view show the same
+thing. A patch of a history picture says what it belongs to, where that is, and how it stands. The labels come
+from the boxes and the segmentation stored with each frame, so no simulator is needed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,21 +33,25 @@ first view."""
 @dataclass(frozen=True)
 class Labels:
     """Per patch of the image: name, texture, role int64 [B, N]; x and y bins of the object's centre, centre
-    int64 [B, N, 2]; those of the same object where the prompt's scene and the first view show it, elsewhere
+    int64 [B, N, 2]; its `Embodiment.postures`, posture int64 [B, N, 3]; its `Embodiment.moves`, move int64
+    [B, N, 4]; the centre of the same object where the prompt's scene and the first view show it, elsewhere
     int64 [B, N, 2, 2].
 
-    Per patch of the history frames: name, texture int64 [B, F, M], centre int64 [B, F, M, 2]. -100 where
-    nothing is known, in `centre` wherever `name` is.
+    Per patch of the history frames: name, texture int64 [B, F, M], centre int64 [B, F, M, 2], posture int64
+    [B, F, M, 3]. -100 where nothing is known, in `centre` wherever `name` is.
     """
 
     name: Tensor
     texture: Tensor
     centre: Tensor
+    posture: Tensor
     role: Tensor
+    move: Tensor
     elsewhere: Tensor
     history_name: Tensor
     history_texture: Tensor
     history_centre: Tensor
+    history_posture: Tensor
 
     def to(self, device: torch.device | str) -> "Labels":
         """Return a copy on the device."""
@@ -56,22 +60,31 @@ class Labels:
 
 @dataclass(frozen=True)
 class _Shown:
-    """The things in one picture, in arrays of as many rows; boxes as `image_boxes` returns them."""
+    """The things in one picture, in arrays of as many rows; boxes as `image_boxes` returns them, of each of
+    the views that are stacked in it.
+    """
 
     ids: np.ndarray  # int64 [things, 2], name and texture
-    boxes: np.ndarray  # float64 [things, 4]
+    boxes: np.ndarray  # float64 [views, things, 4]
     bins: np.ndarray  # int64 [things, 2]
+    postures: np.ndarray  # int64 [things, 3]
 
-    def patches(self, positions: np.ndarray, grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Ids [N, 2] and bins [N, 2] of the patches at these raster positions of a grid."""
-        owner = image_labels(self.boxes, positions, grid)
+    def owners(self, positions: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+        """Which thing each patch at these raster positions of a grid belongs to: int64 [N], -1 for none."""
+        owner = image_labels(self.boxes.reshape(-1, 4), positions, grid)
+        return np.where(owner >= 0, owner % max(1, len(self.ids)), -1)
+
+    def patches(self, positions: np.ndarray, grid: tuple[int, int]) -> tuple[np.ndarray, ...]:
+        """Ids [N, 2], bins [N, 2] and postures [N, 3] of the patches at these raster positions of a grid."""
+        owner = self.owners(positions, grid)
         known = (owner >= 0)[:, None]
-        return np.where(known, self.ids[owner], NOTHING), np.where(known, self.bins[owner], NOTHING)
+        told = (self.ids, self.bins, self.postures)
+        return tuple(np.where(known, values[owner], NOTHING) for values in told)
 
     def where(self, ids: np.ndarray) -> np.ndarray:
         """Bins [n, 2] at which things of these ids [n, 2] are shown, -100 where not exactly one is."""
         same = (self.ids[None] == ids[:, None]).all(-1)  # [n, things]
-        same &= ~np.isnan(self.boxes).any(-1)
+        same &= ~np.isnan(self.boxes[-1]).any(-1)
         alone = (same.sum(-1) == 1)[:, None]
         return np.where(alone, self.bins[same.argmax(-1)], NOTHING)
 
@@ -90,9 +103,11 @@ class Labeller:
         batch = self._processor([e.request for e in examples], [e.target for e in examples])
         shape = batch.image.mask.shape
         image, centre = (np.full((*shape, 2), NOTHING) for _ in range(2))
-        role, elsewhere = np.full(shape, NOTHING), np.full((*shape, 2, 2), NOTHING)
+        posture, role, move = (np.full((*shape, *more), NOTHING) for more in ((3,), (), (4,)))
+        elsewhere = np.full((*shape, 2, 2), NOTHING)
         layout = (len(examples), 0, 0) if batch.image_history is None else batch.image_history.mask.shape
         history, history_centre = (np.full((*layout, 2), NOTHING) for _ in range(2))
+        history_posture = np.full((*layout, 3), NOTHING)
         config = self._processor.config
         for row, example in enumerate(examples):
             frames = self._frames(example)
@@ -101,29 +116,30 @@ class Labeller:
                     continue
                 at = batch.image_history.positions[row, frame].numpy()
                 found = shown.patches(at, config.history_grid)
-                history[row, frame], history_centre[row, frame] = found
+                history[row, frame], history_centre[row, frame], history_posture[row, frame] = found
             now, body = example.moment, example.body
             if not now.objects:
                 continue
             at = batch.image.positions[row].numpy()
             here = self._in_view(example, now.objects)
-            image[row], centre[row] = here.patches(at, config.image_grid)
-            owner = image_labels(here.boxes, at, config.image_grid)  # [N]
+            image[row], centre[row], posture[row] = here.patches(at, config.image_grid)
+            owner = here.owners(at, config.image_grid)  # [N]
             seen = owner >= 0
             role[row, seen] = body.roles(now)[owner[seen]]
+            move[row, seen] = body.moves(now)[owner[seen]]
             for place, shown in ((SCENE, _next_scene(example, frames)), (FIRST_VIEW, self._first(example))):
                 if shown is not None:
                     elsewhere[row, seen, place] = shown.where(here.ids)[owner[seen]]
         image[image < 0] = history[history < 0] = NOTHING  # of what has a name that is not learned
-        arrays = (image[..., 0], image[..., 1], centre, role, elsewhere)
-        arrays += (history[..., 0], history[..., 1], history_centre)
+        arrays = (image[..., 0], image[..., 1], centre, posture, role, move, elsewhere)
+        arrays += (history[..., 0], history[..., 1], history_centre, history_posture)
         return batch, Labels(*map(torch.from_numpy, arrays))
 
     def _in_view(self, example: Example, objects: Sequence[Mapping[str, Any]]) -> _Shown:
         """Objects of the embodiment as the request's picture of the present shows them."""
         ids = np.array([self._ids(thing["name"], thing["texture"], example) for thing in objects])
-        boxes = image_boxes(example.body, objects, example.style, sizes_of(example.moment.views))
-        return _Shown(ids, boxes, example.body.object_bins(objects))
+        body = example.body
+        return _Shown(ids, _boxes(example, objects), body.object_bins(objects), body.postures(objects))
 
     def _first(self, example: Example) -> _Shown | None:
         """The first view, where the request carries it and it is known what that shows."""
@@ -149,18 +165,15 @@ class Labeller:
             return None
         if asset["placeholder_type"] == "object":  # all of the picture, and nowhere on the table
             ids = np.array([self._ids(info["obj_name"], info["obj_color"], example)])
-            return _Shown(ids, np.array([[0.0, 0.0, 1.0, 1.0]]), np.full((1, 2), NOTHING))
-        view = example.style.views[-1]
-        seen = [_box(asset["segm"][view] == thing["obj_id"]) for thing in info]
-        boxes = image_boxes(
-            example.body,
-            [{"boxes": {view: box}} for box in seen],
-            example.style,
-            sizes_of(example.moment.views),
-        )
+            whole = np.array([[[0.0, 0.0, 1.0, 1.0]]])
+            return _Shown(ids, whole, np.full((1, 2), NOTHING), np.full((1, 3), NOTHING))
+        views = example.style.views
+        segm = {view: asset["segm"][view] for view in views}
+        things = [{"boxes": {view: _box(segm[view] == thing["obj_id"]) for view in views}} for thing in info]
         ids = np.array([self._ids(thing["obj_name"], thing["obj_color"], example) for thing in info])
-        size = np.shape(asset["segm"][view])
-        return _Shown(ids, boxes, example.body.seen_bins(view, seen, size))
+        view = views[-1]
+        bins = example.body.seen_bins(view, [t["boxes"][view] for t in things], np.shape(segm[view]))
+        return _Shown(ids, _boxes(example, things), bins, np.full((len(info), 3), NOTHING))
 
     def _ids(self, name: str, texture: str, example: Example) -> tuple[int, int]:
         """Ids of a name and of a texture as the example shows it; those of what is not learned are below
@@ -194,6 +207,13 @@ def image_labels(boxes: np.ndarray, positions: np.ndarray, grid: tuple[int, int]
     held = (covered >= _HELD) @ holds.T  # [N, objects]: whether something that it holds covers the patch
     best = np.argmax(np.where(held, 0.0, covered), axis=-1)
     return np.where(covered.max(-1) > 0, best, -1)
+
+
+def _boxes(example: Example, objects: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """Boxes [views, objects, 4] of things in a picture that stacks the style's views."""
+    sizes = sizes_of(example.moment.views)
+    views = example.style.views
+    return np.stack([image_boxes(example.body, objects, example.style, sizes, view) for view in views])
 
 
 def _assets(example: Example) -> list[Any]:

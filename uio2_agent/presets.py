@@ -89,14 +89,14 @@ def _nano() -> dict[str, Any]:
             layers=4,
             patch_size=16,
             channels=3,
-            positions=(8, 16),
+            positions=(14, 16),
         ),
-        image_history=dict(width=192, heads=6, head_dim=32, mlp_dim=768, layers=2, latents=8),
+        image_history=dict(width=192, heads=6, head_dim=32, mlp_dim=768, layers=2, latents=16),
         freeze_vit=False,
-        image_size=(128, 256),
-        history_size=(64, 128),
-        image_tokens=80,
-        history_tokens=32,
+        image_size=(224, 256),
+        history_size=(224, 256),
+        image_tokens=160,
+        history_tokens=160,
         history_frames=8,
         grid_scale=1.0,
         drop_background=True,
@@ -105,7 +105,13 @@ def _nano() -> dict[str, Any]:
 
 
 def _nano_goal() -> dict[str, Any]:
-    return _nano() | dict(
+    nano = _nano()
+    return nano | dict(  # it draws what it sees: the table from above
+        image_encoder=nano["image_encoder"] | dict(positions=(8, 16)),
+        image_size=(128, 256),
+        history_size=(64, 128),
+        image_tokens=80,
+        history_tokens=32,
         image_rows=1_152,
         image_target_length=128,
         target_modalities=("text", "image"),

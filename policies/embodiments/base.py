@@ -285,8 +285,10 @@ class Embodiment(ABC):
 
     # requests
 
-    def style(self, small: bool = False) -> PromptStyle:
-        """Return how requests look for a model of the released sizes, or for a small one."""
+    def style(self, small: bool = False, draws: bool = False) -> PromptStyle:
+        """Return how requests look for a model of the released sizes, or for a small one, which may have to
+        draw such pictures too.
+        """
         return PromptStyle(wording="short" if small else "paper")
 
     def words(self, state: np.ndarray, style: PromptStyle) -> dict[str, str]:
@@ -358,6 +360,18 @@ class Embodiment(ABC):
         0 neither, -100 nothing is known.
         """
         return np.full(len(moment.objects or ()), NO_ROLE)
+
+    def postures(self, objects: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Say how objects stand: int64 bins [objects, 3], cosine and sine of the yaw, both from -1 to 1, and
+        the height, in a unit of the body's; -100 where that is not known.
+        """
+        return np.full((len(objects), 3), NO_ROLE)
+
+    def moves(self, moment: Moment) -> np.ndarray:
+        """Say where the next step takes what it takes: int64 bins [objects, 4], the place in the numbers
+        actions are written in, then cosine and sine of the turn; -100 for all else.
+        """
+        return np.full((len(moment.objects or ()), 4), NO_ROLE)
 
     # for people
 

@@ -23,7 +23,7 @@ from policies.embodiments.base import NO_ROLE, Controls, Embodiment
 from policies.embodiments.drawing import ACCENT, arrow, label
 from policies.moment import Moment
 from policies.prompts import seen_boxes
-from policies.style import PromptStyle
+from policies.style import STACKED, PromptStyle
 from uio2_agent.errors import UIO2Error
 from uio2_agent.text.vocabulary import value_to_bin
 
@@ -40,9 +40,10 @@ _REACH_M = 0.06
 """Between a pose and the centre of the object it is about."""
 _HEIGHT, _WIDTH = 128, 256
 """Of the pictures that the pixel numbers below are given for."""
-# What shows the table: rows, columns. Top: the mat without the light rim. Front: the mat and whatever stands
-# up to 0.1 m high on its far edge.
-_TABLE = {"top": ((2, 126), (4, 252)), "front": ((16, 126), (4, 252))}
+# What shows the table: rows, columns. The mat without the light rim.
+_TABLE = {"top": ((2, 126), (4, 252)), "front": ((36, 124), (4, 252))}
+_TALL_M = 0.2
+"""The height that has the last bin; nothing on the table is as tall."""
 
 NOT_MIRRORED = ("rotate", "twist", "manipulate_old_neighbor")
 """Tasks whose words name a sense of rotation or a point of the compass."""
@@ -190,13 +191,18 @@ class Vima(Embodiment):
 
     # requests
 
-    def style(self, small: bool = False) -> PromptStyle:
-        """Both views; for a small model the mat from above, small prompt crops, few words."""
-        style = PromptStyle(views=self.cameras, object_view="front")
+    def style(self, small: bool = False, draws: bool = False) -> PromptStyle:
+        """Both views; for a small model the mat alone, prompt crops of the same scale, few words. Only the
+        view from the front tells how tall things are, which a small model that draws does without.
+        """
         if not small:
-            return style
+            return PromptStyle(views=self.cameras, object_view="front")
+        if draws:
+            return PromptStyle(
+                views=("top",), crop_to_mat=True, object_view="top", object_crop=64, wording="short"
+            )
         return PromptStyle(
-            views=("top",), crop_to_mat=True, object_view="top", object_crop=64, wording="short"
+            views=self.cameras, crop_to_mat=True, object_view=STACKED, object_crop=112, wording="short"
         )
 
     def words(self, state: np.ndarray, style: PromptStyle) -> dict[str, str]:
@@ -249,6 +255,24 @@ class Vima(Embodiment):
                 distance[[bool(thing.get("fixed")) for thing in objects]] = np.inf
             if distance.min() < _REACH_M:
                 found[distance.argmin()] = role
+        return found
+
+    def postures(self, objects: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        found = np.full((len(objects), 3), NO_ROLE)
+        for row, thing in zip(found, objects, strict=True):
+            if "facing" in thing or "quaternion" in thing:
+                row[:2] = _facing_bins(thing.get("facing") or _facing(yaw_of(thing["quaternion"])))
+            if "size" in thing:
+                row[2] = value_to_bin(np.clip(np.array([thing["size"][2] / _TALL_M]), 0, 1))[0]
+        return found
+
+    def moves(self, moment: Moment) -> np.ndarray:
+        found = np.full((len(moment.objects or ()), 4), NO_ROLE)
+        (step,) = self.parse(_with_number(moment.remaining[0]))
+        turn = 0.0 if step.kind == SPATULA else math.radians(_turn(step.action))
+        place = (step.action["pose1_position"] - LOW) / (HIGH - LOW)
+        taken = self.roles(moment) == 1
+        found[taken] = [*value_to_bin(np.clip(place, 0, 1)), *_facing_bins(_facing(turn))]
         return found
 
     # for people
@@ -332,6 +356,15 @@ def _turn(action: Mapping[str, np.ndarray]) -> float:
     return 180 - (180 - degrees) % 360
 
 
+def _facing(yaw: float) -> np.ndarray:
+    return np.array([math.cos(yaw), math.sin(yaw)])
+
+
+def _facing_bins(direction: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Bins [2] of a direction's cosine and sine."""
+    return value_to_bin((np.clip(direction, -1, 1) + 1) / 2)
+
+
 def _with_number(text: str) -> str:
     return text if ":" in text else f"0: {text}"
 
@@ -399,14 +432,18 @@ class _Change:
         return VIMA.action_text(action, state_of(step.kind))
 
     def thing(self, thing: Mapping[str, Any], sizes: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
-        """One object's boxes and position. Its quaternion is left out: nothing reads it."""
+        """One object's boxes and position, and in place of its quaternion where its x axis points (seen from
+        above), which a mirrored thing still has.
+        """
         boxes = {
             camera: self._box(box, sizes[camera])
             for camera, box in thing["boxes"].items()
             if camera in sizes and box
         }
         position = [*self._point(np.asarray(thing["position"][:2])), thing["position"][2]]
-        kept = {key: thing[key] for key in ("name", "texture", "fixed") if key in thing}
+        kept = {key: thing[key] for key in ("name", "texture", "fixed", "size") if key in thing}
+        if "quaternion" in thing:
+            kept["facing"] = (self._sign * _facing(yaw_of(thing["quaternion"]))).tolist()
         return {**kept, "boxes": boxes, "position": position}
 
     def _point(self, point: np.ndarray) -> np.ndarray:

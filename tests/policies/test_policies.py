@@ -142,7 +142,7 @@ def test_a_call_that_raised_changed_nothing():
     for slot, seed in ((0, 1), (1, 2)):
         policy.reset(slot, _observation(seed), _info(seed))
     broken = Step(1, {"rgb": {}}, _info(2))
-    with pytest.raises(UIO2Error, match="top view"):
+    with pytest.raises(UIO2Error, match="front view"):
         policy.act([Step(0, _observation(1), _info(1)), broken])
     action = policy.act([Step(0, _observation(1), _info(1))])[0]
     assert [encode(action, 0, 0)] == expected

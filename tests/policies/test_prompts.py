@@ -72,7 +72,7 @@ def test_markers_follow_the_prompt_and_point_at_its_images(style):
     )
     crop, scene = (128, 128, 3), (256, 256, 3)
     if style == STYLES["nano"]:
-        crop, scene = (64, 64, 3), (124, 248, 3)
+        crop, scene = (224, 112, 3), (212, 248, 3)
     assert [image.shape for image in request.image_history] == [crop, crop, scene]
     assert request.image.shape == scene
     # Every marker is one token, which it is at a word start only.
@@ -87,9 +87,15 @@ def test_pixels_are_where_the_cameras_put_them():
     assert (paper.image[:128] == views["front"].transpose(1, 2, 0)).all()
     assert (paper.image[128:] == views["top"].transpose(1, 2, 0)).all()
     nano = action_request("{dragged_obj}", ASSETS, 0, views, style=NANO)
+    assert (nano.image[:88] == views["front"].transpose(1, 2, 0)[36:124, 4:252]).all()
+    assert (nano.image[88:] == views["top"].transpose(1, 2, 0)[2:126, 4:252]).all()
+    shown = {view: rgb.transpose(1, 2, 0) for view, rgb in ASSETS["dragged_obj"]["rgb"].items()}
+    assert (nano.image_history[0][:112] == shown["front"][8:120, 72:184]).all()
+    assert (nano.image_history[0][112:] == shown["top"][8:120, 72:184]).all()
+    drawing = VIMA.style(small=True, draws=True)
+    nano = action_request("{dragged_obj}", ASSETS, 0, views, style=drawing)
     assert (nano.image == views["top"].transpose(1, 2, 0)[2:126, 4:252]).all()
-    shown = ASSETS["dragged_obj"]["rgb"]["top"].transpose(1, 2, 0)
-    assert (nano.image_history[0] == shown[32:96, 96:160]).all()
+    assert (nano.image_history[0] == shown["top"][32:96, 96:160]).all()
     both = action_request("{scene}", ASSETS, 0, {v: i.transpose(1, 2, 0) for v, i in views.items()})
     assert (both.image == paper.image).all()  # channels last are taken too
 

@@ -75,12 +75,12 @@ def _one_picture() -> tuple[UnifiedIO2, Batch, Labels]:
     model = UnifiedIO2(config)
     model.processor = Processor(config, TextTokenizer.packaged())
     rng = np.random.default_rng(1)
-    image = np.full((128, 256, 3), 47, np.uint8)
+    image = np.full((224, 256, 3), 47, np.uint8)
     image[20:50, 30:70] = rng.integers(0, 255, 3)
     image[70:110, 150:210] = rng.integers(0, 255, 3)
     batch = model.processor([Request("objects", image=image, image_history=(image[:64, :64],))])
-    boxes = np.array([[20 / 128, 30 / 256, 50 / 128, 70 / 256], [70 / 128, 150 / 256, 110 / 128, 210 / 256]])
-    owner = image_labels(boxes, batch.image.positions[0].numpy(), GRID)
+    boxes = np.array([[20 / 224, 30 / 256, 50 / 224, 70 / 256], [70 / 224, 150 / 256, 110 / 224, 210 / 256]])
+    owner = image_labels(boxes, batch.image.positions[0].numpy(), config.image_grid)
     ids = torch.from_numpy(np.where(owner >= 0, owner, NOTHING))[None]
     centre = torch.tensor([[[200, 300], [800, 700]]])[:, owner]
     shown = torch.zeros(batch.image_history.mask.shape, dtype=torch.long)
@@ -89,11 +89,14 @@ def _one_picture() -> tuple[UnifiedIO2, Batch, Labels]:
         name=ids,
         texture=ids,
         centre=centre,
+        posture=nothing[..., None].expand(-1, -1, 3),
         role=nothing,
+        move=nothing[..., None].expand(-1, -1, 4),
         elsewhere=nothing[..., None, None].expand(-1, -1, 2, 2),
         history_name=shown,
         history_texture=torch.full_like(shown, NOTHING),
         history_centre=torch.full((*shown.shape, 2), NOTHING),
+        history_posture=torch.full((*shown.shape, 3), NOTHING),
     )
     return model, batch, labels
 
@@ -111,12 +114,16 @@ def test_what_no_patch_tells_has_no_loss():
     of_history = torch.full_like(labels.history_name, NOTHING)
     assert told() == {"name", "texture", "centre"}
     assert told(texture=nothing) == {"name", "centre"}
+    standing = torch.full_like(labels.posture, NOTHING).index_fill(-1, torch.tensor(2), 300)  # height alone
+    assert told(posture=standing) == {"name", "texture", "centre", "posture"}
     assert told(name=nothing, texture=nothing, centre=nowhere) == {"name"}  # that of the history
     assert told(name=nothing, texture=nothing, centre=nowhere, history_name=of_history) == set()
     encoded = model.encode(batch)
     assert eye.encoded_losses(model, encoded, batch, labels) == {}
     of_role = dataclasses.replace(labels, role=labels.name)
     assert set(eye.encoded_losses(model, encoded, batch, of_role)) == {"role"}
+    of_move = dataclasses.replace(labels, move=torch.full_like(labels.move, 500))
+    assert set(eye.encoded_losses(model, encoded, batch, of_move)) == {"move"}
 
 
 def test_dense_losses_reach_the_encoder_and_fall():

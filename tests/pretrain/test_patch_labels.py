@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from policies.embodiments.vima import VIMA
-from pretrain.examples import Example, goal_picture, plan_example
+from policies.embodiments.vima import VIMA, yaw_of
+from pretrain.examples import Example, cameras_of, goal_picture, plan_example
 from pretrain.moments import moment
 from pretrain.patch_labels import FIRST_VIEW, NOTHING, SCENE, Labeller, Labels
 from pretrain.recasting import as_motion, as_rearrangement
@@ -17,7 +17,8 @@ from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.inputs.processor import Processor
 from uio2_agent.text.tokenizer import TextTokenizer
 
-STYLE = VIMA.style(small=True)
+STYLE = VIMA.style(small=True).fitted(VIMA.cameras)
+CAMERAS = cameras_of(STYLE)
 BIN_M = np.array([0.5, 1.0]) / 999
 NEAR_M = 0.025
 """What the middle of a thing's box, seen from above, may be off its origin on an axis; a patch is 0.064."""
@@ -54,7 +55,7 @@ def test_patches_know_where_the_scene_wants_their_things(episodes, flags):
     """A solved rearrangement ends with every thing where the scene of the prompt shows it."""
     found = 0
     for episode in (each for each in episodes if each.task == "rearrange"):
-        now = moment(episode, 0, ["top"], flags)
+        now = moment(episode, 0, CAMERAS, flags)
         labels, pairs = _labels(plan_example(now, VIMA, STYLE), episode)
         told = _elsewhere(labels, SCENE)
         final = VIMA.object_bins(episode.final_objects)
@@ -70,7 +71,7 @@ def test_patches_know_where_the_scene_wants_their_things(episodes, flags):
 def test_patches_know_where_their_things_were_at_first(episodes):
     found = 0
     for episode in (each for each in episodes if each.task == "rearrange_then_restore"):
-        now = moment(episode, episode.length - 1, ["top"])
+        now = moment(episode, episode.length - 1, CAMERAS)
         labels, pairs = _labels(plan_example(now, VIMA, STYLE), episode)
         told = _elsewhere(labels, FIRST_VIEW)
         for pair, bins in zip(pairs, VIMA.object_bins(episode.objects[0]), strict=True):
@@ -83,12 +84,12 @@ def test_patches_know_where_their_things_were_at_first(episodes):
 def test_pictures_of_single_things_tell_no_place(episodes):
     """Nor is there a first view before the first step; the labels of the scene's patches tell both."""
     of_task = {episode.task: episode for episode in episodes}
-    now = moment(of_task["visual_manipulation"], 0, ["top"])
+    now = moment(of_task["visual_manipulation"], 0, CAMERAS)
     labels, _ = _labels(plan_example(now, VIMA, STYLE), of_task["visual_manipulation"])
     assert (labels.history_name != NOTHING).any()
     assert (labels.history_centre == NOTHING).all()
     assert (labels.elsewhere == NOTHING).all()
-    now = moment(of_task["rearrange"], 0, ["top"])
+    now = moment(of_task["rearrange"], 0, CAMERAS)
     labels, _ = _labels(plan_example(now, VIMA, STYLE), of_task["rearrange"])
     assert ((labels.history_centre[..., 0] != NOTHING) == (labels.history_name != NOTHING)).all()
     assert (labels.elsewhere[:, :, FIRST_VIEW] == NOTHING).all()
@@ -99,12 +100,38 @@ def test_of_several_scenes_the_one_behind_the_steps_done_tells_the_place(episode
     found = 0
     for episode in (each for each in episodes if each.task == "follow_order"):
         for step in range(episode.length):
-            example = plan_example(moment(episode, step, ["top"]), VIMA, STYLE)
+            example = plan_example(moment(episode, step, CAMERAS), VIMA, STYLE)
             labels, _ = _labels(example, episode)
             (told,) = np.unique(labels.elsewhere[0, labels.role[0] == 1, SCENE].numpy(), axis=0)
             place = VIMA.parse(example.target)[0].action["pose1_position"]
             place = VIMA.object_bins([{"position": place}])[0]
             assert (np.abs(told - place) * BIN_M).max() < NEAR_M, (episode.seed, step)
+            found += 1
+    assert found >= 6
+
+
+@pytest.mark.parametrize("flags", [(), (True, False)])
+def test_patches_know_how_their_things_stand_and_where_they_go(episodes, flags):
+    """What is taken stands, after its step, as its yaw before and the turn told add up to, where it is told to
+    go; a mirrored table has all of it mirrored.
+    """
+    found = 0
+    for episode in episodes:
+        for step in range(episode.length - 1):
+            now, then = (moment(episode, at, CAMERAS, flags) for at in (step, step + 1))
+            labels, _ = _labels(plan_example(now, VIMA, STYLE), episode)
+            picked = labels.role[0] == 1
+            (posture,) = np.unique(labels.posture[0, picked].numpy(), axis=0)
+            (move,) = np.unique(labels.move[0, picked].numpy(), axis=0)
+            assert (labels.move[0, ~picked] == NOTHING).all()
+            (index,) = (at for at, role in enumerate(VIMA.roles(now)) if role == 1)
+            yaw, turn = (np.arctan2(*(2 * bins / 999 - 1)[::-1]) for bins in (posture[:2], move[2:]))
+            after = yaw_of(episode.objects[step + 1][index]["quaternion"])
+            end = np.array([np.cos(after), np.sin(after) * (-1 if flags else 1)])
+            assert np.abs(end - (np.cos(yaw + turn), np.sin(yaw + turn))).max() < 0.08, (episode.seed, step)
+            assert (np.abs(move[:2] - VIMA.object_bins(then.objects)[index]) * BIN_M).max() < 2 * NEAR_M
+            tall = episode.objects[step][index]["size"][2]
+            assert abs(posture[2] / 999 * 0.2 - tall) < 1e-3
             found += 1
     assert found >= 6
 
@@ -115,12 +142,12 @@ def test_a_demonstration_recast_as_a_rearrangement_shows_how_it_ended(episodes, 
     recast = 0
     for episode in episodes:
         for step in range(episode.length):
-            other = as_rearrangement(episode, step, ["top"], VIMA)
+            other = as_rearrangement(episode, step, CAMERAS, VIMA)
             if other is None:
                 continue
             assert episode.task != "rearrange_then_restore" or step > 0
             recast += 1
-            now = moment(episode, step, ["top"], flags, recast=other)
+            now = moment(episode, step, CAMERAS, flags, recast=other)
             example = plan_example(now, VIMA, STYLE)
             assert example.request.text.startswith("Rearrange to this <image_history_1>")
             labels, _ = _labels(example, episode)
@@ -142,11 +169,11 @@ def test_a_demonstration_recast_as_a_way_shows_each_stop(tmp_path, rendering):
     source, found = LeRobotSource(Path(output)), 0
     for episode in (source[index] for index in range(len(source))):
         for step in range(episode.length):
-            way = as_motion(episode, step, ["top"], VIMA)
+            way = as_motion(episode, step, CAMERAS, VIMA)
             if way is None:
                 continue
             assert episode.task != "rearrange"
-            now = moment(episode, step, ["top"], recast=way)
+            now = moment(episode, step, CAMERAS, recast=way)
             example = plan_example(now, VIMA, STYLE)
             assert example.request.text.startswith(
                 "Follow this motion for <image_history_1>: <image_history_2> <image_history_3>"
@@ -169,7 +196,7 @@ def test_a_goal_that_is_shown_tells_where_things_will_lie(episodes, flags):
     style, found = dataclasses.replace(STYLE, goal=True), 0
     for episode in (each for each in episodes if each.task != "rearrange_then_restore"):
         goal = goal_picture(episode, VIMA, style)
-        now = moment(episode, episode.length - 1, ["top"], flags, goal=goal)
+        now = moment(episode, episode.length - 1, CAMERAS, flags, goal=goal)
         example = plan_example(now, VIMA, style)
         labels, _ = _labels(example, episode)
         (told,) = np.unique(labels.elsewhere[0, labels.role[0] == 1, SCENE].numpy(), axis=0)

@@ -130,12 +130,15 @@ def image_patches(
 def _foreground(
     pixels: np.ndarray, inside: tuple[slice, slice], mask: np.ndarray, patch: int, limit: int
 ) -> np.ndarray:
-    """Return raster positions of the patches that show more than the median colour."""
+    """Return raster positions of the patches that show more than the median colour; padding shows nothing."""
     if not mask.any():  # too thin to reach the centre of any patch: the one its own centre falls into
         row, column = ((part.start + part.stop - 1) // 2 // patch for part in inside)
         return np.array([row * (pixels.shape[2] // patch) + column])
-    levels = np.rint(pixels * np.float32(255)).astype(np.uint8)
-    median = _median_colour(levels[:, inside[0], inside[1]])
+    shown = np.rint(pixels[:, *inside] * np.float32(255)).astype(np.uint8)
+    median = _median_colour(shown)
+    levels = np.empty(pixels.shape, np.uint8)
+    levels[:] = median[:, None, None]
+    levels[:, *inside] = shown
     cells = patchify(levels, patch).reshape(mask.size, 3, -1)
     low, high = cells.min(-1).astype(np.int64), cells.max(-1).astype(np.int64)  # [patches, 3]
     away = np.maximum(high - median, median - low)
@@ -151,6 +154,5 @@ def _foreground(
 
 def _median_colour(levels: np.ndarray) -> np.ndarray:
     """Return the (lower) median of each channel of uint8 [3, height, width], int64 [3]."""
-    counts = (np.bincount(channel.reshape(-1), minlength=256).cumsum() for channel in levels)
-    half = (levels[0].size + 1) // 2
-    return np.array([np.searchsorted(count, half) for count in counts])
+    middle = (levels[0].size + 1) // 2 - 1
+    return np.partition(levels.reshape(3, -1), middle, axis=-1)[:, middle].astype(np.int64)
