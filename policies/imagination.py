@@ -117,7 +117,7 @@ class Imagination:
 
         observation, info = later
         body = embodiments.of(info)
-        seen = scene(body, body.views(observation), self._style_of(body))
+        seen = scene(body, body.views(observation), self._style_of(body).drawn)
         wanted = image_target([self.request(first)], [Target(image=seen)], self.model.config, [None])
         embedder = self.model.targets["image"]
         with torch.no_grad():

@@ -40,6 +40,8 @@ class PromptStyle:
     object_crop: Annotated[int, Range(8, 128)] = 128
     """Side of the square around the picture's centre that is kept of an object placeholder, in 128ths of the
     picture's height."""
+    drawn_views: Annotated[tuple[Name, ...], Range(0, 16)] = ()
+    """Cameras of pictures that are drawn, and of a goal that is shown, stacked; empty for `views`."""
     object_names: bool = False
     """Write "texture object" instead of showing an object placeholder ("pure text"); scenes stay images."""
     object_boxes: bool = False
@@ -66,19 +68,26 @@ class PromptStyle:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if len(set(self.views)) < len(self.views):
-            raise UIO2Error(f"views={shown(self.views)} is not possible: it names a camera more than once")
+        for name in ("views", "drawn_views"):
+            views = getattr(self, name)
+            if len(set(views)) < len(views):
+                raise UIO2Error(f"{name}={shown(views)} is not possible: it names a camera more than once")
 
     def fitted(self, cameras: Sequence[str]) -> PromptStyle:
         """Return the style with all its cameras named; UIO2Error for one that the body does not have."""
         views = self.views or tuple(cameras)
         object_view = self.object_view or views[0]
-        asked = views if object_view == STACKED else (*views, object_view)
+        asked = (*views, *self.drawn_views, *(() if object_view == STACKED else (object_view,)))
         if unknown := [view for view in asked if view not in cameras]:
             raise UIO2Error(f"prompt style: no camera {unknown[0]!r}; choose from {', '.join(cameras)}")
         if (views, object_view) == (self.views, self.object_view):
             return self
         return dataclasses.replace(self, views=views, object_view=object_view)
+
+    @property
+    def drawn(self) -> PromptStyle:
+        """How drawn pictures look, as the `views` of a style that has all its cameras named."""
+        return dataclasses.replace(self, views=self.drawn_views or self.views)
 
     @property
     def object_views(self) -> tuple[str, ...]:
@@ -87,7 +96,11 @@ class PromptStyle:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {**dataclasses.asdict(self), "views": list(self.views)}
+        return {
+            **dataclasses.asdict(self),
+            "views": list(self.views),
+            "drawn_views": list(self.drawn_views),
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PromptStyle:

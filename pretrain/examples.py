@@ -173,7 +173,7 @@ def next_view_example(
     request = next_view_request(body, now, record.action_texts[step], style, rng)
     after = record.final if step + 1 == record.length else None
     views = {camera: after[camera] if after else record.frames[camera][step + 1] for camera in cameras}
-    target = Target(image=scene(body, views, style.fitted(body.cameras)))
+    target = Target(image=scene(body, views, style.fitted(body.cameras).drawn))
     return Example(request, target, now, body, style)
 
 
@@ -198,7 +198,7 @@ def caption_example(
 
 def goal_picture(record: StoredEpisode, body: Embodiment, style: PromptStyle) -> np.ndarray | None:
     """Return how an episode that succeeded looked at its end, as its body's requests show it."""
-    return scene(body, record.final, style.fitted(body.cameras)) if record.success else None
+    return scene(body, record.final, style.fitted(body.cameras).drawn) if record.success else None
 
 
 def goal_view_example(
@@ -206,7 +206,7 @@ def goal_view_example(
 ) -> Example:
     """Ask for the view after the last action, from the first one and the instruction."""
     now = moment(record, 0, cameras_of(style))
-    target = Target(image=scene(body, record.final, style.fitted(body.cameras)))
+    target = Target(image=scene(body, record.final, style.fitted(body.cameras).drawn))
     return Example(goal_view_request(body, now, style, rng), target, _unlabelled(now), body, style)
 
 
@@ -253,4 +253,4 @@ def plan_example(
 
 def cameras_of(style: PromptStyle) -> list[str]:
     """Return the cameras that requests of a style show."""
-    return sorted({*style.views, *style.object_views})
+    return sorted({*style.views, *style.object_views, *style.drawn.views})

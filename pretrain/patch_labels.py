@@ -16,6 +16,7 @@ from torch import Tensor
 
 from policies.embodiments.base import NO_ROLE
 from policies.prompts import image_boxes, shown_assets, sizes_of
+from policies.style import PromptStyle
 from pretrain.examples import Example
 from pretrain.recolouring import texture_name
 from uio2_agent.inputs.batch import Batch
@@ -135,11 +136,14 @@ class Labeller:
         arrays += (history[..., 0], history[..., 1], history_centre, history_posture)
         return batch, Labels(*map(torch.from_numpy, arrays))
 
-    def _in_view(self, example: Example, objects: Sequence[Mapping[str, Any]]) -> _Shown:
-        """Objects of the embodiment as the request's picture of the present shows them."""
+    def _in_view(
+        self, example: Example, objects: Sequence[Mapping[str, Any]], style: PromptStyle | None = None
+    ) -> _Shown:
+        """Objects of the embodiment as the request's picture of the present shows them, or one of a style."""
         ids = np.array([self._ids(thing["name"], thing["texture"], example) for thing in objects])
         body = example.body
-        return _Shown(ids, _boxes(example, objects), body.object_bins(objects), body.postures(objects))
+        boxes = _boxes(example, objects, style or example.style)
+        return _Shown(ids, boxes, body.object_bins(objects), body.postures(objects))
 
     def _first(self, example: Example) -> _Shown | None:
         """The first view, where the request carries it and it is known what that shows."""
@@ -153,7 +157,8 @@ class Labeller:
         if _carries_first(example):
             frames.append(self._first(example))
         if _carries_goal(example):
-            frames.append(self._in_view(example, now.goal_objects) if now.goal_objects else None)
+            style = example.style.drawn
+            frames.append(self._in_view(example, now.goal_objects, style) if now.goal_objects else None)
         return frames
 
     def _asset(self, asset: Mapping[str, Any], example: Example) -> _Shown | None:
@@ -173,7 +178,8 @@ class Labeller:
         ids = np.array([self._ids(thing["obj_name"], thing["obj_color"], example) for thing in info])
         view = views[-1]
         bins = example.body.seen_bins(view, [t["boxes"][view] for t in things], np.shape(segm[view]))
-        return _Shown(ids, _boxes(example, things), bins, np.full((len(info), 3), NOTHING))
+        boxes = _boxes(example, things, example.style)
+        return _Shown(ids, boxes, bins, np.full((len(info), 3), NOTHING))
 
     def _ids(self, name: str, texture: str, example: Example) -> tuple[int, int]:
         """Ids of a name and of a texture as the example shows it; those of what is not learned are below
@@ -209,11 +215,10 @@ def image_labels(boxes: np.ndarray, positions: np.ndarray, grid: tuple[int, int]
     return np.where(covered.max(-1) > 0, best, -1)
 
 
-def _boxes(example: Example, objects: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """Boxes [views, objects, 4] of things in a picture that stacks the style's views."""
-    sizes = sizes_of(example.moment.views)
-    views = example.style.views
-    return np.stack([image_boxes(example.body, objects, example.style, sizes, view) for view in views])
+def _boxes(example: Example, objects: Sequence[Mapping[str, Any]], style: PromptStyle) -> np.ndarray:
+    """Boxes [views, objects, 4] of things in a picture that stacks a style's views."""
+    body, sizes = example.body, sizes_of(example.moment.views)
+    return np.stack([image_boxes(body, objects, style, sizes, view) for view in style.views])
 
 
 def _assets(example: Example) -> list[Any]:

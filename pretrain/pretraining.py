@@ -100,9 +100,8 @@ class PretrainRun:
         torch.set_flush_denormal(True)
         torch.manual_seed(config.seed)
         self.model, stored = start_network(config)
-        small, draws = config.model in SMALL, "image" in self.model.config.target_modalities
         styles = {
-            name: stored.get(name) or embodiments.get(name).style(small, draws)
+            name: stored.get(name) or embodiments.get(name).style(small=config.model in SMALL)
             for name in embodiments.names()
         }
         learned = {} if config.model in PRESETS else load_controls(checkpoint_directory(config.model))

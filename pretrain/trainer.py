@@ -99,7 +99,7 @@ class Run:
         if "image" not in self.model.config.target_modalities:
             _check_no_picture_is_asked(config)
         bodies = {fact["embodiment"] for fact in source.facts}
-        styles = _styles(self.styles, bodies, config, "image" in self.model.config.target_modalities)
+        styles = _styles(self.styles, bodies, config)
         self.styles |= styles
         self.eye = DenseHeads(self.model, names, textures, config.sigma).to(self.device)
         self.lora = self._adapters() if adapted else None
@@ -284,7 +284,7 @@ def _check_no_picture_is_asked(config: TrainConfig) -> None:
 
 
 def _styles(
-    stored: Mapping[str, PromptStyle], bodies: Iterable[str], config: TrainConfig, draws: bool
+    stored: Mapping[str, PromptStyle], bodies: Iterable[str], config: TrainConfig
 ) -> dict[str, PromptStyle]:
     """Return how requests for each of the data's embodiments look: as the model knows them, else as the
     embodiment wants them for a model of this size, with the changes asked for.
@@ -292,7 +292,7 @@ def _styles(
     styles = {}
     for name in sorted(bodies):
         body = embodiments.get(name)
-        style = stored.get(name) or body.style(small=config.model in SMALL, draws=draws)
+        style = stored.get(name) or body.style(small=config.model in SMALL)
         changed = PromptStyle.from_dict({**style.to_dict(), **config.style}).fitted(body.cameras)
         body.wordings(changed)
         styles[name] = changed

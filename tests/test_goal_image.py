@@ -27,7 +27,7 @@ from uio2_agent.request import Target
 
 def style():
     body = get("vima")
-    return dataclasses.replace(body.style(small=True, draws=True), goal=True).fitted(body.cameras)
+    return dataclasses.replace(body.style(small=True), goal=True).fitted(body.cameras)
 
 
 def test_training_shows_the_end_of_the_episode_as_the_last_picture() -> None:
@@ -43,7 +43,7 @@ def test_training_shows_the_end_of_the_episode_as_the_last_picture() -> None:
             continue
         shown += 1
         last = example.request.image_history[-1]
-        assert np.array_equal(last, scene(body, record.final, style()))
+        assert np.array_equal(last, scene(body, record.final, style().drawn))
         assert f"{words}{len(example.request.image_history)}>" in example.request.text
     assert 4 <= shown <= 20
     plain = dataclasses.replace(style(), goal=False)
@@ -64,7 +64,7 @@ def test_a_goal_is_mirrored_with_its_moment(name: str) -> None:
     body = get(name)
     picture = np.arange(8 * 16 * 3, dtype=np.uint8).reshape(8, 16, 3)
     state = np.zeros(len(body.state_names), np.float32)
-    cameras = body.style(small=True, draws=True).views or body.cameras
+    cameras = body.style(small=True).views or body.cameras
     now = Moment(
         task="visual_manipulation",
         prompt="x",

@@ -105,13 +105,7 @@ def _nano() -> dict[str, Any]:
 
 
 def _nano_goal() -> dict[str, Any]:
-    nano = _nano()
-    return nano | dict(  # it draws what it sees: the table from above
-        image_encoder=nano["image_encoder"] | dict(positions=(8, 16)),
-        image_size=(128, 256),
-        history_size=(64, 128),
-        image_tokens=80,
-        history_tokens=32,
+    return _nano() | dict(
         image_rows=1_152,
         image_target_length=128,
         target_modalities=("text", "image"),

@@ -285,10 +285,8 @@ class Embodiment(ABC):
 
     # requests
 
-    def style(self, small: bool = False, draws: bool = False) -> PromptStyle:
-        """Return how requests look for a model of the released sizes, or for a small one, which may have to
-        draw such pictures too.
-        """
+    def style(self, small: bool = False) -> PromptStyle:
+        """Return how requests look for a model of the released sizes, or for a small one."""
         return PromptStyle(wording="short" if small else "paper")
 
     def words(self, state: np.ndarray, style: PromptStyle) -> dict[str, str]:

@@ -201,7 +201,7 @@ class Navigation(Embodiment):
 
     # requests
 
-    def style(self, small: bool = False, draws: bool = False) -> PromptStyle:
+    def style(self, small: bool = False) -> PromptStyle:
         """What the camera sees, with the last few views; for a small model the map it draws, few words."""
         if not small:
             return PromptStyle(views=("front",), told_steps=4, told_views=4)

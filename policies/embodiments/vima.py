@@ -191,18 +191,19 @@ class Vima(Embodiment):
 
     # requests
 
-    def style(self, small: bool = False, draws: bool = False) -> PromptStyle:
-        """Both views; for a small model the mat alone, prompt crops of the same scale, few words. Only the
-        view from the front tells how tall things are, which a small model that draws does without.
+    def style(self, small: bool = False) -> PromptStyle:
+        """Both views; for a small model the mat alone, prompt crops of the same scale, few words, and the
+        table drawn from above. Only the view from the front tells how tall things are.
         """
         if not small:
             return PromptStyle(views=self.cameras, object_view="front")
-        if draws:
-            return PromptStyle(
-                views=("top",), crop_to_mat=True, object_view="top", object_crop=64, wording="short"
-            )
         return PromptStyle(
-            views=self.cameras, crop_to_mat=True, object_view=STACKED, object_crop=112, wording="short"
+            views=self.cameras,
+            crop_to_mat=True,
+            object_view=STACKED,
+            object_crop=112,
+            drawn_views=("top",),
+            wording="short",
         )
 
     def words(self, state: np.ndarray, style: PromptStyle) -> dict[str, str]:

@@ -84,9 +84,9 @@ def _picture(record: Any, rng: np.random.Generator, styles: Styles) -> np.ndarra
 
 
 def _scene(record: StoredEpisode, rng: np.random.Generator, styles: Styles) -> np.ndarray:
-    """What the body of an episode sees at a drawn step, as its requests show it."""
+    """What the body of an episode sees at a drawn step, as answers to its requests show it."""
     body = embodiments.get(record.embodiment)
-    style = styles(body).fitted(body.cameras)
+    style = styles(body).fitted(body.cameras).drawn
     step = int(rng.integers(record.length + 1))
     views = {
         camera: record.final[camera] if step == record.length else record.frames[camera][step]

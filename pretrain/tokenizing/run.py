@@ -315,7 +315,7 @@ class _Material:
         return audio_values(record, rng, self._shape)
 
     def _style(self, body: Embodiment) -> PromptStyle:
-        return self._stored.get(body.name) or body.style(self._small, draws=True)
+        return self._stored.get(body.name) or body.style(self._small)
 
 
 class _Batches:

@@ -92,10 +92,13 @@ def test_pixels_are_where_the_cameras_put_them():
     shown = {view: rgb.transpose(1, 2, 0) for view, rgb in ASSETS["dragged_obj"]["rgb"].items()}
     assert (nano.image_history[0][:112] == shown["front"][8:120, 72:184]).all()
     assert (nano.image_history[0][112:] == shown["top"][8:120, 72:184]).all()
-    drawing = VIMA.style(small=True, draws=True)
-    nano = action_request("{dragged_obj}", ASSETS, 0, views, style=drawing)
-    assert (nano.image == views["top"].transpose(1, 2, 0)[2:126, 4:252]).all()
-    assert (nano.image_history[0] == shown["top"][32:96, 96:160]).all()
+    above = PromptStyle(views=("top",), crop_to_mat=True, object_crop=64).fitted(VIMA.cameras)
+    assert above.drawn == above
+    of_above = action_request("{dragged_obj}", ASSETS, 0, views, style=above)
+    assert (of_above.image == views["top"].transpose(1, 2, 0)[2:126, 4:252]).all()
+    assert (of_above.image_history[0] == shown["top"][32:96, 96:160]).all()
+    drawn = prompts.scene(VIMA, views, NANO.fitted(VIMA.cameras).drawn)
+    assert (drawn == of_above.image).all()
     both = action_request("{scene}", ASSETS, 0, {v: i.transpose(1, 2, 0) for v, i in views.items()})
     assert (both.image == paper.image).all()  # channels last are taken too
 
@@ -297,6 +300,9 @@ def test_styles_go_through_their_file(tmp_path):
             PromptStyle(**wrong)
     with pytest.raises(UIO2Error, match="no camera 'side'; choose from front, top"):
         action_request("Go.", {}, 0, _views(0), style=PromptStyle(views=("side",)))
+    for wrong in ({"object_view": "side"}, {"object_view": "views", "drawn_views": ("side",)}):
+        with pytest.raises(UIO2Error, match="no camera 'side'; choose from front, top"):
+            PromptStyle(**wrong).fitted(VIMA.cameras)
     with pytest.raises(UIO2Error, match="wording 'long'"):
         action_request("Go.", {}, 0, _views(0), style=PromptStyle(wording="long"))
     assert PromptStyle().fitted(VIMA.cameras) == PAPER

@@ -112,8 +112,8 @@ def test_of_several_scenes_the_one_behind_the_steps_done_tells_the_place(episode
 
 @pytest.mark.parametrize("flags", [(), (True, False)])
 def test_patches_know_how_their_things_stand_and_where_they_go(episodes, flags):
-    """What is taken stands, after its step, as its yaw before and the turn told add up to, where it is told to
-    go; a mirrored table has all of it mirrored.
+    """What is taken stands after its step where it was told to go, as its yaw before and the turn told add up
+    to; a mirrored table has all of it mirrored.
     """
     found = 0
     for episode in episodes:

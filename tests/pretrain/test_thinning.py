@@ -12,7 +12,7 @@ from pretrain.sources import LeRobotSource
 from pretrain.thinning import thinned
 from rollouts.collect import CollectConfig, collect
 
-STYLE = VIMA.style(small=True, draws=True).fitted(VIMA.cameras)
+STYLE = VIMA.style(small=True).fitted(VIMA.cameras)
 
 
 @pytest.fixture(scope="module")

@@ -168,12 +168,12 @@ def test_material_is_what_a_model_is_asked_to_draw() -> None:
     picture = np.zeros((16, 16, 3), np.uint8)
     picture[:, :8] = 255
     found, inside = image_values(
-        records.ImageTextRecord(picture, "x"), rng, SMALL, lambda body: body.style(small=True, draws=True)
+        records.ImageTextRecord(picture, "x"), rng, SMALL, lambda body: body.style(small=True)
     )
     assert found.shape == (3, 16, 32) and inside.sum() == 256 and set(np.unique(found)) == {-1.0, 1.0}
     assert inside[:, 8:24].all()
     with pytest.raises(BadRecord, match="TextRecord holds no picture"):
-        image_values(records.TextRecord("x"), rng, SMALL, lambda body: body.style(small=True, draws=True))
+        image_values(records.TextRecord("x"), rng, SMALL, lambda body: body.style(small=True))
     wave = np.sin(np.arange(4.08 * 16_000) / 5).astype(np.float32)
     sound, heard = audio_values(records.SoundTextRecord(wave, "x"), rng, SOUNDS)
     assert sound.shape == (1, 128, 256) and heard.mean() > 0.9

@@ -47,6 +47,15 @@ def test_background_patches_are_left_out():
     assert np.allclose(kept.values[0], expected.reshape(-1), atol=1e-6)
 
 
+def test_padding_shows_nothing():
+    """A picture of another shape keeps the patches it would keep without the bars around it."""
+    image = np.full((108, 248, 3), 47, np.uint8)
+    image[40:60, 100:130] = (250, 0, 0)
+    kept = image_patches(image, (128, 256), 16, 80, drop_background=True)
+    rows, columns = np.divmod(kept.positions, 16)
+    assert set(rows) == {3, 4} and set(columns) == {6, 7, 8}  # 50 of 128, 103 to 134 of 256
+
+
 def test_a_blank_picture_keeps_one_patch():
     kept = image_patches(np.full((64, 64, 3), 7, np.uint8), (64, 128), 16, 32, drop_background=True)
     assert len(kept.positions) == 1
