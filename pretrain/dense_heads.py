@@ -41,6 +41,8 @@ class DenseHeads(nn.Module):
         self.posture = nn.Linear(width, 3 * out)
         self.role = nn.Linear(out, 3)
         self.move = nn.Linear(out, 4 * out)
+        self.contrast = nn.Linear(out, 5)
+        self.asked = nn.Linear(out, 5)
         self.elsewhere = nn.Linear(out, 2 * 2 * out)
         self._kernel = bump_table(sigma)
 
@@ -82,10 +84,12 @@ class DenseHeads(nn.Module):
         self, model: UnifiedIO2, encoded: Encoded, batch: Batch, labels: Labels
     ) -> dict[str, Tensor]:
         """Mean losses of what image patches tell when they leave the encoder, where any is labelled: role,
-        and move and elsewhere where their heads learn.
+        and move, contrast and elsewhere where their heads learn; and of what the text's tokens tell together:
+        the contrast that is asked for.
         """
         first = batch.text.tokens.shape[1]  # the image follows the text
-        patches = encoded.spread()[:, first : first + labels.role.shape[1]]  # [B, N, D]
+        wide = encoded.spread()
+        patches = wide[:, first : first + labels.role.shape[1]]  # [B, N, D]
         known = batch.image.mask & (labels.role != NOTHING)
         losses = {}
         if known.any():
@@ -94,6 +98,15 @@ class DenseHeads(nn.Module):
         if self.move.weight.requires_grad and taken.any():
             hidden = self.move(patches[taken]).unflatten(-1, (4, -1))  # [m, 4, D]
             losses["move"] = self._bins_loss(model, hidden, labels.move[taken])
+        compared = batch.image.mask & (labels.contrast != NOTHING)
+        if self.contrast.weight.requires_grad and compared.any():
+            scores = self.contrast(patches[compared])  # [n, 5]
+            losses["contrast"] = F.cross_entropy(scores.float(), labels.contrast[compared])
+        asked = labels.asked != NOTHING
+        if self.asked.weight.requires_grad and asked.any():
+            words, there = wide[asked, :first], batch.text.mask[asked][..., None]  # [n, T, D]
+            scores = self.asked((words * there).sum(1) / there.sum(1))  # [n, 5]
+            losses["asked"] = F.cross_entropy(scores.float(), labels.asked[asked])
         bins = labels.elsewhere[known]  # [n, 2 places, 2]
         told = bins[..., 0] != NOTHING  # [n, 2 places]
         if self.elsewhere.weight.requires_grad and told.any():

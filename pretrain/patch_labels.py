@@ -35,8 +35,9 @@ first view."""
 class Labels:
     """Per patch of the image: name, texture, role int64 [B, N]; x and y bins of the object's centre, centre
     int64 [B, N, 2]; its `Embodiment.postures`, posture int64 [B, N, 3]; its `Embodiment.moves`, move int64
-    [B, N, 4]; the centre of the same object where the prompt's scene and the first view show it, elsewhere
-    int64 [B, N, 2, 2].
+    [B, N, 4]; its `Embodiment.contrasts`, contrast int64 [B, N]; the centre of the same object where the
+    prompt's scene and the first view show it, elsewhere int64 [B, N, 2, 2]. Per example: which contrast is
+    asked for, asked int64 [B].
 
     Per patch of the history frames: name, texture int64 [B, F, M], centre int64 [B, F, M, 2], posture int64
     [B, F, M, 3]. -100 where nothing is known, in `centre` wherever `name` is.
@@ -48,6 +49,8 @@ class Labels:
     posture: Tensor
     role: Tensor
     move: Tensor
+    contrast: Tensor
+    asked: Tensor
     elsewhere: Tensor
     history_name: Tensor
     history_texture: Tensor
@@ -105,6 +108,7 @@ class Labeller:
         shape = batch.image.mask.shape
         image, centre = (np.full((*shape, 2), NOTHING) for _ in range(2))
         posture, role, move = (np.full((*shape, *more), NOTHING) for more in ((3,), (), (4,)))
+        contrast, asked = np.full(shape, NOTHING), np.full(len(examples), NOTHING)
         elsewhere = np.full((*shape, 2, 2), NOTHING)
         layout = (len(examples), 0, 0) if batch.image_history is None else batch.image_history.mask.shape
         history, history_centre = (np.full((*layout, 2), NOTHING) for _ in range(2))
@@ -128,11 +132,13 @@ class Labeller:
             seen = owner >= 0
             role[row, seen] = body.roles(now)[owner[seen]]
             move[row, seen] = body.moves(now)[owner[seen]]
+            asked[row], contrasts = body.contrasts(now)
+            contrast[row, seen] = contrasts[owner[seen]]
             for place, shown in ((SCENE, _next_scene(example, frames)), (FIRST_VIEW, self._first(example))):
                 if shown is not None:
                     elsewhere[row, seen, place] = shown.where(here.ids)[owner[seen]]
         image[image < 0] = history[history < 0] = NOTHING  # of what has a name that is not learned
-        arrays = (image[..., 0], image[..., 1], centre, posture, role, move, elsewhere)
+        arrays = (image[..., 0], image[..., 1], centre, posture, role, move, contrast, asked, elsewhere)
         arrays += (history[..., 0], history[..., 1], history_centre, history_posture)
         return batch, Labels(*map(torch.from_numpy, arrays))
 

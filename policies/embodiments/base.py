@@ -371,6 +371,13 @@ class Embodiment(ABC):
         """
         return np.full((len(moment.objects or ()), 4), NO_ROLE)
 
+    def contrasts(self, moment: Moment) -> tuple[int, np.ndarray]:
+        """Say what the words ask of a thing beside another like it, and what each thing is: a class from 1 to
+        4, and one for each object, int64 [objects], 0 for one beside none; -100 everywhere where the words
+        compare nothing.
+        """
+        return NO_ROLE, np.full(len(moment.objects or ()), NO_ROLE)
+
     # for people
 
     @abstractmethod

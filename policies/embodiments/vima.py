@@ -42,6 +42,8 @@ _HEIGHT, _WIDTH = 128, 256
 """Of the pictures that the pixel numbers below are given for."""
 # What shows the table: rows, columns. The mat without the light rim.
 _TABLE = {"top": ((2, 126), (4, 252)), "front": ((36, 124), (4, 252))}
+_TALLER = 1.5
+"""By what factor one thing of a shape is taller than another; sizes of one shape differ by less."""
 _TALL_M = 0.2
 """The height that has the last bin; nothing on the table is as tall."""
 
@@ -276,6 +278,17 @@ class Vima(Embodiment):
         found[taken] = [*value_to_bin(np.clip(place, 0, 1)), *_facing_bins(_facing(turn))]
         return found
 
+    def contrasts(self, moment: Moment) -> tuple[int, np.ndarray]:
+        """Taller, shorter, darker or lighter than the other of its shape, where the words say that one thing
+        is such "than" another.
+        """
+        if " than " not in moment.prompt:
+            return super().contrasts(moment)
+        objects = moment.objects or ()
+        found = np.array([_contrast(thing, objects) for thing in objects], np.int64)
+        taken = found[self.roles(moment) == 1]
+        return int(taken[0]) if len(taken) else NO_ROLE, found
+
     # for people
 
     def describe(self, action: Any, state: np.ndarray) -> str:
@@ -355,6 +368,19 @@ def _turn(action: Mapping[str, np.ndarray]) -> float:
     (_, _, z0, w0), (_, _, z1, w1) = (np.asarray(action[f"pose{i}_rotation"], float) for i in (0, 1))
     degrees = math.degrees(2 * (math.atan2(z1, w1) - math.atan2(z0, w0)))
     return 180 - (180 - degrees) % 360
+
+
+def _contrast(thing: Mapping[str, Any], objects: Sequence[Mapping[str, Any]]) -> int:
+    """1 taller, 2 shorter, 3 darker, 4 lighter than the one other of its shape; 0 where that is not so."""
+    others = [other for other in objects if other["name"] == thing["name"] and other is not thing]
+    if len(others) != 1:
+        return 0
+    (other,) = others
+    if thing["texture"] == other["texture"]:
+        taller = thing["size"][2] / other["size"][2]
+        return 1 if taller > _TALLER else 2 if taller < 1 / _TALLER else 0
+    dark = [each["texture"].startswith("dark ") for each in (thing, other)]
+    return 0 if dark[0] == dark[1] else 3 if dark[0] else 4
 
 
 def _facing(yaw: float) -> np.ndarray:

@@ -92,6 +92,8 @@ def _one_picture() -> tuple[UnifiedIO2, Batch, Labels]:
         posture=nothing[..., None].expand(-1, -1, 3),
         role=nothing,
         move=nothing[..., None].expand(-1, -1, 4),
+        contrast=nothing,
+        asked=torch.tensor([NOTHING]),
         elsewhere=nothing[..., None, None].expand(-1, -1, 2, 2),
         history_name=shown,
         history_texture=torch.full_like(shown, NOTHING),
@@ -122,6 +124,8 @@ def test_what_no_patch_tells_has_no_loss():
     assert eye.encoded_losses(model, encoded, batch, labels) == {}
     of_role = dataclasses.replace(labels, role=labels.name)
     assert set(eye.encoded_losses(model, encoded, batch, of_role)) == {"role"}
+    of_contrast = dataclasses.replace(labels, contrast=labels.name, asked=torch.tensor([3]))
+    assert set(eye.encoded_losses(model, encoded, batch, of_contrast)) == {"contrast", "asked"}
     of_move = dataclasses.replace(labels, move=torch.full_like(labels.move, 500))
     assert set(eye.encoded_losses(model, encoded, batch, of_move)) == {"move"}
 
