@@ -130,10 +130,33 @@ def test_patches_know_how_their_things_stand_and_where_they_go(episodes, flags):
             end = np.array([np.cos(after), np.sin(after) * (-1 if flags else 1)])
             assert np.abs(end - (np.cos(yaw + turn), np.sin(yaw + turn))).max() < 0.08, (episode.seed, step)
             assert (np.abs(move[:2] - VIMA.object_bins(then.objects)[index]) * BIN_M).max() < 2 * NEAR_M
+            assert labels.asked[0] == NOTHING and (labels.contrast == NOTHING).all()
             tall = episode.objects[step][index]["size"][2]
             assert abs(posture[2] / 999 * 0.2 - tall) < 1e-3
             found += 1
     assert found >= 6
+
+
+def test_patches_know_what_an_adjective_asks_for(tmp_path, rendering):
+    """What colours of the prompt's pairs say is asked for; what is taken is so, and the thing like it the
+    opposite.
+    """
+    output = str(tmp_path / "set")
+    collect(CollectConfig(output=output, tasks=("novel_adj",), level="train", episodes=16, success_only=True))
+    source, kinds = LeRobotSource(Path(output)), set()
+    for episode in (source[index] for index in range(len(source))):
+        now = moment(episode, 0, CAMERAS)
+        labels, _ = _labels(plan_example(now, VIMA, STYLE), episode)
+        asked = int(labels.asked[0])
+        less = "less" in episode.prompt.split("Put")[1]
+        pair = [episode.prompt_assets[f"demo_{less}blicker_obj_1"]["segm"] for less in ("", "less_")]
+        dark = [segm["obj_info"]["obj_color"].startswith("dark ") for segm in pair]
+        assert asked in ((1, 2) if dark[0] == dark[1] else (3,) if dark[0] != less else (4,))
+        opposite = {1: 2, 2: 1, 3: 4, 4: 3}[asked]
+        assert (labels.contrast[0, labels.role[0] == 1] == asked).all()
+        assert set(labels.contrast[0].tolist()) - {NOTHING} == {0, asked, opposite}
+        kinds.add(asked)
+    assert len(kinds) >= 3
 
 
 @pytest.mark.parametrize("flags", [(), (True, True)])
