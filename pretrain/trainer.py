@@ -134,7 +134,8 @@ class Run:
         )
         processor = self.model.processor
         learner = {"model": self.model} if self.lora is None else {"lora": self.lora}
-        self.parts: dict[str, torch.nn.Module] = {**learner, "eye": self.eye}
+        heads = self.eye if self.lora is None else self.eye.role  # those that learn
+        self.parts: dict[str, torch.nn.Module] = {**learner, "eye": heads}
         self.optimizer = build_optimizer(self.parts.values(), config.weight_decay)
         self.settings = {key: getattr(config, key) for key in SETTINGS} | {
             "data": source.identities,  # by content: what goes on has the very episodes it began with

@@ -8,10 +8,11 @@ import pytest
 
 from policies.embodiments.vima import VIMA, state_of
 from policies.moment import Moment
+from policies.style import PromptStyle
 from pretrain.examples import plan_example
 from pretrain.moments import moment
 
-STYLE = VIMA.style(small=True)
+STYLE = PromptStyle(views=("top",), crop_to_mat=True, object_crop=64, wording="short")
 
 
 def _pixel(point: np.ndarray) -> tuple[float, float]:

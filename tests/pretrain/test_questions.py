@@ -125,7 +125,7 @@ def test_a_body_without_words_for_its_state_is_asked_for_its_plan() -> None:
     record = _walk()
     record.embodiment, record.prompt = "vima", "Turn it."
     record.states = np.tile(np.array([1, 0], np.float32), (5, 1))
-    record.frames = {"top": record.frames["front"]}
+    record.frames = {camera: record.frames["front"] for camera in ("front", "top")}
     record.action_texts = [VIMA_STEP] * 5
     styles = {"vima": embodiments.get("vima").style(small=True)}
     example = make_example(record, "state", styles, ExampleOptions(), np.random.default_rng(0))
