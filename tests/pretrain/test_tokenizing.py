@@ -63,7 +63,7 @@ def test_what_passes_is_what_the_tokenizer_encodes_and_decodes(kind: str) -> Non
     codes = network.encode(real if kind == "image" else real[:, 0])
     decoded = network.decode(codes)
     assert torch.equal(passed.codes, codes)
-    torch.testing.assert_close(passed.decoded.squeeze(1), decoded, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(passed.decoded.squeeze(1), decoded, atol=5e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["image", "audio"])

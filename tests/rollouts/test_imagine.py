@@ -82,7 +82,7 @@ def test_goals_lie_beside_the_experts_and_what_was_stopped_goes_on(
         observation, _, _, _, info = env.step(info["expert_action"])
     seen.append(observation)
     body = get("vima")
-    style = body.style(small=True).fitted(body.cameras)
+    style = body.style(small=True).fitted(body.cameras).drawn
     for kind, observation in zip(("first", "real"), seen, strict=True):
         shown = np.asarray(Image.open(tmp_path / picture_path("rotate", "placement", 5_000_001, kind)))
         whole = Image.fromarray(scene(body, body.views(observation), style)).resize((128, 64), Image.BOX)
