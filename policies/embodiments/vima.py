@@ -5,15 +5,13 @@ places on the table and yaws (Unified-IO 2, arXiv 2312.17172, embodied tasks; VI
 Unusual: the text keeps only the yaw of a rotation, and which tool acts is told by the verb. Yaw has one bin
 less than the scale: bin 999 is a full turn, so it is written as bin 0, and a yaw of -1e-9 is 0 too.
 
-Knows the workspace and the two cameras, which are orthographic, so that a place on the table is a pixel by
-two multiplications; refuses to know environments.
+Where things are is `vima_table`'s, mirrored tables are `vima_symmetries`'. Refuses to know environments.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +19,8 @@ import numpy as np
 from policies.action_text import ROUNDING, StepForm
 from policies.embodiments.base import NO_ROLE, Controls, Embodiment
 from policies.embodiments.drawing import ACCENT, arrow, label
+from policies.embodiments.vima_symmetries import Change
+from policies.embodiments.vima_table import HIGH, LOW, facing, pixel, quaternion_of, scaled, yaw_of
 from policies.moment import Moment
 from policies.prompts import seen_boxes
 from policies.style import STACKED, PromptStyle
@@ -28,18 +28,12 @@ from uio2_agent.errors import UIO2Error
 from uio2_agent.text.vocabulary import value_to_bin
 
 SUCTION, SPATULA = 0, 1
-LOW = np.array([0.25, -0.5])
-"""Lower bounds of x and y, metres."""
-HIGH = np.array([0.75, 0.5])
-"""Upper bounds of x and y, metres."""
 PARTS = {"pose0_position": 2, "pose0_rotation": 4, "pose1_position": 2, "pose1_rotation": 4}
 """Keys of an action and how many numbers each has: metres, quaternion xyzw."""
 
 _TOOLS = ("suction", "spatula")
 _REACH_M = 0.06
 """Between a pose and the centre of the object it is about."""
-_HEIGHT, _WIDTH = 128, 256
-"""Of the pictures that the pixel numbers below are given for."""
 # What shows the table: rows, columns. The mat without the light rim.
 _TABLE = {"top": ((2, 126), (4, 252)), "front": ((36, 124), (4, 252))}
 _TALLER = 1.5
@@ -51,31 +45,6 @@ NOT_MIRRORED = ("rotate", "twist", "manipulate_old_neighbor")
 """Tasks whose words name a sense of rotation or a point of the compass."""
 TURNED = ("visual_manipulation", "scene_understanding", "rotate")
 """Tasks whose layouts know no direction; the sweeps', for one, open away from the robot."""
-
-
-def yaw_of(rotation: float | Sequence[float] | np.ndarray) -> float:
-    """Return the yaw in [0, 2π) of a float yaw or a quaternion xyzw of any length (of length 0: yaw 0).
-
-    Raises:
-        UIO2Error: Neither a number nor four numbers, or not finite.
-    """
-    values = np.asarray(rotation, dtype=np.float64)
-    if values.size not in (1, 4) or not np.all(np.isfinite(values)):
-        raise UIO2Error(f"a rotation must be a finite yaw or a quaternion x, y, z, w, got {rotation!r}")
-    if values.size == 1:
-        yaw = float(values.reshape(()))
-    elif not values.any():
-        yaw = 0.0
-    else:
-        x, y, z, w = (values.reshape(4) / np.abs(values).max()).tolist()
-        yaw = math.atan2(2 * (x * y + z * w), x * x + w * w - y * y - z * z)  # where the x axis points
-    yaw %= 2 * math.pi
-    return 0.0 if yaw >= 2 * math.pi else yaw  # -1e-20 % 2π is 2π itself
-
-
-def quaternion_of(yaw: float) -> np.ndarray:
-    """Return the unit quaternion xyzw, float32 (4,), of a rotation by `yaw` radians about z."""
-    return np.array([0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2)], np.float32)
 
 
 class Vima(Embodiment):
@@ -215,7 +184,7 @@ class Vima(Embodiment):
     def region(self, camera: str, height: int, width: int) -> tuple[slice, slice]:
         """The table without its surroundings."""
         (top, bottom), (left, right) = _TABLE[camera]
-        rows, columns = _scaled(np.array([top, bottom]), np.array([left, right]), height, width)
+        rows, columns = scaled(np.array([top, bottom]), np.array([left, right]), height, width)
         return slice(*np.rint(rows).astype(int).tolist()), slice(*np.rint(columns).astype(int).tolist())
 
     # symmetries, labels
@@ -226,7 +195,12 @@ class Vima(Embodiment):
         """
         mirror = bool(flags[0]) and moment.task not in NOT_MIRRORED
         turn = bool(flags[1]) and moment.task in TURNED and set(cameras) == {"top"}
-        return _Change(mirror, turn).moment(moment) if mirror or turn else moment
+        return Change(mirror, turn, self._rewritten).moment(moment) if mirror or turn else moment
+
+    def _rewritten(self, text: str, change: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]) -> str:
+        """One step of action text, without its number, after a change of its action."""
+        (step,) = self.parse(_with_number(text))
+        return self.action_text(change(step.action), state_of(step.kind))
 
     def object_bins(self, objects: Sequence[Mapping[str, Any]]) -> np.ndarray:
         position = np.array([thing["position"][:2] for thing in objects], np.float64).reshape(-1, 2)
@@ -264,7 +238,7 @@ class Vima(Embodiment):
         found = np.full((len(objects), 3), NO_ROLE)
         for row, thing in zip(found, objects, strict=True):
             if "facing" in thing or "quaternion" in thing:
-                row[:2] = _facing_bins(thing.get("facing") or _facing(yaw_of(thing["quaternion"])))
+                row[:2] = _facing_bins(thing.get("facing") or facing(yaw_of(thing["quaternion"])))
             if "size" in thing:
                 row[2] = value_to_bin(np.clip(np.array([thing["size"][2] / _TALL_M]), 0, 1))[0]
         return found
@@ -275,7 +249,7 @@ class Vima(Embodiment):
         turn = 0.0 if step.kind == SPATULA else math.radians(_turn(step.action))
         place = (step.action["pose1_position"] - LOW) / (HIGH - LOW)
         taken = self.roles(moment) == 1
-        found[taken] = [*value_to_bin(np.clip(place, 0, 1)), *_facing_bins(_facing(turn))]
+        found[taken] = [*value_to_bin(np.clip(place, 0, 1)), *_facing_bins(facing(turn))]
         return found
 
     def contrasts(self, moment: Moment) -> tuple[int, np.ndarray]:
@@ -335,25 +309,6 @@ def tool_of(state: np.ndarray) -> int:
     return int(np.argmax(state))
 
 
-def pixel(camera: str, position: Sequence[float], size: tuple[int, int]) -> tuple[float, float]:
-    """Return column and row of a point (x, y[, z]) in metres, in a picture of (height, width) = `size`."""
-    x, y, z = float(position[0]), float(position[1]), float(position[2]) if len(position) > 2 else 0.0
-    if camera == "top":
-        column, row = 128 + 250.98 * y, 64 + 250.98 * (x - 0.5)
-    else:
-        column, row = 128 + 251.4 * y, 80 + 177.78 * (x - 0.5) - 177.78 * z
-    rows, columns = _scaled(row + 0.5, column + 0.5, *size)
-    return float(columns), float(rows)
-
-
-def _scaled(rows: Any, columns: Any, height: int, width: int) -> tuple[Any, Any]:
-    """Where pixels of 128 x 256 lie in a picture of another size: the cameras keep pixels square and all that
-    the benchmark's pictures show in sight.
-    """
-    factor = min(height / _HEIGHT, width / _WIDTH)
-    return height / 2 + factor * (rows - _HEIGHT / 2), width / 2 + factor * (columns - _WIDTH / 2)
-
-
 def _action(first: tuple[np.ndarray, float], second: tuple[np.ndarray, float]) -> dict[str, np.ndarray]:
     """The action of two (position, yaw)."""
     action = {}
@@ -383,10 +338,6 @@ def _contrast(thing: Mapping[str, Any], objects: Sequence[Mapping[str, Any]]) ->
     return 0 if dark[0] == dark[1] else 3 if dark[0] else 4
 
 
-def _facing(yaw: float) -> np.ndarray:
-    return np.array([math.cos(yaw), math.sin(yaw)])
-
-
 def _facing_bins(direction: Sequence[float] | np.ndarray) -> np.ndarray:
     """Bins [2] of a direction's cosine and sine."""
     return value_to_bin((np.clip(direction, -1, 1) + 1) / 2)
@@ -394,108 +345,3 @@ def _facing_bins(direction: Sequence[float] | np.ndarray) -> np.ndarray:
 
 def _with_number(text: str) -> str:
     return text if ":" in text else f"0: {text}"
-
-
-class _Change:
-    """Mirror left to right, turn by 180 degrees (seen from above), or both; neither is the identity.
-
-    Frames, boxes, positions and actions change together, so every text written from the result is right.
-    """
-
-    def __init__(self, mirror: bool, turn: bool):
-        self.mirror, self.turn = mirror, turn
-        # y changes sign under either, x under a turn about the workspace's centre only.
-        self._sign = np.array([-1.0 if turn else 1.0, -1.0 if mirror != turn else 1.0])
-        self._middle = (LOW + HIGH) / 2
-
-    def moment(self, now: Moment) -> Moment:
-        sizes = {camera: view.shape[:2] for camera, view in now.views.items()}
-        first = now.first_views
-
-        def things(found: Sequence[Mapping[str, Any]] | None) -> Sequence[Mapping[str, Any]] | None:
-            return found and [self.thing(thing, sizes) for thing in found]
-
-        return dataclasses.replace(
-            now,
-            prompt_assets={name: self.asset(asset) for name, asset in now.prompt_assets.items()},
-            views={camera: self.picture(view) for camera, view in now.views.items()},
-            first_views=first and {camera: self.picture(view) for camera, view in first.items()},
-            goal=None if now.goal is None else self.picture(now.goal),
-            executed=[self.text(text) for text in now.executed],
-            remaining=[self.text(text) for text in now.remaining],
-            objects=things(now.objects),
-            first_objects=things(now.first_objects),
-            goal_objects=things(now.goal_objects),
-        )
-
-    def picture(self, image: np.ndarray) -> np.ndarray:
-        """A view (H, W, 3) or its segmentation (H, W)."""
-        image = image[:, ::-1] if self.mirror != self.turn else image
-        return image[::-1] if self.turn else image
-
-    def asset(self, asset: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A prompt asset. Objects are shown as they always are, never turned; scenes turn with the table."""
-        change = self if asset["placeholder_type"] == "scene" else _Change(self.mirror, False)
-        if not (change.mirror or change.turn):
-            return asset
-        sizes = {camera: np.shape(rgb)[1:] for camera, rgb in asset["rgb"].items()}
-        return {
-            "rgb": _Mapped(asset["rgb"], lambda rgb: change.picture(np.moveaxis(rgb, 0, -1))),
-            "segm": _Mapped(asset["segm"], lambda ids: change.picture(ids) if np.ndim(ids) == 2 else ids),
-            "placeholder_type": asset["placeholder_type"],
-            "objects": [change.thing(thing, sizes) for thing in asset.get("objects", ())],
-        }
-
-    def text(self, text: str) -> str:
-        """One step of action text, without its number; yaws change sense under a mirror, and a turn leaves
-        differences of yaw alone.
-        """
-        (step,) = VIMA.parse(_with_number(text))
-        action = dict(step.action)
-        for pose in ("pose0", "pose1"):
-            action[f"{pose}_position"] = self._point(action[f"{pose}_position"])
-            if self.mirror:
-                action[f"{pose}_rotation"] = action[f"{pose}_rotation"] * np.array([1, 1, -1, 1], np.float32)
-        return VIMA.action_text(action, state_of(step.kind))
-
-    def thing(self, thing: Mapping[str, Any], sizes: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
-        """One object's boxes and position, and in place of its quaternion where its x axis points (seen from
-        above), which a mirrored thing still has.
-        """
-        boxes = {
-            camera: self._box(box, sizes[camera])
-            for camera, box in thing["boxes"].items()
-            if camera in sizes and box
-        }
-        position = [*self._point(np.asarray(thing["position"][:2])), thing["position"][2]]
-        kept = {key: thing[key] for key in ("name", "texture", "fixed", "size") if key in thing}
-        if "quaternion" in thing:
-            kept["facing"] = (self._sign * _facing(yaw_of(thing["quaternion"]))).tolist()
-        return {**kept, "boxes": boxes, "position": position}
-
-    def _point(self, point: np.ndarray) -> np.ndarray:
-        return self._middle + self._sign * (point - self._middle)
-
-    def _box(self, box: Sequence[int], size: tuple[int, int]) -> list[int]:
-        (height, width), (top, left, bottom, right) = size, box
-        if self._sign[1] < 0:
-            left, right = width - 1 - right, width - 1 - left
-        if self.turn:
-            top, bottom = height - 1 - bottom, height - 1 - top
-        return [top, left, bottom, right]
-
-
-class _Mapped(Mapping[str, Any]):
-    """A mapping whose values go through a function when looked at."""
-
-    def __init__(self, values: Mapping[str, Any], function: Any):
-        self._values, self._function = values, function
-
-    def __getitem__(self, key: str) -> Any:
-        return self._function(self._values[key])
-
-    def __iter__(self):
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
