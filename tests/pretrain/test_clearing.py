@@ -37,7 +37,7 @@ def _ways(episodes, seed):
     rng = np.random.default_rng(seed)
     for episode in episodes:
         for step in range(episode.length):
-            if (way := as_motion(episode, step, ["top"], VIMA, rng)) is not None:
+            if (way := as_motion(episode, step, VIMA.cameras, VIMA, rng)) is not None:
                 yield episode, step, way
 
 
@@ -72,10 +72,10 @@ def test_a_way_keeps_the_thing_and_its_actions(episodes):
     """What the action picks is in sight, on a full table and on an empty one; the answer begins the same."""
     alone, style = 0, VIMA.style(small=True)
     for episode, step, way in _ways(episodes, 1):
-        full = as_motion(episode, step, ["top"], VIMA)
+        full = as_motion(episode, step, VIMA.cameras, VIMA)
         assert full.first <= way.first <= step < way.end <= full.end
         short, long = (
-            plan_example(moment(episode, step, ["top"], recast=w), VIMA, style) for w in (way, full)
+            plan_example(moment(episode, step, VIMA.cameras, recast=w), VIMA, style) for w in (way, full)
         )
         answers = [VIMA.parse(example.target)[: way.end - step] for example in (short, long)]
         assert len(VIMA.parse(short.target)) == len(answers[1])

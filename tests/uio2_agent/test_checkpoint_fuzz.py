@@ -91,7 +91,8 @@ def fits(old, value, where):
         return type(value) is float and 0 < value < 10
     if isinstance(old, str):
         return value == "2048" and (
-            "checkpoint_path" in where or where in ("object_view", "wording", "views.0", "drawn_views.0")
+            "checkpoint_path" in where
+            or where in ("object_view", "wording", "views.0", "views.1", "drawn_views.0")
         )
     if isinstance(old, list):
         return value == [] and where.split(".")[-1] in (
