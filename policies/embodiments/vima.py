@@ -5,7 +5,8 @@ places on the table and yaws (Unified-IO 2, arXiv 2312.17172, embodied tasks; VI
 Unusual: the text keeps only the yaw of a rotation, and which tool acts is told by the verb. Yaw has one bin
 less than the scale: bin 999 is a full turn, so it is written as bin 0, and a yaw of -1e-9 is 0 too.
 
-Where things are is `vima_table`'s, mirrored tables are `vima_symmetries`'. Refuses to know environments.
+Where things are is `tabletop_places`'s, mirrored tables are `tabletop_symmetries`'. Refuses to know
+environments.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import numpy as np
 from policies.action_text import ROUNDING, StepForm
 from policies.embodiments.base import NO_ROLE, Controls, Embodiment
 from policies.embodiments.drawing import ACCENT, arrow, label
-from policies.embodiments.vima_symmetries import Change
-from policies.embodiments.vima_table import HIGH, LOW, facing, pixel, quaternion_of, scaled, yaw_of
+from policies.embodiments.tabletop_places import HIGH, LOW, facing, pixel, quaternion_of, scaled, yaw_of
+from policies.embodiments.tabletop_symmetries import Change
 from policies.moment import Moment
 from policies.prompts import seen_boxes
 from policies.style import STACKED, PromptStyle

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from policies.action_text import StepForm, numbered
+from policies.embodiments.tabletop_places import HIGH, LOW, quaternion_of, yaw_of
 from policies.embodiments.vima import SPATULA, SUCTION, VIMA, state_of
-from policies.embodiments.vima_table import HIGH, LOW, quaternion_of, yaw_of
 from uio2_agent.errors import UIO2Error
 from uio2_agent.grammar import Grammar
 from uio2_agent.text.tokenizer import TextTokenizer

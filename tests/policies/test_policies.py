@@ -8,8 +8,8 @@ import pytest
 
 import policies
 from policies import OraclePolicy, Policy, RandomPolicy, Step, UnifiedIO2Policy, load_policy
+from policies.embodiments.tabletop_places import HIGH, LOW, yaw_of
 from policies.embodiments.vima import VIMA, state_of
-from policies.embodiments.vima_table import HIGH, LOW, yaw_of
 from policies.loading import check_policy, packaged_for
 from policies.style import PromptStyle
 from uio2_agent.errors import UIO2Error

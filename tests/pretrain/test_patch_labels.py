@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from policies.embodiments.tabletop_places import yaw_of
 from policies.embodiments.vima import VIMA
-from policies.embodiments.vima_table import yaw_of
 from pretrain.examples import Example, cameras_of, goal_picture, plan_example
 from pretrain.moments import moment
 from pretrain.patch_labels import FIRST_VIEW, NOTHING, SCENE, Labeller, Labels

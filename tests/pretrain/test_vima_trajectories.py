@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from policies.embodiments.tabletop_places import quaternion_of
 from policies.embodiments.vima import VIMA
-from policies.embodiments.vima_table import quaternion_of
 from policies.prompts import boxes_target, sizes_of
 from pretrain.examples import ExampleOptions, make_example
 from pretrain.sources import inert_pickle

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 import tests.toys
+from policies.embodiments.tabletop_places import pixel
 from policies.embodiments.vima import VIMA, state_of
-from policies.embodiments.vima_table import pixel
 from rollouts.pages import film, pictures, report, video
 from tests import toy_evaluation
 

@@ -7,7 +7,7 @@ are, with the degrees that the text says.
 import numpy as np
 
 from policies import embodiments
-from policies.embodiments.vima_table import yaw_of
+from policies.embodiments.tabletop_places import yaw_of
 from tests.training_parity.compare import Check, Errors, Values, different, distance
 
 

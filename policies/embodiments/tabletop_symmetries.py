@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from policies.embodiments.vima_table import HIGH, LOW, facing, yaw_of
+from policies.embodiments.tabletop_places import HIGH, LOW, facing, yaw_of
 from policies.moment import Moment
 
 Action = dict[str, np.ndarray]
