@@ -1,8 +1,9 @@
 """Time limits: how long a decision, a step of an environment and an episode may take.
 
 Unusual: code that hangs in a compiled library holds the interpreter, so no Python of the same process can
-stop it. The clock is faulthandler's own thread, which needs none: it adds a line to a note and ends the
-process. So limits hold in worker processes, which are replaced, and whoever replaces one reads the note.
+stop it. The clock is the system's timer, and its signal needs none: faulthandler adds lines to a note and the
+process ends. So limits hold in worker processes, which are replaced, and whoever replaces one reads the note.
+The timer is the process's only ITIMER_REAL: a policy or environment must not use SIGALRM while it is watched.
 
 It refuses to know what work is and how processes are started.
 """
@@ -11,6 +12,7 @@ import faulthandler
 import json
 import math
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -31,7 +33,6 @@ _DOING = {
     "close": "closing the environment",
 }
 _FOR_EVER_S = 1e8  # three years; a clock cannot be set to every number
-_TIMED_OUT = "Timeout"  # how faulthandler begins
 
 
 class Timed(Protocol):
@@ -103,6 +104,9 @@ class Clock:
         except OSError:  # this machine is not the one that reads it
             self._note, name = tempfile.mkstemp()
             os.unlink(name)
+        self._width = 0
+        # where the signal went before is where it goes on to: the system ends the process
+        faulthandler.register(signal.SIGALRM, file=self._note, all_threads=True, chain=True)
 
     @contextmanager
     def __call__(self, phase: str, episodes: Sequence[Timed]) -> Iterator[None]:
@@ -117,17 +121,24 @@ class Clock:
             said = f"the episode took longer than episode_timeout={self._episode:g} s, in {_DOING[phase]}"
         seconds = min(self._decision, left)
         if seconds < math.inf:
-            about = json.dumps({"said": said, "episodes": [e.work.index for e in episodes]})
-            os.ftruncate(self._note, 0)
-            os.lseek(self._note, 0, os.SEEK_SET)
-            os.write(self._note, about.encode() + b"\n")
-            faulthandler.dump_traceback_later(seconds, file=self._note, exit=True)
+            about = {"said": said, "episodes": [e.work.index for e in episodes]}
+            self._write(json.dumps(about).encode())
+            signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
             yield
         except KeyboardInterrupt:  # nobody presses Ctrl-C in a worker process: it is the policy's own
             raise RuntimeError("KeyboardInterrupt was raised") from None
         finally:
-            faulthandler.cancel_dump_traceback_later()
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _write(self, about: bytes) -> None:
+        """Begin the note with a line, which the stacks follow. A file cut short and written anew takes ten
+        times as long.
+        """
+        if len(about) > self._width:
+            self._width = len(about)
+            os.lseek(self._note, self._width + 1, os.SEEK_SET)
+        os.pwrite(self._note, about.ljust(self._width) + b"\n", 0)
 
 
 @dataclass(frozen=True)
@@ -145,7 +156,7 @@ def overrun(note: Path) -> Overrun | None:
         about, _, rest = note.read_text(encoding="utf-8", errors="replace").partition("\n")
     except OSError:
         return None
-    if not rest.startswith(_TIMED_OUT):
+    if not rest:  # nobody dumped the threads' stacks under it
         return None
     facts = json.loads(about)
     return Overrun(facts["said"], tuple(facts["episodes"]))

@@ -78,16 +78,18 @@ def replace_files(files: Mapping[Path, bytes]) -> None:
     that were moved are the first ones.
     """
     partials = {path: path.with_name(path.name + PARTIAL) for path in files}
+    folders = dict.fromkeys(path.parent for path in files)
     try:
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
         for path, content in files.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
             with NewFile(FileIO(partials[path], "w")) as file:
                 file.write(content)
                 _flush(file, path)
         sync_all(list(partials.values()))
         for path, partial in partials.items():
             os.replace(partial, path)
-        sync_all(list(dict.fromkeys(path.parent for path in files)))
+        sync_all(list(folders))
     finally:
         for partial in partials.values():
             partial.unlink(missing_ok=True)
