@@ -12,6 +12,10 @@ from typing import Any
 import numpy as np
 
 
+_PLAIN = (str, int, float, bool)
+"""What most values are, and is sooner told than that they are no mapping."""
+
+
 class FrozenMapping(Mapping):
     """An immutable mapping; arrays in it are read-only, nested mappings frozen as well.
 
@@ -55,7 +59,7 @@ class PromptAssets(FrozenMapping):
 
 
 def _frozen(value: Any) -> Any:
-    if isinstance(value, FrozenMapping):
+    if type(value) in _PLAIN or isinstance(value, FrozenMapping):
         return value
     if isinstance(value, Mapping):
         return FrozenMapping(value)

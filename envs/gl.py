@@ -8,11 +8,17 @@ already set is respected. Refuses to know what is drawn.
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from envs.errors import EnvError
+
+_RGBA, _UNSIGNED_BYTE = 0x1908, 0x1401
 
 _ADVICE = (
     "no OpenGL library for off-screen rendering works here ({reason}): "
@@ -81,7 +87,21 @@ except Exception as error:  # the library MUJOCO_GL names is missing or broken; 
     raise _unusable(error) from error
 
 
-def open_context(width: int, height: int) -> Any:
+class Context:
+    """An off-screen OpenGL context. Use it in the thread that opened it."""
+
+    def __init__(self, opened: Any) -> None:
+        self._opened = opened
+        opened.make_current()
+        self._address = _current()
+
+    def enter(self) -> None:
+        """Make it current, if it is not: to ask costs a hundredth of that."""
+        if self._address is None or _current() != self._address:
+            self._opened.make_current()
+
+
+def open_context(width: int, height: int) -> Context:
     """Open an off-screen OpenGL context and make it current.
 
     Raises GraphicsError, with the line that installs a software renderer, when that is impossible.
@@ -95,8 +115,37 @@ def open_context(width: int, height: int) -> Any:
             from mujoco.osmesa import GLContext
         else:
             from mujoco import GLContext
-        context = GLContext(width, height)
-        context.make_current()
+        return Context(GLContext(width, height))
     except Exception as error:  # PyOpenGL and mujoco raise many kinds for a missing or broken driver
         raise _unusable(error) from error
-    return context
+
+
+@functools.cache
+def _asked() -> Callable[[], int | None] | None:
+    """EGL's own function, for PyOpenGL's takes as long as a small picture; None without EGL."""
+    if BACKEND != "egl":
+        return None
+    current = ctypes.CDLL("libEGL.so.1").eglGetCurrentContext
+    current.restype = ctypes.c_void_p
+    return current
+
+
+def _current() -> int | None:
+    """Return the address of the EGL context that is current; None where there is none, and without EGL."""
+    asked = _asked()
+    return None if asked is None else asked()
+
+
+def read_pixels(height: int, width: int) -> np.ndarray:
+    """Read what the current context has drawn into a picture of four bytes a pixel: uint8 (height, width, 4),
+    upright, red first.
+
+    Unlike `mujoco.mjr_readPixels` it changes no numbers on the way, and it calls OpenGL itself, because what
+    PyOpenGL does around that call takes longer than the call.
+    """
+    from OpenGL.raw.GL.VERSION.GL_1_0 import glReadPixels
+
+    pixels = np.empty((height, width, 4), np.uint8)
+    address = ctypes.c_void_p(pixels.ctypes.data)
+    glReadPixels(0, 0, width, height, _RGBA, _UNSIGNED_BYTE, address)
+    return pixels[::-1]

@@ -91,7 +91,7 @@ def unit(quaternion: Sequence[float]) -> np.ndarray:
 
 def rotation_matrix(quaternion: Sequence[float]) -> np.ndarray:
     """Return the matrix (3, 3) of a unit quaternion xyzw."""
-    x, y, z, w = (float(value) for value in quaternion)
+    x, y, z, w = quaternion.tolist() if isinstance(quaternion, np.ndarray) else map(float, quaternion)
     return np.array(
         [
             [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],

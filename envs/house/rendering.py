@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envs import gl  # noqa: F401  # isort: skip  (chooses the OpenGL backend before mujoco is imported)
+from envs import gl  # isort: skip  (chooses the OpenGL backend before mujoco is imported)
 import mujoco
 
 from envs.house.building.model import CEILING, SKY_DISTANCE, SOLID, VISUAL
@@ -135,16 +135,16 @@ class Renderer:
         )
         self._aim(camera, position, axes, extent)
         rect = mujoco.MjrRect(0, 0, width, height)
-        colours = np.empty((height, width, 3), np.uint8) if rgb else None
-        distances = np.empty((height, width), np.float32) if depth else None
+        colours = distances = None
         if rgb or depth:
             mujoco.mjr_render(rect, self._scene, self._context)
-            mujoco.mjr_readPixels(colours, distances, rect, self._context)
-        return View(
-            None if colours is None else colours[::-1],
-            None if distances is None else _metres(distances[::-1], camera, extent),
-            self._segment(rect) if segmentation else None,
-        )
+        if rgb:
+            colours = gl.read_pixels(height, width)[..., :3]
+        if depth:
+            distances = np.empty((height, width), np.float32)
+            mujoco.mjr_readPixels(None, distances, rect, self._context)
+            distances = _metres(distances[::-1], camera, extent)
+        return View(colours, distances, self._segment(rect) if segmentation else None)
 
     def close(self) -> None:
         """Give back the house's textures."""
@@ -236,11 +236,10 @@ class Renderer:
         flags = self._scene.flags
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 1
         mujoco.mjr_render(rect, self._scene, self._context)
-        codes = np.empty((rect.height, rect.width, 3), np.uint8)
-        mujoco.mjr_readPixels(codes, None, rect, self._context)
+        codes = gl.read_pixels(rect.height, rect.width).view("<u2")[..., 0]
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
-        codes = codes[::-1].astype(np.uint16)  # red counts ones, green 256s: 1 + the place in the drawn list
-        return np.append(np.int32(-1), self._thing[self._order])[codes[..., 0] + 256 * codes[..., 1]]
+        # red counts ones, green 256s: 1 + the place in the drawn list
+        return np.append(np.int32(-1), self._thing[self._order])[codes]
 
 
 @dataclass(frozen=True)

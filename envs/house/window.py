@@ -20,22 +20,21 @@ class Window:
 
     def __init__(self) -> None:
         self._gl = gl.open_context(64, 64)
-        self._address = _current()
         self._drawing: mujoco.MjrContext | None = None
         self._dropped: list[mujoco.MjrContext] = []
 
     def context(self, model: mujoco.MjModel, owner: Any) -> mujoco.MjrContext:
         """Return what holds a model's meshes and textures, for as long as `owner` lives or until `free`."""
-        self._gl.make_current()
+        self._gl.enter()
         self._tidy()
         context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
+        _take_one_mipmap(context)
         weakref.finalize(owner, self._dropped.append, context).atexit = False
         return context
 
     def enter(self, context: mujoco.MjrContext) -> None:
         """Let what is drawn next be drawn with a context's meshes, into its picture."""
-        if self._address is None or _current() != self._address:
-            self._gl.make_current()
+        self._gl.enter()
         self._tidy()
         if self._drawing is not context:
             mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, context)
@@ -43,7 +42,7 @@ class Window:
 
     def free(self, context: mujoco.MjrContext) -> None:
         """Give back what a context holds; twice is fine."""
-        self._gl.make_current()
+        self._gl.enter()
         context.free()
         self._drawing = None
 
@@ -52,13 +51,13 @@ class Window:
             self.free(self._dropped.pop())
 
 
-def _current() -> int | None:
-    """Return which EGL context is current, which is asked sooner than one is made so; None without EGL."""
-    if gl.BACKEND != "egl":
-        return None
-    from OpenGL import EGL
+def _take_one_mipmap(context: mujoco.MjrContext) -> None:
+    """Let a pixel be made of the mipmap that fits it best, not of two: software OpenGL is a seventh faster."""
+    from OpenGL import GL
 
-    return EGL.eglGetCurrentContext().address
+    for texture in context.texture[: context.ntexture]:
+        GL.glBindTexture(GL.GL_TEXTURE_2D, int(texture))
+        GL.glTexParameteri(GL.GL_TEXTURE_2D, GL.GL_TEXTURE_MIN_FILTER, GL.GL_LINEAR_MIPMAP_NEAREST)
 
 
 def window() -> Window:

@@ -3,6 +3,8 @@
 Source: Deitke et al. 2022, ProcTHOR (arXiv 2206.06994), which trains on the categories of RoboTHOR.
 """
 
+import functools
+
 TARGETS = (
     *("AlarmClock", "Apple", "BaseballBat", "BasketBall", "Bed", "Bowl", "Chair", "GarbageCan"),
     *("HousePlant", "Laptop", "Mug", "Sofa", "SprayBottle", "Television", "Toilet", "Vase"),
@@ -19,6 +21,7 @@ _WORDS = {
 }
 
 
+@functools.cache
 def words(target: str) -> str:
     """Return a category in words.
 

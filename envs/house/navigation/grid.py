@@ -61,6 +61,8 @@ class NavigationGrid:
         self._number[free] = np.arange(np.count_nonzero(free))
         self._cells = np.argwhere(free)  # (cells, 2)
         self._fields: dict[tuple[bytes, bytes], Field] = {}
+        self._asked: tuple[float, float, bytes] | None = None
+        self._length = math.inf
         self._wide = free.shape[1]
         self._free = np.ascontiguousarray(free).ravel()
         none = np.zeros(free.shape, bool)
@@ -166,13 +168,14 @@ class NavigationGrid:
             goals: the cells.
             further: metres of way still to go from each of them; they count.
         """
-        cells, first = np.unique(np.asarray(goals, int), return_index=True)
-        lengths = None if further is None else np.asarray(further, float)[first]
+        cells = np.asarray(goals, int)
+        lengths = None if further is None else np.asarray(further, float)
         key = cells.tobytes(), b"" if lengths is None else lengths.tobytes()
         if key not in self._fields:
             if len(self._fields) >= 8:
                 self._fields.pop(next(iter(self._fields)))
-            self._fields[key] = self._searched(cells, lengths)
+            cells, first = np.unique(cells, return_index=True)
+            self._fields[key] = self._searched(cells, None if lengths is None else lengths[first])
         return self._fields[key]
 
     def _searched(self, goals: np.ndarray, further: np.ndarray | None) -> Field:
@@ -220,9 +223,15 @@ class NavigationGrid:
         return points
 
     def geodesic(self, start: Sequence[float], goals: Sequence[int]) -> float:
-        """Return the length of the shortest way in metres, inf where there is none."""
-        path = self.path(start, goals)
-        return math.inf if path is None else length(path)
+        """Return the length of the shortest way in metres, inf where there is none.
+
+        The last answer is kept: a body that turns on the spot asks again.
+        """
+        asked = float(start[0]), float(start[1]), np.asarray(goals, int).tobytes()
+        if asked != self._asked:
+            path = self.path(start, goals)
+            self._asked, self._length = asked, math.inf if path is None else length(path)
+        return self._length
 
     def _pulled(self, cells: np.ndarray) -> np.ndarray:
         """Pull a way of cells straight: keep only the corners it must turn at."""

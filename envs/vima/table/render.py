@@ -157,14 +157,10 @@ class Renderer:
         """Draw things with one camera or two: uint32 (height, cameras × width), side by side, a pixel being
         red + 256 green + 256² blue + 256³ (id + 1); 0 where there is nothing.
         """
-        from OpenGL import GL
-
         self._begin(things, cameras, height, width)
         wide = width * len(cameras)
         mujoco.mjr_render(mujoco.MjrRect(0, 0, wide, height), self._scene, self._context)
-        pixels = np.empty((height, wide, 4), np.uint8)  # mjr_readPixels would leave out the fourth byte
-        GL.glReadPixels(0, 0, wide, height, GL.GL_RGBA, GL.GL_UNSIGNED_BYTE, pixels)
-        return pixels.view("<u4")[::-1, :, 0]
+        return gl.read_pixels(height, wide).view("<u4")[..., 0]
 
     def depth(
         self, things: Sequence[Drawable], cameras: Sequence[OrthographicCamera], height: int, width: int
@@ -184,7 +180,7 @@ class Renderer:
     def _begin(
         self, things: Sequence[Drawable], cameras: Sequence[OrthographicCamera], height: int, width: int
     ) -> None:
-        self._context_gl.make_current()
+        self._context_gl.enter()
         wide = width * len(cameras)
         if height > self._context.offHeight or wide > self._context.offWidth:
             wide, high = max(wide, self._context.offWidth), max(height, self._context.offHeight)

@@ -284,8 +284,8 @@ def _on_table(
     under, for it hides no more than the lowest half millimetre of them.
     """
     pixels = renderer().render(things, cameras, height, width)
-    np.copyto(pixels, _empty_table(cameras, height, width), where=pixels == 0)
-    return pixels
+    # the table's ids are the least, and ids are the highest byte: the larger pixel is what lies above
+    return np.maximum(pixels, _empty_table(cameras, height, width), out=pixels)
 
 
 @functools.lru_cache(maxsize=4)
@@ -325,7 +325,7 @@ def _object_pictures(
     turned = rotation_matrix(PORTRAIT_POSE[1])
     thing = Drawable(parts(name, size), texture, np.array(position), turned, 0, scale)
     pixels = renderer().render([thing], agent_cameras(views, *image_size), *image_size)
-    pixels[pixels == 0] = WHITE_PAPER
+    np.maximum(pixels, WHITE_PAPER, out=pixels)  # whose id is the least
     rgb, ids = _pictures(pixels, views)
     for view in views:
         rgb[view].setflags(write=False)

@@ -124,8 +124,8 @@ class World:
         record = self.records[body]
         if record.fixed:
             return record.pose
-        position, quaternion = self.scene.pose(body)
-        return Pose(tuple(map(float, position)), tuple(map(float, quaternion)))
+        placed = self.scene.body(body)
+        return Pose(tuple(placed.position.tolist()), tuple(placed.quaternion.tolist()))
 
     def centre(self, body: int) -> Pose:
         """Return where a body's middle is now: what the eye takes for its place, and what goals aim at."""
@@ -140,9 +140,8 @@ class World:
 
     def objects(self) -> tuple[ObjectState, ...]:
         """Return every body where it is now, in creation order."""
-        poses = {body: self.pose(body) for body in self.records}
         return tuple(
-            replace(record, position=poses[body].position, quaternion=poses[body].quaternion)
+            record if record.fixed else _moved(record, self.pose(body))
             for body, record in self.records.items()
         )
 
@@ -170,6 +169,14 @@ class World:
         for name, texture, other_size, pose in shown:
             scene.add(name, texture, _centre(name, pose), pose.quaternion, other_size, True)
         return draw_pose(scene.silhouette(), size, self.rng)
+
+
+def _moved(record: ObjectState, pose: Pose) -> ObjectState:
+    """Return what `dataclasses.replace` would, in a third of the time."""
+    return ObjectState(
+        record.id, record.name, record.texture, record.fixed, record.size, record.scale,
+        pose.position, pose.quaternion, record.target,
+    )  # fmt: skip
 
 
 def object_asset(rgb: Mapping, segm: Mapping, name: str, texture: str) -> dict[str, Any]:
