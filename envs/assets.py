@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-
 _PLAIN = (str, int, float, bool)
 """What most values are, and is sooner told than that they are no mapping."""
 

@@ -52,7 +52,7 @@ class Window:
 
 
 def _take_one_mipmap(context: mujoco.MjrContext) -> None:
-    """Let a pixel be made of the mipmap that fits it best, not of two: software OpenGL is a seventh faster."""
+    """Let a pixel be made of the mipmap that fits it best, not of two: software OpenGL gains a seventh."""
     from OpenGL import GL
 
     for texture in context.texture[: context.ntexture]:
