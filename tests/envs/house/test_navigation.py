@@ -87,6 +87,14 @@ def test_ways_around_a_wall_have_the_length_of_a_string() -> None:
     assert field.distances[grid.index(goal)] == 0 and np.isfinite(field.distances).all()
 
 
+def test_the_kept_length_is_of_the_point_and_the_goals_that_were_asked_for() -> None:
+    scene = _scene((0.0, -0.5, 0.2, 3.0, 0.0))
+    grid = navigation_grid(scene, Obstacles(scene, Footprint(radius=0.2)))
+    points, goals = ((-2.0, -1.0), (-2.0, -1.01), (1.0, 1.0)), ((2.0, -1.0), (0.0, 1.5))
+    asked = [(point, [grid.index(goal)]) for point in points for goal in goals for _ in range(2)]
+    assert [grid.geodesic(*each) for each in asked] == [length(grid.path(*each)) for each in asked]
+
+
 def test_a_way_beyond_the_goal_counts() -> None:
     scene = _scene((0.0, -0.5, 0.2, 3.0, 0.0))
     grid = navigation_grid(scene, Obstacles(scene, Footprint(radius=0.2)))
