@@ -18,8 +18,6 @@ import numpy as np
 
 from envs.errors import EnvError
 
-_RGBA, _UNSIGNED_BYTE = 0x1908, 0x1401
-
 _ADVICE = (
     "no OpenGL library for off-screen rendering works here ({reason}): "
     "run `apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri`, or set MUJOCO_GL to egl, osmesa or glfw"
@@ -143,9 +141,9 @@ def read_pixels(height: int, width: int) -> np.ndarray:
     Unlike `mujoco.mjr_readPixels` it changes no numbers on the way, and it calls OpenGL itself, because what
     PyOpenGL does around that call takes longer than the call.
     """
-    from OpenGL.raw.GL.VERSION.GL_1_0 import glReadPixels
+    from OpenGL.raw.GL.VERSION import GL_1_0
 
     pixels = np.empty((height, width, 4), np.uint8)
     address = ctypes.c_void_p(pixels.ctypes.data)
-    glReadPixels(0, 0, width, height, _RGBA, _UNSIGNED_BYTE, address)
+    GL_1_0.glReadPixels(0, 0, width, height, GL_1_0.GL_RGBA, GL_1_0.GL_UNSIGNED_BYTE, address)
     return pixels[::-1]

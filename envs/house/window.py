@@ -53,11 +53,13 @@ class Window:
 
 def _take_one_mipmap(context: mujoco.MjrContext) -> None:
     """Let a pixel be made of the mipmap that fits it best, not of two: software OpenGL gains a seventh."""
-    from OpenGL import GL
+    from OpenGL.raw.GL.VERSION import GL_1_0, GL_1_1  # all of OpenGL.GL would take 7 MB
 
     for texture in context.texture[: context.ntexture]:
-        GL.glBindTexture(GL.GL_TEXTURE_2D, int(texture))
-        GL.glTexParameteri(GL.GL_TEXTURE_2D, GL.GL_TEXTURE_MIN_FILTER, GL.GL_LINEAR_MIPMAP_NEAREST)
+        GL_1_1.glBindTexture(GL_1_0.GL_TEXTURE_2D, int(texture))
+        GL_1_0.glTexParameteri(
+            GL_1_0.GL_TEXTURE_2D, GL_1_0.GL_TEXTURE_MIN_FILTER, GL_1_0.GL_LINEAR_MIPMAP_NEAREST
+        )
 
 
 def window() -> Window:
