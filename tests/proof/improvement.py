@@ -21,10 +21,10 @@ from rollouts.output import claim
 from rollouts.pages import improvement as page
 from tests.proof.tables import ROOT, rate, table, write
 
-TASKS, LEVEL = ("same_texture", "novel_adj_and_noun", "follow_motion"), "novel_task"
-DEMONSTRATIONS, FIRST_STEPS = 20, 80
+TASKS, LEVEL = ("same_texture", "follow_motion", "sweep_without_touching"), "novel_task"
+DEMONSTRATIONS, FIRST_STEPS = 5, 30
 """Of each task, seeds from 1,000,000; steps of the training before the first round."""
-LOOP: dict[str, Any] = {"rounds": 3, "led": 40, "own": 20, "steps": 150}
+LOOP: dict[str, Any] = {"rounds": 3, "led": 24, "own": 12, "steps": 100}
 VALIDATION, TEST = 30, 100
 
 
