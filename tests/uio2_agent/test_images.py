@@ -13,6 +13,7 @@ from uio2_agent.media.images import (
     CLIP_STD,
     PatchList,
     image_patches,
+    kept_image_patches,
     patch_mask,
     resize_and_pad,
     resize_nearest,
@@ -106,3 +107,17 @@ def test_patch_mask_reads_the_centre():
 def test_other_arrays_are_refused(image):
     with pytest.raises(RequestError, match="must be uint8"):
         image_patches(image, (32, 32), 16, 4, False)
+
+
+def test_what_comes_again_is_cut_once_and_as_before() -> None:
+    image = np.random.default_rng(3).integers(0, 255, (40, 60, 3), np.uint8)
+    how = {"size": (64, 64), "patch": 16, "limit": 9, "drop_background": True}
+    turned = image.reshape(60, 40, 3)  # the same bytes
+    for shown in (image, turned, image):
+        kept, plain = kept_image_patches(shown, **how), image_patches(shown, **how)
+        assert all(np.array_equal(getattr(kept, key), value) for key, value in vars(plain).items())
+    assert kept_image_patches(image.copy(), **how) is kept
+    with pytest.raises(ValueError, match="read-only"):
+        kept.values[:] = 0
+    with pytest.raises(RequestError, match="picture 2 must be uint8"):
+        kept_image_patches(image.astype(float), **how, what="picture 2")

@@ -301,7 +301,8 @@ def encode_alone(model: Network, requests: Sequence[Request], target: str) -> En
     those of more, and of several threads one may be left with so few.
     """
     processor = processor_of(model)
-    alone = [model.encode(processor([request], target=target).to(model.device)) for request in requests]
+    batches = (processor([request], target=target, again=True) for request in requests)
+    alone = [model.encode(batch.to(model.device)) for batch in batches]
     alone += alone[-1:] * (-len(alone) % SAME_ROUNDING_ROWS)
     return stack_encoded(alone, source_length(model.config))
 

@@ -25,7 +25,7 @@ from uio2_agent.inputs.code_targets import audio_target, image_target, target_gr
 from uio2_agent.inputs.hidden import NOTHING_HIDDEN, Hidden, leave_out
 from uio2_agent.inputs.padding import pad_ids, pad_patches
 from uio2_agent.media.geometry import Placement
-from uio2_agent.media.images import PatchList, image_patches
+from uio2_agent.media.images import PatchList, image_patches, kept_image_patches
 from uio2_agent.media.spectrogram import HIGHEST, audio_patches
 from uio2_agent.modalities import PatchModality, patch_modality
 from uio2_agent.request import Request, Target
@@ -43,6 +43,7 @@ class _Shown:
     patch_share: float
     fixed_shape: bool
     generators: Sequence[np.random.Generator | None]
+    again: bool
 
     def most_patches(self, modality: PatchModality) -> int:
         """Return the most patches of a piece: at least one."""
@@ -79,6 +80,7 @@ class Processor:
         hidden: Sequence[Hidden] | None = None,
         patch_share: float = 1.0,
         hidden_loss_only: bool = False,
+        again: bool = False,
     ) -> Batch:
         """Build a batch with one row per request.
 
@@ -96,6 +98,8 @@ class Processor:
                 under "R", it is the one whose part is shown, and its hidden tokens are the `task_mask`.
             patch_share: most patches of each picture or sound, as a share of its grid.
             hidden_loss_only: under "R" only hidden tokens of an image or a sound count in the loss.
+            again: whether pictures may come again soon, as those of an episode's prompt do at its next step;
+                the process then keeps what the last ones were cut into.
         """
         if not requests:
             raise RequestError("no requests: hand in at least one")
@@ -122,7 +126,7 @@ class Processor:
         }
         single = generator is None or isinstance(generator, np.random.Generator)
         generators = one_each("generators", None if single else generator, count, generator)
-        shown = _Shown(hidden, patch_share, fixed_shape, generators)
+        shown = _Shown(hidden, patch_share, fixed_shape, generators, again)
         batch = Batch(
             text=self._text(texts, fixed_shape),
             **{name: self._patches(name, rows, shown) for name, rows in inputs.items()},
@@ -245,11 +249,11 @@ class Processor:
         def cut_once(piece: np.ndarray, what: str, mask: np.ndarray | None) -> PatchList:
             """The patches of a piece, the same object where it comes again."""
             if mask is not None:
-                return self._cut(modality, piece, what, mask)
+                return self._cut(modality, piece, what, mask, shown.again)
             held = np.asarray(piece)
             key = held.shape, str(held.dtype), held.tobytes()
             if key not in whole:
-                whole[key] = self._cut(modality, piece, what, None)
+                whole[key] = self._cut(modality, piece, what, None, shown.again)
             return whole[key]
 
         cut = [
@@ -270,14 +274,15 @@ class Processor:
         return Patches(patches.values[:, 0], patches.mask[:, 0], patches.positions[:, 0])
 
     def _cut(
-        self, modality: PatchModality, piece: np.ndarray, what: str, hidden: np.ndarray | None
+        self, modality: PatchModality, piece: np.ndarray, what: str, hidden: np.ndarray | None, again: bool
     ) -> PatchList:
         size, patch, limit = modality.size, modality.encoder.patch_size, modality.most_patches
         if modality.sense == "audio":
             patches = audio_patches(piece, size, patch, what)
             self._check_sound(piece, bool(patches.mask.any()), what)
         else:
-            patches = image_patches(piece, size, patch, limit, self.config.drop_background, what)
+            cut = kept_image_patches if again else image_patches
+            patches = cut(piece, size, patch, limit, self.config.drop_background, what)
             if not patches.mask.any():
                 scaled = Placement.fit(piece.shape[:2], size).scaled
                 self._warn(

@@ -4,6 +4,7 @@ Unusual: a patch that holds only the picture's median colour can be dropped like
 tabletops, where most of the picture is table. Nothing here knows about batches.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Self
 
@@ -18,6 +19,8 @@ CLIP_MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
 CLIP_STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
 BACKGROUND_TOLERANCE = 4
 """Largest range of a background patch and distance to the median colour, of 255."""
+KEPT = 48
+"""Pictures whose patches are kept where they may come again: a few episodes' prompts."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,36 @@ def image_patches(
     values = patches.transpose(0, 2, 3, 1)  # inside a patch: row, column, channel
     values = (values - CLIP_MEAN) / CLIP_STD
     return PatchList(values.reshape(len(values), -1), positions, mask)
+
+
+def kept_image_patches(
+    image: np.ndarray,
+    size: tuple[int, int],
+    patch: int,
+    limit: int,
+    drop_background: bool,
+    what: str = "image",
+) -> PatchList:
+    """Return the same, not to be written to; the last `KEPT` of this process are not cut again."""
+    image = check_image(image, what)
+    return _kept(image.shape, image.tobytes(), size, patch, limit, drop_background)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _kept(
+    shape: tuple[int, ...],
+    content: bytes,
+    size: tuple[int, int],
+    patch: int,
+    limit: int,
+    drop_background: bool,
+) -> PatchList:
+    found = image_patches(
+        np.frombuffer(content, np.uint8).reshape(shape), size, patch, limit, drop_background
+    )
+    for array in (found.values, found.positions, found.mask):
+        array.flags.writeable = False
+    return found
 
 
 def _foreground(
