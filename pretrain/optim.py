@@ -1,17 +1,20 @@
-"""The optimizers: AdamW for supervised training, and those of pre-training on a mixture by name."""
+"""The optimizers: AdamW for supervised training, and those of pre-training on a mixture by name.
+
+Unusual: Muon (Jordan et al. 2024) orthogonalises the updates of matrices and of nothing else, so a second
+optimizer takes the rest; here both are one, with one state and one list of groups, for what saves and shards.
+"""
 
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
 
 from pretrain.adafactor import Adafactor
 
-_NAMED = {
-    "adafactor": Adafactor,
-    "adamw": partial(torch.optim.AdamW, lr=0.0, betas=(0.9, 0.95), fused=True),
-}
+_LAYERS = (".layers.", ".blocks.")
+"""What the names of weights inside layers have in them."""
 _UNDECAYED = ("text_table", "image_table", "audio_table", "image_encoder", "audio_encoder")
 
 
@@ -25,21 +28,55 @@ def build_optimizer(modules: Iterable[nn.Module], weight_decay: float) -> torch.
     return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), foreach=True)
 
 
+class MuonBesideAdamW(torch.optim.Optimizer):
+    """Muon for the groups that say `orthogonal`, AdamW for the others; each weight has the state of its own.
+
+    Muon's updates are as large as AdamW's (root mean square), so that one rate fits both.
+    """
+
+    def __init__(self, groups: Iterable[dict[str, Any]]):
+        groups = list(groups)
+        split = [[g for g in groups if g["orthogonal"] is way] for way in (True, False)]
+        makers = (
+            partial(torch.optim.Muon, lr=0.0, adjust_lr_fn="match_rms_adamw"),
+            partial(torch.optim.AdamW, lr=0.0, betas=(0.9, 0.95), fused=True),
+        )
+        self._parts = [make(own) if own else None for make, own in zip(makers, split, strict=True)]
+        super().__init__([g for part in self._parts if part for g in part.param_groups], {})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        """Update all weights that have a gradient."""
+        for part, way in zip(self._parts, (True, False), strict=True):
+            if part is not None:  # what was loaded stands here: the parts look at it anew
+                part.state = self.state
+                part.param_groups = [g for g in self.param_groups if g["orthogonal"] is way]
+                part.step()
+
+
+_NAMED = {
+    "adafactor": Adafactor,
+    "adamw": partial(torch.optim.AdamW, lr=0.0, betas=(0.9, 0.95), fused=True),
+    "muon": MuonBesideAdamW,
+}
+
+
 def build_named_optimizer(name: str, network: nn.Module, weight_decay: float) -> torch.optim.Optimizer:
     """An optimizer of `pretrain_settings.OPTIMIZERS` over what of the network learns.
 
     Scales, biases, tables of tokens and the ViTs are not decayed, as officially. Adafactor takes relative
-    rates, AdamW absolute ones.
+    rates, AdamW and Muon absolute ones; of Muon are the matrices inside layers.
     """
-    learning = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
-    decayed = [p for n, p in learning if p.ndim > 1 and not any(part in n for part in _UNDECAYED)]
-    chosen = {id(p) for p in decayed}
-    kept = [p for _, p in learning if id(p) not in chosen]
-    groups = [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": kept, "weight_decay": 0.0},
-    ]
-    return _NAMED[name]([group for group in groups if group["params"]])
+    groups: dict[tuple[bool, bool], dict[str, Any]] = {}
+    for named, weight in network.named_parameters():
+        if weight.requires_grad:
+            decayed = weight.ndim > 1 and not any(part in named for part in _UNDECAYED)
+            orthogonal = weight.ndim == 2 and any(part in named for part in _LAYERS)
+            empty = {"params": [], "weight_decay": weight_decay if decayed else 0.0}
+            if name == "muon":
+                empty["orthogonal"] = orthogonal
+            groups.setdefault((not decayed, name == "muon" and orthogonal), empty)["params"].append(weight)
+    return _NAMED[name]([groups[key] for key in sorted(groups)])
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -19,7 +19,7 @@ SETTINGS_FILE = Path(__file__).with_name("pretrain.yaml")
 
 PARTS = ("qk_norm", "packing", "dynamic_masking", "sparse_patterns")
 """Parts of the method that an ablation leaves out."""
-OPTIMIZERS = ("adamw", "adafactor")
+OPTIMIZERS = ("adamw", "adafactor", "muon")
 SHAPES = ("uio2", *SUPERVISED_SHAPES)
 """Of the learning rate: UIO-2's own counts as officially, for relative rates."""
 _MOST = 10**12

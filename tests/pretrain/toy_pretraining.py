@@ -1,5 +1,5 @@
 """A run on the toy stream in a process of its own: `python -m tests.pretrain.toy_pretraining MODEL OUTPUT
-[NUMBER=VALUE ...]`, which torchrun may start several times.
+[KEY=VALUE ...]`, which torchrun may start several times.
 """
 
 import sys
@@ -11,7 +11,8 @@ from tests.pretrain.mixtures import open_toys, toy_config
 
 def main() -> None:
     model, output, *words = sys.argv[1:]
-    changes = {key: int(value) for key, value in (word.split("=") for word in words)}
+    given = dict(word.split("=") for word in words)
+    changes = {key: int(value) if value.isdigit() else value for key, value in given.items()}
     pretrain(toy_config(model, Path(output), **changes), open_toys)
 
 

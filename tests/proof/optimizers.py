@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from policies import embodiments
 from pretrain.curves import draw
@@ -41,39 +40,15 @@ PLACE = ROOT / "build" / "proof" / "optimizers"
 STEPS, EVERY, SEEDS = 160, 20, (0, 1)
 RATES = {
     "adafactor": (0.01, 0.03, 0.1),  # relative to the size of each weight
-    "adamw": (0.005, 0.0125),
-    "muon": (0.005, 0.0125),
+    "adamw": (0.005, 0.0125, 0.03),
+    "muon": (0.005, 0.0125, 0.03),
 }
-LAYERS = (".layers.", ".blocks.")
-
-
-class MuonBesideAdamW:
-    """Muon for the matrices inside layers, AdamW for all else."""
-
-    def __init__(self, network: nn.Module):
-        learning = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
-        matrices = [p for name, p in learning if p.ndim == 2 and any(part in name for part in LAYERS)]
-        chosen = set(map(id, matrices))
-        rest = [p for _, p in learning if id(p) not in chosen]
-        self._both = (
-            torch.optim.Muon(matrices, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW(rest, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
-        )
-        self.param_groups = [group for one in self._both for group in one.param_groups]
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        for one in self._both:
-            one.zero_grad(set_to_none)
-
-    def step(self) -> None:
-        for one in self._both:
-            one.step()
 
 
 class Timed:
     """An optimizer whose updates are timed, in seconds of this process's own CPU."""
 
-    def __init__(self, optimizer: torch.optim.Optimizer | MuonBesideAdamW):
+    def __init__(self, optimizer: torch.optim.Optimizer):
         self._optimizer, self.seconds = optimizer, 0.0
         self.param_groups, self.zero_grad = optimizer.param_groups, optimizer.zero_grad
 
@@ -132,9 +107,7 @@ class Runs:
         for encoder in (model.image_encoder, model.audio_encoder) if model.config.freeze_vit else ():
             encoder.requires_grad_(False)
         objective = MixtureObjective(model, {})
-        optimizer = Timed(
-            MuonBesideAdamW(model) if name == "muon" else build_named_optimizer(name, model, weight_decay=0.0)
-        )
+        optimizer = Timed(build_named_optimizer(name, model, weight_decay=0.0))
         learning = [p for p in model.parameters() if p.requires_grad]
         rates = Schedule(peak=rate, steps=STEPS, warmup=20).rate
         take = Step(objective, learning, optimizer, rates, Guard(20, 10.0))
