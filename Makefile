@@ -82,6 +82,7 @@ proof: setup
 	$(BIN)/python -m tests.proof.browser docs/proof/browser.md
 	$(BIN)/python -m tests.proof.vla_eval docs/proof/vla_eval.md
 	$(BIN)/python -m tests.proof.ablations docs/proof/ablations.md docs/images/ablations.svg
+	$(BIN)/python -m tests.proof.optimizers docs/proof/optimizers.md docs/images/optimizers.svg
 
 # The packaged model from nothing: demonstrations on SHARDS processes, then one training run (docs/nano.md, docs/gpu.md).
 SHARDS ?= $(shell nproc)
