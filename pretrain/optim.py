@@ -13,6 +13,7 @@ from torch import nn
 
 from pretrain.adafactor import Adafactor
 
+_ADAMW = partial(torch.optim.AdamW, lr=0.0, betas=(0.9, 0.95), fused=True)
 _LAYERS = (".layers.", ".blocks.")
 """What the names of weights inside layers have in them."""
 _UNDECAYED = ("text_table", "image_table", "audio_table", "image_encoder", "audio_encoder")
@@ -39,7 +40,7 @@ class MuonBesideAdamW(torch.optim.Optimizer):
         split = [[g for g in groups if g["orthogonal"] is way] for way in (True, False)]
         makers = (
             partial(torch.optim.Muon, lr=0.0, adjust_lr_fn="match_rms_adamw"),
-            partial(torch.optim.AdamW, lr=0.0, betas=(0.9, 0.95), fused=True),
+            _ADAMW,
         )
         self._parts = [make(own) if own else None for make, own in zip(makers, split, strict=True)]
         super().__init__([g for part in self._parts if part for g in part.param_groups], {})
@@ -56,7 +57,7 @@ class MuonBesideAdamW(torch.optim.Optimizer):
 
 _NAMED = {
     "adafactor": Adafactor,
-    "adamw": partial(torch.optim.AdamW, lr=0.0, betas=(0.9, 0.95), fused=True),
+    "adamw": _ADAMW,
     "muon": MuonBesideAdamW,
 }
 
@@ -71,11 +72,11 @@ def build_named_optimizer(name: str, network: nn.Module, weight_decay: float) ->
     for named, weight in network.named_parameters():
         if weight.requires_grad:
             decayed = weight.ndim > 1 and not any(part in named for part in _UNDECAYED)
-            orthogonal = weight.ndim == 2 and any(part in named for part in _LAYERS)
+            orthogonal = name == "muon" and weight.ndim == 2 and any(part in named for part in _LAYERS)
             empty = {"params": [], "weight_decay": weight_decay if decayed else 0.0}
-            if name == "muon":
+            if name == "muon":  # the groups of the others stay as states of earlier runs have them
                 empty["orthogonal"] = orthogonal
-            groups.setdefault((not decayed, name == "muon" and orthogonal), empty)["params"].append(weight)
+            groups.setdefault((not decayed, orthogonal), empty)["params"].append(weight)
     return _NAMED[name]([groups[key] for key in sorted(groups)])
 
 

@@ -100,7 +100,7 @@ class Clock:
     def __init__(self, limits: Limits, note: Path):
         self._decision, self._episode = limits.settled()
         try:
-            self._note = os.open(note, os.O_WRONLY | os.O_CREAT)  # open while the process lives
+            self._note = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)  # open while the process lives
         except OSError:  # this machine is not the one that reads it
             self._note, name = tempfile.mkstemp()
             os.unlink(name)

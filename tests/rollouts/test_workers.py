@@ -300,6 +300,7 @@ with watch("policy", episodes):
 )
 def test_a_clock_ends_what_python_cannot(tmp_path: Path, numbers: dict, said: str | None) -> None:
     settings = {"note": str(tmp_path / "note"), "spent": 8.9, "call": "hang()", **numbers}
+    (tmp_path / "note").write_text('{"said": "of a process before", "episodes": []}' + "\nThread" * 99)
     done = subprocess.run(
         [sys.executable, "-c", CLOCKED.format(**settings)], cwd=ROOT, timeout=60, check=False
     )
