@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from policies import embodiments
+from policies.prompts import scene
 from policies.style import PromptStyle
 from pretrain.examples import goal_view_example
 from pretrain.initialization import start_model
@@ -62,7 +63,9 @@ def _tokens(
     examples = [goal_view_example(*each) for each in zip(records, bodies, fitted, strict=True)]
     requests = [example.request for example in examples]
     batch = model.processor(requests, [example.target for example in examples])
-    first = model.processor(requests, [Target(image=request.image) for request in requests]).image_target
+    shown = zip(examples, bodies, fitted, strict=True)
+    before = [Target(image=scene(body, each.moment.views, style.drawn)) for each, body, style in shown]
+    first = model.processor(requests, before).image_target
     with torch.no_grad():
         output = model.score_all(model.token_targets(batch), model.encode(batch))
     logits, targets = output.logits["image"].float(), output.targets["image"]

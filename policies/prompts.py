@@ -296,6 +296,21 @@ def scene(body: Body, rgb: Mapping[str, np.ndarray], style: PromptStyle) -> np.n
     return np.concatenate(kept)
 
 
+def drawn_rows(body: Body, style: PromptStyle, sizes: Sizes) -> tuple[slice | None, tuple[int, int]]:
+    """Return which rows of a request's picture show what is drawn, None where they are not one piece of it,
+    and the picture's (height, width). The style has all its cameras named.
+    """
+    kept = {view: _kept(body, view, sizes[view], style) for view in style.views}
+    heights = [_height(region) for region in kept.values()]
+    _, columns = kept[style.views[0]]
+    whole = sum(heights), columns.stop - columns.start
+    drawn = style.drawn.views
+    first = next((at for at in range(len(heights)) if style.views[at : at + len(drawn)] == drawn), None)
+    if first is None:
+        return None, whole
+    return slice(sum(heights[:first]), sum(heights[: first + len(drawn)])), whole
+
+
 def _object(rgb: Mapping[str, np.ndarray], style: PromptStyle) -> np.ndarray:
     """The squares around the single object of a placeholder, stacked, (views * S, S, 3)."""
     squares = []

@@ -9,7 +9,9 @@ Unusual: the centre is scored against the location rows of the text table, the s
 with, so that features already speak the language of the answer. And when the whole model learns, each patch
 that leaves the *encoder* says whether the next step picks its object, or places onto it, where it is taken
 and turned to, and where the prompt's scene and the first view show the same thing: which object is meant is
-one bit of an action and where it goes two numbers, but each is a label on every patch.
+one bit of an action and where it goes two numbers, but each is a label on every patch. Where a picture is
+asked for, each patch says what is drawn in its place, so that the encoder, which sees all of the picture
+at once, knows it before the decoder draws it token by token.
 """
 
 from collections.abc import Sequence
@@ -44,6 +46,8 @@ class DenseHeads(nn.Module):
         self.contrast = nn.Linear(out, 5)
         self.asked = nn.Linear(out, 5)
         self.elsewhere = nn.Linear(out, 2 * 2 * out)
+        self.turn = nn.Linear(out, 2 * out)
+        self.drawn = nn.Linear(out, out)
         self._kernel = bump_table(sigma)
 
     def forward(self, model: UnifiedIO2, features: "Features", labels: Labels) -> dict[str, Tensor]:
@@ -84,8 +88,8 @@ class DenseHeads(nn.Module):
         self, model: UnifiedIO2, encoded: Encoded, batch: Batch, labels: Labels
     ) -> dict[str, Tensor]:
         """Mean losses of what image patches tell when they leave the encoder, where any is labelled: role,
-        and move, contrast and elsewhere where their heads learn; and of what the text's tokens tell together:
-        the contrast that is asked for.
+        and move, contrast and elsewhere where their heads learn; of what the text's tokens tell together: the
+        contrast that is asked for; and of what the latents of a history picture do: the turn that it shows.
         """
         first = batch.text.tokens.shape[1]  # the image follows the text
         wide = encoded.spread()
@@ -112,7 +116,30 @@ class DenseHeads(nn.Module):
         if self.elsewhere.weight.requires_grad and told.any():
             hidden = self.elsewhere(patches[known]).unflatten(-1, (2, 2, -1))  # [n, 2 places, 2, D]
             losses["elsewhere"] = self._bins_loss(model, hidden[told], bins[told])
+        turned = labels.turn[..., 0] != NOTHING  # [B, F]
+        if self.turn.weight.requires_grad and turned.any():
+            start, frames = first + labels.role.shape[1], turned.shape[1]
+            latents = model.config.image_history.latents
+            shown = wide[:, start : start + frames * latents].unflatten(1, (frames, latents))  # [B, F, L, D]
+            hidden = self.turn(shown[turned].mean(1)).unflatten(-1, (2, -1))  # [n, 2, D]
+            losses["turn"] = self._bins_loss(model, hidden, labels.turn[turned])
         return losses
+
+    def drawn_loss(
+        self, model: UnifiedIO2, encoded: Encoded, batch: Batch, labels: Labels, codes: Tensor
+    ) -> Tensor | None:
+        """Mean loss of the tokens int64 [B, T] of pictures to be drawn, told by the patches in whose places
+        they lie when these leave the encoder; of those that count. None where nothing is told.
+        """
+        known = batch.image.mask & (labels.drawn != NOTHING)  # [B, N]
+        at = labels.drawn.clamp(min=0)
+        known &= batch.image_target.loss_mask.gather(1, at)
+        if not (self.drawn.weight.requires_grad and known.any()):
+            return None
+        first = batch.text.tokens.shape[1]  # the image follows the text
+        patches = encoded.spread()[:, first : first + known.shape[1]][known]  # [n, D]
+        scores = model.targets["image"].logits(self.drawn(patches), model.table("image"))  # [n, V]
+        return F.cross_entropy(scores.float(), codes.gather(1, at)[known])
 
     def _bins_loss(self, model: UnifiedIO2, hidden: Tensor, bins: Tensor) -> Tensor:
         """Mean loss of bins int64 [...], scored by hidden [..., D] against the rows of location tokens."""

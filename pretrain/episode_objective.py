@@ -15,7 +15,8 @@ from uio2_agent.unified_io2 import UnifiedIO2
 
 class EpisodeObjective:
     """Losses of batches of episodes, by name: locations and words of text answers, other modalities; role of
-    patches and where else their things are shown; name, texture and centre of what patches show.
+    patches, where else their things are shown and what is drawn in their places; name, texture and centre of
+    what patches show.
     """
 
     def __init__(
@@ -69,7 +70,8 @@ class EpisodeObjective:
     def _answers(self, batch: Batch, labels: Labels) -> dict[str, Tensor]:
         losses = {}
         encoded = self._model.encode(batch, [list(range(batch.rows))] if self.packs else None)
-        output = self._model.score_all(self._model.token_targets(batch), encoded)
+        targets = self._model.token_targets(batch)
+        output = self._model.score_all(targets, encoded)
         for name, loss in output.losses.items():
             if name == "text":
                 losses["locations"], losses["words"] = self._text_loss(
@@ -77,6 +79,10 @@ class EpisodeObjective:
                 )
             else:
                 losses[name] = loss
+        if "image" in targets and batch.image is not None:
+            codes = targets["image"].targets
+            drawn = self._eye.drawn_loss(self._model, encoded, batch, labels, codes)
+            losses |= {} if drawn is None else {"drawn": drawn}
         if batch.image_history is not None:  # a plan is asked for; boxes are asked for without images
             losses |= self._eye.encoded_losses(self._model, encoded, batch, labels)
         return losses

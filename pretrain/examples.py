@@ -204,10 +204,12 @@ def goal_picture(record: StoredEpisode, body: Embodiment, style: PromptStyle) ->
 def goal_view_example(
     record: StoredEpisode, body: Embodiment, style: PromptStyle, rng: np.random.Generator | None = None
 ) -> Example:
-    """Ask for the view after the last action, from the first one and the instruction."""
+    """Ask for the view after the last action, from the first one and the instruction. What patches are
+    labelled with is what the plan's request has there: who draws the end has to know what is to be done.
+    """
     now = moment(record, 0, cameras_of(style))
     target = Target(image=scene(body, record.final, style.fitted(body.cameras).drawn))
-    return Example(goal_view_request(body, now, style, rng), target, _unlabelled(now), body, style)
+    return Example(goal_view_request(body, now, style, rng), target, now, body, style)
 
 
 def judge_example(

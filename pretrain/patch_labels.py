@@ -6,6 +6,7 @@ thing. A patch of a history picture says what it belongs to, where that is, and 
 from the boxes and the segmentation stored with each frame, so no simulator is needed.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor
 from policies.embodiments.base import NO_ROLE
 from policies.prompts import image_boxes, shown_assets, sizes_of
 from policies.style import PromptStyle
+from pretrain.drawn_places import NOWHERE, tokens_of_patches
 from pretrain.examples import Example
 from pretrain.recolouring import texture_name
 from uio2_agent.inputs.batch import Batch
@@ -36,11 +38,13 @@ class Labels:
     """Per patch of the image: name, texture, role int64 [B, N]; x and y bins of the object's centre, centre
     int64 [B, N, 2]; its `Embodiment.postures`, posture int64 [B, N, 3]; its `Embodiment.moves`, move int64
     [B, N, 4]; its `Embodiment.contrasts`, contrast int64 [B, N]; the centre of the same object where the
-    prompt's scene and the first view show it, elsewhere int64 [B, N, 2, 2]. Per example: which contrast is
-    asked for, asked int64 [B].
+    prompt's scene and the first view show it, elsewhere int64 [B, N, 2, 2]; where a picture is asked for, the
+    number of its token that is drawn there, drawn int64 [B, N]. Per example: which contrast is asked for,
+    asked int64 [B].
 
-    Per patch of the history frames: name, texture int64 [B, F, M], centre int64 [B, F, M, 2], posture int64
-    [B, F, M, 3]. -100 where nothing is known, in `centre` wherever `name` is.
+    Per history frame: its `Embodiment.turns`, turn int64 [B, F, 2]. Per patch of the frames: name, texture
+    int64 [B, F, M], centre int64 [B, F, M, 2], posture int64 [B, F, M, 3]. -100 where nothing is known, in
+    `centre` wherever `name` is.
     """
 
     name: Tensor
@@ -52,10 +56,12 @@ class Labels:
     contrast: Tensor
     asked: Tensor
     elsewhere: Tensor
+    drawn: Tensor
     history_name: Tensor
     history_texture: Tensor
     history_centre: Tensor
     history_posture: Tensor
+    turn: Tensor
 
     def to(self, device: torch.device | str) -> "Labels":
         """Return a copy on the device."""
@@ -109,10 +115,10 @@ class Labeller:
         image, centre = (np.full((*shape, 2), NOTHING) for _ in range(2))
         posture, role, move = (np.full((*shape, *more), NOTHING) for more in ((3,), (), (4,)))
         contrast, asked = np.full(shape, NOTHING), np.full(len(examples), NOTHING)
-        elsewhere = np.full((*shape, 2, 2), NOTHING)
+        elsewhere, drawn = np.full((*shape, 2, 2), NOTHING), np.full(shape, NOTHING)
         layout = (len(examples), 0, 0) if batch.image_history is None else batch.image_history.mask.shape
         history, history_centre = (np.full((*layout, 2), NOTHING) for _ in range(2))
-        history_posture = np.full((*layout, 3), NOTHING)
+        history_posture, turn = np.full((*layout, 3), NOTHING), np.full((*layout[:2], 2), NOTHING)
         config = self._processor.config
         for row, example in enumerate(examples):
             frames = self._frames(example)
@@ -123,6 +129,10 @@ class Labeller:
                 found = shown.patches(at, config.history_grid)
                 history[row, frame], history_centre[row, frame], history_posture[row, frame] = found
             now, body = example.moment, example.body
+            told = len(_assets(example))
+            turn[row, :told] = body.turns(now, told)
+            if batch.image_target is not None:
+                drawn[row] = self._drawn(example)[batch.image.positions[row].numpy()]
             if not now.objects:
                 continue
             at = batch.image.positions[row].numpy()
@@ -138,9 +148,29 @@ class Labeller:
                 if shown is not None:
                     elsewhere[row, seen, place] = shown.where(here.ids)[owner[seen]]
         image[image < 0] = history[history < 0] = NOTHING  # of what has a name that is not learned
-        arrays = (image[..., 0], image[..., 1], centre, posture, role, move, contrast, asked, elsewhere)
-        arrays += (history[..., 0], history[..., 1], history_centre, history_posture)
+        arrays = (
+            image[..., 0],
+            image[..., 1],
+            centre,
+            posture,
+            role,
+            move,
+            contrast,
+            asked,
+            elsewhere,
+            drawn,
+        )
+        arrays += (history[..., 0], history[..., 1], history_centre, history_posture, turn)
         return batch, Labels(*map(torch.from_numpy, arrays))
+
+    def _drawn(self, example: Example) -> np.ndarray:
+        """The token that is drawn in the place of each patch of the grid, int64 [patches]."""
+        body, config = example.body, self._processor.config
+        if getattr(example.target, "image", None) is None:
+            return np.full(math.prod(config.image_grid), NOTHING)
+        style, sizes = example.style.fitted(body.cameras), sizes_of(example.moment.views)
+        tokens = tokens_of_patches(body, style, sizes, config)
+        return np.where(tokens == NOWHERE, NOTHING, tokens)
 
     def _in_view(
         self, example: Example, objects: Sequence[Mapping[str, Any]], style: PromptStyle | None = None

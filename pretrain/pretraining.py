@@ -347,7 +347,7 @@ def start_network(config: PretrainConfig) -> tuple[UnifiedIO2, dict[str, PromptS
 def row_limits(config: PretrainConfig, model: UnifiedIO2Config) -> Limits:
     """Return the most tokens of a packed row: as asked for, else as many as one example may have."""
     inputs = model.text_input_length + sum(
-        part.usual_pieces * (part.resampler.latents if part.is_history else part.most_patches)
+        part.usual_pieces * part.resampler.latents if part.is_history else part.most_positions
         for name, part in patch_modalities(model).items()
         if name in model.input_modalities
     )

@@ -5,6 +5,7 @@ picture or sound of a request and those before it ("history") are different moda
 resampler, which makes a few latents of each piece.
 """
 
+import math
 from dataclasses import dataclass
 
 from uio2_agent.config import ResamplerConfig, UnifiedIO2Config, ViTConfig
@@ -29,6 +30,9 @@ class PatchModality:
     """Rows and columns of patches."""
     most_patches: int
     """Of one piece."""
+    drawn_over: int = 0
+    """Of a picture that the answer is drawn over, which keeps its background; 0 where nothing is left out
+    anyway."""
     usual_pieces: int = 1
     """Pieces of a request with fixed shapes, if it does not hold more."""
     is_history: bool = False
@@ -42,13 +46,14 @@ class PatchModality:
     def most_positions(self) -> int:
         """The most positions of a request in the encoder."""
         if not self.is_history:
-            return self.most_patches
+            return max(self.most_patches, self.drawn_over)
         return HISTORY_MARKERS * self.resampler.latents if self.resampler else 0
 
 
 def patch_modalities(config: UnifiedIO2Config) -> dict[str, PatchModality]:
     """Return the modalities of pictures and sounds by name, whether or not the model takes them."""
     image, audio = config.image_encoder, config.audio_encoder
+    draws_over_less = config.drop_background and "image" in config.target_modalities
     return {
         "image": PatchModality(
             sense="image",
@@ -57,6 +62,7 @@ def patch_modalities(config: UnifiedIO2Config) -> dict[str, PatchModality]:
             size=config.image_size,
             grid=config.image_grid,
             most_patches=config.image_tokens,
+            drawn_over=math.prod(config.image_grid) if draws_over_less else 0,
         ),
         "image_history": PatchModality(
             sense="image",

@@ -378,6 +378,12 @@ class Embodiment(ABC):
         """
         return NO_ROLE, np.full(len(moment.objects or ()), NO_ROLE)
 
+    def turns(self, moment: Moment, pictures: int) -> np.ndarray:
+        """Say how the first `pictures` pictures of the prompt show a thing turned since the one before: int64
+        bins [pictures, 2], cosine and sine of the turn; -100 where they show no such thing.
+        """
+        return np.full((pictures, 2), NO_ROLE)
+
     # for people
 
     @abstractmethod

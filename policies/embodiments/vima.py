@@ -264,6 +264,14 @@ class Vima(Embodiment):
         taken = found[self.roles(moment) == 1]
         return int(taken[0]) if len(taken) else NO_ROLE, found
 
+    def turns(self, moment: Moment, pictures: int) -> np.ndarray:
+        """Pairs that define a twist show the very turn that the steps make."""
+        found = super().turns(moment, pictures)
+        if '"Twist"' in moment.prompt and moment.remaining:
+            (step,) = self.parse(_with_number(moment.remaining[0]))
+            found[1::2] = _facing_bins(facing(math.radians(_turn(step.action))))
+        return found
+
     # for people
 
     def describe(self, action: Any, state: np.ndarray) -> str:

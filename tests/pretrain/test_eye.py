@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 import torch
 
 from policies.embodiments.vima import VIMA
@@ -11,7 +12,7 @@ from pretrain.patch_labels import NOTHING, Labels, image_labels
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.inputs.batch import Batch
 from uio2_agent.inputs.processor import Processor
-from uio2_agent.request import Request
+from uio2_agent.request import Request, Target
 from uio2_agent.text.tokenizer import TextTokenizer
 from uio2_agent.unified_io2 import UnifiedIO2
 
@@ -99,6 +100,8 @@ def _one_picture() -> tuple[UnifiedIO2, Batch, Labels]:
         history_texture=torch.full_like(shown, NOTHING),
         history_centre=torch.full((*shown.shape, 2), NOTHING),
         history_posture=torch.full((*shown.shape, 3), NOTHING),
+        drawn=nothing,
+        turn=torch.full((*shown.shape[:2], 2), NOTHING),
     )
     return model, batch, labels
 
@@ -128,6 +131,40 @@ def test_what_no_patch_tells_has_no_loss():
     assert set(eye.encoded_losses(model, encoded, batch, of_contrast)) == {"contrast", "asked"}
     of_move = dataclasses.replace(labels, move=torch.full_like(labels.move, 500))
     assert set(eye.encoded_losses(model, encoded, batch, of_move)) == {"move"}
+    of_turn = dataclasses.replace(labels, turn=torch.full_like(labels.turn, 500))
+    assert set(eye.encoded_losses(model, encoded, batch, of_turn)) == {"turn"}
+
+
+@pytest.mark.parametrize("packs", [False, True])
+def test_patches_are_asked_for_what_is_drawn_in_their_places(packs):
+    """A row of its own or shared: the mean over the tokens that count of what each patch scores by itself."""
+    torch.manual_seed(0)
+    model = UnifiedIO2(UnifiedIO2Config.preset("nano_goal"))
+    model.processor = Processor(model.config, TextTokenizer.packaged())
+    rng = np.random.default_rng(3)
+    images = [rng.integers(0, 255, (height, 256, 3), np.uint8) for height in (224, 150)]
+    batch = model.processor(
+        [Request("draw " * (row + 1), image=image) for row, image in enumerate(images)],
+        [Target(image=image) for image in images],
+    )
+    places = torch.from_numpy(rng.permuted(np.arange(224) % 128 - 20, axis=0)).expand(2, -1).clone()
+    places[places < 0] = NOTHING
+    *_, labels = _one_picture()
+    labels = dataclasses.replace(labels, drawn=places)
+    eye = DenseHeads(model, ["a"], ["a"], sigma=8.0)
+    encoded = model.encode(batch, [[0, 1]] if packs else None)
+    codes = model.token_targets(batch)["image"].targets
+    found = eye.drawn_loss(model, encoded, batch, labels, codes)
+    alone = []
+    for row in range(2):
+        mine = model.processor([Request("draw " * (row + 1), image=images[row])], target="image")
+        hidden = model.encode(mine).spread()[0, mine.text.tokens.shape[1] :]
+        for patch, place in enumerate(places[row].tolist()):
+            if place >= 0 and batch.image.mask[row, patch] and batch.image_target.loss_mask[row, place]:
+                scores = eye.drawn(hidden[patch]) @ model.image_table.weight.T * model.config.width**-0.5
+                alone.append(-scores.log_softmax(-1)[codes[row, place]])
+    assert 100 < len(alone) < 2 * 224
+    torch.testing.assert_close(found, torch.stack(alone).mean(), rtol=1e-4, atol=1e-5)
 
 
 def test_dense_losses_reach_the_encoder_and_fall():

@@ -8,7 +8,8 @@ import pytest
 
 from policies.embodiments.tabletop_places import yaw_of
 from policies.embodiments.vima import VIMA
-from pretrain.examples import Example, cameras_of, goal_picture, plan_example
+from policies.prompts import scene
+from pretrain.examples import Example, cameras_of, goal_picture, goal_view_example, plan_example
 from pretrain.moments import moment
 from pretrain.patch_labels import FIRST_VIEW, NOTHING, SCENE, Labeller, Labels
 from pretrain.recasting import as_motion, as_rearrangement
@@ -16,6 +17,8 @@ from pretrain.sources import LeRobotSource, StoredEpisode
 from rollouts.collect import CollectConfig, collect
 from uio2_agent.config import UnifiedIO2Config
 from uio2_agent.inputs.processor import Processor
+from uio2_agent.media.images import CLIP_MEAN, CLIP_STD
+from uio2_agent.request import Target
 from uio2_agent.text.tokenizer import TextTokenizer
 
 STYLE = VIMA.style(small=True).fitted(VIMA.cameras)
@@ -34,11 +37,13 @@ def episodes(tmp_path_factory, rendering) -> list[StoredEpisode]:
     return [source[index] for index in range(len(source))]
 
 
-def _labels(example: Example, episode: StoredEpisode) -> tuple[Labels, list[tuple[str, str]]]:
+def _labels(
+    example: Example, episode: StoredEpisode, preset: str = "nano"
+) -> tuple[Labels, list[tuple[str, str]]]:
     """Labels of one example, and what its name and texture ids mean, by object."""
     things = [(thing["name"], thing["texture"]) for thing in episode.objects[0]]
     names, textures = sorted({name for name, _ in things}), sorted({texture for _, texture in things})
-    config = UnifiedIO2Config.preset("nano")
+    config = UnifiedIO2Config.preset(preset)
     _, labels = Labeller(Processor(config, TextTokenizer.packaged()), names, textures)([example])
     pairs = [(names.index(name), textures.index(texture)) for name, texture in things]
     return labels, pairs
@@ -158,6 +163,71 @@ def test_patches_know_what_an_adjective_asks_for(tmp_path, rendering):
         assert set(labels.contrast[0].tolist()) - {NOTHING} == {0, asked, opposite}
         kinds.add(asked)
     assert len(kinds) >= 3
+
+
+def test_pairs_of_pictures_tell_the_turn_that_things_make(tmp_path, rendering):
+    """Every second picture of twist's prompt; by how much is what the things of the texture have turned by in
+    the end.
+    """
+    output, told = str(tmp_path / "set"), set()
+    collect(CollectConfig(output=output, tasks=("twist",), level="train", episodes=8, success_only=True))
+    source = LeRobotSource(Path(output))
+    for episode in (source[index] for index in range(len(source))):
+        labels, _ = _labels(plan_example(moment(episode, 0, CAMERAS), VIMA, STYLE), episode)
+        assert (labels.turn[0, ::2] == NOTHING).all()
+        ((cosine, sine),) = np.unique(2 * labels.turn[0, 1::2].numpy() / 999 - 1, axis=0)
+        turned = []
+        for thing, after in zip(episode.objects[0], episode.final_objects, strict=True):
+            by = yaw_of(after["quaternion"]) - yaw_of(thing["quaternion"])
+            turned += [by] if abs(np.sin(by / 2)) > 0.05 else []
+        assert turned
+        assert np.abs(np.cos(turned) - cosine).max() < 0.05 and np.abs(np.sin(turned) - sine).max() < 0.05
+        told.add(round(float(cosine), 2))
+    assert len(told) >= 3
+
+
+def test_other_prompts_tell_of_no_turn(episodes):
+    for episode in episodes:
+        labels, _ = _labels(plan_example(moment(episode, 0, CAMERAS), VIMA, STYLE), episode)
+        assert (labels.turn == NOTHING).all()
+
+
+def test_each_patch_knows_the_token_that_is_drawn_in_its_place(episodes):
+    """Asked to draw the view there is, a patch of the upper view and its token have one colour, and have not
+    with any neighbour's token; patches of the other view, which is not drawn, have none.
+    """
+    config = UnifiedIO2Config.preset("nano_goal")
+    processor = Processor(config, TextTokenizer.packaged())
+    for episode in episodes[:4]:
+        example = goal_view_example(episode, VIMA, STYLE)
+        seen = Target(image=scene(VIMA, example.moment.views, STYLE.drawn))
+        batch, labels = Labeller(processor, [], [])([dataclasses.replace(example, target=seen)])
+        values = batch.image.values[0].view(224, 256, 3) * torch.from_numpy(CLIP_STD) + torch.from_numpy(CLIP_MEAN)
+        patches = values.mean(1)[batch.image.positions[0].argsort()]  # [224, 3]
+        tokens = ((batch.image_target.values[0] + 1) / 2).unfold(0, 8, 8).unfold(1, 8, 8).mean((-1, -2))
+        place = labels.drawn[0]
+        assert (place[: 16 * 5] == NOTHING).all()
+        told = place != NOTHING
+        assert sorted(place[told].tolist()) == list(range(128))
+        off = {
+            (down, right): (patches[told] - tokens.roll((down, right), (0, 1)).flatten(0, 1)[place[told]])
+            for down in (-1, 0, 1)
+            for right in (-1, 0, 1)
+        }
+        distance = {shift: float(differs.abs().mean()) for shift, differs in off.items()}
+        assert min(distance, key=distance.get) == (0, 0) and distance[0, 0] < 0.02, distance
+
+
+def test_goals_are_labelled_as_their_plans_are(episodes):
+    """What is to be done is the same; a patch at the edge of a thing may be left out of a plan's request."""
+    for episode in episodes[:4]:
+        plan, _ = _labels(plan_example(moment(episode, 0, CAMERAS), VIMA, STYLE), episode)
+        goal, _ = _labels(goal_view_example(episode, VIMA, STYLE), episode, "nano_goal")
+        for name in ("role", "name"):
+            values, wanted = (getattr(labels, name)[0] for labels in (goal, plan))
+            assert sorted(values[values != NOTHING]) == sorted(wanted[wanted != NOTHING])
+        assert (goal.move[0, goal.role[0] == 1] == plan.move[0, plan.role[0] == 1][0]).all()
+        assert (plan.drawn == NOTHING).all()
 
 
 @pytest.mark.parametrize("flags", [(), (True, True)])

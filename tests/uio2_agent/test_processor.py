@@ -10,7 +10,7 @@ from PIL import Image
 from tests.parity.compare import Case
 from tests.parity.preparation import check_preprocessor, check_tokenizer
 from tests.uio2_agent.tiny import picture, tiny_config
-from uio2_agent.config import ResamplerConfig, ViTConfig
+from uio2_agent.config import ResamplerConfig, UnifiedIO2Config, ViTConfig
 from uio2_agent.errors import RequestError
 from uio2_agent.inputs.processor import Processor
 from uio2_agent.request import Request, Target
@@ -116,6 +116,28 @@ def test_fixed_shapes_are_those_of_the_configuration():
     assert shapes["audio_history.mask"] == [1, 3, 8]
     loose = process([Request("x")])
     assert loose.image is loose.image_history is loose.audio is loose.audio_history is None
+
+
+@pytest.mark.parametrize("fixed_shape", [False, True])
+def test_what_is_drawn_over_keeps_its_background(fixed_shape):
+    """Each token of a picture asked for has the patch in its place; for a text what shows nothing goes."""
+    config = UnifiedIO2Config.preset("nano_goal")
+    process = Processor(config, TextTokenizer.packaged())
+    image = np.full((224, 256, 3), 47, np.uint8)
+    image[32:64, 32:80] = picture(0, 32, 48)
+    request = Request("x", image, image_history=(image,))
+    for again in (False, True):
+        words = process([request], target="text", fixed_shape=fixed_shape, again=again)
+        drawn = process([request], target="image", fixed_shape=fixed_shape, again=again)
+        assert words.image.mask.sum() == words.image_history.mask.sum() == 6
+        assert drawn.image_history.mask.sum() == 6
+        assert drawn.image.mask.shape == (1, 224) and drawn.image.mask.all()
+        assert drawn.image.positions[0].tolist() == list(range(224))
+        assert words.image.mask.shape[1] == (160 if fixed_shape else 6)
+    shown = drawn.image.values[0, words.image.positions[0, :6]]
+    assert torch.equal(shown, words.image.values[0, :6])
+    both = process([request, request], [Target(text="y"), Target(image=image)])
+    assert both.image.mask.sum(1).tolist() == [6, 224]
 
 
 def test_a_target_lies_over_its_image():

@@ -44,10 +44,14 @@ class _Shown:
     fixed_shape: bool
     generators: Sequence[np.random.Generator | None]
     again: bool
+    drawn_over: Sequence[bool]
+    """Of each row, whether a picture is asked for: its image keeps every patch, because what shows nothing
+    yet is a place too."""
 
-    def most_patches(self, modality: PatchModality) -> int:
+    def most_patches(self, modality: PatchModality, drawn_over: bool) -> int:
         """Return the most patches of a piece: at least one."""
-        return max(1, min(modality.most_patches, int(self.patch_share * math.prod(modality.grid))))
+        most = modality.drawn_over if drawn_over else modality.most_patches
+        return max(1, min(most, int(self.patch_share * math.prod(modality.grid))))
 
 
 class Processor:
@@ -126,7 +130,8 @@ class Processor:
         }
         single = generator is None or isinstance(generator, np.random.Generator)
         generators = one_each("generators", None if single else generator, count, generator)
-        shown = _Shown(hidden, patch_share, fixed_shape, generators, again)
+        drawn_over = [modality == "image" for modality in asked]
+        shown = _Shown(hidden, patch_share, fixed_shape, generators, again, drawn_over)
         batch = Batch(
             text=self._text(texts, fixed_shape),
             **{name: self._patches(name, rows, shown) for name, rows in inputs.items()},
@@ -243,38 +248,44 @@ class Processor:
             )
         pieces = max(modality.usual_pieces, longest) if shown.fixed_shape else longest
         numbers = [f" {j + 1}" for j in range(pieces)] if modality.is_history else [""]
-        most = shown.most_patches(modality)
-        whole: dict[tuple, PatchList] = {}
+        all_stay = [drawn and modality.drawn_over > 0 for drawn in shown.drawn_over]
+        known: dict[tuple, PatchList] = {}
 
-        def cut_once(piece: np.ndarray, what: str, mask: np.ndarray | None) -> PatchList:
+        def cut_once(piece: np.ndarray, what: str, mask: np.ndarray | None, all_stay: bool) -> PatchList:
             """The patches of a piece, the same object where it comes again."""
             if mask is not None:
-                return self._cut(modality, piece, what, mask, shown.again)
+                return self._cut(modality, piece, what, mask, shown.again, all_stay)
             held = np.asarray(piece)
-            key = held.shape, str(held.dtype), held.tobytes()
-            if key not in whole:
-                whole[key] = self._cut(modality, piece, what, None, shown.again)
-            return whole[key]
+            key = held.shape, str(held.dtype), held.tobytes(), all_stay
+            if key not in known:
+                known[key] = self._cut(modality, piece, what, None, shown.again, all_stay)
+            return known[key]
 
         cut = [
             [
-                cut_once(piece, f"{modality.piece}{number} of request {row}", mask).sample(
-                    most, generator or np.random.default_rng(0)
+                cut_once(piece, f"{modality.piece}{number} of request {row}", mask, stay).sample(
+                    shown.most_patches(modality, stay), generator or np.random.default_rng(0)
                 )
                 for number, piece, mask in zip(numbers, held, masks.of(name, len(held)), strict=False)
             ]
-            for row, (held, masks, generator) in enumerate(
-                zip(rows, shown.hidden, shown.generators, strict=True)
+            for row, (held, masks, generator, stay) in enumerate(
+                zip(rows, shown.hidden, shown.generators, all_stay, strict=True)
             )
         ]
-        length = most if shown.fixed_shape else None
+        length = shown.most_patches(modality, any(all_stay)) if shown.fixed_shape else None
         patches = pad_patches(cut, pieces, length, modality.encoder.patch_dim)
         if modality.is_history:
             return patches
         return Patches(patches.values[:, 0], patches.mask[:, 0], patches.positions[:, 0])
 
     def _cut(
-        self, modality: PatchModality, piece: np.ndarray, what: str, hidden: np.ndarray | None, again: bool
+        self,
+        modality: PatchModality,
+        piece: np.ndarray,
+        what: str,
+        hidden: np.ndarray | None,
+        again: bool,
+        all_stay: bool,
     ) -> PatchList:
         size, patch, limit = modality.size, modality.encoder.patch_size, modality.most_patches
         if modality.sense == "audio":
@@ -282,7 +293,7 @@ class Processor:
             self._check_sound(piece, bool(patches.mask.any()), what)
         else:
             cut = kept_image_patches if again else image_patches
-            patches = cut(piece, size, patch, limit, self.config.drop_background, what)
+            patches = cut(piece, size, patch, limit, self.config.drop_background and not all_stay, what)
             if not patches.mask.any():
                 scaled = Placement.fit(piece.shape[:2], size).scaled
                 self._warn(
