@@ -16,14 +16,12 @@ from rich.console import Console
 from rich.table import Table
 
 from policies import embodiments
-from policies.prompts import scene
 from policies.style import PromptStyle
-from pretrain.examples import goal_view_example
+from pretrain.examples import goal_view_example, pictures_before
 from pretrain.initialization import start_model
 from pretrain.sources import LeRobotSource, StoredEpisode
-from pretrain.thinning import plain_tokens
+from pretrain.thinning import plain_tokens, still_tokens
 from uio2_agent import UnifiedIO2
-from uio2_agent.request import Target
 
 _BATCH = 16
 
@@ -63,15 +61,12 @@ def _tokens(
     examples = [goal_view_example(*each) for each in zip(records, bodies, fitted, strict=True)]
     requests = [example.request for example in examples]
     batch = model.processor(requests, [example.target for example in examples])
-    shown = zip(examples, bodies, fitted, strict=True)
-    before = [Target(image=scene(body, each.moment.views, style.drawn)) for each, body, style in shown]
-    first = model.processor(requests, before).image_target
+    before = pictures_before(examples, model.config)
     with torch.no_grad():
         output = model.score_all(model.token_targets(batch), model.encode(batch))
     logits, targets = output.logits["image"].float(), output.targets["image"]
     goal = batch.image_target
-    differs = (goal.values - first.values).abs().amax(-1)[:, None]  # [B, 1, H, W]
-    changed = F.adaptive_max_pool2d(differs, model.config.image_tokenizer.grid).flatten(1) > 0.25
+    changed = ~still_tokens(goal, before)
     nats = F.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
     return nats, logits.argmax(-1) == targets, plain_tokens(goal), changed, goal.loss_mask
 

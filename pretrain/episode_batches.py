@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
-from pretrain.examples import ExampleOptions, Styles, make_example
+from pretrain.examples import ExampleOptions, Styles, make_example, pictures_before
 from pretrain.patch_labels import Labeller, Labels
 from pretrain.settings import QUESTIONS
 from pretrain.sources import EpisodeFolders
@@ -47,11 +47,12 @@ class TrainingBatches(Dataset[tuple[Batch, Labels]]):
         rng = np.random.default_rng([self._options.seed, step])
         chosen = [self._source[int(self._episodes[i])] for i in self._order(step)]
         kind = self._kind(rng.random())
-        batch, labels = self._labeller(
-            [make_example(record, kind, self._styles, self._options, rng) for record in chosen]
-        )
-        if batch.image_target is not None and self._options.plain_share < 1:
-            target = thinned(batch.image_target, self._options.plain_share, rng)
+        examples = [make_example(record, kind, self._styles, self._options, rng) for record in chosen]
+        batch, labels = self._labeller(examples)
+        shares = self._options.plain_share, self._options.still_share
+        if batch.image_target is not None and min(shares) < 1:
+            before = pictures_before(examples, self._processor.config)
+            target = thinned(batch.image_target, before, *shares, rng)
             batch = dataclasses.replace(batch, image_target=target)
         return batch, labels
 

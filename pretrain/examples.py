@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from policies import embodiments
 from policies.action_text import numbered
@@ -32,6 +33,8 @@ from pretrain.moments import learned_steps, moment
 from pretrain.recasting import Recast, as_motion, as_rearrangement
 from pretrain.recolouring import AS_STORED, Channels, draw_channels, nameable, recoloured
 from pretrain.sources import StoredEpisode
+from uio2_agent.config import UnifiedIO2Config
+from uio2_agent.inputs.code_targets import image_target
 from uio2_agent.request import Request, Target
 
 _SHOWN_GOALS = 0.3
@@ -78,6 +81,8 @@ class ExampleOptions:
     """Share of the plans and goals that are asked for in other colours, where their words allow it."""
     plain_share: float = 1.0
     """Share of the plain tokens of pictures to be drawn that are learned."""
+    still_share: float = 1.0
+    """The same of those that are not plain and show what was there before."""
     augment: bool = True
     """Draw symmetries of the embodiment at random."""
     seed: int = 0
@@ -210,6 +215,19 @@ def goal_view_example(
     now = moment(record, 0, cameras_of(style))
     target = Target(image=scene(body, record.final, style.fitted(body.cameras).drawn))
     return Example(goal_view_request(body, now, style, rng), target, now, body, style)
+
+
+def pictures_before(examples: Sequence[Example], config: UnifiedIO2Config) -> Tensor:
+    """Return what examples that ask for pictures show of them already, float32 [B, H, W, 3] in [-1, 1], laid
+    out as their targets are.
+    """
+    seen = []
+    for example in examples:
+        body = example.body
+        picture = scene(body, example.moment.views, example.style.fitted(body.cameras).drawn)
+        seen.append(Target(image=picture[..., list(example.channels)]))
+    requests = [example.request for example in examples]
+    return image_target(requests, seen, config, [None] * len(seen)).values
 
 
 def judge_example(

@@ -31,6 +31,7 @@ BOUNDS: dict[str, tuple[int, int]] = {
             "recast_share",
             "recolour_share",
             "plain_share",
+            "still_share",
             *(f"{kind}_share" for kind in QUESTIONS),
         ),
         (0, 1),
@@ -63,6 +64,7 @@ SETTINGS = [
     "recast_share",
     "recolour_share",
     "plain_share",
+    "still_share",
     "augment",
     "validation_episodes",
     "seed",
@@ -71,7 +73,7 @@ SETTINGS = [
 """What a resumed run must share with the one it goes on from."""
 ADDED = {
     **{"goal_share": 0.0, "judge_share": 0.0, "recast_share": 0.0, "recolour_share": 0.0},
-    "plain_share": 1.0,
+    **{"plain_share": 1.0, "still_share": 1.0},
 }
 """Settings that older states do not hold, and what they were then."""
 
@@ -131,8 +133,11 @@ class TrainConfig:
     """Share of the plans that are asked for as another task, where the episode is one: a rearrangement to how
     it ended, or a thing's way to be followed."""
     recolour_share: float
-    plain_share: float
     """Share of the plans and goals that are asked for in other colours, where their words allow it."""
+    plain_share: float
+    """Share of the tokens of plain table, in pictures to be drawn, that are learned."""
+    still_share: float
+    """The same of those that show things which were there before."""
     augment: bool
     """Draw symmetries of the embodiment (a mirrored table) at random, where a task allows them."""
     validation_episodes: int

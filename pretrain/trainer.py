@@ -161,6 +161,7 @@ class Run:
             recast_share=config.recast_share,
             recolour_share=config.recolour_share,
             plain_share=config.plain_share,
+            still_share=config.still_share,
             augment=config.augment,
             seed=config.seed,
         )

@@ -6,7 +6,7 @@ import torch
 
 from policies.embodiments.vima import VIMA
 from pretrain.episode_batches import TrainingBatches
-from pretrain.examples import ExampleOptions, goal_view_example
+from pretrain.examples import ExampleOptions, goal_view_example, pictures_before
 from pretrain.initialization import start_model
 from pretrain.sources import LeRobotSource
 from pretrain.thinning import thinned
@@ -25,13 +25,14 @@ def goals(tmp_path_factory, rendering):
     examples = [goal_view_example(record, VIMA, STYLE) for record in records]
     model, _ = start_model("nano_goal")
     batch = model.processor([each.request for each in examples], [each.target for each in examples])
-    return batch.image_target, source, model.processor
+    before = pictures_before(examples, model.config)
+    return batch.image_target, before, source, model.processor
 
 
 def test_what_shows_things_is_always_learned(goals):
     """A token is 16 pixels of the mat; where a thing's middle lies there is more than one colour."""
-    target, records, _ = goals
-    left = thinned(target, 0.0, np.random.default_rng(0)).loss_mask.view(-1, 8, 16)
+    target, before, records, _ = goals
+    left = thinned(target, before, 0.0, 1.0, np.random.default_rng(0)).loss_mask.view(-1, 8, 16)
     assert (left.float().mean((1, 2)) < 0.4).all()
     for picture, record in zip(left, records, strict=True):
         for thing in record.final_objects:
@@ -41,22 +42,45 @@ def test_what_shows_things_is_always_learned(goals):
 
 
 def test_of_plain_tokens_a_share_is_learned(goals):
-    target, *_ = goals
-    nothing = thinned(target, 0.0, np.random.default_rng(0)).loss_mask
-    some = thinned(target, 0.25, np.random.default_rng(0)).loss_mask
+    target, before, *_ = goals
+    nothing = thinned(target, before, 0.0, 1.0, np.random.default_rng(0)).loss_mask
+    some = thinned(target, before, 0.25, 1.0, np.random.default_rng(0)).loss_mask
     assert (some | nothing == some).all()
     plain = (target.loss_mask & ~nothing).sum()
     assert 0.15 < (some & ~nothing).sum() / plain < 0.35
-    assert torch.equal(thinned(target, 1.0, np.random.default_rng(0)).loss_mask, target.loss_mask)
-    assert torch.equal(thinned(target, 0.25, np.random.default_rng(0)).loss_mask, some)
+    assert torch.equal(
+        thinned(target, before, 1.0, 1.0, np.random.default_rng(0)).loss_mask, target.loss_mask
+    )
+    assert torch.equal(thinned(target, before, 0.25, 1.0, np.random.default_rng(0)).loss_mask, some)
+
+
+def test_of_what_stays_a_share_is_learned_and_of_what_moved_all(goals):
+    """With neither plain table nor what stays, the tokens left lie where things turned, and there some do."""
+    target, before, records, _ = goals
+    moved = thinned(target, before, 0.0, 0.0, np.random.default_rng(0)).loss_mask.view(-1, 8, 16)
+    shown = thinned(target, before, 0.0, 1.0, np.random.default_rng(0)).loss_mask.view(-1, 8, 16)
+    half = thinned(target, before, 0.0, 0.5, np.random.default_rng(0)).loss_mask.view(-1, 8, 16)
+    still = (shown & ~moved).sum()
+    assert (half | moved == half).all() and 0.3 < (half & ~moved).sum() / still < 0.7
+    for picture, record in zip(moved, records, strict=True):
+        near = np.zeros((8, 16), bool)
+        for first, last in zip(record.objects[0], record.final_objects, strict=True):
+            if np.allclose(first["quaternion"], last["quaternion"], atol=1e-3):
+                continue
+            for thing in (first, last):
+                top, left, bottom, right = thing["boxes"]["top"]
+                rows = slice(int((top - 2) / 124 * 8), int((bottom - 2) / 124 * 8) + 1)
+                near[rows, int((left - 4) / 248 * 16) : int((right - 4) / 248 * 16) + 1] = True
+        assert picture.any() and not (picture.numpy() & ~near).any(), record.seed
 
 
 def test_batches_of_a_run_are_thinned_as_it_asks(goals):
     """All tokens are learned by default."""
-    _, source, processor = goals
+    *_, source, processor = goals
     learned = []
-    for options in (ExampleOptions(goal_share=1.0), ExampleOptions(goal_share=1.0, plain_share=0.0)):
+    asked = {}, {"plain_share": 0.0}, {"plain_share": 0.0, "still_share": 0.0}
+    for options in (ExampleOptions(goal_share=1.0, **shares) for shares in asked):
         parts = source, range(6), processor, {"vima": STYLE}, options, 6, ["block"], ["red"]
         learned.append(TrainingBatches(*parts)[0][0].image_target.loss_mask.float().mean())
     assert learned[0] == 1
-    assert learned[1] < 0.4
+    assert 0 < learned[2] < learned[1] < 0.4
