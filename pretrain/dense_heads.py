@@ -10,8 +10,8 @@ with, so that features already speak the language of the answer. And when the wh
 that leaves the *encoder* says whether the next step picks its object, or places onto it, where it is taken
 and turned to, and where the prompt's scene and the first view show the same thing: which object is meant is
 one bit of an action and where it goes two numbers, but each is a label on every patch. Where a picture is
-asked for, each patch says what is drawn in its place, so that the encoder, which sees all of the picture
-at once, knows it before the decoder draws it token by token.
+asked for, each patch says what is drawn in its place, whether something comes to lie there, and from where:
+the encoder, which sees all of the picture at once, knows it before the decoder draws token by token.
 """
 
 from collections.abc import Sequence
@@ -48,6 +48,8 @@ class DenseHeads(nn.Module):
         self.elsewhere = nn.Linear(out, 2 * 2 * out)
         self.turn = nn.Linear(out, 2 * out)
         self.drawn = nn.Linear(out, out)
+        self.ending = nn.Linear(out, 3)
+        self.source = nn.Linear(out, 2 * out)
         self._kernel = bump_table(sigma)
 
     def forward(self, model: UnifiedIO2, features: "Features", labels: Labels) -> dict[str, Tensor]:
@@ -117,6 +119,13 @@ class DenseHeads(nn.Module):
             hidden = self.elsewhere(patches[known]).unflatten(-1, (2, 2, -1))  # [n, 2 places, 2, D]
             losses["elsewhere"] = self._bins_loss(model, hidden[told], bins[told])
         turned = labels.turn[..., 0] != NOTHING  # [B, F]
+        ends = batch.image.mask & (labels.ending != NOTHING)
+        if self.ending.weight.requires_grad and ends.any():
+            losses["ending"] = _balanced(self.ending(patches[ends]), labels.ending[ends])
+        came = batch.image.mask & (labels.source[..., 0] != NOTHING)
+        if self.source.weight.requires_grad and came.any():
+            hidden = self.source(patches[came]).unflatten(-1, (2, -1))  # [n, 2, D]
+            losses["source"] = self._bins_loss(model, hidden, labels.source[came])
         if self.turn.weight.requires_grad and turned.any():
             start, frames = first + labels.role.shape[1], turned.shape[1]
             latents = model.config.image_history.latents
@@ -152,6 +161,14 @@ class DenseHeads(nn.Module):
         means = self._kernel.to(hidden.device)[found] @ table.float()  # [bins, D]
         wanted = (hidden.float() * means[which]).sum(-1)
         return (total - wanted).mean()
+
+
+def _balanced(scores: Tensor, classes: Tensor) -> Tensor:
+    """Mean over the classes int64 [n] that occur of their cross-entropy under scores [n, classes]: what is
+    rare counts as much as what is everywhere.
+    """
+    losses = F.cross_entropy(scores.float(), classes, reduction="none")
+    return torch.stack([losses[classes == each].mean() for each in classes.unique()]).mean()
 
 
 @dataclass

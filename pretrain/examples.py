@@ -214,7 +214,8 @@ def goal_view_example(
     """
     now = moment(record, 0, cameras_of(style))
     target = Target(image=scene(body, record.final, style.fitted(body.cameras).drawn))
-    return Example(goal_view_request(body, now, style, rng), target, now, body, style)
+    request = goal_view_request(body, now, style, rng)
+    return Example(request, target, dataclasses.replace(now, goal_objects=record.final_objects), body, style)
 
 
 def pictures_before(examples: Sequence[Example], config: UnifiedIO2Config) -> Tensor:

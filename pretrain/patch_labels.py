@@ -28,6 +28,8 @@ NOTHING = NO_ROLE
 """The label of what is not known, which cross_entropy leaves out."""
 _HELD = 0.25
 """Share of a patch that a thing covers which owns it before what it lies in."""
+TABLE, STAYS, CAME = 0, 1, 2
+"""What lies in a place when the task is done: nothing, what is there now, another thing."""
 SCENE, FIRST_VIEW = 0, 1
 """Where else a thing of the image may be shown: in the prompt's scene that comes next, or the goal; in the
 first view."""
@@ -39,8 +41,9 @@ class Labels:
     int64 [B, N, 2]; its `Embodiment.postures`, posture int64 [B, N, 3]; its `Embodiment.moves`, move int64
     [B, N, 4]; its `Embodiment.contrasts`, contrast int64 [B, N]; the centre of the same object where the
     prompt's scene and the first view show it, elsewhere int64 [B, N, 2, 2]; where a picture is asked for, the
-    number of its token that is drawn there, drawn int64 [B, N]. Per example: which contrast is asked for,
-    asked int64 [B].
+    number of its token that is drawn there, drawn int64 [B, N], what lies there in the end, one of TABLE,
+    STAYS and CAME, ending int64 [B, N], and of what came the centre where it lies now, source int64
+    [B, N, 2]. Per example: which contrast is asked for, asked int64 [B].
 
     Per history frame: its `Embodiment.turns`, turn int64 [B, F, 2]. Per patch of the frames: name, texture
     int64 [B, F, M], centre int64 [B, F, M, 2], posture int64 [B, F, M, 3]. -100 where nothing is known, in
@@ -57,6 +60,8 @@ class Labels:
     asked: Tensor
     elsewhere: Tensor
     drawn: Tensor
+    ending: Tensor
+    source: Tensor
     history_name: Tensor
     history_texture: Tensor
     history_centre: Tensor
@@ -115,7 +120,8 @@ class Labeller:
         image, centre = (np.full((*shape, 2), NOTHING) for _ in range(2))
         posture, role, move = (np.full((*shape, *more), NOTHING) for more in ((3,), (), (4,)))
         contrast, asked = np.full(shape, NOTHING), np.full(len(examples), NOTHING)
-        elsewhere, drawn = np.full((*shape, 2, 2), NOTHING), np.full(shape, NOTHING)
+        elsewhere, source = np.full((*shape, 2, 2), NOTHING), np.full((*shape, 2), NOTHING)
+        drawn, ending = (np.full(shape, NOTHING) for _ in range(2))
         layout = (len(examples), 0, 0) if batch.image_history is None else batch.image_history.mask.shape
         history, history_centre = (np.full((*layout, 2), NOTHING) for _ in range(2))
         history_posture, turn = np.full((*layout, 3), NOTHING), np.full((*layout[:2], 2), NOTHING)
@@ -140,6 +146,8 @@ class Labeller:
             image[row], centre[row], posture[row] = here.patches(at, config.image_grid)
             owner = here.owners(at, config.image_grid)  # [N]
             seen = owner >= 0
+            if now.goal_objects is not None and _asks_for_picture(example):
+                ending[row], source[row] = self._end(example, here, at)
             role[row, seen] = body.roles(now)[owner[seen]]
             move[row, seen] = body.moves(now)[owner[seen]]
             asked[row], contrasts = body.contrasts(now)
@@ -148,29 +156,45 @@ class Labeller:
                 if shown is not None:
                     elsewhere[row, seen, place] = shown.where(here.ids)[owner[seen]]
         image[image < 0] = history[history < 0] = NOTHING  # of what has a name that is not learned
-        arrays = (
-            image[..., 0],
-            image[..., 1],
-            centre,
-            posture,
-            role,
-            move,
-            contrast,
-            asked,
-            elsewhere,
-            drawn,
+        arrays = dict(
+            name=image[..., 0],
+            texture=image[..., 1],
+            centre=centre,
+            posture=posture,
+            role=role,
+            move=move,
+            contrast=contrast,
+            asked=asked,
+            elsewhere=elsewhere,
+            drawn=drawn,
+            ending=ending,
+            source=source,
+            history_name=history[..., 0],
+            history_texture=history[..., 1],
+            history_centre=history_centre,
+            history_posture=history_posture,
+            turn=turn,
         )
-        arrays += (history[..., 0], history[..., 1], history_centre, history_posture, turn)
-        return batch, Labels(*map(torch.from_numpy, arrays))
+        return batch, Labels(**{name: torch.from_numpy(array) for name, array in arrays.items()})
 
     def _drawn(self, example: Example) -> np.ndarray:
         """The token that is drawn in the place of each patch of the grid, int64 [patches]."""
         body, config = example.body, self._processor.config
-        if getattr(example.target, "image", None) is None:
+        if not _asks_for_picture(example):
             return np.full(math.prod(config.image_grid), NOTHING)
         style, sizes = example.style.fitted(body.cameras), sizes_of(example.moment.views)
         tokens = tokens_of_patches(body, style, sizes, config)
         return np.where(tokens == NOWHERE, NOTHING, tokens)
+
+    def _end(self, example: Example, here: _Shown, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What lies where patches are in the end, int64 [N], and of what came its bins now, int64 [N, 2]."""
+        now, grid = example.moment, self._processor.config.image_grid
+        last = self._in_view(example, now.goal_objects).owners(at, grid)
+        index = {thing["id"]: number for number, thing in enumerate(now.objects)}
+        last = np.array([index.get(thing["id"], -1) for thing in now.goal_objects] + [-1])[last]
+        stays = last == here.owners(at, grid)
+        ending = np.where(last < 0, TABLE, np.where(stays, STAYS, CAME))
+        return ending, np.where((ending == CAME)[:, None], here.bins[last], NOTHING)
 
     def _in_view(
         self, example: Example, objects: Sequence[Mapping[str, Any]], style: PromptStyle | None = None
@@ -255,6 +279,10 @@ def _boxes(example: Example, objects: Sequence[Mapping[str, Any]], style: Prompt
     """Boxes [views, objects, 4] of things in a picture that stacks a style's views."""
     body, sizes = example.body, sizes_of(example.moment.views)
     return np.stack([image_boxes(body, objects, style, sizes, view) for view in style.views])
+
+
+def _asks_for_picture(example: Example) -> bool:
+    return getattr(example.target, "image", None) is not None
 
 
 def _assets(example: Example) -> list[Any]:

@@ -101,6 +101,8 @@ def _one_picture() -> tuple[UnifiedIO2, Batch, Labels]:
         history_centre=torch.full((*shown.shape, 2), NOTHING),
         history_posture=torch.full((*shown.shape, 3), NOTHING),
         drawn=nothing,
+        ending=nothing,
+        source=nothing[..., None].expand(-1, -1, 2),
         turn=torch.full((*shown.shape[:2], 2), NOTHING),
     )
     return model, batch, labels
@@ -133,6 +135,10 @@ def test_what_no_patch_tells_has_no_loss():
     assert set(eye.encoded_losses(model, encoded, batch, of_move)) == {"move"}
     of_turn = dataclasses.replace(labels, turn=torch.full_like(labels.turn, 500))
     assert set(eye.encoded_losses(model, encoded, batch, of_turn)) == {"turn"}
+    of_end = dataclasses.replace(labels, ending=labels.name)
+    assert set(eye.encoded_losses(model, encoded, batch, of_end)) == {"ending"}
+    of_source = dataclasses.replace(labels, source=torch.full_like(labels.source, 500))
+    assert set(eye.encoded_losses(model, encoded, batch, of_source)) == {"source"}
 
 
 @pytest.mark.parametrize("packs", [False, True])

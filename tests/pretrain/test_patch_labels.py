@@ -11,7 +11,7 @@ from policies.embodiments.vima import VIMA
 from policies.prompts import scene
 from pretrain.examples import Example, cameras_of, goal_picture, goal_view_example, plan_example
 from pretrain.moments import moment
-from pretrain.patch_labels import FIRST_VIEW, NOTHING, SCENE, Labeller, Labels
+from pretrain.patch_labels import CAME, FIRST_VIEW, NOTHING, SCENE, STAYS, Labeller, Labels
 from pretrain.recasting import as_motion, as_rearrangement
 from pretrain.sources import LeRobotSource, StoredEpisode
 from rollouts.collect import CollectConfig, collect
@@ -216,6 +216,26 @@ def test_each_patch_knows_the_token_that_is_drawn_in_its_place(episodes):
         }
         distance = {shift: np.abs(differs).mean() for shift, differs in off.items()}
         assert min(distance, key=distance.get) == (0, 0) and distance[0, 0] < 0.02, distance
+
+
+def test_patches_know_what_lies_in_their_places_in_the_end(episodes):
+    """What came lies at its end where the patch is, and lay elsewhere; what stays has not moved."""
+    came = 0
+    for episode in episodes:
+        labels, pairs = _labels(goal_view_example(episode, VIMA, STYLE), episode, "nano_goal")
+        ending, source = labels.ending[0].numpy(), labels.source[0].numpy()
+        first, last = (VIMA.object_bins(things) for things in (episode.objects[0], episode.final_objects))
+        assert ((source[:, 0] != NOTHING) == (ending == CAME)).all() and (ending != NOTHING).all()
+        named = np.stack([labels.name[0].numpy(), labels.texture[0].numpy()], -1)
+        assert (named[ending == STAYS, 0] != NOTHING).all()
+        for patch in np.flatnonzero((ending == CAME) & (np.arange(224) >= 96)):
+            (moved,) = np.unique(np.flatnonzero((first == source[patch]).all(1)))
+            row, column = divmod(int(patch), 16)
+            centre = np.array([(row - 5.7) * 16 / 128 * 0.5, (column + 0.5) / 16])  # m of the mat, about
+            off = np.abs(centre - last[moved] / 999 * (0.5, 1.0))
+            assert off.max() < 0.16 and tuple(named[patch]) != pairs[moved], (episode.seed, patch)
+            came += 1
+    assert came > 20
 
 
 def test_goals_are_labelled_as_their_plans_are(episodes):
