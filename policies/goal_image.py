@@ -1,8 +1,8 @@
 """A policy that imagines how it looks when the task is done, and then acts with that picture before it.
 
-The goal is drawn once, at the first decision of an episode. One that the model itself does not believe is
-drawn again, and after some tries left out: then the request is that of a policy without goals, which is
-learned too.
+Where goals are asked for, one is drawn at the first decision of an episode. One that the model itself does
+not believe is drawn again, and after some tries left out: then the request is that of a policy without goals,
+which is learned too.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class GoalImagePolicy(UnifiedIO2Policy):
     """Act on imagined goals; see `UnifiedIO2Policy`.
 
     Arguments:
-        goal: "imagined" draws goals, "none" acts without any; anything else is a folder of `uio2 imagine`,
-            whose real goals are shown (what a perfect imagination would be worth).
+        goal: "none" acts without goals, "imagined" draws them, which takes time; anything else is a folder of
+            `uio2 imagine`, whose real goals are shown (what a perfect imagination would be worth).
         guidance: Of the drawing.
         goal_temperature: Of the drawing.
         least_belief: Nats a token by which a goal must be likelier with the instruction than without.
@@ -40,7 +40,7 @@ class GoalImagePolicy(UnifiedIO2Policy):
         model: Any,
         style: Any = None,
         *,
-        goal: str = IMAGINED,
+        goal: str = NONE,
         guidance: float = 0.0,
         goal_temperature: float = 0.0,
         least_belief: float = 0.0,

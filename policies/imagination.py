@@ -89,11 +89,7 @@ class Imagination:
         return goal_view_request(body, now, self._style_of(body))
 
     def draw(self, firsts: Sequence[Observed], again: int = 0) -> list[Goal]:
-        """Draw the goals of episodes from their first observations; `again` counts earlier drawings.
-
-        The end looks much like the beginning, so what is seen is the draft of what is drawn (Jacobi decoding:
-        the same pictures in fewer calls).
-        """
+        """Draw the goals of episodes from their first observations; `again` counts earlier drawings."""
         if not firsts:
             return []
         seeds = [
@@ -101,19 +97,7 @@ class Imagination:
             for _, info in firsts
         ]
         requests = [self.request(first) for first in firsts]
-        drafts = [
-            self._tokens(request, first)[1][0].tolist()
-            for request, first in zip(requests, firsts, strict=True)
-        ]
-        answers = self.model.generate(
-            requests,
-            target="image",
-            seed=seeds,
-            fixed_shape=True,
-            parallel=True,
-            draft=drafts,
-            **self._options,
-        )
+        answers = self.model.generate(requests, target="image", seed=seeds, fixed_shape=True, **self._options)
         return [
             Goal(
                 answer.image.astype(np.float32) / 255,
@@ -129,23 +113,17 @@ class Imagination:
         """
         import torch
 
-        wanted, tokens = self._tokens(self.request(first), later)
-        with torch.no_grad():
-            best = self.model.targets["image"].decode(tokens)[0].cpu().numpy()
-        return (wanted + 1) / 2, best
-
-    def _tokens(self, request: Request, seen: Observed) -> tuple[np.ndarray, Any]:
-        """An observation as the answer to a request: the picture float32 [H, W, 3] in [-1, 1], and the tokens
-        int64 [1, N] that its tokenizer makes of it.
-        """
         from uio2_agent.inputs.code_targets import image_target
 
-        observation, info = seen
+        observation, info = later
         body = embodiments.of(info)
-        picture = Target(image=scene(body, body.views(observation), self._style_of(body).drawn))
-        laid = image_target([request], [picture], self.model.config, [None])
-        tokens = self.model.targets["image"].tokens(laid.to(self.model.device)).targets
-        return laid.values[0].numpy(), tokens
+        seen = scene(body, body.views(observation), self._style_of(body).drawn)
+        wanted = image_target([self.request(first)], [Target(image=seen)], self.model.config, [None])
+        embedder = self.model.targets["image"]
+        with torch.no_grad():
+            tokens = embedder.tokens(wanted.to(self.model.device)).targets
+            best = embedder.decode(tokens)[0].cpu().numpy()
+        return (wanted.values[0].numpy() + 1) / 2, best
 
 
 def belief(model: Any, request: Request, tokens: np.ndarray) -> float:

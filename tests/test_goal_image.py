@@ -112,7 +112,7 @@ def asked(policy: GoalImagePolicy, monkeypatch: pytest.MonkeyPatch) -> list:
 def test_the_policy_draws_once_and_shows_what_it_believes(
     directory: Path, first: tuple, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    policy = load_policy(str(directory), least_belief=-100.0)
+    policy = load_policy(str(directory), goal="imagined", least_belief=-100.0)
     assert isinstance(policy, GoalImagePolicy)
     requests = asked(policy, monkeypatch)
     policy.reset(0, *first)
@@ -129,13 +129,13 @@ def test_the_policy_draws_once_and_shows_what_it_believes(
 def test_a_goal_that_is_not_believed_is_drawn_again_and_dropped(
     directory: Path, first: tuple, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    policy = load_policy(str(directory), least_belief=100.0, tries=3)
+    policy = load_policy(str(directory), goal="imagined", least_belief=100.0, tries=3)
     requests = asked(policy, monkeypatch)
     policy.reset(0, *first)
     policy.act([Step(0, *first)])
     assert (policy.drawn, policy.dropped) == (3, 1)
     assert "goal" not in requests[0].text
-    plain = load_policy(str(directory), goal="none")
+    plain = load_policy(str(directory))
     assert asked(plain, monkeypatch) == [] and plain.drawn == 0
     with pytest.raises(UIO2Error, match="is no folder"):
         load_policy(str(directory), goal="imaginary")
