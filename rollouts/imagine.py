@@ -58,7 +58,7 @@ class ImagineConfig:
     play: bool
     guidance: float
     temperature: float
-    top_p: float | None
+    top_p: float
     draw_seed: int
     slots: int
     device: str
@@ -68,7 +68,8 @@ class ImagineConfig:
         """What decides the numbers of an episode; a directory is continued only with the same."""
         names = ("env", "env_kwargs", "seed", "play", "guidance", "temperature", "top_p", "draw_seed")
         values = {name: getattr(self, name) for name in names}
-        return {**values, "env_kwargs": dict(self.env_kwargs), "checkpoint_hash": policy_identity(self.model)}
+        values |= {"env_kwargs": dict(self.env_kwargs), "top_p": self.top_p or None}
+        return {**values, "checkpoint_hash": policy_identity(self.model)}
 
 
 def imagine(config: ImagineConfig, output: Path) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def imagine(config: ImagineConfig, output: Path) -> dict[str, Any]:
             policy.style_of,
             guidance=config.guidance,
             temperature=config.temperature,
-            top_p=config.top_p,
+            top_p=config.top_p or None,
             seed=config.draw_seed,
         )
         (output / PICTURES).mkdir(exist_ok=True)

@@ -2,6 +2,7 @@
 
 import functools
 import random
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 from hydra import compose
 
+from rollouts.checks import check_ranges
 from rollouts.cli import main
 from rollouts.command_line import COMMANDS
 from rollouts.errors import RolloutError
@@ -269,6 +271,15 @@ def test_numbers_and_truth_values_are_read_where_they_are_meant(command: str, ke
             read(command, key.name, word)
         said = str(caught.value)
         assert f"uio2 {command}: {key.name} takes " in said and len(said) < 500 and "\n" not in said
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_what_has_a_range_has_the_type_of_a_number(command: str) -> None:
+    """The type of a key is that of its default: one that is `null` would take a number for text."""
+    for key in keys(command).values():
+        if key.default is None and "." not in key.name:
+            for value in (-1e9, 1e9):
+                check_ranges(command, defaultdict(dict, {key.name: value}))
 
 
 @pytest.mark.parametrize(
