@@ -3,9 +3,14 @@
 Nats and right guesses for each token of real goals, given those before it: apart for tokens of plain table
 and for those that show things, and both for those that are as at first and those that the task changed. Plain
 table is most of a picture and easy, so that a mean over all tokens says little.
+
+Where MODEL is the folder of a training, its heads tell too what patches know of the end as they leave the
+encoder, before anything is drawn: of those in whose place another thing comes to lie, how many say so, how
+many others do, and how far from its present place they believe it to be.
 """
 
 import argparse
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,13 +22,18 @@ from rich.table import Table
 
 from policies import embodiments
 from policies.style import PromptStyle
-from pretrain.examples import goal_view_example, pictures_before
+from pretrain.checkpointing import STATE
+from pretrain.dense_heads import DenseHeads, location_rows
+from pretrain.examples import Example, goal_view_example, pictures_before
 from pretrain.initialization import start_model
+from pretrain.patch_labels import CAME, Labeller
 from pretrain.sources import LeRobotSource, StoredEpisode
 from pretrain.thinning import plain_tokens, still_tokens
 from uio2_agent import UnifiedIO2
 
 _BATCH = 16
+_BIN_CM = (50 / 999, 100 / 999)
+"""Of a location on the tabletop, down and across."""
 
 
 def main() -> None:
@@ -47,7 +57,46 @@ def main() -> None:
         held = kind & counts
         numbers = 100 * held.sum() / counts.sum(), nats[held].mean(), 100 * right[held].float().mean()
         table.add_row(name, *(f"{float(number):.1f}" for number in numbers))
-    Console(width=100).print(table)
+    console = Console(width=100)
+    console.print(table)
+    if (Path(options.model) / STATE).is_file():
+        console.print(_endings(options.model, model, styles, records))
+
+
+def _endings(
+    directory: str, model: UnifiedIO2, styles: Mapping[str, PromptStyle], records: Sequence[StoredEpisode]
+) -> Table:
+    weights = torch.load(Path(directory) / STATE, weights_only=True)["parts"]["eye"]
+    names, textures = (
+        [str(at) for at in range(len(weights[f"{head}.bias"]))] for head in ("name", "texture")
+    )
+    heads = DenseHeads(model, names, textures, sigma=1.0)
+    heads.load_state_dict(weights)
+    labeller, told = Labeller(model.processor, names, textures), defaultdict(list)
+    for record in records:
+        batch, labels = labeller([_asked(record, styles)])
+        with torch.no_grad():
+            first = batch.text.tokens.shape[1]
+            patches = model.encode(batch).spread()[0, first : first + labels.ending.shape[1]]  # [N, D]
+            found = heads.ending(patches).argmax(-1)
+            hidden = heads.source(patches).unflatten(-1, (2, -1))  # [N, 2, D]
+            place = (hidden @ location_rows(model).T).argmax(-1)  # [N, 2]
+        came = labels.ending[0] == CAME
+        off = (place - labels.source[0])[came] * torch.tensor(_BIN_CM)
+        told[record.task].append((found[came] == CAME, found[~came] == CAME, off.norm(dim=-1)))
+    table = Table(title="patches that something comes to lie in")
+    for name in ("task", "patches", "told, %", "others told, %", "off its place, cm (median)"):
+        table.add_column(name, justify="left" if name == "task" else "right")
+    for task, parts in sorted(told.items()):
+        right, wrong, off = (torch.cat(part) for part in zip(*parts, strict=True))
+        shares = (f"{100 * float(part.float().mean()):.1f}" for part in (right, wrong))
+        table.add_row(task, str(len(right)), *shares, f"{float(off.median()):.0f}" if len(off) else "")
+    return table
+
+
+def _asked(record: StoredEpisode, styles: Mapping[str, PromptStyle]) -> Example:
+    body = embodiments.get(record.embodiment)
+    return goal_view_example(record, body, styles[body.name].fitted(body.cameras))
 
 
 def _tokens(
@@ -56,9 +105,7 @@ def _tokens(
     """For each token of the goals of some episodes, all [B, N]: nats, whether the likeliest is right, whether
     it is plain, whether the episode changed it, and whether it is a part of the picture.
     """
-    bodies = [embodiments.get(record.embodiment) for record in records]
-    fitted = [styles[body.name].fitted(body.cameras) for body in bodies]
-    examples = [goal_view_example(*each) for each in zip(records, bodies, fitted, strict=True)]
+    examples = [_asked(record, styles) for record in records]
     requests = [example.request for example in examples]
     batch = model.processor(requests, [example.target for example in examples])
     before = pictures_before(examples, model.config)

@@ -152,8 +152,7 @@ class DenseHeads(nn.Module):
 
     def _bins_loss(self, model: UnifiedIO2, hidden: Tensor, bins: Tensor) -> Tensor:
         """Mean loss of bins int64 [...], scored by hidden [..., D] against the rows of location tokens."""
-        first = model.processor.tokenizer.vocabulary.pieces
-        table = model.text_table.weight[first : first + LOCATIONS].flip(0)  # row b is bin b
+        table = location_rows(model)
         hidden = hidden * table.shape[1] ** -0.5
         total = (hidden @ table.T).float().logsumexp(-1)  # [...]
         # A mean of scores is the score of a mean: one row for each bin that occurs, not for each patch.
@@ -161,6 +160,12 @@ class DenseHeads(nn.Module):
         means = self._kernel.to(hidden.device)[found] @ table.float()  # [bins, D]
         wanted = (hidden.float() * means[which]).sum(-1)
         return (total - wanted).mean()
+
+
+def location_rows(model: UnifiedIO2) -> Tensor:
+    """Return the rows [1000, D] of the text table that stand for bins, in the order of the bins."""
+    first = model.processor.tokenizer.vocabulary.pieces
+    return model.text_table.weight[first : first + LOCATIONS].flip(0)
 
 
 def _balanced(scores: Tensor, classes: Tensor) -> Tensor:
