@@ -1,7 +1,7 @@
 """Which token of a picture to be drawn stands for the place of each patch of the picture before it.
 
-Unified-IO 2 lays an image target over the request's image (arXiv 2312.17172, appendix B), so that a patch has
-a token of its own. A body may have less drawn than is seen, one view of two.
+Unified-IO 2 (arXiv 2312.17172) lays an image target over the request's image, so that a patch has a token of
+its own. A body may have less drawn than is seen, one view of two.
 """
 
 import numpy as np
