@@ -36,3 +36,5 @@ class StoredEpisode(Protocol):
     """Camera to uint8 (H, W, 3), after the last action."""
     objects: Sequence[Sequence[Mapping[str, Any]]]
     """Of each of the T frames, as `Embodiment.objects` tells."""
+    final_objects: Sequence[Mapping[str, Any]]
+    """The same after the last action."""

@@ -272,6 +272,7 @@ def episode(name: str, rng: Rng) -> SimpleNamespace:
         frames={camera: [picture(rng, *size) for _ in range(length)] for camera in body.cameras},
         final={camera: picture(rng, *size) for camera in body.cameras},
         objects=[[]] * length,
+        final_objects=[],
     )
 
 

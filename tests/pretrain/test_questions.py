@@ -46,6 +46,7 @@ def _walk(length: int = 5) -> SimpleNamespace:
         action_texts=["move ahead"] * (length - 1) + ["stop"],
         expert_texts=[""] * length,
         objects=[[]] * length,
+        final_objects=[],
         success=True,
     )
 
