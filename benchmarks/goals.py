@@ -21,18 +21,20 @@ from rich.console import Console
 from rich.table import Table
 
 from policies import embodiments
+from policies.embodiments.tabletop_places import HIGH, LOW
 from policies.style import PromptStyle
 from pretrain.checkpointing import STATE
-from pretrain.dense_heads import DenseHeads, location_rows
+from pretrain.dense_heads import DenseHeads, image_part, location_rows
 from pretrain.examples import Example, goal_view_example, pictures_before
 from pretrain.initialization import start_model
 from pretrain.patch_labels import CAME, Labeller
 from pretrain.sources import LeRobotSource, StoredEpisode
 from pretrain.thinning import plain_tokens, still_tokens
 from uio2_agent import UnifiedIO2
+from uio2_agent.text.vocabulary import LOCATIONS
 
 _BATCH = 16
-_BIN_CM = (50 / 999, 100 / 999)
+_BIN_CM = 100 * (HIGH - LOW) / (LOCATIONS - 1)
 """Of a location on the tabletop, down and across."""
 
 
@@ -76,20 +78,19 @@ def _endings(
     for record in records:
         batch, labels = labeller([_asked(record, styles)])
         with torch.no_grad():
-            first = batch.text.tokens.shape[1]
-            patches = model.encode(batch).spread()[0, first : first + labels.ending.shape[1]]  # [N, D]
+            patches = image_part(model.encode(batch), batch)[0]  # [N, D]
             found = heads.ending(patches).argmax(-1)
             hidden = heads.source(patches).unflatten(-1, (2, -1))  # [N, 2, D]
             place = (hidden @ location_rows(model).T).argmax(-1)  # [N, 2]
         came = labels.ending[0] == CAME
-        off = (place - labels.source[0])[came] * torch.tensor(_BIN_CM)
+        off = (place - labels.source[0])[came] * torch.from_numpy(_BIN_CM)
         told[record.task].append((found[came] == CAME, found[~came] == CAME, off.norm(dim=-1)))
     table = Table(title="patches that something comes to lie in")
     for name in ("task", "patches", "told, %", "others told, %", "off its place, cm (median)"):
         table.add_column(name, justify="left" if name == "task" else "right")
     for task, parts in sorted(told.items()):
         right, wrong, off = (torch.cat(part) for part in zip(*parts, strict=True))
-        shares = (f"{100 * float(part.float().mean()):.1f}" for part in (right, wrong))
+        shares = (f"{100 * float(part.float().mean()):.1f}" if len(part) else "" for part in (right, wrong))
         table.add_row(task, str(len(right)), *shares, f"{float(off.median()):.0f}" if len(off) else "")
     return table
 

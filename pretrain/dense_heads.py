@@ -93,9 +93,8 @@ class DenseHeads(nn.Module):
         and move, contrast and elsewhere where their heads learn; of what the text's tokens tell together: the
         contrast that is asked for; and of what the latents of a history picture do: the turn that it shows.
         """
-        first = batch.text.tokens.shape[1]  # the image follows the text
-        wide = encoded.spread()
-        patches = wide[:, first : first + labels.role.shape[1]]  # [B, N, D]
+        wide, first = encoded.spread(), batch.text.tokens.shape[1]
+        patches = image_part(encoded, batch)  # [B, N, D]
         known = batch.image.mask & (labels.role != NOTHING)
         losses = {}
         if known.any():
@@ -145,8 +144,7 @@ class DenseHeads(nn.Module):
         known &= batch.image_target.loss_mask.gather(1, at)
         if not (self.drawn.weight.requires_grad and known.any()):
             return None
-        first = batch.text.tokens.shape[1]  # the image follows the text
-        patches = encoded.spread()[:, first : first + known.shape[1]][known]  # [n, D]
+        patches = image_part(encoded, batch)[known]  # [n, D]
         scores = model.targets["image"].logits(self.drawn(patches), model.table("image"))  # [n, V]
         return F.cross_entropy(scores.float(), codes.gather(1, at)[known])
 
@@ -160,6 +158,12 @@ class DenseHeads(nn.Module):
         means = self._kernel.to(hidden.device)[found] @ table.float()  # [bins, D]
         wanted = (hidden.float() * means[which]).sum(-1)
         return (total - wanted).mean()
+
+
+def image_part(encoded: Encoded, batch: Batch) -> Tensor:
+    """Return what left the encoder of a batch's image patches, [B, N, D]."""
+    first = batch.text.tokens.shape[1]  # the image follows the text
+    return encoded.spread()[:, first : first + batch.image.mask.shape[1]]
 
 
 def location_rows(model: UnifiedIO2) -> Tensor:

@@ -6,7 +6,6 @@ thing. A patch of a history picture says what it belongs to, where that is, and 
 from the boxes and the segmentation stored with each frame, so no simulator is needed.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -137,7 +136,7 @@ class Labeller:
             now, body = example.moment, example.body
             told = len(_assets(example))
             turn[row, :told] = body.turns(now, told)
-            if batch.image_target is not None:
+            if _asks_for_picture(example):
                 drawn[row] = self._drawn(example)[batch.image.positions[row].numpy()]
             if not now.objects:
                 continue
@@ -180,8 +179,6 @@ class Labeller:
     def _drawn(self, example: Example) -> np.ndarray:
         """The token that is drawn in the place of each patch of the grid, int64 [patches]."""
         body, config = example.body, self._processor.config
-        if not _asks_for_picture(example):
-            return np.full(math.prod(config.image_grid), NOTHING)
         style, sizes = example.style.fitted(body.cameras), sizes_of(example.moment.views)
         tokens = tokens_of_patches(body, style, sizes, config)
         return np.where(tokens == NOWHERE, NOTHING, tokens)

@@ -73,7 +73,8 @@ SETTINGS = [
 """What a resumed run must share with the one it goes on from."""
 ADDED = {
     **{"goal_share": 0.0, "judge_share": 0.0, "recast_share": 0.0, "recolour_share": 0.0},
-    **{"plain_share": 1.0, "still_share": 1.0},
+    "plain_share": 1.0,
+    "still_share": 1.0,
 }
 """Settings that older states do not hold, and what they were then."""
 

@@ -248,7 +248,7 @@ class Processor:
             )
         pieces = max(modality.usual_pieces, longest) if shown.fixed_shape else longest
         numbers = [f" {j + 1}" for j in range(pieces)] if modality.is_history else [""]
-        all_stay = [drawn and modality.drawn_over > 0 for drawn in shown.drawn_over]
+        stays = [drawn and modality.drawn_over > 0 for drawn in shown.drawn_over]
         known: dict[tuple, PatchList] = {}
 
         def cut_once(piece: np.ndarray, what: str, mask: np.ndarray | None, all_stay: bool) -> PatchList:
@@ -269,10 +269,10 @@ class Processor:
                 for number, piece, mask in zip(numbers, held, masks.of(name, len(held)), strict=False)
             ]
             for row, (held, masks, generator, stay) in enumerate(
-                zip(rows, shown.hidden, shown.generators, all_stay, strict=True)
+                zip(rows, shown.hidden, shown.generators, stays, strict=True)
             )
         ]
-        length = shown.most_patches(modality, any(all_stay)) if shown.fixed_shape else None
+        length = shown.most_patches(modality, any(stays)) if shown.fixed_shape else None
         patches = pad_patches(cut, pieces, length, modality.encoder.patch_dim)
         if modality.is_history:
             return patches
