@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pretrain.defaults import defaults_from
 from pretrain.errors import TrainingError
 from pretrain.schedule import SHAPES as SUPERVISED_SHAPES
-from pretrain.settings import DTYPES, check_bounds, taken_along
+from pretrain.settings import DTYPES, OPTIMIZERS, check_bounds, check_choice, taken_along
 from uio2_agent.devices import device_of
 from uio2_agent.errors import did_you_mean
 
@@ -19,7 +19,6 @@ SETTINGS_FILE = Path(__file__).with_name("pretrain.yaml")
 
 PARTS = ("qk_norm", "packing", "dynamic_masking", "sparse_patterns")
 """Parts of the method that an ablation leaves out."""
-OPTIMIZERS = ("adamw", "adafactor", "muon")
 SHAPES = ("uio2", *SUPERVISED_SHAPES)
 """Of the learning rate: UIO-2's own counts as officially, for relative rates."""
 _MOST = 10**12
@@ -117,10 +116,7 @@ class PretrainConfig:
                 )
         choices = {"optimizer": OPTIMIZERS, "schedule": SHAPES, "dtype": DTYPES}
         for key, known in choices.items():
-            if (name := getattr(self, key)) not in known:
-                raise TrainingError(
-                    f"there is no {key} {name!r}{did_you_mean(name, known)}: choose one of {', '.join(known)}"
-                )
+            check_choice(key, getattr(self, key), known)
 
     @property
     def torch_device(self) -> "torch.device":

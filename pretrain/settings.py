@@ -1,13 +1,14 @@
 """The settings of a training run, each checked against its bounds."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pretrain.defaults import defaults_from
 from pretrain.errors import TrainingError
 from uio2_agent.devices import device_of
+from uio2_agent.errors import did_you_mean
 
 if TYPE_CHECKING:
     import torch
@@ -16,6 +17,7 @@ SETTINGS_FILE = Path(__file__).with_name("train.yaml")
 
 
 DTYPES = ("float32", "bfloat16")
+OPTIMIZERS = ("adamw", "adafactor", "muon")
 QUESTIONS = ("boxes", "state", "view", "caption", "goal", "judge")
 """Kinds of questions beside the plan: each has a share of the batches."""
 _MOST = 10**12
@@ -53,6 +55,7 @@ SETTINGS = [
     "steps",
     "eye_steps",
     "batch_size",
+    "optimizer",
     "learning_rate",
     "schedule",
     "warmup",
@@ -75,6 +78,7 @@ ADDED = {
     **{"goal_share": 0.0, "judge_share": 0.0, "recast_share": 0.0, "recolour_share": 0.0},
     "plain_share": 1.0,
     "still_share": 1.0,
+    "optimizer": "adamw",
 }
 """Settings that older states do not hold, and what they were then."""
 
@@ -106,8 +110,10 @@ class TrainConfig:
     eye_steps: int
     """First steps, in which the image encoder learns alone."""
     batch_size: int
+    optimizer: str
+    """One of OPTIMIZERS; adapters learn with adamw."""
     learning_rate: float
-    """Peak rate."""
+    """Peak rate; of adafactor relative to the size of each weight."""
     schedule: str
     """Shape of the learning rate: one of `pretrain.schedule.SHAPES`."""
     warmup: int
@@ -170,8 +176,12 @@ class TrainConfig:
         shares = [f"{kind}_share" for kind in QUESTIONS]
         if (total := sum(getattr(self, name) for name in shares)) > 1:
             raise TrainingError(f"{', '.join(shares)} are {total:g} together: at most 1 can be shared out")
-        if self.dtype not in DTYPES:
-            raise TrainingError(f"there is no dtype {self.dtype!r}: choose one of {', '.join(DTYPES)}")
+        for name, known in (("optimizer", OPTIMIZERS), ("dtype", DTYPES)):
+            check_choice(name, getattr(self, name), known)
+        if self.lora_rank and self.optimizer != "adamw":
+            raise TrainingError(
+                f"adapters (lora_rank={self.lora_rank}) learn with adamw: drop optimizer={self.optimizer}"
+            )
         if Path(self.model).is_dir() and Path(self.model).resolve() == Path(self.output).resolve():
             raise TrainingError(
                 f"output={self.output} is the folder of the model to start from, which the run would "
@@ -200,6 +210,14 @@ def takes_along(settings: Any) -> bool:
     return any(
         value is not None for value in (settings.inherit, *taken_along(settings)["tokenizers"].values())
     )
+
+
+def check_choice(name: str, value: str, known: Sequence[str]) -> None:
+    """Raise TrainingError for a setting's value that is none of those known."""
+    if value not in known:
+        raise TrainingError(
+            f"there is no {name} {value!r}{did_you_mean(value, known)}: choose one of {', '.join(known)}"
+        )
 
 
 def check_bounds(settings: object, bounds: Mapping[str, tuple[float, float]]) -> None:

@@ -36,7 +36,7 @@ from pretrain.loop import drive
 from pretrain.lora import Lora
 from pretrain.memory import keep_freed_memory
 from pretrain.moments import learned_steps, moment
-from pretrain.optim import build_optimizer
+from pretrain.optim import build_named_optimizer, build_optimizer
 from pretrain.output import Output
 from pretrain.pages.training import TrainingPage
 from pretrain.patch_labels import Labeller, Labels
@@ -136,7 +136,11 @@ class Run:
         learner = {"model": self.model} if self.lora is None else {"lora": self.lora}
         heads = self.eye if self.lora is None else self.eye.role  # those that learn
         self.parts: dict[str, torch.nn.Module] = {**learner, "eye": heads}
-        self.optimizer = build_optimizer(self.parts.values(), config.weight_decay)
+        self.optimizer = (
+            build_optimizer(self.parts.values(), config.weight_decay)
+            if config.optimizer == "adamw"
+            else build_named_optimizer(config.optimizer, torch.nn.ModuleDict(self.parts), config.weight_decay)
+        )
         self.settings = {key: getattr(config, key) for key in SETTINGS} | {
             "data": source.identities,  # by content: what goes on has the very episodes it began with
             "style": {name: style.to_dict() for name, style in sorted(styles.items())},

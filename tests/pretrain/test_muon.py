@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pretrain.optim import build_named_optimizer, set_learning_rate
+from pretrain.optim import Muon, build_named_optimizer, set_learning_rate
 from pretrain.pretraining import pretrain
 from tests.pretrain.mixtures import open_toys, toy_config, toy_model
 from tests.pretrain.test_pretraining import log, started, weights
@@ -44,6 +44,25 @@ def test_matrices_inside_layers_turn_all_ways_alike_and_all_else_learns_as_with_
             assert torch.equal(update, updates["adamw"][named]), named
     shares = torch.tensor(shares)
     assert len(shares) > 10 and (shares[:, 0] > 0.85).all() and (shares[:, 1] < 0.6).all(), shares
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (16, 48), (48, 16)])
+def test_steps_are_those_of_another_muon(shape: tuple[int, int]) -> None:
+    """torch's own works in bfloat16, which keeps two to three digits."""
+    generator = torch.Generator().manual_seed(0)
+    start = [torch.randn(shape, generator=generator) for _ in range(3)]
+    ours, theirs = ([torch.nn.Parameter(matrix.clone()) for matrix in start] for _ in range(2))
+    settings = {"lr": 0.02, "weight_decay": 0.1}
+    mine = Muon([{"params": ours, **settings}])
+    other = torch.optim.Muon(theirs, **settings, adjust_lr_fn="match_rms_adamw")
+    for _ in range(4):
+        for one, two in zip(ours, theirs, strict=True):
+            one.grad = torch.randn(shape, generator=generator) * torch.logspace(0, -1, shape[1])
+            two.grad = one.grad.clone()
+        mine.step()
+        other.step()
+    for one, two, first in zip(ours, theirs, start, strict=True):
+        assert (one - two).norm() < 0.03 * (two - first).norm()
 
 
 def _alike(matrix: torch.Tensor) -> float:

@@ -52,9 +52,9 @@ def config(tmp_path_factory) -> TrainConfig:
     )
 
 
-@pytest.mark.parametrize("lora_rank", [0, 4])
-def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, tmp_path, lora_rank):
-    config = dataclasses.replace(config, lora_rank=lora_rank)
+@pytest.mark.parametrize(("lora_rank", "optimizer"), [(0, "adamw"), (4, "adamw"), (0, "muon")])
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(config, tmp_path, lora_rank, optimizer):
+    config = dataclasses.replace(config, lora_rank=lora_rank, optimizer=optimizer)
     whole = train(dataclasses.replace(config, output=str(tmp_path / "whole")))
     halves = dataclasses.replace(config, output=str(tmp_path / "halves"), save_every=1)
     for said in ("stopped at step 1", "stopped at step 2", "finished"):  # each call takes one step and stops
@@ -158,3 +158,10 @@ def test_adapters_want_a_trained_model(config, tmp_path):
         train(dataclasses.replace(config, output=str(tmp_path), model="large", lora_rank=4))
     with pytest.raises(TrainingError, match=r"choose of these, found 'qeury'"):
         train(dataclasses.replace(config, output=str(tmp_path), lora_rank=4, lora_targets="qeury"))
+
+
+def test_optimizers_that_there_are_not_or_that_adapters_cannot_use_are_told(config):
+    with pytest.raises(TrainingError, match=r"no optimizer 'mion' \(did you mean 'muon'\?\)"):
+        dataclasses.replace(config, optimizer="mion")
+    with pytest.raises(TrainingError, match=r"lora_rank=4.*drop optimizer=muon"):
+        dataclasses.replace(config, optimizer="muon", lora_rank=4)
