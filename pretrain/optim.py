@@ -4,7 +4,7 @@ Unusual: Muon (Jordan et al. 2024) orthogonalises the updates of matrices and of
 optimizer takes the rest; here both are one, with one state and one list of groups, for what saves and shards.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,8 @@ from pretrain.adafactor import Adafactor
 _ADAMW = partial(torch.optim.AdamW, lr=0.0, betas=(0.9, 0.95), fused=True)
 _LAYERS = (".layers.", ".blocks.")
 """What the names of weights inside layers have in them."""
+_AT_ONCE = 2**23
+"""Numbers in the matrices that are made orthogonal together: more would only take memory."""
 _ROUNDS, _JORDAN = 5, (3.4445, -4.7750, 2.0315)
 """Of Newton and Schulz: steps, and the coefficients of the first, third and fifth power."""
 _UNDECAYED = ("text_table", "image_table", "audio_table", "image_encoder", "audio_encoder")
@@ -32,7 +34,7 @@ def build_optimizer(modules: Iterable[nn.Module], weight_decay: float) -> torch.
 
 
 class Muon(torch.optim.Optimizer):
-    """Steps along the momentum of matrices, made orthogonal; all of one shape are worked on together.
+    """Steps along the momentum of matrices, made orthogonal; small ones of one shape together.
 
     `torch.optim.Muon` computes the same in bfloat16, matrix by matrix, which costs a CPU without bfloat16
     more than the rest of a step.
@@ -50,11 +52,17 @@ class Muon(torch.optim.Optimizer):
                 if weight.grad is not None:
                     alike.setdefault(weight.shape, []).append(weight)
             for shape, weights in alike.items():
-                ahead = torch.stack([self._ahead(weight, group["momentum"]) for weight in weights])
-                size = 0.2 * max(shape) ** 0.5  # an AdamW update has a root mean square of about 0.2
-                for weight, update in zip(weights, orthogonal(ahead), strict=True):
-                    weight.mul_(1 - group["lr"] * group["weight_decay"])
-                    weight.add_(update, alpha=-group["lr"] * size)
+                count = max(1, _AT_ONCE // shape.numel())
+                for start in range(0, len(weights), count):
+                    self._turn(weights[start : start + count], group)
+
+    def _turn(self, weights: Sequence[Tensor], group: Mapping[str, Any]) -> None:
+        """Update some weights of one shape."""
+        ahead = torch.stack([self._ahead(weight, group["momentum"]) for weight in weights])
+        size = 0.2 * max(ahead.shape[1:]) ** 0.5  # an AdamW update has a root mean square of about 0.2
+        for weight, update in zip(weights, orthogonal(ahead), strict=True):
+            weight.mul_(1 - group["lr"] * group["weight_decay"])
+            weight.add_(update, alpha=-group["lr"] * size)
 
     def _ahead(self, weight: Tensor, momentum: float) -> Tensor:
         """A weight's momentum, Nesterov's way, after its gradient was taken in."""
