@@ -88,7 +88,7 @@ proof: setup
 SHARDS ?= $(shell nproc)
 NANO_EPISODES ?= 32500
 NANO_TASKS ?= all
-NANO_TRAIN ?= steps=12000 eye_weight=0 recast_share=0.4 recolour_share=0.5
+NANO_TRAIN ?= steps=12000 optimizer=muon eye_weight=0 recast_share=0.4 recolour_share=0.5
 UIO2 ?= $(BIN)/uio2
 UIO2_SETUP ?= setup
 nano: $(UIO2_SETUP)
