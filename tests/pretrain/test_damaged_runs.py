@@ -251,7 +251,8 @@ def test_an_eye_that_is_told_nothing_learns_nothing(
     [
         ("device=gpu", "there is no device 'gpu' here: choose one of auto, cpu"),
         ("device=cuda:99", "there is no device 'cuda:99' here: choose one of auto, cpu"),
-        ("dtype=float16", "there is no dtype 'float16': choose one of float32, bfloat16"),
+        ("dtype=float16", "there is no dtype 'float16' (did you mean 'bfloat16'?): choose one of float32"),
+        ("optimizer=adm", "there is no optimizer 'adm' (did you mean 'adamw'?): choose one"),
         ("batch_size=0", "batch_size must be at least 1, found batch_size=0"),
         ("log_every=0", "log_every must be at least 1"),
         ("save_every=-5", "save_every must be at least 1"),
