@@ -73,6 +73,17 @@ def start_model(
     return model, {} if inherit is None else _inherited(model, inherit)
 
 
+def beginning(name: str, trained: bool = False, inherit: str | None = None) -> str:
+    """Say in words what `start_model` starts from: a preset that is also the name of a trained model is
+    easily taken for it.
+    """
+    if name not in PRESETS or trained:
+        return f"the weights of {name}"
+    if inherit is not None:
+        return f"a fresh {name} with the weights of {inherit}"
+    return f"a fresh {name}; inherit= gives it the weights of a trained model"
+
+
 def _fitted(config: UnifiedIO2Config, target: str, tokenizer: Tokenizer, name: str) -> UnifiedIO2Config:
     if target not in config.target_modalities:
         raise TrainingError(f"{target}_tokenizer= is given, and model={name} does not answer with {target}s")

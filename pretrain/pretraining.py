@@ -24,7 +24,7 @@ from pretrain.example_stream import BadRecords
 from pretrain.flops import BACKWARD, peak_of, transformer_flops
 from pretrain.guard import Diverged, Guard
 from pretrain.half_products import halve_products
-from pretrain.initialization import start_model
+from pretrain.initialization import beginning, start_model
 from pretrain.logbook import Logbook, Sink, WandbSink
 from pretrain.loop import drive
 from pretrain.memory import keep_freed_memory
@@ -167,6 +167,7 @@ class PretrainRun:
         self.validation = self._held(samples)
         self._peak = peak_of(self.device)
         if processes.is_first:
+            say(f"start    {beginning(config.model, inherit=config.inherit)}")
             say(f"data     {len(samples.identities['sources'])} sources, for {processes.count} processes")
 
     def _sinks(self) -> list[Sink]:

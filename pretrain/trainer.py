@@ -30,7 +30,7 @@ from pretrain.event_file import EventFile
 from pretrain.examples import Example, ExampleOptions, cameras_of, plan_example
 from pretrain.guard import Diverged, Guard
 from pretrain.half_products import halve_products
-from pretrain.initialization import start_model
+from pretrain.initialization import beginning, start_model
 from pretrain.logbook import Logbook
 from pretrain.loop import drive
 from pretrain.lora import Lora
@@ -177,6 +177,7 @@ class Run:
         size = config.batch_size
         self.validation = [labeller(examples[i : i + size]) for i in range(0, len(examples), size)]
         held_back = f"{len(held)} held back" + (" (a tenth at most)" if config.validation_episodes else "")
+        say(f"start    {beginning(config.model, adapted, config.inherit)}")
         say(f"data     {len(trained)} episodes to learn from, {held_back}")
 
     def _adapters(self) -> Lora:

@@ -200,11 +200,12 @@ def test_sigterm_saves_where_it_was_and_lines_are_whole(
         "\nstopped; with resume=true, the default, the same command goes on from the last saved step\n"
     )
     step = torch.load(tmp_path / STATE, weights_only=True)["step"]
-    first, *_, last = lines = out.splitlines()
-    assert first == "data     11 episodes to learn from, 1 held back (a tenth at most)"
+    first, second, *_, last = lines = out.splitlines()
+    assert first == f"start    the weights of {config.model}"
+    assert second == "data     11 episodes to learn from, 1 held back (a tenth at most)"
     assert step >= 2 and last.startswith(f"train {step}/400  ")
     form = r"train \d+/400(  \w+ [\d.]+( \w+ [\d.]+)*)  [\d.]+ examples/s(  [\d.]+ s/step  [\d hmins]+ left)?"
-    for line in lines[1:]:
+    for line in lines[2:]:
         assert re.fullmatch(form, line), line
     assert "\r" not in out and "\x1b" not in out
 

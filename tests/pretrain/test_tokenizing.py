@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from pretrain.errors import TrainingError
-from pretrain.initialization import start_model
+from pretrain.initialization import beginning, start_model
 from pretrain.sources import records
 from pretrain.sources.source import BadRecord
 from pretrain.tokenizing.discriminator import PatchDiscriminator, RandomFeatures, hinge
@@ -308,6 +308,8 @@ def test_a_model_takes_a_trained_tokenizer(tmp_path: Path) -> None:
 def test_a_fresh_model_that_inherits_answers_as_the_trained_one() -> None:
     heir, styles = start_model("nano_goal", inherit="nano")
     nano, own = start_model("nano", trained=True)
+    assert beginning("nano_goal", inherit="nano") == "a fresh nano_goal with the weights of nano"
+    assert beginning("nano", trained=True) == "the weights of nano"
     heir.eval()
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 255, (128, 256, 3), np.uint8)
@@ -333,3 +335,10 @@ def test_files_that_are_no_tokenizer(tmp_path: Path) -> None:
         path.write_bytes(broken)
         with pytest.raises(CheckpointError):
             load_tokenizer(path, "image")
+
+
+def test_a_preset_of_the_name_of_a_trained_model_is_told_to_be_fresh() -> None:
+    fresh, _ = start_model("nano")
+    nano, _ = start_model("nano", trained=True)
+    assert beginning("nano").startswith("a fresh nano; inherit=")
+    assert not torch.equal(fresh.text_table.weight, nano.text_table.weight)
